@@ -1,0 +1,156 @@
+//! What can go wrong with a vault, a recovery key or an operator key; each says what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+use domain::AuditError;
+
+/// Why a vault or key file did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no such file.
+    #[error("there is no {what} at `{}`: check the path, or put the file back from its backup", path.display())]
+    Missing {
+        /// What the file holds.
+        what: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A file that would have been made is already there.
+    #[error("`{}` exists already: {what} is never written over; move it away first, or name another place", path.display())]
+    Exists {
+        /// What the file would hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The passphrase is not the one under which the file was sealed.
+    #[error("the passphrase does not open the {what} `{}`: check that it is this cell's passphrase", path.display())]
+    WrongPassphrase {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A recovery key is sealed, and no passphrase was given.
+    #[error("the {what} `{}` is sealed: give its passphrase", path.display())]
+    PassphraseNeeded {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file's bytes are not as they were written.
+    #[error("the {what} `{}` is damaged ({problem}): put it back from its backup", path.display())]
+    Damaged {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// The file is whole, but sealed with less work than is allowed.
+    #[error(
+        "the {what} `{}` is sealed too weakly ({found}); at least {least} is asked for: someone may have put it there to try \
+         passphrases faster; put the right file back from its backup", path.display()
+    )]
+    WeakParameters {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it is sealed with.
+        found: String,
+        /// What is asked for.
+        least: String,
+    },
+    /// The file was written by a version of Caretaker that this one does not know.
+    #[error("the {what} `{}` has the format `{format}`, which this version does not know: use a newer caretaker", path.display())]
+    UnknownFormat {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the file says.
+        format: String,
+    },
+    /// The file is there, but not fit for use.
+    #[error("the {what} `{}` cannot be used: {problem}", path.display())]
+    Unusable {
+        /// What the file holds.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not, and what to do.
+        problem: String,
+    },
+    /// A passphrase is empty.
+    #[error("the passphrase is empty: choose one of several words")]
+    EmptyPassphrase,
+    /// Two recovery recipients share a name or a key, or a name is not allowed.
+    #[error(
+        "the recovery recipient `{0}` cannot be added: its name or its key is taken, or the name is not allowed"
+    )]
+    Recipient(String),
+    /// The operator key is not this vault's.
+    #[error("the operator key is not this vault's: use the `operator.key` that was made with it")]
+    NotOperator,
+    /// A grant was asked for that the vault does not give.
+    #[error("the grant was refused: {0}")]
+    GrantRefused(String),
+    /// The file system failed.
+    #[error("cannot {doing} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A cryptographic operation failed that fails only when the machine does.
+    #[error("a cryptographic operation failed: {0}")]
+    Crypto(&'static str),
+    /// The audit record could not be written, so nothing was done.
+    #[error("nothing was done, because it could not be recorded")]
+    Audit(#[from] AuditError),
+}
+
+/// What a caller does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VaultErrorKind {
+    /// Report it; another try may do.
+    Failed,
+    /// Ask the person for something else: a path, a passphrase.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// Not proven to be who may do it.
+    Refused,
+    /// The bytes are not what was written: stop.
+    Damaged,
+}
+
+impl VaultError {
+    /// What a caller does next.
+    #[must_use]
+    pub fn kind(&self) -> VaultErrorKind {
+        match self {
+            Self::Missing { .. } => VaultErrorKind::NotFound,
+            Self::Exists { .. }
+            | Self::EmptyPassphrase
+            | Self::PassphraseNeeded { .. }
+            | Self::Unusable { .. }
+            | Self::Recipient(_) => VaultErrorKind::Usage,
+            Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
+                VaultErrorKind::Refused
+            }
+            Self::Damaged { .. } | Self::WeakParameters { .. } => VaultErrorKind::Damaged,
+            Self::UnknownFormat { .. } | Self::Io { .. } | Self::Crypto(_) | Self::Audit(_) => {
+                VaultErrorKind::Failed
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The vault's file: the root key under the passphrase, and everything else under the root key.
+
+use std::path::{Path, PathBuf};
+
+use domain::{Id128, KeyError, Rng, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::cipher::{aead_key, derive, mac, mac_holds, open_key, random_key, seal_random};
+use crate::document::{self, Document};
+use crate::encoding::{HexBytes, fields};
+use crate::error::VaultError;
+use crate::passphrase::{Argon2Cost, PassphraseSeal};
+use crate::recipient::RecoveryRecipient;
+use crate::ring::{Hierarchy, Ring};
+use crate::secret::{KeyBytes, Passphrase};
+
+/// Label of the key of the file's MAC, below the root key. Part of the format.
+const FILE_MAC: &[u8] = b"vault-file";
+
+/// The document.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct VaultFile {
+    format: String,
+    id: Id128,
+    created_at: Timestamp,
+    operator: HexBytes,
+    recipients: Vec<RecoveryRecipient>,
+    unseal: Unseal,
+    root: HexBytes,
+    grants: HexBytes,
+    data: Vec<SealedVersion>,
+    credentials: Vec<SealedVersion>,
+    mac: HexBytes,
+    checksum: HexBytes,
+}
+
+/// What opens the root key. A PKCS#11 token or a cloud KMS will be further kinds.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unseal {
+    Passphrase(PassphraseSeal),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedVersion {
+    version: u64,
+    sealed: HexBytes,
+}
+
+/// What the file holds, opened.
+pub(crate) struct Contents {
+    pub(crate) id: Id128,
+    pub(crate) operator: Vec<u8>,
+    pub(crate) recipients: Vec<RecoveryRecipient>,
+    pub(crate) grants: KeyBytes,
+    pub(crate) data: Ring,
+    pub(crate) credentials: Ring,
+}
+
+impl Document for VaultFile {
+    const WHAT: &'static str = "vault";
+    const FORMAT: &'static str = "caretaker-vault-1";
+
+    fn checksum(&mut self) -> &mut HexBytes {
+        &mut self.checksum
+    }
+}
+
+/// Where the vault of the cell at `dir` lies.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join("vault").join("vault.json")
+}
+
+/// Binds a sealed key to this vault, to what it is, and to its version.
+fn associated(id: Id128, label: &str, version: u64) -> Vec<u8> {
+    fields(&[VaultFile::FORMAT.as_bytes(), &id.0, label.as_bytes(), &version.to_be_bytes()])
+}
+
+fn wrapping_key(root: &KeyBytes, label: &str) -> Result<aws_lc_rs::aead::LessSafeKey, KeyError> {
+    aead_key(&*derive(root.as_slice(), &[], &[b"vault/", label.as_bytes()])?)
+}
+
+const GRANTS: &str = "grants";
+const ROOT: &str = "root";
+
+fn label(hierarchy: Hierarchy) -> &'static str {
+    match hierarchy {
+        Hierarchy::Data => "data",
+        Hierarchy::Credentials => "credentials",
+    }
+}
+
+fn seal_ring(root: &KeyBytes, id: Id128, ring: &Ring, rng: &dyn Rng) -> Result<Vec<SealedVersion>, KeyError> {
+    let label = label(ring.hierarchy());
+    let key = wrapping_key(root, label)?;
+    ring.versions()
+        .iter()
+        .map(|(version, top)| {
+            let sealed = seal_random(&key, rng, &associated(id, label, *version), top.as_slice())?;
+            Ok(SealedVersion { version: *version, sealed: sealed.into() })
+        })
+        .collect()
+}
+
+fn open_ring(
+    root: &KeyBytes,
+    id: Id128,
+    hierarchy: Hierarchy,
+    sealed: &[SealedVersion],
+) -> Result<Ring, KeyError> {
+    let label = label(hierarchy);
+    let key = wrapping_key(root, label)?;
+    let versions = sealed
+        .iter()
+        .map(|SealedVersion { version, sealed }| {
+            Ok((*version, open_key(&key, &associated(id, label, *version), sealed.as_ref())?))
+        })
+        .collect::<Result<_, KeyError>>()?;
+    Ring::from_versions(hierarchy, versions).ok_or(KeyError::DoesNotOpen)
+}
+
+const MACHINE: VaultError = VaultError::Crypto("a key could not be sealed");
+
+impl VaultFile {
+    /// Seals new contents under a passphrase.
+    pub(crate) fn seal(
+        contents: &Contents,
+        passphrase: &Passphrase,
+        cost: Argon2Cost,
+        created_at: Timestamp,
+        path: &Path,
+        rng: &dyn Rng,
+    ) -> Result<Self, VaultError> {
+        let unseal = PassphraseSeal::new(cost, rng);
+        unseal.check(Self::WHAT, path)?;
+        let outer = unseal.key(passphrase)?;
+        let root = random_key(rng);
+        let id = contents.id;
+        let seal_one = |key: &KeyBytes, label: &str, secret: &KeyBytes| {
+            aead_key(key)
+                .and_then(|key| seal_random(&key, rng, &associated(id, label, 1), secret.as_slice()))
+                .map_err(|_| MACHINE)
+        };
+        let grants_key =
+            derive(root.as_slice(), &[], &[b"vault/", GRANTS.as_bytes()]).map_err(|_| MACHINE)?;
+        let mut file = Self {
+            format: Self::FORMAT.into(),
+            id,
+            created_at,
+            operator: contents.operator.as_slice().into(),
+            recipients: contents.recipients.clone(),
+            unseal: Unseal::Passphrase(unseal),
+            root: seal_one(&outer, ROOT, &root)?.into(),
+            grants: seal_one(&grants_key, GRANTS, &contents.grants)?.into(),
+            data: seal_ring(&root, id, &contents.data, rng).map_err(|_| MACHINE)?,
+            credentials: seal_ring(&root, id, &contents.credentials, rng).map_err(|_| MACHINE)?,
+            mac: HexBytes::default(),
+            checksum: HexBytes::default(),
+        };
+        let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
+        file.mac = mac(&key, &document::to_text(&file)?).as_slice().into();
+        Ok(file)
+    }
+
+    /// Opens the contents with a passphrase.
+    pub(crate) fn open(mut self, passphrase: &Passphrase, path: &Path) -> Result<Contents, VaultError> {
+        let damaged = |problem| VaultError::Damaged { what: Self::WHAT, path: path.into(), problem };
+        let Unseal::Passphrase(unseal) = &self.unseal;
+        unseal.check(Self::WHAT, path)?;
+        let outer = aead_key(&*unseal.key(passphrase)?).map_err(|_| MACHINE)?;
+        let id = self.id;
+        let root = open_key(&outer, &associated(id, ROOT, 1), self.root.as_ref())
+            .map_err(|_| VaultError::WrongPassphrase { what: Self::WHAT, path: path.into() })?;
+
+        // INVARIANT (whole file): from here on every field of the file is the vault's own word, the public keys too.
+        let tag = std::mem::take(&mut self.mac);
+        self.checksum = HexBytes::default();
+        let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
+        if !mac_holds(&key, &document::to_text(&self)?, tag.as_ref()) {
+            return Err(damaged("someone changed it: its seal does not hold"));
+        }
+
+        let sealed = |_| damaged("a sealed key does not open");
+        let grants_key = wrapping_key(&root, GRANTS).map_err(sealed)?;
+        Ok(Contents {
+            id,
+            grants: open_key(&grants_key, &associated(id, GRANTS, 1), self.grants.as_ref())
+                .map_err(sealed)?,
+            data: open_ring(&root, id, Hierarchy::Data, &self.data).map_err(sealed)?,
+            credentials: open_ring(&root, id, Hierarchy::Credentials, &self.credentials).map_err(sealed)?,
+            operator: self.operator.as_ref().to_vec(),
+            recipients: self.recipients,
+        })
+    }
+}

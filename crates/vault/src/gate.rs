@@ -1,0 +1,152 @@
+//! The gate that every request for a key passes: the grant is checked, and the answer recorded, before it is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Action, AuditEvent, Clock, ConnectionId, Grant, KeyError, Outcome, Principal, Scope, TenantId};
+
+use crate::cipher::{mac, mac_holds};
+use crate::encoding::fields;
+use crate::handles::Handles;
+use crate::secret::KeyBytes;
+
+/// How long an opened key serves at most. Revocation takes no longer than this.
+pub(crate) const SERVES_MAX: Duration = Duration::from_secs(60);
+
+/// Layout of what a grant's seal is a MAC over.
+const GRANT_LAYOUT: &[u8] = b"caretaker-grant-1";
+
+/// Whoever asked without a proof of who it is.
+pub(crate) const UNPROVEN: &str = "unproven";
+
+/// Seals grants, and lets through what genuine ones allow.
+pub(crate) struct Gate {
+    key: KeyBytes,
+    handles: Handles,
+}
+
+/// One request for a key.
+pub(crate) struct Request<'a> {
+    /// What is asked for, as the trail names it: `data_key.open`.
+    pub(crate) operation: &'static str,
+    pub(crate) grant: &'a Grant,
+    pub(crate) scope: &'a Scope,
+    /// Any one of these actions is enough.
+    pub(crate) any_of: &'a [Action],
+}
+
+/// An opened key's time.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    clock: Arc<dyn Clock>,
+    until: Duration,
+}
+
+impl Serving {
+    /// Refuses when the time is over.
+    pub(crate) fn check(&self) -> Result<(), KeyError> {
+        if self.clock.monotonic() < self.until { Ok(()) } else { Err(KeyError::Expired) }
+    }
+}
+
+/// Everything that a grant says, in one spelling.
+fn canonical(grant: &Grant) -> Vec<u8> {
+    let actions: Vec<&[u8]> = grant.actions.iter().map(|action| action.as_str().as_bytes()).collect();
+    fields(&[
+        GRANT_LAYOUT,
+        &grant.id.0,
+        grant.principal.0.as_bytes(),
+        grant.tenant.as_str().as_bytes(),
+        grant.connection.as_str().as_bytes(),
+        &fields(&actions),
+        grant.purpose.as_bytes(),
+        &grant.expires_at.as_nanosecond().to_be_bytes(),
+    ])
+}
+
+/// How the trail names a connection.
+pub(crate) fn object(tenant: &TenantId, connection: &ConnectionId) -> String {
+    format!("{tenant}/{connection}")
+}
+
+impl Gate {
+    pub(crate) fn new(key: KeyBytes, handles: Handles) -> Self {
+        Self { key, handles }
+    }
+
+    /// Puts the seal on a grant.
+    pub(crate) fn seal(&self, grant: &mut Grant) {
+        grant.seal = mac(&self.key, &canonical(grant)).to_vec();
+    }
+
+    fn is_genuine(&self, grant: &Grant) -> bool {
+        mac_holds(&self.key, &canonical(grant), &grant.seal)
+    }
+
+    /// Whether the grant, whose seal holds or not, lets the request through.
+    fn check(&self, request: &Request<'_>, genuine: bool) -> Result<(), KeyError> {
+        let Request { grant, scope, any_of, .. } = request;
+        if !genuine {
+            return Err(KeyError::Refused("the grant was not given by this vault, or was changed".into()));
+        }
+        let now = self.handles.clock.now();
+        let mut refusal = None;
+        for action in *any_of {
+            match grant.allows(*action, &scope.tenant, &scope.connection, now) {
+                Ok(()) => return Ok(()),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        Err(KeyError::Refused(refusal.map_or_else(|| "nothing allows it".into(), |error| error.to_string())))
+    }
+
+    /// Checks the grant, does what was asked, and records how it ended. Without a record there is no answer.
+    pub(crate) fn answer<T>(
+        &self,
+        request: &Request<'_>,
+        act: impl FnOnce() -> Result<T, KeyError>,
+    ) -> Result<T, KeyError> {
+        let genuine = self.is_genuine(request.grant);
+        let (answer, failure) = match self.check(request, genuine) {
+            Ok(()) => (act(), Outcome::Failed),
+            Err(error) => (Err(error), Outcome::Refused),
+        };
+        self.record(&AuditEvent {
+            // INVARIANT (unproven principals): a name stands in the record as a principal only if the seal holds.
+            principal: if genuine { request.grant.principal.clone() } else { Principal(UNPROVEN.into()) },
+            operation: request.operation,
+            object: object(&request.scope.tenant, &request.scope.connection),
+            grant: Some(request.grant.id),
+            outcome: if answer.is_ok() { Outcome::Done } else { failure },
+            detail: answer.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+        })?;
+        answer
+    }
+
+    /// Records something that was done for whoever asked: it takes no grant.
+    pub(crate) fn record_ungranted(&self, operation: &'static str, object: String) -> Result<(), KeyError> {
+        self.record(&AuditEvent {
+            principal: Principal(UNPROVEN.into()),
+            operation,
+            object,
+            grant: None,
+            outcome: Outcome::Done,
+            detail: String::new(),
+        })
+    }
+
+    fn record(&self, event: &AuditEvent) -> Result<(), KeyError> {
+        self.handles.audit.record(event).map_err(|error| KeyError::Unavailable(error.to_string()))
+    }
+
+    /// The time of a key that is opened now: 60 seconds, or until the grant ends.
+    pub(crate) fn serving(&self, grant: &Grant) -> Serving {
+        let clock = Arc::clone(&self.handles.clock);
+        let left = Duration::try_from(grant.expires_at.duration_since(clock.now())).unwrap_or_default();
+        Serving { until: clock.monotonic().saturating_add(left.min(SERVES_MAX)), clock }
+    }
+
+    pub(crate) fn handles(&self) -> &Handles {
+        &self.handles
+    }
+}

@@ -1,0 +1,83 @@
+//! Keys, credentials and grants. The only crate in which key bytes are visible.
+//!
+//! A [`Vault`] is a file that a passphrase seals. It holds two hierarchies of keys that share nothing: one wraps
+//! data keys, the other seals credentials. Whoever signs in gets a grant; whoever has a grant gets a data key
+//! that seals and opens for at most 60 seconds, and whose bytes cannot be had. Each answer is recorded before
+//! it is given. The [`RecoveryKey`] opens data keys without the vault, and never a credential.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use domain::{Action, DataKeys, ObjectPurpose, Salt, Scope};
+//! use vault::system::{SystemClock, SystemRng};
+//! use vault::{Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
+//! # #[derive(Debug)] struct Silent;
+//! # impl domain::AuditSink for Silent {
+//! #     fn record(&self, _: &domain::AuditEvent) -> Result<(), domain::AuditError> { Ok(()) }
+//! # }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let (home, recovery) = (dir.path().join("cell"), dir.path().join("recovery.key"));
+//! let handles = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Silent) };
+//! let settings = InitSettings {
+//!     recovery: RecoverySetting::New { file: &recovery, passphrase: None },
+//!     recipients: vec![],
+//!     cost: Default::default(),
+//! };
+//! let passphrase = Passphrase::new("correct horse battery staple".into())?;
+//! let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles)?);
+//!
+//! let scope = Scope {
+//!     tenant: "default".parse()?,
+//!     region: "eu".parse()?,
+//!     platform: "shopify".parse()?,
+//!     connection: "shop".parse()?,
+//! };
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let operator = vault.sign_in(&OperatorKey::read(&home)?).await?;
+//! let actions = [Action::Connect, Action::Backup];
+//! let hour = Duration::from_secs(3600);
+//! let grant = operator.grant(&scope.tenant, &scope.connection, &actions, "first backup", hour).await?;
+//! let made = vault.create(&grant, &scope).await?;
+//!
+//! let mut text = b"a block".to_vec();
+//! made.key.object_key(ObjectPurpose::Pack, &Salt([1; 32]))?.seal(0, b"its place", &mut text)?;
+//! let opened = vault.open(&grant, &scope, &made.wrapped).await?;
+//! opened.object_key(ObjectPurpose::Pack, &Salt([1; 32]))?.open(0, b"its place", &mut text)?;
+//! assert_eq!(text, b"a block");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod system;
+
+mod cipher;
+mod credential;
+mod data_key;
+mod document;
+mod encoding;
+mod error;
+mod file;
+mod gate;
+mod handles;
+mod operator;
+mod passphrase;
+mod private_file;
+mod recipient;
+mod recovery;
+mod ring;
+mod secret;
+mod vault;
+mod wrapped;
+
+pub use error::{VaultError, VaultErrorKind};
+pub use handles::Handles;
+pub use operator::OperatorKey;
+pub use passphrase::Argon2Cost;
+pub use recipient::{RecipientOwner, RecoveryRecipient};
+pub use recovery::{RecoveryKey, RecoveryKeys};
+pub use secret::{Passphrase, Secret};
+pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, SignedIn, Vault};
+pub use wrapped::describe_wrapped;

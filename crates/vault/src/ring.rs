@@ -1,0 +1,76 @@
+//! The two hierarchies of keys below the root: one for data, one for credentials, each in versions.
+//!
+//! They share nothing but the root key, which is wiped once both are open. Whoever has every data key and
+//! every key-encryption key for data still has nothing from which a credential key follows.
+
+use domain::{KeyError, Rng, Scope};
+use serde::{Deserialize, Serialize};
+
+use crate::cipher::{derive, random_key};
+use crate::encoding::fields;
+use crate::secret::KeyBytes;
+
+/// What the keys of a ring are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Hierarchy {
+    /// Wraps data keys.
+    Data,
+    /// Seals credentials.
+    Credentials,
+}
+
+impl Hierarchy {
+    /// The label of the keys that are derived per region and platform. Part of the format.
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Data => b"kek/data/",
+            Self::Credentials => b"kek/credentials/",
+        }
+    }
+}
+
+/// All versions of one hierarchy's top key, oldest first.
+pub(crate) struct Ring {
+    hierarchy: Hierarchy,
+    versions: Vec<(u64, KeyBytes)>,
+}
+
+impl Ring {
+    /// A ring with a new first version.
+    pub(crate) fn generate(hierarchy: Hierarchy, rng: &dyn Rng) -> Self {
+        Self { hierarchy, versions: vec![(1, random_key(rng))] }
+    }
+
+    /// A ring of versions that ascend.
+    pub(crate) fn from_versions(hierarchy: Hierarchy, versions: Vec<(u64, KeyBytes)>) -> Option<Self> {
+        let ascends = versions.iter().zip(versions.iter().skip(1)).all(|(this, next)| this.0 < next.0);
+        (!versions.is_empty() && ascends).then_some(Self { hierarchy, versions })
+    }
+
+    pub(crate) fn hierarchy(&self) -> Hierarchy {
+        self.hierarchy
+    }
+
+    pub(crate) fn versions(&self) -> &[(u64, KeyBytes)] {
+        &self.versions
+    }
+
+    /// The newest version and its key for a region and platform.
+    pub(crate) fn newest(&self, scope: &Scope) -> Result<(u64, KeyBytes), KeyError> {
+        let (version, top) = self.versions.last().ok_or(KeyError::DoesNotOpen)?;
+        Ok((*version, self.derive(top, scope)?))
+    }
+
+    /// One version's key for a region and platform.
+    pub(crate) fn version(&self, version: u64, scope: &Scope) -> Result<KeyBytes, KeyError> {
+        let (_, top) =
+            self.versions.iter().find(|(known, _)| *known == version).ok_or(KeyError::DoesNotOpen)?;
+        self.derive(top, scope)
+    }
+
+    fn derive(&self, top: &KeyBytes, scope: &Scope) -> Result<KeyBytes, KeyError> {
+        let place = fields(&[scope.region.as_str().as_bytes(), scope.platform.as_str().as_bytes()]);
+        derive(top.as_slice(), &[], &[self.hierarchy.label(), &place])
+    }
+}

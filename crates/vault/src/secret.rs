@@ -1,0 +1,117 @@
+//! Secrets in memory: wiped when dropped, never printed.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::VaultError;
+
+/// A key's 32 bytes, wiped when dropped.
+pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
+
+/// Longest passphrase or pasted secret that is read from a file, in bytes. More is surely the wrong file.
+const SECRET_FILE_LEN_MAX: usize = 64 * 1024;
+
+/// A secret text or byte string: a token, a client secret, a passphrase.
+///
+/// It has no `Debug`, no `Display` and no `Clone`, and its bytes are wiped when it is dropped.
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Takes the bytes over.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Takes a text over.
+    #[must_use]
+    pub fn from_text(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+
+    /// Reads a secret from a file, without the line end that editors put behind it.
+    ///
+    /// # Errors
+    /// When the file is missing, cannot be read, is empty, or is larger than a secret can be.
+    pub fn read(path: &Path) -> Result<Self, VaultError> {
+        let mut bytes = fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => VaultError::Missing { what: "secret file", path: path.into() },
+            _ => VaultError::Io { doing: "read", path: path.into(), source },
+        })?;
+        let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        if end == 0 || bytes.len() > SECRET_FILE_LEN_MAX {
+            let problem =
+                if end == 0 { "the file is empty" } else { "the file is larger than any secret" }.to_owned();
+            bytes.zeroize();
+            return Err(VaultError::Unusable { what: "secret file", path: path.into(), problem });
+        }
+        bytes.truncate(end);
+        Ok(Self::new(bytes))
+    }
+
+    /// The bytes. Each call is a place where the secret is in use; do not copy them further than needed.
+    #[must_use]
+    pub fn expose_secret(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, where they are UTF-8.
+    #[must_use]
+    pub fn expose_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+/// What a person types to unseal a vault or a recovery key.
+pub struct Passphrase(Secret);
+
+impl Passphrase {
+    /// Takes a typed passphrase over.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn new(text: String) -> Result<Self, VaultError> {
+        if text.is_empty() {
+            return Err(VaultError::EmptyPassphrase);
+        }
+        Ok(Self(Secret::from_text(text)))
+    }
+
+    /// Reads a passphrase from a file; a line end behind it does not count.
+    ///
+    /// # Errors
+    /// As [`Secret::read`].
+    pub fn read(path: &Path) -> Result<Self, VaultError> {
+        Secret::read(path).map(Self)
+    }
+
+    pub(crate) fn expose_secret(&self) -> &[u8] {
+        self.0.expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(content: &[u8], expected: Option<&[u8]>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, content).unwrap();
+        let read = Secret::read(&path).ok();
+        assert_eq!(read.as_ref().map(Secret::expose_secret), expected);
+    }
+
+    #[test]
+    fn a_file_is_read_without_its_line_end() {
+        check(b"token\n", Some(b"token"));
+        check(b"token\r\n", Some(b"token"));
+        check(b" to ken ", Some(b" to ken "));
+        check(b"", None);
+        check(b"\n\n", None);
+        check(&vec![b'a'; SECRET_FILE_LEN_MAX + 1], None);
+    }
+}
