@@ -1,0 +1,257 @@
+//! Connections, and their sealed credentials.
+
+use domain::{ConnectionId, Platform, Region, Scope, SnapshotNumber, TenantId, Timestamp};
+
+use crate::column::{json, parsed, parsed_optional, plain, stored, to_json};
+use crate::database::{Catalog, Row, failed};
+use crate::error::CatalogError;
+
+/// A connected store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Whose, where, which make, and its name.
+    pub scope: Scope,
+    /// Where the store is spoken to. Empty for one that takes its records from files.
+    pub url: String,
+    /// What else the connector needs to know. Never a secret: those are credentials.
+    pub settings: serde_json::Value,
+    /// When it was connected.
+    pub created_at: Timestamp,
+    /// The last snapshot for which everything was listed, and when that was.
+    pub swept: Option<Sweep>,
+}
+
+/// A full listing of a store, which finds what increments miss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sweep {
+    /// The snapshot that it ended in.
+    pub number: SnapshotNumber,
+    /// When.
+    pub at: Timestamp,
+}
+
+const COLUMNS_SQL: &str = "SELECT connection, platform, region, url, settings, created_at, swept_number, swept_at \
+     FROM connection WHERE tenant = $1 AND connection = $2";
+const LIST_SQL: &str = "SELECT connection, platform, region, url, settings, created_at, swept_number, swept_at \
+     FROM connection WHERE tenant = $1 ORDER BY connection";
+
+fn from_row(tenant: &TenantId, row: &Row) -> Result<Connection, CatalogError> {
+    let swept_at: Option<Timestamp> = parsed_optional(row, "swept_at")?;
+    let swept_number = plain::<Option<i64>>(row, "swept_number")?
+        .map(u64::try_from)
+        .transpose()
+        .map_err(|_| CatalogError::damaged("column `swept_number`"))?;
+    Ok(Connection {
+        scope: Scope {
+            tenant: tenant.clone(),
+            region: parsed::<Region>(row, "region")?,
+            platform: parsed::<Platform>(row, "platform")?,
+            connection: parsed::<ConnectionId>(row, "connection")?,
+        },
+        url: plain(row, "url")?,
+        settings: json(row, "settings")?,
+        created_at: parsed(row, "created_at")?,
+        swept: swept_at.zip(swept_number).map(|(at, number)| Sweep { number: SnapshotNumber(number), at }),
+    })
+}
+
+/// A row could not be added: its connection, or its tenant, is not there.
+pub(crate) fn adding(
+    doing: &'static str,
+    what: &'static str,
+    name: impl ToString,
+) -> impl FnOnce(sqlx::Error) -> CatalogError {
+    move |error| {
+        if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) {
+            CatalogError::not_found(what, &name)
+        } else {
+            failed(doing)(error)
+        }
+    }
+}
+
+impl Catalog {
+    /// Adds a connection.
+    ///
+    /// # Errors
+    /// [`CatalogError::Exists`] when the tenant has one of that name, [`CatalogError::NotFound`] when there is no
+    /// such tenant.
+    pub async fn add_connection(&self, connection: &Connection) -> Result<(), CatalogError> {
+        let Connection { scope, url, settings, created_at, swept } = connection;
+        let swept_number = swept.map(|sweep| stored(sweep.number.0, "a snapshot's number")).transpose()?;
+        let added = sqlx::query(
+            "INSERT INTO connection \
+             (tenant, connection, platform, region, url, settings, created_at, swept_number, swept_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, connection) DO NOTHING",
+        )
+        .bind(scope.tenant.as_str())
+        .bind(scope.connection.as_str())
+        .bind(scope.platform.as_str())
+        .bind(scope.region.as_str())
+        .bind(url)
+        .bind(to_json(settings, "settings")?)
+        .bind(created_at.to_string())
+        .bind(swept_number)
+        .bind(swept.map(|sweep| sweep.at.to_string()))
+        .execute(&self.pool)
+        .await
+        .map_err(adding("add a connection", "tenant", &scope.tenant))?;
+        match added.rows_affected() {
+            0 => Err(CatalogError::Exists { what: "connection", name: scope.connection.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has none of that name.
+    pub async fn connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+    ) -> Result<Connection, CatalogError> {
+        let row = sqlx::query(COLUMNS_SQL)
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a connection"))?
+            .ok_or_else(|| CatalogError::not_found("connection", connection))?;
+        from_row(tenant, &row)
+    }
+
+    /// A tenant's connections, by name.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn connections(&self, tenant: &TenantId) -> Result<Vec<Connection>, CatalogError> {
+        let rows = sqlx::query(LIST_SQL)
+            .bind(tenant.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("list connections"))?;
+        rows.iter().map(|row| from_row(tenant, row)).collect()
+    }
+
+    /// Changes where a connection's store is spoken to, and what its connector knows besides.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has none of that name.
+    pub async fn set_connection(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        url: &str,
+        settings: &serde_json::Value,
+    ) -> Result<(), CatalogError> {
+        let changed = sqlx::query(
+            "UPDATE connection SET url = $3, settings = $4 WHERE tenant = $1 AND connection = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(url)
+        .bind(to_json(settings, "settings")?)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("change a connection"))?;
+        found(changed.rows_affected(), connection)
+    }
+
+    /// Notes that a snapshot was a full listing.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has none of that name.
+    pub async fn set_swept(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        sweep: Sweep,
+    ) -> Result<(), CatalogError> {
+        let changed = sqlx::query(
+            "UPDATE connection SET swept_number = $3, swept_at = $4 WHERE tenant = $1 AND connection = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(stored(sweep.number.0, "a snapshot's number")?)
+        .bind(sweep.at.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("note a sweep"))?;
+        found(changed.rows_affected(), connection)
+    }
+
+    /// Stores a credential as the vault sealed it, in place of one of the same name.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no such connection.
+    pub async fn put_credential(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        name: &str,
+        sealed: &[u8],
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO credential (tenant, connection, name, sealed, stored_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (tenant, connection, name) \
+             DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(name)
+        .bind(sealed)
+        .bind(at.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(adding("store a credential", "connection", connection))?;
+        Ok(())
+    }
+
+    /// A credential, as the vault sealed it.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when none of that name was stored for this tenant's connection.
+    pub async fn credential(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        name: &str,
+    ) -> Result<Vec<u8>, CatalogError> {
+        let row =
+            sqlx::query("SELECT sealed FROM credential WHERE tenant = $1 AND connection = $2 AND name = $3")
+                .bind(tenant.as_str())
+                .bind(connection.as_str())
+                .bind(name)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read a credential"))?
+                .ok_or_else(|| CatalogError::not_found("credential", &format!("{connection}/{name}")))?;
+        plain(&row, "sealed")
+    }
+
+    /// Forgets a credential; one that is not there is forgotten already.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn remove_credential(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        name: &str,
+    ) -> Result<(), CatalogError> {
+        sqlx::query("DELETE FROM credential WHERE tenant = $1 AND connection = $2 AND name = $3")
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .bind(name)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("remove a credential"))?;
+        Ok(())
+    }
+}
+
+fn found(rows: u64, connection: &ConnectionId) -> Result<(), CatalogError> {
+    if rows == 0 { Err(CatalogError::not_found("connection", connection)) } else { Ok(()) }
+}

@@ -1,0 +1,164 @@
+//! What can go wrong with the catalog, and what a caller does next.
+
+use std::io;
+use std::path::PathBuf;
+
+use domain::Timestamp;
+
+/// Why the catalog did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no catalog.
+    #[error("there is no catalog at `{}`: check the directory, or make a cell with `caretaker init`", .0.display())]
+    Missing(PathBuf),
+    /// There is no such thing, or it is another tenant's.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// What sort of thing.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// There is one already.
+    #[error("there is a {what} `{name}` already")]
+    Exists {
+        /// What sort of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// Somebody else advanced the head in the meantime.
+    #[error("the head of `{connection}` has moved: it is {found}, not {expected}; read it again")]
+    HeadMoved {
+        /// The connection's name.
+        connection: String,
+        /// What the caller took it for.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The new head would not come after the old one.
+    #[error("the head of `{connection}` cannot go from {from} to {to}: heads only advance")]
+    HeadGoesBack {
+        /// The connection's name.
+        connection: String,
+        /// The head as it is.
+        from: String,
+        /// What was asked for.
+        to: String,
+    },
+    /// Somebody else has the lease.
+    #[error("`{connection}` is being worked on: its lease is held until {until}; try again then")]
+    LeaseHeld {
+        /// The connection's name.
+        connection: String,
+        /// When it ends, if nobody renews it.
+        until: Timestamp,
+    },
+    /// The lease was released, or taken over by somebody else.
+    #[error("the lease of `{0}` was lost: stop writing")]
+    LeaseLost(String),
+    /// A restore is in another state than the caller thought.
+    #[error("restore `{restore}` is {found}, not {expected}")]
+    RestoreMoved {
+        /// The restore's id.
+        restore: String,
+        /// What the caller took it for.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A number is larger than the catalog holds, or a time is out of range.
+    #[error("{0} is out of range")]
+    OutOfRange(&'static str),
+    /// The catalog's schema is older than this version's.
+    #[error("the catalog's schema is {found}, this version's is {known}: run `caretaker migrate`")]
+    SchemaOlder {
+        /// The catalog's schema.
+        found: u32,
+        /// This version's schema.
+        known: u32,
+    },
+    /// The catalog's schema is newer than this version's.
+    #[error("the catalog's schema is {found}, this version knows up to {known}: use a newer caretaker")]
+    SchemaNewer {
+        /// The catalog's schema.
+        found: u32,
+        /// This version's schema.
+        known: u32,
+    },
+    /// What was read is not what was written.
+    #[error(
+        "the catalog is damaged ({what}): put it back, or build it anew from the store with `caretaker init --from-store`"
+    )]
+    Damaged {
+        /// What does not fit.
+        what: String,
+        /// What the database said, where it spoke.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    /// The database did not answer: locked for too long, disk full, not readable.
+    #[error("cannot {doing}: the catalog is not available")]
+    Unavailable {
+        /// What was tried.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file system failed.
+    #[error("cannot {doing} `{}`", path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What a caller does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogErrorKind {
+    /// Read again, then decide.
+    Conflict,
+    /// There is nothing there for this tenant.
+    NotFound,
+    /// Report it, and try again later.
+    Unavailable,
+    /// Stop: what was read is not what was written.
+    Damaged,
+}
+
+impl CatalogError {
+    /// What a caller does next.
+    #[must_use]
+    pub fn kind(&self) -> CatalogErrorKind {
+        match self {
+            Self::Missing(_) | Self::NotFound { .. } => CatalogErrorKind::NotFound,
+            Self::Exists { .. }
+            | Self::HeadMoved { .. }
+            | Self::HeadGoesBack { .. }
+            | Self::LeaseHeld { .. }
+            | Self::LeaseLost(_)
+            | Self::RestoreMoved { .. } => CatalogErrorKind::Conflict,
+            Self::OutOfRange(_)
+            | Self::SchemaOlder { .. }
+            | Self::SchemaNewer { .. }
+            | Self::Unavailable { .. }
+            | Self::File { .. } => CatalogErrorKind::Unavailable,
+            Self::Damaged { .. } => CatalogErrorKind::Damaged,
+        }
+    }
+
+    pub(crate) fn not_found(what: &'static str, name: &impl ToString) -> Self {
+        Self::NotFound { what, name: name.to_string() }
+    }
+
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { what: what.into(), source: None }
+    }
+}

@@ -1,0 +1,228 @@
+//! Leases: who writes to a connection.
+//!
+//! A lease is advice with a number: what makes two writers harmless is the commit protocol, to which the
+//! lease's generation is the argument. Generations only ever rise.
+
+use std::time::Duration;
+
+use domain::{ConnectionId, Id128, TenantId, Timestamp};
+
+use crate::column::{count, parsed_optional, plain, stored};
+use crate::connection::adding;
+use crate::database::{Catalog, failed};
+use crate::error::CatalogError;
+
+/// Longest time for which a lease is given before it must be renewed.
+pub const LEASE_TTL_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// A lease that somebody holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Whose connection.
+    pub tenant: TenantId,
+    /// Which connection.
+    pub connection: ConnectionId,
+    /// Who holds it: 128 random bits of the holder's own.
+    pub holder: Id128,
+    /// One more than any generation seen before.
+    pub generation: u64,
+    /// When it ends, if it is not renewed.
+    pub expires_at: Timestamp,
+}
+
+/// Who asks for a lease, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseRequest {
+    /// 128 random bits of the holder's own.
+    pub holder: Id128,
+    /// The highest generation that the caller has seen in the object store; 0 where it has not looked.
+    pub seen_generation: u64,
+    /// The time.
+    pub now: Timestamp,
+    /// For how long; at most [`LEASE_TTL_MAX`].
+    pub ttl: Duration,
+}
+
+const ACQUIRE: &str = "acquire a lease";
+
+fn end(now: Timestamp, ttl: Duration) -> Result<(Timestamp, i64), CatalogError> {
+    let end =
+        now.checked_add(ttl.min(LEASE_TTL_MAX)).map_err(|_| CatalogError::OutOfRange("a lease's end"))?;
+    Ok((end, end.as_millisecond()))
+}
+
+impl Catalog {
+    /// Takes a connection's lease, if nobody holds it, or if its holder let it lapse.
+    ///
+    /// # Errors
+    /// [`CatalogError::LeaseHeld`] while somebody holds it, [`CatalogError::NotFound`] when the tenant has no such
+    /// connection.
+    pub async fn acquire_lease(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        request: LeaseRequest,
+    ) -> Result<Lease, CatalogError> {
+        // A lease that ends later than any lease can was given by a clock that was wrong; it does not count.
+        let (_, too_late_ms) = end(request.now, LEASE_TTL_MAX)?;
+        self.take_lease(tenant, connection, request, (request.now.as_millisecond(), too_late_ms)).await
+    }
+
+    /// Takes a connection's lease from a holder that is known to be dead, because the caller holds a lock of the
+    /// operating system that the dead one held.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no such connection.
+    pub async fn seize_lease(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        request: LeaseRequest,
+    ) -> Result<Lease, CatalogError> {
+        self.take_lease(tenant, connection, request, (i64::MAX, i64::MAX)).await
+    }
+
+    /// Takes the lease unless somebody holds one whose end lies between the two times.
+    async fn take_lease(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        request: LeaseRequest,
+        (lapsed_ms, too_late_ms): (i64, i64),
+    ) -> Result<Lease, CatalogError> {
+        let LeaseRequest { holder, seen_generation, now, ttl } = request;
+        let (expires_at, expires_at_ms) = end(now, ttl)?;
+        let row = sqlx::query(
+            "INSERT INTO lease (tenant, connection, holder, generation, expires_at_ms) \
+             VALUES ($1, $2, $3, $4 + 1, $5) \
+             ON CONFLICT (tenant, connection) DO UPDATE SET holder = $3, expires_at_ms = $5, \
+             generation = CASE WHEN lease.generation > $4 THEN lease.generation + 1 ELSE $4 + 1 END \
+             WHERE lease.holder IS NULL OR lease.expires_at_ms <= $6 OR lease.expires_at_ms > $7 \
+             RETURNING generation",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(holder.to_string())
+        .bind(stored(seen_generation, "a generation")?)
+        .bind(expires_at_ms)
+        .bind(lapsed_ms)
+        .bind(too_late_ms)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(adding(ACQUIRE, "connection", connection))?;
+        match row {
+            Some(row) => Ok(Lease {
+                tenant: tenant.clone(),
+                connection: connection.clone(),
+                holder,
+                generation: count(&row, "generation")?,
+                expires_at,
+            }),
+            None => {
+                let until = self.lease(tenant, connection).await?.map_or(now, |lease| lease.expires_at);
+                Err(CatalogError::LeaseHeld { connection: connection.to_string(), until })
+            }
+        }
+    }
+
+    /// The lease that somebody holds, or let lapse.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn lease(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+    ) -> Result<Option<Lease>, CatalogError> {
+        let row = sqlx::query(
+            "SELECT holder, generation, expires_at_ms FROM lease WHERE tenant = $1 AND connection = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("read a lease"))?;
+        let Some(row) = row else { return Ok(None) };
+        let Some(holder) = parsed_optional(&row, "holder")? else { return Ok(None) };
+        Ok(Some(Lease {
+            tenant: tenant.clone(),
+            connection: connection.clone(),
+            holder,
+            generation: count(&row, "generation")?,
+            expires_at: Timestamp::from_millisecond(plain(&row, "expires_at_ms")?)
+                .map_err(|_| CatalogError::damaged("column `expires_at_ms`"))?,
+        }))
+    }
+
+    /// Lets a lease last longer. One that lapsed without being taken over is renewed too.
+    ///
+    /// # Errors
+    /// [`CatalogError::LeaseLost`] when it was released or taken over.
+    pub async fn renew_lease(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        ttl: Duration,
+    ) -> Result<Lease, CatalogError> {
+        let (expires_at, expires_at_ms) = end(now, ttl)?;
+        let renewed = sqlx::query(
+            "UPDATE lease SET expires_at_ms = $5 \
+             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+        )
+        .bind(lease.tenant.as_str())
+        .bind(lease.connection.as_str())
+        .bind(lease.holder.to_string())
+        .bind(stored(lease.generation, "a generation")?)
+        .bind(expires_at_ms)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("renew a lease"))?;
+        still_held(renewed.rows_affected(), lease)?;
+        Ok(Lease { expires_at, ..lease.clone() })
+    }
+
+    /// Raises a lease's generation above one that was seen in the object store.
+    ///
+    /// # Errors
+    /// [`CatalogError::LeaseLost`] when it was released or taken over.
+    pub async fn raise_lease(&self, lease: &Lease, seen_generation: u64) -> Result<Lease, CatalogError> {
+        let generation = lease.generation.max(seen_generation.saturating_add(1));
+        let raised = sqlx::query(
+            "UPDATE lease SET generation = $5 \
+             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+        )
+        .bind(lease.tenant.as_str())
+        .bind(lease.connection.as_str())
+        .bind(lease.holder.to_string())
+        .bind(stored(lease.generation, "a generation")?)
+        .bind(stored(generation, "a generation")?)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("raise a lease"))?;
+        still_held(raised.rows_affected(), lease)?;
+        Ok(Lease { generation, ..lease.clone() })
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// [`CatalogError::LeaseLost`] when it was released already or taken over.
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), CatalogError> {
+        let released = sqlx::query(
+            "UPDATE lease SET holder = NULL \
+             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+        )
+        .bind(lease.tenant.as_str())
+        .bind(lease.connection.as_str())
+        .bind(lease.holder.to_string())
+        .bind(stored(lease.generation, "a generation")?)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("release a lease"))?;
+        still_held(released.rows_affected(), lease)
+    }
+}
+
+fn still_held(rows: u64, lease: &Lease) -> Result<(), CatalogError> {
+    if rows == 0 { Err(CatalogError::LeaseLost(lease.connection.to_string())) } else { Ok(()) }
+}

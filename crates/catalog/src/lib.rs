@@ -1,0 +1,62 @@
+//! The only SQL: what a cell knows of its tenants, connections, snapshots, leases and restores.
+//!
+//! The catalog holds nothing that a person's data or a secret could be read from: counts, platform ids, and
+//! bytes that the vault or a data key has sealed. Every question names its tenant, and another tenant's things
+//! are not found. Heads, leases and restores move by compare-and-swap, so that of two processes one wins.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! # let home = tempfile::tempdir()?;
+//! # let dir = home.path();
+//! use catalog::{Catalog, Connection, Head};
+//! use domain::{Scope, SnapshotNumber, Timestamp};
+//!
+//! let catalog = Catalog::create(dir).await?;
+//! let at: Timestamp = "2026-11-24T12:00:00Z".parse()?;
+//! let scope = Scope {
+//!     tenant: "default".parse()?,
+//!     region: "eu".parse()?,
+//!     platform: "shopify".parse()?,
+//!     connection: "shop".parse()?,
+//! };
+//! let (tenant, connection) = (&scope.tenant, &scope.connection);
+//! catalog.add_tenant(tenant, at).await?;
+//! let shop = Connection {
+//!     scope: scope.clone(),
+//!     url: "https://shop.example".into(),
+//!     settings: serde_json::json!({"api_version": "2026-10"}),
+//!     created_at: at,
+//!     swept: None,
+//! };
+//! catalog.add_connection(&shop).await?;
+//!
+//! let first = Head { number: SnapshotNumber(1), generation: 1, commit: "1-1-abc".into() };
+//! catalog.advance_head(tenant, connection, None, &first).await?;
+//! assert_eq!(catalog.head(tenant, connection).await?, Some(first));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod column;
+mod connection;
+mod database;
+mod error;
+mod head;
+mod lease;
+mod ledger;
+mod media;
+mod restore;
+mod schema;
+mod snapshot;
+mod tenant;
+
+pub use connection::{Connection, Sweep};
+pub use database::{Catalog, SchemaState};
+pub use error::{CatalogError, CatalogErrorKind};
+pub use head::Head;
+pub use lease::{LEASE_TTL_MAX, Lease, LeaseRequest};
+pub use ledger::LedgerEntry;
+pub use media::{KnownMedia, MediaSource};
+pub use restore::{Restore, RestoreState, StepResult, StepState};
+pub use snapshot::{KindCount, Snapshot};

@@ -1,0 +1,307 @@
+//! Restores, and the steps that each has intended and done.
+
+use std::collections::BTreeMap;
+
+use domain::{ConnectionId, Id128, TenantId, Timestamp};
+
+use crate::column::{parsed, parsed_optional, plain, states};
+use crate::connection::adding;
+use crate::database::{Catalog, Row, failed};
+use crate::error::CatalogError;
+use crate::ledger::{self, LedgerEntry};
+
+states! {
+    /// How far a restore is.
+    RestoreState {
+        /// Its steps are being done, or were when it crashed.
+        Applying = "applying",
+        /// Everything that was planned is done.
+        Done = "done",
+        /// Finished, but not whole: the report says what is missing and why.
+        Incomplete = "incomplete",
+        /// Stopped before its end; it can be applied again.
+        Failed = "failed",
+        /// Another restore has put back what it overwrote.
+        Undone = "undone",
+    }
+}
+
+states! {
+    /// What is known of one step of a restore.
+    StepState {
+        /// About to be done. Found after a crash: nobody knows whether it was.
+        Intent = "intent",
+        /// Done.
+        Done = "done",
+        /// It cannot be known whether it was done.
+        Unknown = "unknown",
+        /// The platform refused it.
+        Refused = "refused",
+    }
+}
+
+/// One restore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// Its id.
+    pub id: Id128,
+    /// From which connection's snapshots.
+    pub connection: ConnectionId,
+    /// Into which connection.
+    pub target: ConnectionId,
+    /// The digest of the plan that it applies.
+    pub plan_digest: String,
+    /// The restore that it undoes, if it does.
+    pub undo_of: Option<Id128>,
+    /// How far it is.
+    pub state: RestoreState,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When its state last changed.
+    pub changed_at: Timestamp,
+}
+
+/// How one step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepResult {
+    /// The step's key: which item, which write.
+    pub step: String,
+    /// How it ended.
+    pub state: StepState,
+    /// The new id that came of it, if one did.
+    pub ledger: Option<LedgerEntry>,
+}
+
+const STEPS: &str = "note a restore's steps";
+
+const ONE_SQL: &str = "SELECT restore, connection, target, plan_digest, undo_of, state, created_at, changed_at \
+     FROM restore WHERE tenant = $1 AND restore = $2";
+const LIST_SQL: &str = "SELECT restore, connection, target, plan_digest, undo_of, state, created_at, changed_at \
+     FROM restore WHERE tenant = $1 AND connection = $2 ORDER BY created_at, restore";
+
+fn from_row(row: &Row) -> Result<Restore, CatalogError> {
+    Ok(Restore {
+        id: parsed(row, "restore")?,
+        connection: parsed(row, "connection")?,
+        target: parsed(row, "target")?,
+        plan_digest: plain(row, "plan_digest")?,
+        undo_of: parsed_optional(row, "undo_of")?,
+        state: parsed(row, "state")?,
+        created_at: parsed(row, "created_at")?,
+        changed_at: parsed(row, "changed_at")?,
+    })
+}
+
+impl Catalog {
+    /// Adds a restore, before its first step.
+    ///
+    /// # Errors
+    /// [`CatalogError::Exists`] for an id that is taken, [`CatalogError::NotFound`] when the tenant has no such
+    /// connection, or no restore of the id that is undone.
+    pub async fn add_restore(&self, tenant: &TenantId, restore: &Restore) -> Result<(), CatalogError> {
+        let added = sqlx::query(
+            "INSERT INTO restore \
+             (tenant, restore, connection, target, plan_digest, undo_of, state, created_at, changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, restore) DO NOTHING",
+        )
+        .bind(tenant.as_str())
+        .bind(restore.id.to_string())
+        .bind(restore.connection.as_str())
+        .bind(restore.target.as_str())
+        .bind(&restore.plan_digest)
+        .bind(restore.undo_of.map(|id| id.to_string()))
+        .bind(restore.state.as_str())
+        .bind(restore.created_at.to_string())
+        .bind(restore.changed_at.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(adding("add a restore", "connection", &restore.connection))?;
+        match added.rows_affected() {
+            0 => Err(CatalogError::Exists { what: "restore", name: restore.id.to_string() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// One restore.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has none of that id.
+    pub async fn restore(&self, tenant: &TenantId, id: Id128) -> Result<Restore, CatalogError> {
+        let row = sqlx::query(ONE_SQL)
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a restore"))?
+            .ok_or_else(|| CatalogError::not_found("restore", &id))?;
+        from_row(&row)
+    }
+
+    /// The restores from a connection's snapshots, oldest first.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn restores(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+    ) -> Result<Vec<Restore>, CatalogError> {
+        let rows = sqlx::query(LIST_SQL)
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("list restores"))?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// Moves a restore from one state to the next. Of several that expect the same, exactly one succeeds.
+    ///
+    /// # Errors
+    /// [`CatalogError::RestoreMoved`] when it is in another state than expected, [`CatalogError::NotFound`] when
+    /// the tenant has none of that id.
+    pub async fn move_restore(
+        &self,
+        tenant: &TenantId,
+        id: Id128,
+        (from, to): (RestoreState, RestoreState),
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        let moved = sqlx::query(
+            "UPDATE restore SET state = $4, changed_at = $5 \
+             WHERE tenant = $1 AND restore = $2 AND state = $3",
+        )
+        .bind(tenant.as_str())
+        .bind(id.to_string())
+        .bind(from.as_str())
+        .bind(to.as_str())
+        .bind(at.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("move a restore"))?;
+        if moved.rows_affected() == 1 {
+            return Ok(());
+        }
+        let found = self.restore(tenant, id).await?.state;
+        Err(CatalogError::RestoreMoved {
+            restore: id.to_string(),
+            expected: from.as_str(),
+            found: found.as_str(),
+        })
+    }
+
+    /// Stores a restore's report, sealed by the caller, in place of an earlier one.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no restore of that id.
+    pub async fn put_report(&self, tenant: &TenantId, id: Id128, sealed: &[u8]) -> Result<(), CatalogError> {
+        let stored = sqlx::query("UPDATE restore SET report = $3 WHERE tenant = $1 AND restore = $2")
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .bind(sealed)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store a report"))?;
+        match stored.rows_affected() {
+            0 => Err(CatalogError::not_found("restore", &id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A restore's report, as it was sealed; none before there is one.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no restore of that id.
+    pub async fn report(&self, tenant: &TenantId, id: Id128) -> Result<Option<Vec<u8>>, CatalogError> {
+        let row = sqlx::query("SELECT report FROM restore WHERE tenant = $1 AND restore = $2")
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a report"))?
+            .ok_or_else(|| CatalogError::not_found("restore", &id))?;
+        plain(&row, "report")
+    }
+
+    /// Notes steps as intended, durably, before the first of them is done. A step that is known keeps its state.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no restore of that id; then none is noted.
+    pub async fn intend(
+        &self,
+        tenant: &TenantId,
+        id: Id128,
+        steps: &[&str],
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        let mut transaction = self.begin(STEPS).await?;
+        for step in steps {
+            sqlx::query(
+                "INSERT INTO restore_step (tenant, restore, step, state, changed_at) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, restore, step) DO NOTHING",
+            )
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .bind(*step)
+            .bind(StepState::Intent.as_str())
+            .bind(at.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(adding(STEPS, "restore", id))?;
+        }
+        transaction.commit().await.map_err(failed(STEPS))
+    }
+
+    /// Notes how steps ended, and the new ids that came of them: all of it, or nothing.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no restore of that id, or when a step was never intended.
+    pub async fn finish_steps(
+        &self,
+        tenant: &TenantId,
+        id: Id128,
+        results: &[StepResult],
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        let mut transaction = self.begin(STEPS).await?;
+        for StepResult { step, state, ledger } in results {
+            let noted = sqlx::query(
+                "UPDATE restore_step SET state = $4, changed_at = $5 \
+                 WHERE tenant = $1 AND restore = $2 AND step = $3",
+            )
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .bind(step)
+            .bind(state.as_str())
+            .bind(at.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(STEPS))?;
+            if noted.rows_affected() == 0 {
+                return Err(CatalogError::not_found("restore step", &format!("{id}/{step}")));
+            }
+            if let Some(entry) = ledger {
+                ledger::record(&mut transaction, tenant, entry).await?;
+            }
+        }
+        transaction.commit().await.map_err(failed(STEPS))
+    }
+
+    /// What is known of a restore's steps, by their keys.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn steps(
+        &self,
+        tenant: &TenantId,
+        id: Id128,
+    ) -> Result<BTreeMap<String, StepState>, CatalogError> {
+        let rows = sqlx::query("SELECT step, state FROM restore_step WHERE tenant = $1 AND restore = $2")
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read a restore's steps"))?;
+        rows.iter().map(|row| Ok((plain(row, "step")?, parsed(row, "state")?))).collect()
+    }
+}

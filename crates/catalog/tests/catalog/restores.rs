@@ -1,0 +1,105 @@
+//! Restores, their steps, and the id ledger.
+
+use std::collections::{BTreeMap, HashMap};
+
+use catalog::{CatalogError, Restore, RestoreState, StepResult, StepState};
+use domain::{Id128, Kind};
+
+use crate::cell::{Cell, entry, restore, second, shop, tenant};
+
+fn done(step: &str, ledger: Option<catalog::LedgerEntry>) -> StepResult {
+    StepResult { step: step.into(), state: StepState::Done, ledger }
+}
+
+#[tokio::test]
+async fn a_restore_moves_from_the_expected_state_only() {
+    let cell = Cell::new().await;
+    let t = tenant("t");
+    let (one, undo) = (restore(1), Restore { undo_of: Some(Id128([1; 16])), ..restore(2) });
+    cell.catalog.add_restore(&t, &one).await.unwrap();
+    cell.catalog.add_restore(&t, &undo).await.unwrap();
+    assert!(matches!(cell.catalog.add_restore(&t, &one).await, Err(CatalogError::Exists { .. })));
+    assert_eq!(cell.catalog.restores(&t, &shop()).await.unwrap(), [one.clone(), undo]);
+
+    let shift = async |from, to| cell.catalog.move_restore(&t, one.id, (from, to), second(9)).await;
+    shift(RestoreState::Applying, RestoreState::Incomplete).await.unwrap();
+    let error = shift(RestoreState::Applying, RestoreState::Done).await.unwrap_err();
+    assert!(
+        matches!(error, CatalogError::RestoreMoved { expected: "applying", found: "incomplete", .. }),
+        "{error}"
+    );
+    shift(RestoreState::Incomplete, RestoreState::Undone).await.unwrap();
+    let moved = cell.open_again().await.restore(&t, one.id).await.unwrap();
+    assert_eq!(moved, Restore { state: RestoreState::Undone, changed_at: second(9), ..one.clone() });
+
+    assert_eq!(cell.catalog.report(&t, one.id).await.unwrap(), None);
+    cell.catalog.put_report(&t, one.id, b"sealed").await.unwrap();
+    assert_eq!(cell.catalog.report(&t, one.id).await.unwrap().as_deref(), Some(&b"sealed"[..]));
+}
+
+#[tokio::test]
+async fn what_was_intended_and_not_finished_is_found_after_a_crash() {
+    let cell = Cell::new().await;
+    let t = tenant("t");
+    let id = restore(1).id;
+    cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
+    cell.catalog.intend(&t, id, &["a", "b", "c"], second(1)).await.unwrap();
+    let results = [
+        done("a", Some(entry("1", "101", 1))),
+        StepResult { step: "b".into(), state: StepState::Unknown, ledger: None },
+    ];
+    cell.catalog.finish_steps(&t, id, &results, second(2)).await.unwrap();
+
+    let again = cell.open_again().await;
+    // Intending anew does not forget what is known.
+    again.intend(&t, id, &["a", "b", "c", "d"], second(3)).await.unwrap();
+    let known = again.steps(&t, id).await.unwrap();
+    let expected = [
+        ("a", StepState::Done),
+        ("b", StepState::Unknown),
+        ("c", StepState::Intent),
+        ("d", StepState::Intent),
+    ];
+    assert_eq!(known, BTreeMap::from(expected.map(|(step, state)| (step.to_owned(), state))));
+    assert_eq!(again.ledger(&t, &shop()).await.unwrap(), [entry("1", "101", 1)]);
+}
+
+#[tokio::test]
+async fn steps_and_their_new_ids_are_written_together_or_not_at_all() {
+    let cell = Cell::new().await;
+    let t = tenant("t");
+    let id = restore(1).id;
+    cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
+    cell.catalog.intend(&t, id, &["a"], second(1)).await.unwrap();
+    let results = [done("a", Some(entry("1", "101", 1))), done("never intended", None)];
+    let error = cell.catalog.finish_steps(&t, id, &results, second(2)).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NotFound { what: "restore step", .. }), "{error}");
+    assert_eq!(cell.catalog.steps(&t, id).await.unwrap()["a"], StepState::Intent);
+    assert_eq!(cell.catalog.ledger(&t, &shop()).await.unwrap(), []);
+
+    let error = cell.catalog.intend(&t, Id128([9; 16]), &["a"], second(1)).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NotFound { what: "restore", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_ledger_keeps_every_id_and_answers_with_the_newest() {
+    let cell = Cell::new().await;
+    let t = tenant("t");
+    let ids = [entry("1", "101", 1), entry("2", "102", 1), entry("1", "201", 2)];
+    cell.catalog.record_ids(&t, &ids).await.unwrap();
+    // One restore that is resumed writes its entry again, and changes nothing.
+    cell.catalog.record_ids(&t, &ids[1..2]).await.unwrap();
+    assert_eq!(cell.catalog.ledger(&t, &shop()).await.unwrap(), ids);
+
+    let other = "other".parse().unwrap();
+    let newest = cell.catalog.new_ids(&t, &shop(), &other).await.unwrap();
+    assert_eq!(
+        newest,
+        HashMap::from([(entry("1", "", 1).old, "201".into()), (entry("2", "", 1).old, "102".into())])
+    );
+    assert!(cell.catalog.new_ids(&t, &shop(), &shop()).await.unwrap().is_empty());
+
+    let product = Kind::new("product").unwrap();
+    assert_eq!(cell.catalog.origins(&t, &other, &product, "201").await.unwrap(), ids[2..]);
+    assert_eq!(cell.catalog.origins(&t, &other, &product, "999").await.unwrap(), []);
+}
