@@ -1,0 +1,146 @@
+//! One connection's part of the stores, and what can be done there on a grant.
+
+use std::sync::Arc;
+
+use domain::{Action, Clock, DataKeys, Grant, Rng, Scope};
+
+use crate::commit::{self, CommitName, Generation, Head};
+use crate::error::{RepositoryError, Result};
+use crate::heads::{self, Ground, Lease};
+use crate::keyring::Keyring;
+use crate::reader::Reader;
+use crate::store::{Area, Stores};
+use crate::view::Segments;
+use crate::writer::Writer;
+
+/// One connection's history in the stores.
+#[derive(Clone)]
+pub struct Repository {
+    pub(crate) scope: Scope,
+    pub(crate) objects: Area,
+    pub(crate) keys_area: Area,
+    keys: Arc<dyn DataKeys>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+}
+
+impl Repository {
+    /// Names the place; reads nothing.
+    #[must_use]
+    pub fn new(
+        stores: &Stores,
+        scope: Scope,
+        keys: Arc<dyn DataKeys>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        let objects = Area::new(&stores.objects, &scope);
+        let keys_area = Area::new(&stores.keys, &scope);
+        Self { scope, objects, keys_area, keys, clock, rng }
+    }
+
+    pub(crate) fn keyring(&self, grant: &Grant, action: Action) -> Result<Arc<Keyring>> {
+        let keyring = Keyring::new(
+            self.scope.clone(),
+            grant.clone(),
+            action,
+            Arc::clone(&self.keys),
+            Arc::clone(&self.clock),
+            self.keys_area.clone(),
+        )?;
+        Ok(Arc::new(keyring))
+    }
+
+    pub(crate) fn segments(&self, grant: &Grant, action: Action) -> Result<Arc<Segments>> {
+        Ok(Arc::new(Segments::new(&self.keyring(grant, action)?, &self.objects)))
+    }
+
+    /// The newest commit; `None` where nothing was ever written.
+    ///
+    /// # Errors
+    /// When the newest does not verify: an older one is never taken instead.
+    pub async fn head(&self, grant: &Grant, action: Action) -> Result<Option<Head>> {
+        commit::newest(&self.keyring(grant, action)?, &self.objects).await
+    }
+
+    /// Opens the history for reading, at its head.
+    ///
+    /// `known` is a head that somebody else remembers (the catalog, a person): a store that has fallen behind
+    /// it, or holds another history, is refused as rolled back.
+    ///
+    /// # Errors
+    /// [`RepositoryError::NotFound`] where nothing was ever written.
+    pub async fn reader(&self, grant: &Grant, action: Action, known: Option<&CommitName>) -> Result<Reader> {
+        let segments = self.segments(grant, action)?;
+        let head = commit::newest(&segments.keyring, &self.objects).await?;
+        self.check_known(&segments.keyring, head.as_ref(), known).await?;
+        let head = head.ok_or_else(|| self.nothing_written())?;
+        Ok(Reader::new(segments, self.keys_area.clone(), head))
+    }
+
+    pub(crate) fn nothing_written(&self) -> RepositoryError {
+        RepositoryError::NotFound(format!("any snapshot of connection `{}`", self.scope.connection))
+    }
+
+    pub(crate) async fn check_known(
+        &self,
+        keyring: &Arc<Keyring>,
+        head: Option<&Head>,
+        known: Option<&CommitName>,
+    ) -> Result<()> {
+        let Some(known) = known else { return Ok(()) };
+        let rolled_back = |detail: String| RepositoryError::Damaged {
+            object: self.objects.full(commit::COMMITS),
+            detail: format!("the store was rolled back: {detail}"),
+        };
+        let Some(head) = head else {
+            return Err(rolled_back(format!("snapshot {} is known and no snapshot is there", known.number)));
+        };
+        if head.name.number < known.number {
+            return Err(rolled_back(format!(
+                "snapshot {} is known and the newest there is {}",
+                known.number, head.name.number
+            )));
+        }
+        let at_known = commit::find(keyring, &self.objects, head, |number, _| number <= known.number).await?;
+        if at_known.is_none_or(|found| found.name != *known) {
+            return Err(rolled_back(format!("snapshot {} there is not the one that is known", known.number)));
+        }
+        Ok(())
+    }
+
+    /// Begins a snapshot that follows the newest one in the store. `generation` comes with the lease.
+    ///
+    /// For a place where nobody but the store knows of this connection; else see [`Repository::begin`].
+    ///
+    /// # Errors
+    /// As [`Repository::reader`]; a store without any snapshot is fine here unless one is known.
+    pub async fn writer(
+        &self,
+        grant: &Grant,
+        generation: Generation,
+        known: Option<&CommitName>,
+    ) -> Result<Writer> {
+        let segments = self.segments(grant, Action::Backup)?;
+        let lease = Lease { generation, heads: None };
+        let ground = heads::ground(&segments.keyring, &self.objects, &lease).await?;
+        self.check_known(&segments.keyring, ground.parent.as_ref(), known).await?;
+        self.writer_on(segments, ground, lease).await
+    }
+
+    /// Begins a snapshot that follows the catalog's head, or what is adopted in its place.
+    ///
+    /// # Errors
+    /// [`RepositoryError::Conflict`] where the lease is not the newest; [`RepositoryError::Damaged`] where the
+    /// store has fallen behind the catalog.
+    pub async fn begin(&self, grant: &Grant, lease: &Lease) -> Result<Writer> {
+        let segments = self.segments(grant, Action::Backup)?;
+        let ground = heads::ground(&segments.keyring, &self.objects, lease).await?;
+        self.writer_on(segments, ground, lease.clone()).await
+    }
+
+    async fn writer_on(&self, segments: Arc<Segments>, ground: Ground, lease: Lease) -> Result<Writer> {
+        let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
+        Writer::begin(segments, &self.keys_area, clock, rng, ground, lease).await
+    }
+}

@@ -1,0 +1,100 @@
+//! Erasing people: their keys are destroyed, and with them every version of their records in every snapshot.
+
+use std::sync::Arc;
+
+use domain::{Action, Grant, Removal, SubjectId, SubjectTag};
+use serde::Serialize;
+
+use crate::commit::{Commit, Head, Role};
+use crate::connection::Repository;
+use crate::entries::Layout;
+use crate::error::{RepositoryError, Result};
+use crate::heads::{self, Lease};
+use crate::pack::PackWriter;
+use crate::subjects::{self, Subjects};
+use crate::view::{Component, Segments, VersionState, Walk};
+
+/// What an erasure did. From here on a certificate can be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ErasedKeys {
+    /// People whose keys are destroyed.
+    pub people: u64,
+    /// Records that the newest snapshot showed until then.
+    pub records: u64,
+    /// Older tables of keys that were deleted.
+    pub tables_deleted: u64,
+}
+
+impl Repository {
+    /// Destroys people's keys. When this returns, no table that held them is left in the key store.
+    ///
+    /// A commit comes first. In it the people's records are gone, redacted: should the platform still have
+    /// them, the next backup keeps them anew, under new keys. And whoever was preparing a commit loses, and
+    /// writes no table any more. After a crash the erasure is asked for again; what was done is not undone.
+    ///
+    /// # Errors
+    /// When a store fails, or an older table cannot be deleted: the erasure is not complete then.
+    /// [`RepositoryError::Conflict`] where somebody else writes.
+    pub async fn erase(&self, grant: &Grant, lease: &Lease, people: &[SubjectId]) -> Result<ErasedKeys> {
+        let segments = self.segments(grant, Action::Erase)?;
+        let keyring = &segments.keyring;
+        let ground = heads::ground(keyring, &self.objects, lease).await?;
+        let parent = ground.parent.clone().ok_or_else(|| self.nothing_written())?;
+        let data_key = keyring.current().await?;
+        let tags =
+            people.iter().map(|person| subjects::tag(&*data_key, person)).collect::<Result<Vec<_>>>()?;
+        let mut commit =
+            Commit::after(&segments, Some(&parent), lease.generation, Role::Fence, &*self.clock).await?;
+        let redacted = self.redact(&segments, &parent, &tags, &mut commit).await?;
+        let head = ground.publish(keyring, &self.objects, data_key.id(), &*self.rng, lease, commit).await?;
+        let mut subjects = Subjects::open(keyring, &self.keys_area, &self.objects, Some(&head)).await?;
+        subjects.destroy(&tags).await?;
+        subjects.store(&*self.rng, data_key.id(), lease.generation).await?;
+        let tables_deleted = subjects.delete_older().await?;
+        // INVARIANT (certificate): counted only once a fresh look finds each table once and the keys gone.
+        let mut left = Subjects::open(keyring, &self.keys_area, &self.objects, Some(&head)).await?;
+        if left.has_older() || !left.are_destroyed(&tags).await? {
+            return Err(RepositoryError::Conflict(
+                "somebody else has written tables of keys meanwhile".to_owned(),
+            ));
+        }
+        let people = u64::try_from(tags.len()).unwrap_or(u64::MAX);
+        Ok(ErasedKeys { people, records: redacted, tables_deleted })
+    }
+
+    /// Adds to the commit the removal of every record of these people. With any, it is a snapshot of its own.
+    async fn redact(
+        &self,
+        segments: &Arc<Segments>,
+        parent: &Head,
+        tags: &[SubjectTag],
+        commit: &mut Commit,
+    ) -> Result<u64> {
+        let data_key = segments.keyring.current().await?.id();
+        let mut pack = PackWriter::new(&segments.keyring, &self.objects, data_key, &self.rng);
+        let mut walk = Walk::from(segments, &parent.commit.components, None).await?;
+        let mut redacted = 0;
+        while let Some(group) = walk.next().await? {
+            let theirs = group.at(parent.name.number.0).is_some_and(|version| {
+                matches!(version.state, VersionState::Present { .. })
+                    && version.subject.is_some_and(|tag| tags.contains(&tag))
+            });
+            if theirs {
+                pack.removed(&group.key, Removal::Redacted)?;
+                redacted += 1;
+                if let Some(kind) = commit.kinds.get_mut(&group.key.kind) {
+                    kind.records = kind.records.saturating_sub(1);
+                }
+            }
+        }
+        let (parts, _) = pack.finish().await?;
+        if !parts.is_empty() {
+            let number = commit.number.0;
+            let component =
+                Component { layout: Layout::Pack, from: number, to: number, entries: redacted, parts };
+            commit.components.insert(0, component);
+            commit.role = Role::Snapshot;
+        }
+        Ok(redacted)
+    }
+}

@@ -1,0 +1,56 @@
+//! The record store: every version of every record, sealed, in immutable packs and hash-chained commits.
+//!
+//! Records come sorted into a [`Writer`], which compares them with the snapshot before and writes what changed:
+//! first packs, then one commit that names them. A [`Reader`] gives back any record at any snapshot. The bytes
+//! on disk are described in docs/format.md.
+
+mod block;
+mod collect;
+mod commit;
+mod compact;
+mod connection;
+mod encoding;
+mod entries;
+mod erase;
+mod error;
+mod footer;
+mod heads;
+mod inspect;
+mod keyring;
+mod media;
+mod merge;
+mod object;
+mod open_store;
+mod pack;
+mod probe;
+#[cfg(test)]
+mod protocol;
+mod reader;
+mod rebuild;
+mod retention;
+mod runs;
+mod segment;
+mod state;
+mod store;
+mod subjects;
+mod verify;
+mod view;
+mod writer;
+
+pub use collect::{Collected, GRACE};
+pub use commit::{Ancestor, Commit, CommitName, Generation, Head, KindState, Role, sha256_hex};
+pub use compact::Compacted;
+pub use connection::Repository;
+pub use erase::ErasedKeys;
+pub use error::{ErrorKind, RepositoryError, Result};
+pub use heads::{Heads, Lease};
+pub use media::{MediaStore, StoredMedia};
+pub use object::FORMAT;
+pub use open_store::{StoreCredentials, StoreOptions, make_store, open_store};
+pub use probe::{Promises, probe, refuses_destruction};
+pub use reader::{Difference, Differences, HistoryEntry, Reader, Record, Scan, SummaryRow};
+pub use retention::{Retention, to_drop};
+pub use runs::{MergedLines, Run, RunKind, RunLine};
+pub use store::Stores;
+pub use verify::{DamagedObject, DamagedRecord, Depth, OnProgress, VerifyProgress, VerifyReport};
+pub use writer::{Change, KindCounts, KindOutcome, Mode, NewRecord, Writer, Written};

@@ -1,0 +1,199 @@
+//! Media: bytes that belong to records, in sealed 8 MiB chunks, named by a keyed hash of their content.
+//!
+//! The same bytes are stored once per connection. A medium is written under a passing name and takes its own
+//! once its hash is known; what is read back is hashed again, so that a swapped object is found.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use domain::aad::ObjectAad;
+use domain::{Action, DataKeyId, Grant, HashPurpose, Id128, KeyedHash, ObjectPurpose, Salt};
+use futures::stream::{Stream, StreamExt as _};
+
+use crate::connection::Repository;
+use crate::error::{RepositoryError, Result};
+use crate::keyring::{Keyring, ObjectKey};
+use crate::object::{HEADER_LEN, LAST_BLOCK, header, keyless, opening, read_header};
+use crate::store::{Area, Upload};
+
+/// Folder of the media, in the object store.
+pub(crate) const MEDIA: &str = "media";
+/// Plain length of a chunk.
+const CHUNK_LEN: usize = 8 * 1024 * 1024;
+/// Chunks are bound to the connection and their turn; the name binds the content.
+const AAD_NAME: &str = "media";
+
+/// A stored medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMedia {
+    /// Its name: the keyed hash of its content, 64 hexadecimal digits.
+    pub name: String,
+    /// Length of its content, in bytes.
+    pub size_bytes: u64,
+    /// Bytes written for it; 0 where it was there already.
+    pub bytes_written: u64,
+}
+
+pub(crate) fn object_name(name: &str) -> String {
+    format!("{MEDIA}/{}/{name}", name.get(..2).unwrap_or("00"))
+}
+
+/// The medium's name, from the object's; `None` for one that is still passing.
+pub(crate) fn name_in(object: &str) -> Option<&str> {
+    let name = object.rsplit('/').next()?;
+    (object_name(name) == object).then_some(name)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Stores and reads the media of one connection, on one grant.
+pub struct MediaStore {
+    keyring: Arc<Keyring>,
+    area: Area,
+    data_key: DataKeyId,
+    hash: Arc<dyn KeyedHash>,
+    rng: Arc<dyn domain::Rng>,
+}
+
+impl Repository {
+    /// Opens the media.
+    ///
+    /// # Errors
+    /// When the grant's key cannot be used.
+    pub async fn media(&self, grant: &Grant, action: Action) -> Result<MediaStore> {
+        let keyring = self.keyring(grant, action)?;
+        let data_key = keyring.current().await?.id();
+        let hash = keyring.keyed_hash(data_key, HashPurpose::MediaName).await?;
+        Ok(MediaStore { keyring, area: self.objects.clone(), data_key, hash, rng: Arc::clone(&self.rng) })
+    }
+}
+
+impl MediaStore {
+    /// Stores what the stream gives; durable when this returns.
+    ///
+    /// # Errors
+    /// When the stream fails (its own error), or the store.
+    pub async fn store<E>(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, E>> + Send,
+    ) -> Result<Result<StoredMedia, E>> {
+        let mut stream = std::pin::pin!(stream);
+        let mut hash = self.hash.begin();
+        let mut chunk = BytesMut::new();
+        let mut size = 0_u64;
+        let mut upload: Option<(String, Upload, u64)> = None;
+        let mut salt = Salt([0; 32]);
+        self.rng.fill(&mut salt.0);
+        let key = ObjectKey::new(Arc::clone(&self.keyring), self.data_key, ObjectPurpose::Media, salt);
+        let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, AAD_NAME);
+        while let Some(piece) = stream.next().await {
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(error) => {
+                    if let Some((_, upload, _)) = upload {
+                        upload.abort().await?;
+                    }
+                    return Ok(Err(error));
+                }
+            };
+            hash.update(&piece);
+            size += u64::try_from(piece.len()).unwrap_or_default();
+            chunk.extend_from_slice(&piece);
+            while chunk.len() > CHUNK_LEN {
+                let mut text = chunk.split_to(CHUNK_LEN).to_vec();
+                if upload.is_none() {
+                    let mut id = [0; 16];
+                    self.rng.fill(&mut id);
+                    let passing = format!("{MEDIA}/passing-{}", Id128(id));
+                    let mut begun = self.area.upload(&passing).await?;
+                    begun.write(header(ObjectPurpose::Media, self.data_key, &salt)).await?;
+                    upload = Some((passing, begun, 0));
+                }
+                if let Some((_, upload, turn)) = &mut upload {
+                    key.sealing_key().await?.seal(*turn, &aad.block(*turn, 0), &mut text)?;
+                    upload.write(text).await?;
+                    *turn += 1;
+                }
+            }
+        }
+        let name = hex(&hash.finish());
+        let object = object_name(&name);
+        let there = self.area.size(&object).await?.is_some();
+        let mut text = chunk.to_vec();
+        key.sealing_key().await?.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)?;
+        let bytes_written = match upload {
+            Some((_, upload, _)) if there => {
+                upload.abort().await?;
+                0
+            }
+            None if there => 0,
+            Some((passing, mut upload, _)) => {
+                upload.write(text).await?;
+                let written = upload.finish().await?;
+                self.area.rename(&passing, &object).await?;
+                written
+            }
+            None => {
+                let mut bytes = header(ObjectPurpose::Media, self.data_key, &salt);
+                bytes.append(&mut text);
+                let written = u64::try_from(bytes.len()).unwrap_or_default();
+                match self.area.put_new(&object, bytes).await {
+                    // Somebody stored the same bytes at the same time.
+                    Ok(()) | Err(RepositoryError::Conflict(_)) => written,
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(Ok(StoredMedia { name, size_bytes: size, bytes_written }))
+    }
+
+    /// Reads a medium chunk by chunk into `take`, and checks at the end that it is the one that was asked for.
+    ///
+    /// # Errors
+    /// When it is missing or damaged, or is another one.
+    pub async fn read(&self, name: &str, mut take: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let object = object_name(name);
+        let full = self.area.full(&object);
+        let head_len = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
+        let size = self
+            .area
+            .size(&object)
+            .await?
+            .ok_or_else(|| RepositoryError::Missing { object: full.clone() })?;
+        if size < head_len {
+            return Err(RepositoryError::damaged(&full, "its header is cut short"));
+        }
+        let head = self.area.get_range(&object, 0..head_len).await?;
+        let (data_key, salt) = read_header(&full, &head, ObjectPurpose::Media)?;
+        let key = ObjectKey::new(Arc::clone(&self.keyring), data_key, ObjectPurpose::Media, salt);
+        let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, AAD_NAME);
+        let sealed_len = u64::try_from(CHUNK_LEN + domain::keys::TAG_LEN).unwrap_or(u64::MAX);
+        let mut hash = self.hash.begin();
+        let (mut at, mut turn) = (head_len, 0);
+        loop {
+            let end = at.saturating_add(sealed_len).min(size);
+            let last = end == size;
+            // The last chunk is never empty of its tag, and a full one before it is never the last.
+            let number = if last { LAST_BLOCK } else { turn };
+            let mut text = self.area.get_range(&object, at..end).await?.to_vec();
+            key.sealing_key()
+                .await
+                .map_err(|error| keyless(&full, error))?
+                .open(number, &aad.block(number, 0), &mut text)
+                .map_err(|error| opening(&full, error))?;
+            hash.update(&text);
+            take(text.into())?;
+            if last {
+                break;
+            }
+            at = end;
+            turn += 1;
+        }
+        if hex(&hash.finish()) != name {
+            return Err(RepositoryError::damaged(&full, "it holds other bytes than its name says"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! What every sealed object begins with, and objects that are one sealed piece.
+//!
+//! Header: `CTKR`, format (1 byte), type (1), two zero bytes, data key's id (16), salt (32). The object's own
+//! key is derived from data key, salt and type; see docs/format.md.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use domain::aad::ObjectAad;
+use domain::{DataKeyId, Id128, KeyError, ObjectPurpose, Salt};
+
+use crate::encoding::Bytes;
+use crate::error::{RepositoryError, Result};
+use crate::keyring::{Keyring, ObjectKey};
+use crate::store::Area;
+
+/// The format's version, in every header.
+pub const FORMAT: u8 = 1;
+const MAGIC: &[u8; 4] = b"CTKR";
+/// Length of the header, in bytes.
+pub(crate) const HEADER_LEN: usize = 56;
+/// The block number of an object's only, or last, piece.
+pub(crate) const LAST_BLOCK: u64 = u64::MAX;
+/// zstd level of small objects.
+const LEVEL: i32 = 6;
+/// A sealed piece never grows beyond this when it is decompressed.
+pub(crate) const PLAIN_LEN_MAX: usize = 256 * 1024 * 1024;
+
+fn type_of(purpose: ObjectPurpose) -> u8 {
+    match purpose {
+        ObjectPurpose::Pack => 1,
+        ObjectPurpose::Index => 2,
+        ObjectPurpose::Commit => 3,
+        ObjectPurpose::Media => 4,
+        ObjectPurpose::SubjectTable => 5,
+        ObjectPurpose::Checkpoint => 6,
+        ObjectPurpose::State => 7,
+        ObjectPurpose::Spool => 8,
+    }
+}
+
+pub(crate) fn header(purpose: ObjectPurpose, data_key: DataKeyId, salt: &Salt) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_LEN);
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&[FORMAT, type_of(purpose), 0, 0]);
+    out.extend_from_slice(&data_key.0);
+    out.extend_from_slice(&salt.0);
+    out
+}
+
+/// Reads a header; `object` is named in errors.
+pub(crate) fn read_header(object: &str, bytes: &[u8], purpose: ObjectPurpose) -> Result<(DataKeyId, Salt)> {
+    let damaged = |detail: &str| RepositoryError::damaged(object, detail);
+    let mut rest = Bytes(bytes);
+    let (Some(magic), Some([format, kind, zero_a, zero_b]), Some(key), Some(salt)) =
+        (rest.array::<4>(), rest.array::<4>(), rest.array::<16>(), rest.array::<32>())
+    else {
+        return Err(damaged("its header is cut short"));
+    };
+    if &magic != MAGIC {
+        return Err(damaged("it does not begin as an object of this store does"));
+    }
+    if format != FORMAT {
+        return Err(damaged(&format!("its format is {format}; this program reads format {FORMAT}")));
+    }
+    if kind != type_of(purpose) || zero_a != 0 || zero_b != 0 {
+        return Err(damaged("it is another type of object than its place says"));
+    }
+    Ok((Id128(key), Salt(salt)))
+}
+
+thread_local! {
+    /// A compression context has some megabytes; it is made once per thread.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Compresses.
+pub(crate) fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>> {
+    let compressed = COMPRESSOR.with_borrow_mut(|compressor| -> std::io::Result<Vec<u8>> {
+        let compressor = match compressor {
+            Some(compressor) => compressor,
+            None => compressor.insert(zstd::bulk::Compressor::new(level)?),
+        };
+        compressor.set_compression_level(level)?;
+        compressor.compress(plain)
+    });
+    compressed.map_err(|error| RepositoryError::Input(format!("compression failed: {error}")))
+}
+
+/// The plain length, which stands in the frame, if it is sensible.
+fn plain_len(object: &str, packed: &[u8]) -> Result<usize> {
+    let length = zstd::zstd_safe::get_frame_content_size(packed).ok().flatten();
+    let length =
+        length.and_then(|length| usize::try_from(length).ok()).filter(|length| *length <= PLAIN_LEN_MAX);
+    length.ok_or_else(|| RepositoryError::damaged(object, "a compressed block has no sensible length"))
+}
+
+fn not_decompressed(object: &str, error: &std::io::Error) -> RepositoryError {
+    RepositoryError::damaged(object, format!("a block does not decompress: {error}"))
+}
+
+/// Decompresses what was opened; the length stands in the frame and is bounded.
+pub(crate) fn decompress(object: &str, packed: &[u8]) -> Result<Vec<u8>> {
+    let length = plain_len(object, packed)?;
+    zstd::bulk::decompress(packed, length).map_err(|error| not_decompressed(object, &error))
+}
+
+/// Decompresses many blocks one after the other into the same memory.
+pub(crate) struct Decompressor {
+    context: zstd::bulk::Decompressor<'static>,
+    plain: Vec<u8>,
+}
+
+impl Decompressor {
+    pub(crate) fn new() -> Self {
+        Self { context: zstd::bulk::Decompressor::default(), plain: Vec::new() }
+    }
+
+    /// As [`decompress`]. The bytes stand until the next call.
+    pub(crate) fn decompress(&mut self, object: &str, packed: &[u8]) -> Result<&[u8]> {
+        let length = plain_len(object, packed)?;
+        self.plain.clear();
+        self.plain.reserve(length);
+        self.context
+            .decompress_to_buffer(packed, &mut self.plain)
+            .map_err(|error| not_decompressed(object, &error))?;
+        Ok(&self.plain)
+    }
+}
+
+/// Turns "does not open" into the name of the object that is hit.
+pub(crate) fn opening(object: &str, error: KeyError) -> RepositoryError {
+    match error {
+        KeyError::DoesNotOpen => RepositoryError::damaged(object, "a sealed block does not open"),
+        other => RepositoryError::Key(other),
+    }
+}
+
+/// Names the object whose header tells of a data key that is not there: one of the two is damaged.
+pub(crate) fn keyless(object: &str, error: RepositoryError) -> RepositoryError {
+    match error {
+        RepositoryError::Missing { object: key } => RepositoryError::damaged(
+            object,
+            format!("its header names the data key `{key}`, which is not there"),
+        ),
+        other => other,
+    }
+}
+
+/// Seals a whole small object: header, then one compressed block.
+pub(crate) async fn seal_whole(
+    keyring: &Arc<Keyring>,
+    data_key: DataKeyId,
+    purpose: ObjectPurpose,
+    salt: Salt,
+    aad_name: &str,
+    plain: &[u8],
+) -> Result<Vec<u8>> {
+    let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose, salt);
+    let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, aad_name);
+    let mut text = compress(plain, LEVEL)?;
+    key.sealing_key().await?.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)?;
+    let mut out = header(purpose, data_key, &salt);
+    out.append(&mut text);
+    Ok(out)
+}
+
+/// Opens a whole small object.
+pub(crate) async fn open_whole(
+    keyring: &Arc<Keyring>,
+    purpose: ObjectPurpose,
+    object: &str,
+    aad_name: &str,
+    bytes: &[u8],
+) -> Result<Vec<u8>> {
+    let (data_key, salt) = read_header(object, bytes, purpose)?;
+    let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose, salt);
+    let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, aad_name);
+    let mut text = bytes.get(HEADER_LEN..).unwrap_or_default().to_vec();
+    key.sealing_key()
+        .await
+        .map_err(|error| keyless(object, error))?
+        .open(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)
+        .map_err(|error| opening(object, error))?;
+    decompress(object, &text)
+}
+
+/// Reads and opens a whole small object.
+pub(crate) async fn read_whole(
+    keyring: &Arc<Keyring>,
+    area: &Area,
+    purpose: ObjectPurpose,
+    name: &str,
+    aad_name: &str,
+) -> Result<Vec<u8>> {
+    let bytes = area.get(name).await?;
+    open_whole(keyring, purpose, &area.full(name), aad_name, &bytes).await
+}

@@ -1,0 +1,467 @@
+//! Durable progress of a run that is not a snapshot yet: sorted batches of lines, and a checkpoint beside them.
+//!
+//! A fetch puts lines in any order. Every 32 MiB or 30 seconds what was gathered is sorted, sealed and stored
+//! as a batch, and then a checkpoint that lists all batches and how far each kind had come. A crash loses at
+//! most what was gathered since. When the fetch is done, the batches are merged: lines come out by kind, item
+//! and part. All of it lies in the key store and is deleted once the snapshot stands.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::aad::ObjectAad;
+use domain::{Action, Clock, DataKeyId, Grant, Id128, Kind, ObjectPurpose, Rng, Salt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::commit::CommitName;
+use crate::connection::Repository;
+use crate::encoding::{Bytes, put_count, put_number};
+use crate::error::{RepositoryError, Result};
+use crate::keyring::{Keyring, ObjectKey};
+use crate::object::{HEADER_LEN, compress, decompress, header, opening, read_header, read_whole, seal_whole};
+use crate::store::Area;
+
+/// Folder of unfinished runs, in the key store.
+pub(crate) const RUNS: &str = "run";
+/// A batch is stored at this many bytes of lines …
+const BATCH_LEN: usize = 32 * 1024 * 1024;
+/// … or when the oldest line in it is this old.
+const BATCH_AGE: Duration = Duration::from_secs(30);
+/// Plain length of a batch's block.
+const BLOCK_LEN: usize = 64 * 1024;
+const LEVEL: i32 = 1;
+
+/// One line of an unfinished run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunLine {
+    /// Which kind of item.
+    pub kind: Kind,
+    /// Which item.
+    pub id: Box<str>,
+    /// Which part of it.
+    pub part: Box<str>,
+    /// When it was put, among all lines of the run.
+    sequence: u64,
+    /// The line.
+    pub bytes: Vec<u8>,
+}
+
+/// How far one kind has come.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunKind {
+    /// What the fetch said last: everything put before is complete up to here.
+    pub cursor: Option<Value>,
+    /// How the fetch ended, once it did.
+    pub end: Option<Value>,
+    /// Lines that count, by sequence, both ends counted: those of an attempt that died count up to its last
+    /// cursor, since the next one fetches the rest again.
+    spans: Vec<(u64, u64)>,
+    /// The sequence at the last cursor.
+    settled: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Batch {
+    name: String,
+    /// Sealed lengths of its blocks.
+    blocks: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Checkpoint {
+    parent: Option<CommitName>,
+    /// What the run was asked to do; a resumed one must ask for the same.
+    request: Value,
+    sequence: u64,
+    kinds: BTreeMap<Kind, RunKind>,
+    batches: Vec<Batch>,
+}
+
+struct Gathered {
+    lines: Vec<RunLine>,
+    len: usize,
+    since: Duration,
+    checkpoint: Checkpoint,
+    turn: u64,
+    bytes_written: u64,
+}
+
+/// An unfinished run.
+pub struct Run {
+    id: Id128,
+    keyring: Arc<Keyring>,
+    area: Area,
+    data_key: DataKeyId,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+    gathered: Mutex<Gathered>,
+}
+
+fn checkpoint_name(id: Id128, turn: u64) -> String {
+    format!("{RUNS}/{id}/checkpoint-{turn:012}")
+}
+
+impl Repository {
+    /// Goes on with the unfinished run that followed `parent` and was asked for the same, or begins one.
+    /// Runs that fit no longer are deleted.
+    ///
+    /// # Errors
+    /// When the key store or the grant's key cannot be used.
+    pub async fn run(&self, grant: &Grant, parent: Option<&CommitName>, request: &Value) -> Result<Run> {
+        let keyring = self.keyring(grant, Action::Backup)?;
+        let data_key = keyring.current().await?.id();
+        let mut newest: BTreeMap<Id128, (u64, String)> = BTreeMap::new();
+        let listed = self.keys_area.list(RUNS).await?;
+        for object in &listed {
+            let mut parts = object.name.split('/').skip(1);
+            let (Some(Ok(id)), Some(file)) = (parts.next().map(str::parse::<Id128>), parts.next()) else {
+                continue;
+            };
+            let turn = file.strip_prefix("checkpoint-").and_then(|turn| turn.parse::<u64>().ok());
+            if let Some(turn) = turn
+                && newest.get(&id).is_none_or(|(known, _)| *known < turn)
+            {
+                newest.insert(id, (turn, object.name.clone()));
+            }
+        }
+        let mut found: Option<(Id128, u64, Checkpoint)> = None;
+        for (id, (turn, name)) in newest {
+            // A checkpoint that does not open is worth no more than none: its run begins anew.
+            let Ok(plain) =
+                read_whole(&keyring, &self.keys_area, ObjectPurpose::Checkpoint, &name, &name).await
+            else {
+                continue;
+            };
+            let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&plain) else { continue };
+            let fits = checkpoint.parent.as_ref() == parent && checkpoint.request == *request;
+            if fits && found.as_ref().is_none_or(|(_, _, best)| best.sequence < checkpoint.sequence) {
+                found = Some((id, turn, checkpoint));
+            }
+        }
+        let keep = found.as_ref().map(|(id, ..)| id.to_string());
+        for object in &listed {
+            if object.name.split('/').nth(1) != keep.as_deref() {
+                self.keys_area.delete(&object.name).await?;
+            }
+        }
+        let (id, turn, checkpoint) = found.unwrap_or_else(|| {
+            let mut id = [0; 16];
+            self.rng.fill(&mut id);
+            let (parent, request) = (parent.cloned(), request.clone());
+            let kinds = BTreeMap::new();
+            (Id128(id), 0, Checkpoint { parent, request, sequence: 0, kinds, batches: Vec::new() })
+        });
+        let since = self.clock.monotonic();
+        let gathered = Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0 };
+        Ok(Run {
+            id,
+            keyring,
+            area: self.keys_area.clone(),
+            data_key,
+            clock: Arc::clone(&self.clock),
+            rng: Arc::clone(&self.rng),
+            gathered: Mutex::new(gathered),
+        })
+    }
+}
+
+impl Run {
+    /// How far the kinds had come when the run was interrupted; empty for a new one.
+    pub async fn kinds(&self) -> BTreeMap<Kind, RunKind> {
+        self.gathered.lock().await.checkpoint.kinds.clone()
+    }
+
+    /// Begins a kind, or goes on with it behind its last cursor: lines that were put after that count no more.
+    pub async fn begin(&self, kind: &Kind) {
+        let mut gathered = self.gathered.lock().await;
+        let next = gathered.checkpoint.sequence + 1;
+        let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
+        let settled = state.settled;
+        state.spans.retain(|(from, _)| *from <= settled);
+        if let Some(last) = state.spans.last_mut() {
+            last.1 = last.1.min(settled);
+        }
+        state.spans.push((next, u64::MAX));
+    }
+
+    /// Forgets all lines of a kind: its fetch begins anew.
+    pub async fn restart(&self, kind: &Kind) {
+        let mut gathered = self.gathered.lock().await;
+        let next = gathered.checkpoint.sequence + 1;
+        let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
+        *state =
+            RunKind { spans: vec![(next, u64::MAX)], settled: next.saturating_sub(1), ..RunKind::default() };
+    }
+
+    /// Takes a line.
+    ///
+    /// # Errors
+    /// When a batch is due and cannot be stored.
+    pub async fn put(&self, kind: &Kind, id: Box<str>, part: Box<str>, bytes: Vec<u8>) -> Result<()> {
+        let mut gathered = self.gathered.lock().await;
+        gathered.checkpoint.sequence += 1;
+        let sequence = gathered.checkpoint.sequence;
+        gathered.len += kind.as_str().len() + id.len() + part.len() + bytes.len() + 48;
+        gathered.lines.push(RunLine { kind: kind.clone(), id, part, sequence, bytes });
+        self.store_if_due(&mut gathered).await
+    }
+
+    /// Everything of `kind` up to `cursor` was put.
+    ///
+    /// # Errors
+    /// When a batch is due and cannot be stored.
+    pub async fn cursor(&self, kind: &Kind, cursor: Value) -> Result<()> {
+        let mut gathered = self.gathered.lock().await;
+        let settled = gathered.checkpoint.sequence;
+        let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
+        state.cursor = Some(cursor);
+        state.settled = settled;
+        self.store_if_due(&mut gathered).await
+    }
+
+    /// The kind is finished.
+    ///
+    /// # Errors
+    /// When a batch is due and cannot be stored.
+    pub async fn end(&self, kind: &Kind, end: Value) -> Result<()> {
+        let mut gathered = self.gathered.lock().await;
+        let settled = gathered.checkpoint.sequence;
+        let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
+        state.end = Some(end);
+        state.settled = settled;
+        self.store_if_due(&mut gathered).await
+    }
+
+    async fn store_if_due(&self, gathered: &mut Gathered) -> Result<()> {
+        let age = self.clock.monotonic().saturating_sub(gathered.since);
+        if gathered.len >= BATCH_LEN || age >= BATCH_AGE { self.store(gathered).await } else { Ok(()) }
+    }
+
+    /// Makes everything durable that was put so far.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn flush(&self) -> Result<()> {
+        let mut gathered = self.gathered.lock().await;
+        self.store(&mut gathered).await
+    }
+
+    async fn store(&self, gathered: &mut Gathered) -> Result<()> {
+        let mut lines = std::mem::take(&mut gathered.lines);
+        gathered.len = 0;
+        gathered.since = self.clock.monotonic();
+        if !lines.is_empty() {
+            lines.sort_unstable();
+            let name = format!("{RUNS}/{}/batch-{:012}-{}", self.id, gathered.turn + 1, self.new_id());
+            let mut salt = Salt([0; 32]);
+            self.rng.fill(&mut salt.0);
+            let key = ObjectKey::new(Arc::clone(&self.keyring), self.data_key, ObjectPurpose::Spool, salt);
+            let sealing_key = key.sealing_key().await?;
+            let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, &name);
+            let mut bytes = header(ObjectPurpose::Spool, self.data_key, &salt);
+            let sealed = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Vec<u64>)> {
+                let mut blocks = Vec::new();
+                let mut plain = Vec::with_capacity(BLOCK_LEN * 2);
+                let mut rest = lines.into_iter().peekable();
+                while let Some(line) = rest.next() {
+                    for field in [line.kind.as_str().as_bytes(), line.id.as_bytes(), line.part.as_bytes()] {
+                        put_count(&mut plain, field.len());
+                        plain.extend_from_slice(field);
+                    }
+                    put_number(&mut plain, line.sequence);
+                    put_count(&mut plain, line.bytes.len());
+                    plain.extend_from_slice(&line.bytes);
+                    if plain.len() >= BLOCK_LEN || rest.peek().is_none() {
+                        let number = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
+                        let mut text = compress(&plain, LEVEL)?;
+                        sealing_key.seal(number, &aad.block(number, 0), &mut text)?;
+                        blocks.push(u64::try_from(text.len()).unwrap_or(u64::MAX));
+                        bytes.append(&mut text);
+                        plain.clear();
+                    }
+                }
+                Ok((bytes, blocks))
+            });
+            let (bytes, blocks) = sealed.await.map_err(|error| crate::pack::stopped(&error))??;
+            gathered.bytes_written += u64::try_from(bytes.len()).unwrap_or_default();
+            self.area.put_new(&name, bytes).await?;
+            gathered.checkpoint.batches.push(Batch { name, blocks });
+        }
+        let older = gathered.turn;
+        gathered.turn += 1;
+        let name = checkpoint_name(self.id, gathered.turn);
+        let plain = serde_json::to_vec(&gathered.checkpoint).map_err(|error| {
+            RepositoryError::Input(format!("the run's progress cannot be written: {error}"))
+        })?;
+        let mut salt = Salt([0; 32]);
+        self.rng.fill(&mut salt.0);
+        let purpose = ObjectPurpose::Checkpoint;
+        let sealed = seal_whole(&self.keyring, self.data_key, purpose, salt, &name, &plain).await?;
+        self.area.put_new(&name, sealed).await?;
+        if older > 0 {
+            self.area.delete(&checkpoint_name(self.id, older)).await?;
+        }
+        Ok(())
+    }
+
+    fn new_id(&self) -> Id128 {
+        let mut id = [0; 16];
+        self.rng.fill(&mut id);
+        Id128(id)
+    }
+
+    /// All lines that count, by kind, item and part; of two with the same part the later one.
+    ///
+    /// # Errors
+    /// When a batch is damaged or cannot be read.
+    pub async fn merged(&self) -> Result<MergedLines> {
+        self.flush().await?;
+        let gathered = self.gathered.lock().await;
+        let spans = gathered.checkpoint.kinds.iter().map(|(kind, state)| (kind.clone(), state.spans.clone()));
+        let mut merged = MergedLines { readers: Vec::new(), heap: BinaryHeap::new(), spans: spans.collect() };
+        for batch in &gathered.checkpoint.batches {
+            let mut reader = BatchReader::open(&self.keyring, &self.area, batch).await?;
+            if let Some(line) = reader.next().await? {
+                merged.heap.push(Reverse((line, merged.readers.len())));
+            }
+            merged.readers.push(reader);
+        }
+        Ok(merged)
+    }
+
+    /// Bytes written to the key store so far.
+    pub async fn bytes_written(&self) -> u64 {
+        self.gathered.lock().await.bytes_written
+    }
+
+    /// Deletes the run: its snapshot stands, or it is given up.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn delete(self) -> Result<()> {
+        for object in self.area.list(&format!("{RUNS}/{}", self.id)).await? {
+            self.area.delete(&object.name).await?;
+        }
+        Ok(())
+    }
+}
+
+struct BatchReader {
+    area: Area,
+    name: String,
+    key: ObjectKey,
+    aad: ObjectAad,
+    blocks: Vec<u64>,
+    next_block: usize,
+    offset: u64,
+    lines: std::vec::IntoIter<RunLine>,
+}
+
+impl BatchReader {
+    async fn open(keyring: &Arc<Keyring>, area: &Area, batch: &Batch) -> Result<Self> {
+        let offset = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
+        let head = area.get_range(&batch.name, 0..offset).await?;
+        let (data_key, salt) = read_header(&area.full(&batch.name), &head, ObjectPurpose::Spool)?;
+        Ok(Self {
+            area: area.clone(),
+            name: batch.name.clone(),
+            key: ObjectKey::new(Arc::clone(keyring), data_key, ObjectPurpose::Spool, salt),
+            aad: ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, &batch.name),
+            blocks: batch.blocks.clone(),
+            next_block: 0,
+            offset,
+            lines: Vec::new().into_iter(),
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<RunLine>> {
+        if let Some(line) = self.lines.next() {
+            return Ok(Some(line));
+        }
+        let Some(len) = self.blocks.get(self.next_block) else { return Ok(None) };
+        let full = self.area.full(&self.name);
+        let end = self.offset.saturating_add(*len);
+        let mut text = self.area.get_range(&self.name, self.offset..end).await?.to_vec();
+        let number = u64::try_from(self.next_block).unwrap_or(u64::MAX);
+        let key = self.key.sealing_key().await?;
+        key.open(number, &self.aad.block(number, 0), &mut text).map_err(|error| opening(&full, error))?;
+        self.offset = end;
+        self.next_block += 1;
+        let lines = read_lines(&decompress(&full, &text)?)
+            .ok_or_else(|| RepositoryError::damaged(&full, "a batch of lines makes no sense"))?;
+        self.lines = lines.into_iter();
+        Ok(self.lines.next())
+    }
+}
+
+fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
+    let mut bytes = Bytes(plain);
+    let mut lines = Vec::new();
+    let text = |bytes: &mut Bytes<'_>| {
+        let len = bytes.count()?;
+        std::str::from_utf8(bytes.take(len)?).ok().map(str::to_owned)
+    };
+    while !bytes.is_empty() {
+        let kind = Kind::new(&text(&mut bytes)?).ok()?;
+        let (id, part) = (text(&mut bytes)?.into(), text(&mut bytes)?.into());
+        let sequence = bytes.number()?;
+        let len = bytes.count()?;
+        lines.push(RunLine { kind, id, part, sequence, bytes: bytes.take(len)?.to_vec() });
+    }
+    Some(lines)
+}
+
+/// The lines of a run, merged.
+pub struct MergedLines {
+    readers: Vec<BatchReader>,
+    heap: BinaryHeap<Reverse<(RunLine, usize)>>,
+    spans: BTreeMap<Kind, Vec<(u64, u64)>>,
+}
+
+impl MergedLines {
+    /// The kind and item that come next.
+    #[must_use]
+    pub fn peek(&self) -> Option<(&Kind, &str)> {
+        self.heap.peek().map(|Reverse((line, _))| (&line.kind, &*line.id))
+    }
+
+    async fn pop(&mut self) -> Result<Option<RunLine>> {
+        let Some(Reverse((line, turn))) = self.heap.pop() else { return Ok(None) };
+        if let Some(reader) = self.readers.get_mut(turn)
+            && let Some(next) = reader.next().await?
+        {
+            self.heap.push(Reverse((next, turn)));
+        }
+        Ok(Some(line))
+    }
+
+    /// All lines of the next item, ordered by part.
+    ///
+    /// # Errors
+    /// When a batch is damaged or cannot be read.
+    pub async fn next_item(&mut self) -> Result<Option<Vec<RunLine>>> {
+        let mut item: Vec<RunLine> = Vec::new();
+        loop {
+            if let Some(first) = item.first()
+                && self.peek() != Some((&first.kind, &first.id))
+            {
+                return Ok(Some(item));
+            }
+            let Some(line) = self.pop().await? else { return Ok((!item.is_empty()).then_some(item)) };
+            let spans = self.spans.get(&line.kind);
+            let counts = spans
+                .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence)));
+            if !counts {
+                continue;
+            }
+            // Lines of one part come by sequence: the later one replaces.
+            if item.last().is_some_and(|last| last.part == line.part) {
+                item.pop();
+            }
+            item.push(line);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! A small cell for tests: in-memory stores, a vault in a temporary directory, a clock that stands still.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::{
+    Action, AuditError, AuditEvent, AuditSink, Clock, Grant, Id128, Kind, Removal, Rng, Scope, Timestamp,
+};
+use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use repository::{Generation, KindOutcome, Mode, NewRecord, Repository, Stores, Written};
+use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, SignedIn, Vault};
+
+#[derive(Debug, Default)]
+pub struct ManualClock {
+    pub second: AtomicI64,
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.second.load(Ordering::SeqCst)).unwrap()
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.second.load(Ordering::SeqCst).max(0)).unwrap())
+    }
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+/// SplitMix64: any seed will do, and the same seed gives the same run.
+#[derive(Debug)]
+pub struct SeededRng(AtomicU64);
+
+impl SeededRng {
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let mut z =
+                self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Events(Mutex<Vec<AuditEvent>>);
+
+impl AuditSink for Events {
+    fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
+        self.0.lock().unwrap().push(event.clone());
+        Ok(())
+    }
+}
+
+pub struct Cell {
+    pub stores: Stores,
+    pub clock: Arc<ManualClock>,
+    pub rng: Arc<SeededRng>,
+    pub vault: Arc<Vault>,
+    operator: Arc<SignedIn>,
+    _home: Arc<tempfile::TempDir>,
+}
+
+/// The second at which every cell's clock begins.
+pub const BEGIN: i64 = 1_800_000_000;
+
+pub fn kind(name: &str) -> Kind {
+    Kind::new(name).unwrap()
+}
+
+pub fn scope(connection: &str) -> Scope {
+    Scope {
+        tenant: "default".parse().unwrap(),
+        region: "eu".parse().unwrap(),
+        platform: "jsonl".parse().unwrap(),
+        connection: connection.parse().unwrap(),
+    }
+}
+
+/// Everything in a store.
+pub async fn objects(store: &dyn ObjectStore) -> Vec<(Path, Vec<u8>)> {
+    let mut found = Vec::new();
+    for meta in store.list(None).try_collect::<Vec<_>>().await.unwrap() {
+        let bytes = store.get(&meta.location).await.unwrap().bytes().await.unwrap();
+        found.push((meta.location, bytes.to_vec()));
+    }
+    found.sort();
+    found
+}
+
+impl Cell {
+    pub async fn new() -> Self {
+        Self::with_stores(Arc::new(InMemory::new()), Arc::new(InMemory::new())).await
+    }
+
+    pub async fn with_stores(objects: Arc<dyn ObjectStore>, keys: Arc<dyn ObjectStore>) -> Self {
+        let home = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock { second: AtomicI64::new(BEGIN) });
+        let rng = Arc::new(SeededRng::new(7));
+        let handles = Handles { clock: clock.clone(), rng: rng.clone(), audit: Arc::new(Events::default()) };
+        let recovery = RecoverySetting::New { file: &home.path().join("recovery.key"), passphrase: None };
+        let settings = InitSettings { recovery, recipients: vec![], cost: Argon2Cost::default() };
+        let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
+        let vault =
+            Arc::new(Vault::init(&home.path().join("cell"), &passphrase, settings, &handles).unwrap());
+        let operator = vault.sign_in(&OperatorKey::read(&home.path().join("cell")).unwrap()).await.unwrap();
+        let operator = Arc::new(operator);
+        Self { stores: Stores { objects, keys }, clock, rng, vault, operator, _home: home }
+    }
+
+    /// The same vault and clock over other stores, with a source of chance of its own.
+    pub fn over(&self, objects: Arc<dyn ObjectStore>, keys: Arc<dyn ObjectStore>, seed: u64) -> Self {
+        Self {
+            stores: Stores { objects, keys },
+            clock: self.clock.clone(),
+            rng: Arc::new(SeededRng::new(seed)),
+            vault: self.vault.clone(),
+            operator: self.operator.clone(),
+            _home: self._home.clone(),
+        }
+    }
+
+    pub fn repository(&self, connection: &str) -> Repository {
+        Repository::new(
+            &self.stores,
+            scope(connection),
+            self.vault.clone(),
+            self.clock.clone(),
+            self.rng.clone(),
+        )
+    }
+
+    pub async fn grant(&self, connection: &str, actions: &[Action]) -> Grant {
+        let scope = scope(connection);
+        let ttl = Duration::from_secs(600);
+        self.operator.grant(&scope.tenant, &scope.connection, actions, "a test", ttl).await.unwrap()
+    }
+
+    pub fn generation(&self) -> Generation {
+        let mut lease = [0; 16];
+        self.rng.fill(&mut lease);
+        Generation { counter: 1, lease: Id128(lease) }
+    }
+
+    pub fn tick(&self) {
+        self.clock.second.fetch_add(60, Ordering::SeqCst);
+    }
+
+    /// Writes one snapshot in which `records` (id, payload) of a kind are all there are.
+    pub async fn sweep(&self, connection: &str, kind_name: &str, records: &[(&str, &str)]) -> Written {
+        self.run(connection, kind_name, Mode::Sweep(Removal::Deleted), records, None).await
+    }
+
+    pub async fn run(
+        &self,
+        connection: &str,
+        kind_name: &str,
+        mode: Mode,
+        records: &[(&str, &str)],
+        subject: Option<&str>,
+    ) -> Written {
+        self.tick();
+        let grant = self.grant(connection, &[Action::Backup]).await;
+        let mut writer = self.repository(connection).writer(&grant, self.generation(), None).await.unwrap();
+        writer.begin_kind(&kind(kind_name), mode, &["title"]).await.unwrap();
+        for (id, payload) in records {
+            let meta = self.meta(subject);
+            let summary = format!("[\"{id}\"]");
+            let record = NewRecord {
+                id,
+                payload: payload.as_bytes(),
+                canonical: None,
+                meta: &meta,
+                summary: summary.as_bytes(),
+            };
+            writer.put(record).await.unwrap();
+        }
+        writer.end_kind(KindOutcome { complete: true, ..KindOutcome::default() }).await.unwrap();
+        writer.commit().await.unwrap()
+    }
+
+    pub fn meta(&self, subject: Option<&str>) -> domain::RecordMeta {
+        domain::RecordMeta {
+            observed_at: self.clock.now(),
+            source_updated_at: None,
+            api_version: String::new(),
+            selection_digest: String::new(),
+            subjects: subject.map(|subject| domain::SubjectId(subject.into())).into_iter().collect(),
+            media_refs: vec![],
+            gaps: vec![],
+        }
+    }
+}

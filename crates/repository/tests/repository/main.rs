@@ -1,0 +1,19 @@
+//! The record store through its public face, with a real vault's keys.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod cell;
+mod crash;
+mod faulty;
+mod history;
+mod keeping;
+mod model;
+mod reading;
+mod tamper;
+mod verify;
