@@ -1,0 +1,538 @@
+//! What the flows know of a platform: a table of its kinds, and a store that can be read and written.
+//!
+//! A capture runs in two steps. [`Store::fetch`] pushes what the platform answers, line by line, into a durable
+//! [`Spool`] that sorts by kind, item and part; a crash resumes at the last cursor whose lines are durable.
+//! Then [`Store::assemble`], a pure function, joins the lines of one item. So children may arrive in any
+//! order, duplicates meet, and memory stays bounded whatever the store's size.
+//!
+//! A restore compares ([`Store::plan`]), and writes with a [`Journal`] in which the intent of every step
+//! stands before the step is taken ([`Store::apply`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Gap, Kind, Removal, SubjectId, Timestamp};
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+// ---------------------------------------------------------------- the table of kinds
+
+/// One kind of item: a row of a platform's table.
+///
+/// Pointers are JSON pointers (RFC 6901) into the assembled payload; `*` stands for every element of an array.
+#[derive(Debug)]
+pub struct KindSpec {
+    /// The kind's name, by the platform's own noun in snake case.
+    pub name: &'static str,
+    /// What people call many of them.
+    pub plural: &'static str,
+    /// Scopes without which the kind cannot be read.
+    pub read_scopes: &'static [&'static str],
+    /// Scopes without which it cannot be restored.
+    pub write_scopes: &'static [&'static str],
+    /// How changes are found between sweeps.
+    pub changes: Changes,
+    /// How deletions are found between sweeps. A sweep always finds them.
+    pub deletions: Deletions,
+    /// Whose data it is. `None` for kinds without personal data.
+    pub subject: Option<SubjectRule>,
+    /// Columns of lists and search.
+    pub summary: &'static [SummaryColumn],
+    /// Fields that alone make no new version.
+    pub volatile: &'static [&'static str],
+    /// Arrays whose order carries no meaning; their elements are ordered by `id`, else by content, for hashing.
+    pub unordered: &'static [&'static str],
+    /// Fields that hold the id of another item.
+    pub references: &'static [Reference],
+    /// Fields that identify the item for people, and so find it again after its id is lost.
+    pub natural_key: &'static [&'static str],
+    /// What restoring can do.
+    pub restore: Restorable,
+    /// Fields that do not come back, and why. Generated into the coverage page and every plan.
+    pub lost: &'static [Loss],
+}
+
+/// How changes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// The platform filters by time of change; an overlap window catches its lag.
+    UpdatedSince,
+    /// Every run reads all of them.
+    FullScan,
+}
+
+/// How deletions are found between sweeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletions {
+    /// The platform keeps a list of what was deleted.
+    Events,
+    /// Every run lists all ids.
+    IdList,
+    /// Every run reads all of them anyway.
+    FullScan,
+}
+
+/// Where an item's people stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubjectRule {
+    /// The first pointer that holds a value names the person; where none does, the item is its own subject.
+    pub pointers: &'static [&'static str],
+    /// The kind of the person's id, part of the subject's id: `customer`.
+    pub kind: &'static str,
+}
+
+/// A column of lists and search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SummaryColumn {
+    /// The column's name.
+    pub name: &'static str,
+    /// Where its value stands.
+    pub pointer: &'static str,
+}
+
+/// A field that holds another item's id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    /// Where the id stands.
+    pub pointer: &'static str,
+    /// The other item's kind. Empty: the id tells.
+    pub kind: &'static str,
+}
+
+/// What restoring can do for a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restorable {
+    /// Created when it is gone, updated when it differs.
+    Yes,
+    /// Updated when it differs, never created.
+    UpdateOnly(&'static str),
+    /// Kept for reading only; the reason is shown in every plan.
+    Never(&'static str),
+}
+
+/// A field that does not come back, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Which field.
+    pub pointer: &'static str,
+    /// Why, in words for the shop's owner.
+    pub why: &'static str,
+}
+
+// ---------------------------------------------------------------- reading
+
+/// What a look at the store tells before anything is read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Probe {
+    /// The store's own name.
+    pub store_name: String,
+    /// The store's permanent address on the platform.
+    pub store_domain: String,
+    /// The API version that answers.
+    pub api_version: String,
+    /// Scopes that the token has.
+    pub granted: Vec<String>,
+    /// Scopes that are needed and not granted, with the kinds that they cost.
+    pub missing: Vec<MissingScope>,
+    /// What else the store must approve, in sentences: older orders, personal data.
+    pub approvals: Vec<String>,
+}
+
+/// A scope that is not granted, and what it costs.
+#[derive(Debug, Clone, Serialize)]
+pub struct MissingScope {
+    /// The scope's name on the platform.
+    pub scope: String,
+    /// Kinds that cannot be read without it.
+    pub blocks_reading: Vec<String>,
+    /// Kinds that cannot be restored without it.
+    pub blocks_restoring: Vec<String>,
+}
+
+/// What to fetch of one kind.
+#[derive(Debug, Clone)]
+pub struct KindRequest {
+    /// The row.
+    pub kind: &'static KindSpec,
+    /// Where the last complete run ended ([`KindEnd::next`]); `None` reads everything.
+    pub since: Option<Value>,
+    /// Where an interrupted run had come to (the last durable cursor); `None` begins.
+    pub resume: Option<Value>,
+}
+
+/// How one kind's fetch ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KindEnd {
+    /// Which kind.
+    pub kind: Kind,
+    /// Whether everything that exists was listed, so that what is absent was removed. Never true where a
+    /// page failed or a scope is missing.
+    pub swept: bool,
+    /// Whether all that was asked for was read. Where not, `gaps` says why, and nothing counts as removed.
+    pub complete: bool,
+    /// The scope was withdrawn since the last run: what was there has left our sight, it was not deleted.
+    pub left_scope: bool,
+    /// From where the next increment starts; kept only when `complete`.
+    pub next: Option<Value>,
+    /// What is not there, and why.
+    pub gaps: Vec<Gap>,
+}
+
+/// Counters of a fetch or a restore, for reports and progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests answered with "throttled".
+    pub throttled: u64,
+    /// Bytes received.
+    pub bytes_read: u64,
+}
+
+/// Where the engine says how far it is. Cheap; called often.
+#[derive(Debug, Clone)]
+pub struct Progress<'a> {
+    /// Which kind.
+    pub kind: &'a str,
+    /// Items fetched or written so far.
+    pub items: u64,
+    /// Items in all, where the platform told.
+    pub total: Option<u64>,
+    /// Time that the rest will take at the platform's budget, where it can be told.
+    pub remaining: Option<Duration>,
+}
+
+/// One line on its way into the spool: an item, or a part of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Which kind of item.
+    pub kind: Kind,
+    /// The item's id: for a part, that of the item which it belongs to.
+    pub id: Box<str>,
+    /// Which part of the item: empty for the item's own line, else a path such as `variants/gid…`. Lines of
+    /// one item come back ordered by it. Two lines with the same kind, id and part are one: the later wins.
+    pub part: Box<str>,
+    /// The line itself, as received.
+    pub bytes: Vec<u8>,
+}
+
+/// The durable sorter that a fetch writes to. Shared by all kinds of one run.
+pub trait Spool: Send + Sync {
+    /// Takes a line; waits where memory for unsorted lines is full.
+    fn put(&self, line: Line) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// Says that an item is gone, where the platform tells so itself.
+    fn removed(&self, kind: Kind, id: Box<str>, why: Removal) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// All lines of `kind` up to `cursor` were put. Once they are durable, a resumed run begins at the cursor.
+    fn page_end(&self, kind: Kind, cursor: Value) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// The kind is finished; durable together with its lines.
+    fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// How far the fetch is.
+    fn progress(&self, progress: Progress<'_>);
+}
+
+/// The spool could not keep a line: the run must stop.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the run's progress could not be stored: {0}")]
+pub struct SpoolError(pub String);
+
+/// An item, joined from its lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The platform's id.
+    pub id: Box<str>,
+    /// The item as JSON: what was received, children joined in.
+    pub payload: Vec<u8>,
+    /// The bytes that count for "changed or not": canonical JSON without volatile fields.
+    pub canonical: Vec<u8>,
+    /// When the platform says that it last changed.
+    pub source_updated_at: Option<Timestamp>,
+    /// The people whose data it holds; empty for kinds without personal data.
+    pub subjects: Vec<SubjectId>,
+    /// Bytes to store beside it.
+    pub media: Vec<MediaSource>,
+    /// Values of the kind's summary columns, in the table's order.
+    pub summary: Vec<Value>,
+    /// What it does not hold, and why.
+    pub gaps: Vec<Gap>,
+}
+
+/// Bytes of an item that stand elsewhere on the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSource {
+    /// The pointer to the address in the payload.
+    pub pointer: String,
+    /// Where to fetch the bytes. A changed address means changed bytes.
+    pub url: String,
+    /// Media type, where the platform told.
+    pub media_type: Option<String>,
+}
+
+/// Bytes being fetched.
+pub struct MediaBody {
+    /// Length in bytes, where the answer told.
+    pub size_bytes: Option<u64>,
+    /// Media type, where the answer told.
+    pub media_type: Option<String>,
+    /// The bytes.
+    pub bytes: BoxStream<'static, Result<Bytes, Fault>>,
+}
+
+// ---------------------------------------------------------------- restoring
+
+/// What to look for on the live store.
+#[derive(Debug, Clone)]
+pub enum Lookup<'a> {
+    /// The item with this id.
+    Id(&'a str),
+    /// The item that has this payload's natural key.
+    Natural(&'a Value),
+}
+
+/// What a restore may touch. Everything that moves money, stock or mail is off unless asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreOptions {
+    /// Set stock quantities to those of the backup.
+    #[serde(default)]
+    pub stock: bool,
+    /// Only these fields (JSON pointers); empty means all.
+    #[serde(default)]
+    pub fields: Vec<String>,
+}
+
+/// What would be done with one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemPlan {
+    /// What would be done.
+    pub action: PlanAction,
+    /// Fields that would change, with both values.
+    pub fields: Vec<FieldChange>,
+    /// What does not come back, in sentences.
+    pub losses: Vec<String>,
+    /// Requests that it will take.
+    pub requests: u64,
+    /// What these cost from the platform's budget, in its own unit.
+    pub cost: u64,
+}
+
+/// What would be done with an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum PlanAction {
+    /// It is gone and would be made anew, with a new id.
+    Create,
+    /// It differs and would be set back.
+    Update,
+    /// Nothing to do.
+    Skip,
+    /// It should not be there and would be deleted (an undo of a creation).
+    Delete,
+    /// It cannot be restored.
+    Cannot {
+        /// Why, in words for the shop's owner.
+        why: String,
+    },
+}
+
+/// A field's two values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// JSON pointer; elements of lists are named by `id` where they have one: `/variants/[gid…]/price`.
+    pub path: String,
+    /// The value on the live store.
+    pub from: Value,
+    /// The value that would be set.
+    pub to: Value,
+}
+
+/// Old ids and what became of them: the ledger of one source and target, kept for ever.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdMap {
+    entries: BTreeMap<String, String>,
+}
+
+impl IdMap {
+    /// Notes that `old` is now `new`.
+    pub fn insert(&mut self, old: &str, new: &str) {
+        self.entries.insert(old.to_owned(), new.to_owned());
+    }
+
+    /// What `old` is called now: itself where nothing else is known.
+    #[must_use]
+    pub fn resolve<'a>(&'a self, old: &'a str) -> &'a str {
+        self.entries.get(old).map_or(old, String::as_str)
+    }
+
+    /// Whether `old` has a new id.
+    #[must_use]
+    pub fn knows(&self, old: &str) -> bool {
+        self.entries.contains_key(old)
+    }
+
+    /// All pairs, old and new.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(old, new)| (old.as_str(), new.as_str()))
+    }
+}
+
+/// What the journal knows of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prior {
+    /// The step was never begun.
+    New,
+    /// Its intent stands, its result is not known: it may have happened.
+    InDoubt,
+    /// It was done, with these old and new ids.
+    Done(Vec<(String, String)>),
+}
+
+/// Where every step of a restore is written before and after it is taken.
+pub trait Journal: Send + Sync {
+    /// Writes the intent of a step, durably, and tells what was known before.
+    fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>>;
+    /// Writes the result of a step, durably.
+    fn done<'a>(
+        &'a self,
+        step: &'a str,
+        ids: &'a [(String, String)],
+    ) -> BoxFuture<'a, Result<(), SpoolError>>;
+}
+
+/// Reads stored media for a restore.
+pub trait MediaReader: Send + Sync {
+    /// The bytes that were stored for this pointer of the item; `None` where none were.
+    fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>>;
+}
+
+/// One item to write.
+pub struct ItemWrite<'a> {
+    /// The row.
+    pub kind: &'static KindSpec,
+    /// The item's id in the backup.
+    pub id: &'a str,
+    /// What it shall be; ids in it are those of the backup.
+    pub wanted: &'a Value,
+    /// What it is now; `None` where it is gone.
+    pub live: Option<&'a Value>,
+    /// What may be touched.
+    pub options: &'a RestoreOptions,
+    /// Ids that changed.
+    pub ids: &'a IdMap,
+    /// The stored media.
+    pub media: &'a dyn MediaReader,
+    /// Where steps are noted.
+    pub journal: &'a dyn Journal,
+}
+
+/// What became of one item.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Old and new ids of the item and of its parts.
+    pub ids: Vec<(String, String)>,
+    /// What could not be done, in sentences. Not empty means: not whole.
+    pub problems: Vec<String>,
+    /// It was in doubt whether an earlier, interrupted step had happened, and the platform cannot tell.
+    pub possibly_twice: bool,
+}
+
+// ---------------------------------------------------------------- the store
+
+/// A connected store, opened with its credential.
+pub trait Store: Send + Sync {
+    /// The table of kinds, in the order of backup.
+    fn kinds(&self) -> &'static [KindSpec];
+
+    /// Looks at the store: who it is, what we may do there.
+    fn probe(&self) -> BoxFuture<'_, Result<Probe, Fault>>;
+
+    /// Fetches kinds into the spool. Every kind that was asked for gets its [`Spool::kind_end`], also one that
+    /// failed; an `Err` means that the run as a whole cannot go on, and may be resumed.
+    fn fetch<'a>(&'a self, kinds: Vec<KindRequest>, spool: &'a dyn Spool)
+    -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// Joins the lines of one item, ordered by part.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] where the lines do not make an item: a part without its item, JSON that is not JSON.
+    fn assemble(&self, kind: &'static KindSpec, id: &str, lines: &[Line]) -> Result<Item, Fault>;
+
+    /// Fetches bytes.
+    fn media<'a>(&'a self, source: &'a MediaSource) -> BoxFuture<'a, Result<MediaBody, Fault>>;
+
+    /// The live items, assembled as [`Store::assemble`] does, in the order asked; `None` where there is none.
+    fn live<'a>(
+        &'a self,
+        kind: &'static KindSpec,
+        lookups: &'a [Lookup<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, Fault>>;
+
+    /// What would be done to make `live` what `wanted` says. Pure.
+    fn plan(
+        &self,
+        kind: &'static KindSpec,
+        wanted: &Value,
+        live: Option<&Value>,
+        ids: &IdMap,
+        options: &RestoreOptions,
+    ) -> ItemPlan;
+
+    /// Does it.
+    fn apply<'a>(&'a self, write: ItemWrite<'a>) -> BoxFuture<'a, Result<Applied, Fault>>;
+
+    /// Deletes an item that a restore had made (undo).
+    fn delete<'a>(&'a self, kind: &'static KindSpec, id: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
+
+    /// The budget's refill per second in the platform's own unit, for predictions; `None` where there is no limit.
+    fn budget_per_second(&self) -> Option<f64>;
+
+    /// What was used since the store was opened.
+    fn usage(&self) -> Usage;
+
+    /// The API version that every answer was checked against.
+    fn api_version(&self) -> &str;
+
+    /// Digest of what is selected of this kind; changes when a field is added to the selection.
+    fn selection_digest(&self, kind: &'static KindSpec) -> String;
+}
+
+/// Keeps a rotated credential before it is used for the first time.
+pub trait CredentialKeeper: Send + Sync + fmt::Debug {
+    /// Seals and stores the new credential durably.
+    fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>>;
+}
+
+/// Why the platform did not do what was asked. The variant says what the caller does next.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    /// Throttled past patience. Later.
+    #[error("the platform asks to wait longer than we are willing to: {0}")]
+    Throttled(String),
+    /// The platform, or the way to it, does not work. Later.
+    #[error("the platform is not available: {0}")]
+    Unavailable(String),
+    /// The credential is not accepted. A person must give a new one.
+    #[error("the platform does not accept the credential: {0}")]
+    Unauthorized(String),
+    /// The credential may not do this. A person must grant a scope.
+    #[error("the app is not allowed to: {0}")]
+    Forbidden(String),
+    /// It is not the platform that we were told it is, or it answers with another API version.
+    #[error("{0}")]
+    NotThePlatform(String),
+    /// The platform refused what we sent.
+    #[error("the platform refused: {0}")]
+    Rejected(String),
+    /// What came back is not what the API promises: cut short, malformed, inconsistent.
+    #[error("the platform's answer is not usable: {0}")]
+    Malformed(String),
+    /// The run's own storage failed.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}

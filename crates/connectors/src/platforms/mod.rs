@@ -1,0 +1,3 @@
+//! The platforms, one folder each.
+
+pub mod shopify;

@@ -1,0 +1,475 @@
+//! Reads page by page: whole kinds, what changed, and single items. Every item comes out whole.
+
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::Shopify;
+use super::assemble;
+use super::client::{Again, Refusal};
+use super::documents::{self, KindDocuments, METAOBJECT_TYPES, Named};
+use super::fold::{self, Rest};
+use super::reading::{Listing, PageSize, Values};
+use crate::contract::{Fault, Item, KindSpec};
+
+/// A listing ends after so many items, without a word.
+const LISTED_MAX: u64 = 25_000;
+/// Before that, a new one begins behind the last item.
+const WINDOW_ITEMS: u64 = 24_000;
+/// Nodes of a page that continues a connection.
+const REST_NODES: u32 = 100;
+/// Ids that are looked up at once.
+const IDS_AT_ONCE: usize = 50;
+
+/// Where a reading page by page has come to: the cursor of a resumed run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The search of this window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
+    /// Where the next page begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    /// Items of this window so far.
+    #[serde(default)]
+    seen: u64,
+    /// Values of [`Listing::Each`] that are still to be listed, the one at hand first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<VecDeque<String>>,
+    /// Everything was read.
+    #[serde(default)]
+    pub(crate) done: bool,
+}
+
+/// What is to be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Span<'a> {
+    /// All items.
+    All,
+    /// Those that changed since a time, as the search's text.
+    Since(&'a str),
+    /// Those that a search finds.
+    Found(&'a str),
+}
+
+/// Reads a kind, page by page.
+pub(crate) struct Pager<'a> {
+    shop: &'a Shopify,
+    set: &'static KindDocuments,
+    by_change: bool,
+    /// Where the next page begins.
+    pub(crate) place: Place,
+}
+
+/// A page, or the value of an argument that may not be listed.
+pub(crate) enum Page {
+    /// Whole items.
+    Items(Vec<Value>),
+    /// What has this value is not visible for us.
+    NotAllowed {
+        /// The value.
+        value: String,
+        /// What the platform said.
+        why: String,
+    },
+}
+
+impl<'a> Pager<'a> {
+    /// Begins, or goes on at `place`.
+    pub(crate) fn new(
+        shop: &'a Shopify,
+        set: &'static KindDocuments,
+        span: Span<'_>,
+        place: Option<Place>,
+    ) -> Self {
+        let by_change = matches!(span, Span::Since(_));
+        let query = match span {
+            Span::All => None,
+            Span::Since(time) => Some(format!("updated_at:>='{time}'")),
+            Span::Found(search) => Some(search.to_owned()),
+        };
+        Self { shop, set, by_change, place: place.unwrap_or(Place { query, ..Place::default() }) }
+    }
+
+    /// The next page; `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Page>, Fault> {
+        if self.place.done {
+            return Ok(None);
+        }
+        let variables = match self.variables().await? {
+            Some(variables) => variables,
+            None => {
+                self.place.done = true;
+                return Ok(None);
+            }
+        };
+        let data = match self.shop.sized(self.set, &self.set.page, &variables).await {
+            Ok(data) => data,
+            Err(Fault::Forbidden(why)) if self.place.values.is_some() => {
+                let value = self.place.values.as_mut().and_then(VecDeque::pop_front).unwrap_or_default();
+                self.place.after = None;
+                return Ok(Some(Page::NotAllowed { value, why }));
+            }
+            Err(fault) => return Err(fault),
+        };
+        let (nodes, info) = self.listed(data)?;
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            items.push(self.shop.whole(self.set, node).await?);
+        }
+        self.turn(&info, &items)?;
+        Ok(Some(Page::Items(items)))
+    }
+
+    /// The variables of the next page; `None` where no value of the argument is left.
+    async fn variables(&mut self) -> Result<Option<Map<String, Value>>, Fault> {
+        let mut variables = Map::new();
+        match self.set.reading.listing {
+            Listing::Connection { sort, sort_updated, query, .. } => {
+                variables.insert("after".into(), json!(self.place.after));
+                if query {
+                    variables.insert("query".into(), json!(self.place.query));
+                }
+                if sort.is_some() {
+                    let key = if self.by_change && sort_updated { "UPDATED_AT" } else { "ID" };
+                    variables.insert("sortKey".into(), json!(key));
+                }
+            }
+            Listing::Each { values, .. } => {
+                if self.place.values.is_none() {
+                    self.place.values = Some(match values {
+                        Values::Of(values) => values.iter().map(|value| (*value).to_owned()).collect(),
+                        Values::MetaobjectTypes => metaobject_types(self.shop).await?,
+                    });
+                }
+                let Some(value) = self.place.values.as_ref().and_then(VecDeque::front) else {
+                    return Ok(None);
+                };
+                variables.insert("value".into(), json!(value));
+                variables.insert("after".into(), json!(self.place.after));
+            }
+            Listing::Object(_) | Listing::List(_) => {}
+        }
+        Ok(Some(variables))
+    }
+
+    /// The nodes of an answer, and its page information.
+    fn listed(&self, mut data: Value) -> Result<(Vec<Value>, Value), Fault> {
+        let lost = || Fault::Malformed(format!("a page of {} holds no list", self.set.reading.kind));
+        let mut at = &mut data;
+        match self.set.reading.listing {
+            Listing::Connection { field, .. } | Listing::Each { field, .. } => {
+                at = at.get_mut(field).ok_or_else(lost)?;
+                let info = at.get_mut("pageInfo").map(Value::take).ok_or_else(lost)?;
+                match at.get_mut("nodes").map(Value::take) {
+                    Some(Value::Array(nodes)) => Ok((nodes, info)),
+                    _ => Err(lost()),
+                }
+            }
+            Listing::Object(field) => {
+                Ok((vec![at.get_mut(field).map(Value::take).ok_or_else(lost)?], Value::Null))
+            }
+            Listing::List(fields) => {
+                for field in fields {
+                    at = at.get_mut(*field).ok_or_else(lost)?;
+                }
+                match at.take() {
+                    Value::Array(nodes) => Ok((nodes, Value::Null)),
+                    _ => Err(lost()),
+                }
+            }
+        }
+    }
+
+    /// Moves to the next page.
+    fn turn(&mut self, info: &Value, items: &[Value]) -> Result<(), Fault> {
+        let more = info.get("hasNextPage").and_then(Value::as_bool).unwrap_or(false);
+        let after = info.get("endCursor").and_then(Value::as_str).map(str::to_owned);
+        self.place.seen += items.len() as u64;
+        if more {
+            if after.is_none() || (after == self.place.after && items.is_empty()) {
+                return Err(Fault::Malformed(format!(
+                    "a page of {} says that there is more, and not where",
+                    self.set.reading.kind
+                )));
+            }
+            self.place.after = after;
+            if self.place.seen >= WINDOW_ITEMS {
+                self.next_window(items);
+            }
+        } else if self.place.seen >= LISTED_MAX {
+            return Err(Fault::Malformed(format!(
+                "the list of {} ends where the platform's listings end; what comes after it is not known",
+                self.set.reading.kind
+            )));
+        } else if let Some(values) = &mut self.place.values {
+            values.pop_front();
+            self.place.after = None;
+            self.place.seen = 0;
+            self.place.done = values.is_empty();
+        } else {
+            self.place.done = true;
+        }
+        Ok(())
+    }
+
+    /// Begins a new listing behind (by id) or at (by time of change) the last item.
+    fn next_window(&mut self, items: &[Value]) {
+        let Listing::Connection { sort_updated, query: true, .. } = self.set.reading.listing else {
+            return;
+        };
+        let Some(last) = items.last() else { return };
+        let next = window_after(last, self.by_change && sort_updated, self.place.query.as_deref());
+        // The same window again would never end.
+        if next.is_some() && next != self.place.query {
+            self.place.query = next;
+            self.place.after = None;
+            self.place.seen = 0;
+        }
+    }
+}
+
+/// The search for what comes after `last`: at its time of change, or behind its id within the same search.
+fn window_after(last: &Value, by_change: bool, query: Option<&str>) -> Option<String> {
+    let text = |key: &str| last.get(key).and_then(Value::as_str);
+    if by_change {
+        return text("updatedAt").map(|time| format!("updated_at:>='{time}'"));
+    }
+    let number: u64 = text("id")?.rsplit('/').next()?.parse().ok()?;
+    let search = query.unwrap_or_default();
+    let search = search.split("id:>").next().unwrap_or_default().trim_end().trim_end_matches(" AND");
+    Some(if search.is_empty() { format!("id:>{number}") } else { format!("{search} AND id:>{number}") })
+}
+
+/// The types of all metaobject definitions.
+async fn metaobject_types(shop: &Shopify) -> Result<VecDeque<String>, Fault> {
+    let mut types = VecDeque::new();
+    let mut after = Value::Null;
+    loop {
+        let data = shop.query(METAOBJECT_TYPES, json!({ "first": 100, "after": after })).await?;
+        let nodes = data.pointer("/metaobjectDefinitions/nodes").and_then(Value::as_array);
+        let names = nodes.into_iter().flatten().filter_map(|node| node.get("type")?.as_str());
+        types.extend(names.map(str::to_owned));
+        let info = data.pointer("/metaobjectDefinitions/pageInfo");
+        if !info.and_then(|info| info.get("hasNextPage")?.as_bool()).unwrap_or(false) {
+            return Ok(types);
+        }
+        after = info.and_then(|info| info.get("endCursor")).cloned().unwrap_or_default();
+    }
+}
+
+impl Shopify {
+    fn size(&self, set: &KindDocuments) -> PageSize {
+        let sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.get(set.reading.kind).copied().unwrap_or(set.reading.page)
+    }
+
+    /// Halves a kind's pages. Whether they could still be halved.
+    fn halve(&self, set: &KindDocuments, from: PageSize) -> bool {
+        if from.items <= 1 && from.children <= 1 {
+            return false;
+        }
+        let half = PageSize { items: (from.items / 2).max(1), children: (from.children / 2).max(1) };
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(set.reading.kind, half);
+        true
+    }
+
+    /// Sends a document whose pages shrink until the platform allows them.
+    async fn sized(
+        &self,
+        set: &KindDocuments,
+        document: &Named,
+        variables: &Map<String, Value>,
+    ) -> Result<Value, Fault> {
+        loop {
+            let size = self.size(set);
+            let mut variables = variables.clone();
+            if document.text.contains("$first") {
+                variables.entry("first").or_insert_with(|| json!(size.items));
+            }
+            if document.text.contains("$children") {
+                variables.insert("children".into(), json!(size.children));
+            }
+            match self.client.send(&document.text, &Value::Object(variables), Again::Safe).await {
+                Ok(data) => return Ok(data),
+                Err(Refusal::TooCostly(why)) if !self.halve(set, size) => return Err(Fault::Rejected(why)),
+                Err(Refusal::TooCostly(_)) => {}
+                Err(Refusal::Fault(fault)) => return Err(fault),
+            }
+        }
+    }
+
+    /// Folds a node, and reads the rest of those of its connections that were longer than a page.
+    pub(super) async fn whole(&self, set: &KindDocuments, mut node: Value) -> Result<Value, Fault> {
+        let entries = &set.selection.entries;
+        let mut rests = Vec::new();
+        fold::fold(entries, &mut node, &mut rests);
+        while let Some(rest) = rests.pop() {
+            let lost =
+                || Fault::Malformed(format!("the rest of a list of {} is not there", set.reading.kind));
+            let document = set.rests.get(rest.connection).ok_or_else(lost)?;
+            let field = fold::connection(entries, rest.connection).ok_or_else(lost)?;
+            let mut variables = Map::new();
+            variables
+                .insert("first".into(), json!(REST_NODES.min(self.size(set).children.saturating_mul(10))));
+            variables.insert("after".into(), rest.after.clone());
+            if document.text.contains("$id:") {
+                variables.insert("id".into(), json!(rest.owner));
+            }
+            let mut data = self.sized(set, document, &variables).await?;
+            let page = find_page(&mut data).ok_or_else(lost)?;
+            let info = page.get("pageInfo").cloned().unwrap_or_default();
+            let Some(Value::Array(mut nodes)) = page.get_mut("nodes").map(Value::take) else {
+                return Err(lost());
+            };
+            let Some(Value::Array(list)) = node.pointer_mut(&rest.pointer) else { return Err(lost()) };
+            fold::fold_more(field, &mut nodes, &rest.pointer, list.len(), &mut rests);
+            let empty = nodes.is_empty();
+            list.append(&mut nodes);
+            if info.get("hasNextPage").and_then(Value::as_bool).unwrap_or(false) {
+                let after = info.get("endCursor").cloned().unwrap_or_default();
+                if empty && after == rest.after {
+                    return Err(lost());
+                }
+                rests.push(Rest { after, ..rest });
+            }
+        }
+        Ok(node)
+    }
+
+    /// Reads the details of items: what bulk operations cannot.
+    pub(super) async fn details(&self, set: &KindDocuments, ids: &[String]) -> Result<Vec<Value>, Fault> {
+        let Some(details) = &set.details else { return Ok(Vec::new()) };
+        self.looked_up(set, &details.document, ids).await
+    }
+
+    /// Looks up ids, as many at once as the platform allows. What does not exist comes as null.
+    async fn looked_up(
+        &self,
+        set: &KindDocuments,
+        document: &Named,
+        ids: &[String],
+    ) -> Result<Vec<Value>, Fault> {
+        let mut found = Vec::with_capacity(ids.len());
+        let mut left = ids;
+        let mut at_once = IDS_AT_ONCE;
+        while !left.is_empty() {
+            let size = self.size(set);
+            let (now, later) = left.split_at_checked(at_once).unwrap_or((left, &[]));
+            let mut variables = Map::new();
+            variables.insert("ids".into(), json!(now));
+            if document.text.contains("$children") {
+                variables.insert("children".into(), json!(size.children));
+            }
+            match self.client.send(&document.text, &Value::Object(variables), Again::Safe).await {
+                Ok(mut data) => {
+                    let nodes = match data.get_mut("nodes").map(Value::take) {
+                        Some(Value::Array(nodes)) if nodes.len() == now.len() => nodes,
+                        _ => {
+                            let why = "a look-up gave another number of items".to_owned();
+                            return Err(Fault::Malformed(why));
+                        }
+                    };
+                    for node in nodes {
+                        let exists = node.get("id").is_some();
+                        found.push(if exists { self.whole(set, node).await? } else { Value::Null });
+                    }
+                    left = later;
+                }
+                Err(Refusal::TooCostly(_)) if now.len() > 1 => at_once = now.len() / 2,
+                Err(Refusal::TooCostly(why)) if !self.halve(set, size) => return Err(Fault::Rejected(why)),
+                Err(Refusal::TooCostly(_)) => {}
+                Err(Refusal::Fault(fault)) => return Err(fault),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The first object that is a page of a connection.
+fn find_page(value: &mut Value) -> Option<&mut Value> {
+    if value.get("pageInfo").is_some() {
+        return Some(value);
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().find_map(find_page),
+        Value::Array(elements) => elements.iter_mut().find_map(find_page),
+        _ => None,
+    }
+}
+
+/// Items by id, in the order asked.
+pub(super) async fn by_ids(
+    shop: &Shopify,
+    kind: &'static KindSpec,
+    ids: &[&str],
+) -> Result<Vec<Option<Item>>, Fault> {
+    let set = known(kind)?;
+    let Some(document) = &set.nodes else {
+        let all = search(shop, kind, "", usize::MAX).await?;
+        return Ok(ids.iter().map(|id| all.iter().find(|item| item.id.as_ref() == *id).cloned()).collect());
+    };
+    let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let nodes = shop.looked_up(set, document, &ids).await?;
+    nodes
+        .into_iter()
+        .map(|node| if node.is_null() { Ok(None) } else { assemble::from_node(kind, node).map(Some) })
+        .collect()
+}
+
+/// Items that a search finds.
+pub(super) async fn search(
+    shop: &Shopify,
+    kind: &'static KindSpec,
+    search: &str,
+    limit: usize,
+) -> Result<Vec<Item>, Fault> {
+    let set = known(kind)?;
+    let span = if search.is_empty() { Span::All } else { Span::Found(search) };
+    let mut pager = Pager::new(shop, set, span, None);
+    let mut items = Vec::new();
+    while let Some(page) = pager.next().await? {
+        let Page::Items(nodes) = page else { continue };
+        for node in nodes {
+            if items.len() >= limit {
+                return Ok(items);
+            }
+            items.push(assemble::from_node(kind, node)?);
+        }
+    }
+    Ok(items)
+}
+
+/// The documents of a kind.
+pub(super) fn known(kind: &KindSpec) -> Result<&'static KindDocuments, Fault> {
+    documents::of(kind.name)
+        .ok_or_else(|| Fault::Malformed(format!("`{}` is not a kind of Shopify", kind.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_window_begins_behind_the_last_item_of_the_old_one() {
+        let last = json!({"id": "gid://shopify/Product/7", "updatedAt": "2026-01-02T00:00:00Z"});
+        let check = |by_change, query: Option<&str>, expected: &str| {
+            assert_eq!(window_after(&last, by_change, query).as_deref(), Some(expected));
+        };
+        check(false, None, "id:>7");
+        check(false, Some("id:>3"), "id:>7");
+        check(false, Some("status:active"), "status:active AND id:>7");
+        check(false, Some("status:active AND id:>3"), "status:active AND id:>7");
+        check(true, Some("updated_at:>='2026-01-01T00:00:00Z'"), "updated_at:>='2026-01-02T00:00:00Z'");
+        assert_eq!(window_after(&json!({"id": "x"}), false, None), None);
+    }
+
+    #[test]
+    fn a_page_is_found_wherever_it_is() {
+        let mut answer = json!({"node": {"id": 1, "a": [{"b": {"nodes": [], "pageInfo": {}}}]}});
+        assert!(find_page(&mut answer).is_some());
+        assert!(find_page(&mut json!({"node": null})).is_none());
+    }
+}

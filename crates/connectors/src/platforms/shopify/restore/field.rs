@@ -1,0 +1,163 @@
+//! Tables of writable fields: where a value stands in the payload, where it goes in the input, and in which form.
+//!
+//! Two values count as the same when they make the same input. So what is compared, what a plan shows and what is
+//! sent can never disagree.
+
+use serde_json::Value;
+
+use super::links::{self, Links};
+use super::place;
+
+/// A writable field.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    /// Where it stands in the payload: `seo`, `blog/id`.
+    pub(super) from: &'static str,
+    /// Where it goes in the input.
+    pub(super) to: &'static str,
+    /// How its value is written.
+    pub(super) form: Form,
+    /// When it can be written.
+    pub(super) when: When,
+}
+
+/// When a field can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// When the item is made and afterwards.
+    Always,
+    /// Only when the item is made.
+    AtBirth,
+    /// Only once the item is there.
+    Later,
+}
+
+/// How a value is written, and which values are the same.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Form {
+    /// As it stands.
+    Plain,
+    /// A text; none and empty are the same.
+    Text,
+    /// A number, also one spelled as text; `10` and `"10.00"` are the same.
+    Number,
+    /// A list whose order carries no meaning.
+    Set,
+    /// The id of another item.
+    Id,
+    /// Whatever the function makes of it. Null where there is nothing to write.
+    Made(fn(&Value) -> Value),
+    /// Lists of references that the API changes by adding and removing: what `made` makes is compared, and sent
+    /// where there is nothing yet; else what `moved` makes.
+    Moved {
+        /// The input that would make it from nothing.
+        made: fn(&Value) -> Value,
+        /// The input that leads from the live value to the wanted one: from what is wanted, with markers and with
+        /// present ids, and from what is there.
+        moved: fn(&Value, &Value, &Value) -> Value,
+    },
+}
+
+/// A field of the same name on both sides, written always.
+pub(super) const fn same(name: &'static str, form: Form) -> Field {
+    Field { from: name, to: name, form, when: When::Always }
+}
+
+/// A field that goes elsewhere than where it stands.
+pub(super) const fn moved(from: &'static str, to: &'static str, form: Form) -> Field {
+    Field { from, to, form, when: When::Always }
+}
+
+impl Field {
+    /// The same field, written only when the item is made.
+    pub(super) const fn at_birth(self) -> Self {
+        Self { when: When::AtBirth, ..self }
+    }
+
+    /// The same field, written only once the item is there.
+    pub(super) const fn later(self) -> Self {
+        Self { when: When::Later, ..self }
+    }
+}
+
+impl Form {
+    /// The input for a value of the payload, with markers for ids.
+    pub(super) fn input(self, value: &Value) -> Value {
+        match self {
+            Self::Plain | Self::Text | Self::Number | Self::Set => value.clone(),
+            Self::Id => links::id_or_null(value),
+            Self::Made(make) | Self::Moved { made: make, .. } => make(value),
+        }
+    }
+
+    /// Whether two inputs, filled in, say the same.
+    pub(super) fn same(self, one: &Value, other: &Value) -> bool {
+        match self {
+            Self::Plain | Self::Id => one == other,
+            Self::Text => one.as_str().unwrap_or_default() == other.as_str().unwrap_or_default(),
+            Self::Number => match (place::decimal(one), place::decimal(other)) {
+                (Some(one), Some(other)) => one == other,
+                _ => one == other,
+            },
+            Self::Set => sorted(one) == sorted(other),
+            Self::Made(_) | Self::Moved { .. } => alike(one, other),
+        }
+    }
+}
+
+/// Whether the wanted value of a field differs from the live one, ids resolved.
+pub(super) fn differs(field: &Field, wanted: &Value, live: &Value, links: &Links<'_>) -> bool {
+    !field.form.same(&links.fill(&field.form.input(wanted)), &links::as_it_is(&field.form.input(live)))
+}
+
+fn sorted(value: &Value) -> Vec<String> {
+    let mut texts: Vec<String> = value.as_array().into_iter().flatten().map(Value::to_string).collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// Whether two made inputs say the same: null, absent and an empty text are one, numbers compare by value, order of
+/// keys does not matter.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(left), Value::Object(right)) => {
+            let within = |keys: &serde_json::Map<String, Value>| {
+                keys.keys().all(|key| {
+                    alike(left.get(key).unwrap_or(&Value::Null), right.get(key).unwrap_or(&Value::Null))
+                })
+            };
+            within(left) && within(right)
+        }
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| alike(left, right))
+        }
+        (Value::Null, Value::String(text)) | (Value::String(text), Value::Null) => text.is_empty(),
+        _ if one == other => true,
+        _ => matches!((place::decimal(one), place::decimal(other)), (Some(one), Some(other)) if one == other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(form: Form, one: &Value, other: &Value, expected: bool) {
+        assert_eq!(form.same(one, other), expected, "{form:?}: {one} and {other}");
+    }
+
+    #[test]
+    fn forms_know_which_values_are_the_same() {
+        check(Form::Plain, &json!(true), &json!(true), true);
+        check(Form::Plain, &json!(""), &Value::Null, false);
+        check(Form::Text, &json!(""), &Value::Null, true);
+        check(Form::Text, &json!("a"), &Value::Null, false);
+        check(Form::Number, &json!("10.00"), &json!(10), true);
+        check(Form::Number, &json!("10.00"), &Value::Null, false);
+        check(Form::Set, &json!(["b", "a"]), &json!(["a", "b"]), true);
+        check(Form::Set, &json!(["a"]), &json!(["a", "b"]), false);
+        check(Form::Made(Value::clone), &json!({"a": null, "b": 1.0}), &json!({"b": "1"}), true);
+        check(Form::Made(Value::clone), &json!({"a": [1]}), &json!({"a": [1, 2]}), false);
+    }
+}

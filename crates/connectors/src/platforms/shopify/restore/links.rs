@@ -1,0 +1,173 @@
+//! Ids on their way from the backup to the live store.
+//!
+//! A backup speaks of things by the ids that they had. Inputs are therefore made with *markers* in place of ids, and
+//! filled in at the moment of sending: only then is it known what became of a thing that the same restore had to
+//! make anew. A marker is explicit, so that a text which merely looks like an id is never touched.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::place;
+use crate::contract::IdMap;
+
+const ID: &str = "$id";
+const JSON_TEXT: &str = "$json";
+const AS: &str = "$as:";
+
+/// A marker for whatever `old` is called when the input is sent.
+pub(super) fn id(old: &str) -> Value {
+    json!({ ID: old })
+}
+
+/// The same under another type's name: some things have one number and two names.
+pub(super) fn id_as(kind: &str, old: &str) -> Value {
+    let mut marker = Map::new();
+    marker.insert(format!("{AS}{kind}"), Value::from(old));
+    Value::Object(marker)
+}
+
+/// An id under another type's name.
+pub(super) fn renamed(kind: &str, id: &str) -> String {
+    match (id.strip_prefix("gid://shopify/"), id.rsplit_once('/')) {
+        (Some(_), Some((_, number))) => format!("gid://shopify/{kind}/{number}"),
+        _ => id.to_owned(),
+    }
+}
+
+/// An id under the type's name that `like` has, so that a thing keeps the name by which it is known.
+pub(super) fn named_like(like: &str, id: &str) -> String {
+    let kind = like.strip_prefix("gid://shopify/").and_then(|rest| rest.split('/').next());
+    kind.map_or_else(|| id.to_owned(), |kind| renamed(kind, id))
+}
+
+/// The same for a value that is an id or null.
+pub(super) fn id_or_null(value: &Value) -> Value {
+    value.as_str().map_or(Value::Null, id)
+}
+
+/// Markers for the `id`s of a list of objects.
+pub(super) fn ids_of(list: &[Value]) -> Value {
+    list.iter().filter_map(place::id_of).map(id).collect()
+}
+
+/// A marker for JSON that is sent as text, with the ids in it filled in.
+pub(super) fn json_text(value: Value) -> Value {
+    let mut marker = Map::new();
+    marker.insert(JSON_TEXT.to_owned(), value);
+    Value::Object(marker)
+}
+
+/// What became of ids: the ledger of former restores, and what is learnt during this one.
+#[derive(Debug, Clone)]
+pub(super) struct Links<'a> {
+    ledger: &'a IdMap,
+    learnt: BTreeMap<String, String>,
+}
+
+impl<'a> Links<'a> {
+    pub(super) fn new(ledger: &'a IdMap) -> Self {
+        Self { ledger, learnt: BTreeMap::new() }
+    }
+
+    /// What `old` is called now.
+    pub(super) fn now<'s>(&'s self, old: &'s str) -> &'s str {
+        match self.learnt.get(old) {
+            Some(new) => new,
+            None => self.ledger.resolve(old),
+        }
+    }
+
+    /// Notes that `old` is now `new`. Where a former restore had already renamed it, later backups know it by
+    /// that name, which is therefore noted too.
+    pub(super) fn note(&mut self, old: &str, new: &str) {
+        if old == new || self.now(old) == new {
+            return;
+        }
+        let before = self.ledger.resolve(old).to_owned();
+        if before != old && before != new {
+            self.learnt.insert(before, new.to_owned());
+        }
+        self.learnt.insert(old.to_owned(), new.to_owned());
+    }
+
+    /// The same with further pairs.
+    pub(super) fn with(mut self, pairs: Vec<(String, String)>) -> Self {
+        self.learnt.extend(pairs);
+        self
+    }
+
+    /// What was learnt, old and new.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        self.learnt.iter().map(|(old, new)| (old.clone(), new.clone())).collect()
+    }
+
+    /// The input as it is sent: every marker replaced.
+    pub(super) fn fill(&self, input: &Value) -> Value {
+        filled(input, &|old| self.now(old).to_owned())
+    }
+}
+
+/// The input of something that is live: its ids are present ones, as they stand.
+pub(super) fn as_it_is(input: &Value) -> Value {
+    filled(input, &str::to_owned)
+}
+
+fn filled(input: &Value, now: &dyn Fn(&str) -> String) -> Value {
+    match input {
+        Value::Object(object) => match marker(object) {
+            Some((ID, Value::String(old))) => Value::String(now(old)),
+            Some((JSON_TEXT, inner)) => Value::String(filled(inner, now).to_string()),
+            Some((key, Value::String(old))) => Value::String(renamed(key.trim_start_matches(AS), &now(old))),
+            _ => Value::Object(object.iter().map(|(key, inner)| (key.clone(), filled(inner, now))).collect()),
+        },
+        Value::Array(values) => Value::Array(values.iter().map(|inner| filled(inner, now)).collect()),
+        plain => plain.clone(),
+    }
+}
+
+fn marker(object: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let mut entries = object.iter();
+    let (key, inner) = entries.next()?;
+    let sole = entries.next().is_none() && (key == ID || key == JSON_TEXT || key.starts_with(AS));
+    sole.then_some((key.as_str(), inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_filled_and_lookalikes_left_alone() {
+        let mut ledger = IdMap::default();
+        ledger.insert("gid://shopify/Product/1", "gid://shopify/Product/9");
+        let mut links = Links::new(&ledger);
+        links.note("gid://shopify/Page/2", "gid://shopify/Page/8");
+        let input = json!({
+            "ownerId": id("gid://shopify/Page/2"),
+            "value": json_text(json!([id("gid://shopify/Product/1"), id("gid://shopify/Product/3")])),
+            "text": "gid://shopify/Product/1",
+            "discount": id_as("DiscountCodeNode", "gid://shopify/DiscountNode/5"),
+        });
+        assert_eq!(
+            links.fill(&input),
+            json!({
+                "ownerId": "gid://shopify/Page/8",
+                "value": r#"["gid://shopify/Product/9","gid://shopify/Product/3"]"#,
+                "text": "gid://shopify/Product/1",
+                "discount": "gid://shopify/DiscountCodeNode/5",
+            })
+        );
+    }
+
+    #[test]
+    fn a_second_renaming_is_noted_under_both_former_names() {
+        let mut ledger = IdMap::default();
+        ledger.insert("a", "b");
+        let mut links = Links::new(&ledger);
+        links.note("a", "c");
+        assert_eq!(links.now("a"), "c");
+        assert_eq!(links.now("b"), "c");
+        assert_eq!(links.pairs().len(), 2);
+    }
+}

@@ -1,0 +1,102 @@
+//! Menus and redirects.
+
+use serde_json::{Map, Value};
+
+use super::draft::Draft;
+use super::field::{Form, same};
+use super::links;
+use super::part::{self, Part};
+use super::place;
+use super::plain::{self, IdIn, Plain};
+use super::step::{Call, Step, variables};
+
+static MENU_CREATE: Call = Call::new("menuCreate", include_str!("../documents/write/menuCreate.graphql"), 10);
+static MENU_UPDATE: Call = Call::new("menuUpdate", include_str!("../documents/write/menuUpdate.graphql"), 10);
+static REDIRECT_CREATE: Call =
+    Call::new("urlRedirectCreate", include_str!("../documents/write/urlRedirectCreate.graphql"), 10);
+static REDIRECT_UPDATE: Call =
+    Call::new("urlRedirectUpdate", include_str!("../documents/write/urlRedirectUpdate.graphql"), 10);
+
+static REDIRECT: Plain = Plain {
+    create: &REDIRECT_CREATE,
+    update: &REDIRECT_UPDATE,
+    input: "urlRedirect",
+    node: "urlRedirect",
+    id: IdIn::Variable,
+    fields: &[same("path", Form::Plain), same("target", Form::Plain)],
+};
+
+/// Parts of a menu: three levels of entries.
+pub(super) static MENU_PARTS: &[Part] = &[Part {
+    at: "items",
+    key: by_title,
+    parts: &[Part { at: "items", key: by_title, parts: &[Part { at: "items", key: by_title, parts: &[] }] }],
+}];
+
+fn by_title(item: &Value, _: usize) -> Option<String> {
+    place::text(item, "title").map(str::to_owned)
+}
+
+/// Draws up a redirect.
+pub(super) fn redirect(draft: &mut Draft<'_>) {
+    plain::draft(draft, &REDIRECT);
+    plain::new_id(draft, "The redirect");
+}
+
+/// Draws up a menu. Its entries are one tree that the API takes whole, so they are compared and set whole; an
+/// entry that is still there keeps its id.
+pub(super) fn menu(draft: &mut Draft<'_>) {
+    let wanted = draft.wanted;
+    let Some(live) = draft.live else {
+        let mut input = place::pick(wanted, &["title", "handle"]);
+        input.insert("items".to_owned(), items(place::list(wanted, "items")));
+        draft.step(Step::birth(&MENU_CREATE, "menu", input));
+        return plain::new_id(draft, "The menu");
+    };
+    let mut table = vec![same("title", Form::Plain), same("items", Form::Made(tree))];
+    // The handle of a menu that themes are built on cannot be changed.
+    if live.get("isDefault").and_then(Value::as_bool) != Some(true) {
+        table.push(same("handle", Form::Plain));
+    }
+    let changed = draft.fields(&table, "", wanted, Some(live));
+    if changed.is_empty() {
+        return;
+    }
+    let source = if changed.contains_key("items") { wanted } else { live };
+    let mut input = variables([("id", draft.me())]);
+    input.insert("title".to_owned(), changed.get("title").or(live.get("title")).cloned().unwrap_or_default());
+    input.insert("items".to_owned(), kept(draft, place::list(source, "items"), place::list(live, "items")));
+    input.extend(changed.get("handle").map(|handle| ("handle".to_owned(), handle.clone())));
+    draft.call(&MENU_UPDATE, "the menu", input);
+}
+
+fn tree(list: &Value) -> Value {
+    items(list.as_array().map_or(&[][..], Vec::as_slice))
+}
+
+fn items(list: &[Value]) -> Value {
+    list.iter().map(|item| Value::Object(entry(item, items(place::list(item, "items"))))).collect()
+}
+
+/// The same for a menu that is there: entries that it has still are named by their ids.
+fn kept(draft: &Draft<'_>, wanted: &[Value], live: &[Value]) -> Value {
+    part::matched(wanted, live, by_title, &draft.links)
+        .into_iter()
+        .map(|(item, live)| {
+            let below = live.map_or(&[][..], |live| place::list(live, "items"));
+            let mut input = entry(item, kept(draft, place::list(item, "items"), below));
+            input.extend(live.and_then(place::id_of).map(|id| ("id".to_owned(), Value::from(id))));
+            Value::Object(input)
+        })
+        .collect()
+}
+
+fn entry(item: &Value, below: Value) -> Map<String, Value> {
+    let mut input = place::pick(item, &["title", "type", "tags"]);
+    match place::text(item, "resourceId") {
+        Some(resource) => input.insert("resourceId".to_owned(), links::id(resource)),
+        None => place::text(item, "url").and_then(|url| input.insert("url".to_owned(), Value::from(url))),
+    };
+    input.insert("items".to_owned(), below);
+    input
+}

@@ -1,0 +1,129 @@
+//! Parts of an item, and which part of the backup is which part on the live store.
+//!
+//! A part is recognised by its id, renamed or not, and else by what people know it by: a variant by its options, a
+//! metafield by its namespace and key. What is recognised is noted in [`Links`], so references to it lead there.
+
+use serde_json::Value;
+
+use super::links::Links;
+use super::place;
+
+/// What people know a part by, from its content and its place in the list. `None`: by its id alone.
+pub(super) type Key = fn(&Value, usize) -> Option<String>;
+
+/// A list of parts within an item, or a single part.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Where in the payload.
+    pub(super) at: &'static str,
+    /// How its elements are recognised.
+    pub(super) key: Key,
+    /// Parts of these parts.
+    pub(super) parts: &'static [Part],
+}
+
+/// Every wanted part with the live one that it is, if there is one. A live part is given out once.
+pub(super) fn matched<'w, 'l>(
+    wanted: &'w [Value],
+    live: &'l [Value],
+    key: Key,
+    links: &Links<'_>,
+) -> Vec<(&'w Value, Option<&'l Value>)> {
+    let mut free: Vec<(usize, &Value)> = live.iter().enumerate().collect();
+    let mut found: Vec<Option<&Value>> = wanted
+        .iter()
+        .map(|part| {
+            let id = links.now(place::id_of(part)?).to_owned();
+            take(&mut free, |_, live| place::id_of(live) == Some(id.as_str()))
+        })
+        .collect();
+    for (position, (part, found)) in wanted.iter().zip(&mut found).enumerate() {
+        if found.is_none()
+            && let Some(name) = key(part, position)
+        {
+            *found = take(&mut free, |position, live| key(live, position).as_ref() == Some(&name));
+        }
+    }
+    wanted.iter().zip(found).collect()
+}
+
+fn take<'l>(free: &mut Vec<(usize, &'l Value)>, is_it: impl Fn(usize, &Value) -> bool) -> Option<&'l Value> {
+    let place = free.iter().position(|(position, live)| is_it(*position, live))?;
+    Some(free.remove(place).1)
+}
+
+/// Notes which live item, and which of its parts, the wanted ones are.
+pub(super) fn pair(wanted: &Value, live: &Value, parts: &[Part], links: &mut Links<'_>) {
+    if let (Some(old), Some(new)) = (place::id_of(wanted), place::id_of(live)) {
+        links.note(old, new);
+    }
+    for part in parts {
+        match (place::at(wanted, part.at), place::at(live, part.at)) {
+            (Some(Value::Array(wanted)), Some(Value::Array(live))) => pair_list(wanted, live, part, links),
+            (Some(wanted @ Value::Object(_)), Some(live @ Value::Object(_))) => {
+                pair(wanted, live, part.parts, links)
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Notes which of the live parts the wanted ones are.
+pub(super) fn pair_list(wanted: &[Value], live: &[Value], part: &Part, links: &mut Links<'_>) {
+    for (wanted, live) in matched(wanted, live, part.key, links) {
+        if let Some(live) = live {
+            pair(wanted, live, part.parts, links);
+        }
+    }
+}
+
+/// By its id alone.
+pub(super) fn by_id(_: &Value, _: usize) -> Option<String> {
+    None
+}
+
+/// By its name.
+pub(super) fn by_name(part: &Value, _: usize) -> Option<String> {
+    place::text(part, "name").map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::contract::IdMap;
+
+    #[test]
+    fn parts_are_recognised_by_id_first_and_by_name_only_among_the_rest() {
+        let ledger = IdMap::default();
+        let wanted = [
+            json!({"id": "1", "name": "b"}),
+            json!({"id": "2", "name": "a"}),
+            json!({"id": "3", "name": "c"}),
+        ];
+        let live = [json!({"id": "9", "name": "a"}), json!({"id": "1", "name": "a"})];
+        let found: Vec<Option<&str>> = matched(&wanted, &live, by_name, &Links::new(&ledger))
+            .into_iter()
+            .map(|(_, live)| live.and_then(place::id_of))
+            .collect();
+        assert_eq!(found, [Some("1"), Some("9"), None]);
+    }
+
+    #[test]
+    fn pairs_reach_into_parts_of_parts() {
+        const PARTS: &[Part] = &[Part {
+            at: "variants",
+            key: by_name,
+            parts: &[Part { at: "inventoryItem", key: by_id, parts: &[] }],
+        }];
+        let ledger = IdMap::default();
+        let mut links = Links::new(&ledger);
+        let wanted =
+            json!({"id": "p1", "variants": [{"id": "v1", "name": "S", "inventoryItem": {"id": "i1"}}]});
+        let live =
+            json!({"id": "p2", "variants": [{"id": "v2", "name": "S", "inventoryItem": {"id": "i2"}}]});
+        pair(&wanted, &live, PARTS, &mut links);
+        assert_eq!((links.now("p1"), links.now("v1"), links.now("i1")), ("p2", "v2", "i2"));
+    }
+}

@@ -1,0 +1,496 @@
+//! Products with their options, variants and media.
+//!
+//! A product that is there is changed field by field: whatever the backup does not know stays. Only one that is
+//! gone is made by `productSet`, which would delete what it is not told of; then there is nothing to delete.
+
+use serde_json::{Map, Value, json};
+
+use super::draft::Draft;
+use super::field::{Field, Form, moved, same};
+use super::links;
+use super::part::{self, Part};
+use super::place;
+use super::publish;
+use super::step::{Born, Call, Step, Wait, Work, variables};
+
+/// Most variants in one call.
+const VARIANTS_PER_CALL: usize = 250;
+
+static SET: Call = Call::new("productSet", include_str!("../documents/write/productSet.graphql"), 10);
+static UPDATE: Call =
+    Call::new("productUpdate", include_str!("../documents/write/productUpdate.graphql"), 10);
+static OPTION_UPDATE: Call =
+    Call::new("productOptionUpdate", include_str!("../documents/write/productOptionUpdate.graphql"), 10);
+static OPTIONS_CREATE: Call =
+    Call::new("productOptionsCreate", include_str!("../documents/write/productOptionsCreate.graphql"), 10);
+static VARIANTS_CREATE: Call = Call::new(
+    "productVariantsBulkCreate",
+    include_str!("../documents/write/productVariantsBulkCreate.graphql"),
+    10,
+)
+.of_many("variants");
+static VARIANTS_UPDATE: Call = Call::new(
+    "productVariantsBulkUpdate",
+    include_str!("../documents/write/productVariantsBulkUpdate.graphql"),
+    10,
+)
+.of_many("variants");
+static VARIANTS_REORDER: Call = Call::new(
+    "productVariantsBulkReorder",
+    include_str!("../documents/write/productVariantsBulkReorder.graphql"),
+    10,
+);
+static VARIANT_MEDIA_DETACH: Call = Call::new(
+    "productVariantDetachMedia",
+    include_str!("../documents/write/productVariantDetachMedia.graphql"),
+    10,
+)
+.of_many("variantMedia");
+/// Puts media in order.
+pub(super) static MEDIA_REORDER: Call =
+    Call::new("productReorderMedia", include_str!("../documents/write/productReorderMedia.graphql"), 10)
+        .waiting_for(Wait::Job);
+static MEDIA_ALT: Call =
+    Call::new("fileUpdate", include_str!("../documents/write/fileUpdate.graphql"), 10).of_many("files");
+
+const FIELDS: &[Field] = &[
+    same("title", Form::Plain),
+    same("handle", Form::Plain),
+    same("descriptionHtml", Form::Plain),
+    same("status", Form::Plain),
+    same("vendor", Form::Text),
+    same("productType", Form::Text),
+    same("tags", Form::Set),
+    same("templateSuffix", Form::Text),
+    same("giftCardTemplateSuffix", Form::Text),
+    same("seo", Form::Made(seo)),
+    same("requiresSellingPlan", Form::Plain),
+    moved("category/id", "category", Form::Plain),
+    moved("isGiftCard", "giftCard", Form::Plain).at_birth(),
+    same("combinedListingRole", Form::Plain).at_birth(),
+];
+
+const VARIANT_FIELDS: &[Field] = &[
+    same("price", Form::Number),
+    same("compareAtPrice", Form::Number),
+    same("barcode", Form::Text),
+    moved("sku", "inventoryItem/sku", Form::Text),
+    same("taxable", Form::Plain),
+    same("inventoryPolicy", Form::Plain),
+    same("requiresComponents", Form::Plain),
+    same("showUnitPrice", Form::Plain),
+    same("unitPriceMeasurement", Form::Made(unit_price_measurement)),
+    moved("media", "mediaId", Form::Made(first_id)).later(),
+];
+
+static OPTION: Part = Part {
+    at: "options",
+    key: part::by_name,
+    parts: &[Part { at: "optionValues", key: part::by_name, parts: &[] }],
+};
+static VARIANT: Part = Part {
+    at: "variants",
+    key: by_selected_options,
+    parts: &[
+        Part { at: "inventoryItem", key: part::by_id, parts: &[] },
+        Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+    ],
+};
+
+/// Parts of a product.
+pub(super) static PARTS: &[Part] = &[
+    Part { at: OPTION.at, key: OPTION.key, parts: OPTION.parts },
+    Part { at: VARIANT.at, key: VARIANT.key, parts: VARIANT.parts },
+    Part { at: "media", key: by_alt_or_file, parts: &[] },
+    Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+];
+
+/// By namespace and key, as metafields are known.
+pub(super) fn by_namespace_and_key(metafield: &Value, _: usize) -> Option<String> {
+    Some(format!("{}.{}", place::text(metafield, "namespace")?, place::text(metafield, "key")?))
+}
+
+/// The search-engine texts, both at once: one of them alone would clear the other.
+pub(super) fn seo(seo: &Value) -> Value {
+    json!({"title": place::at(seo, "title"), "description": place::at(seo, "description")})
+}
+
+fn by_selected_options(variant: &Value, _: usize) -> Option<String> {
+    let mut options: Vec<String> = place::list(variant, "selectedOptions")
+        .iter()
+        .filter_map(|option| {
+            Some(format!("{}={}", place::text(option, "name")?, place::text(option, "value")?))
+        })
+        .collect();
+    options.sort_unstable();
+    (!options.is_empty()).then(|| options.join("\n"))
+}
+
+fn by_alt_or_file(media: &Value, position: usize) -> Option<String> {
+    match (place::text(media, "alt"), place::text(media, "image/url").and_then(file_name)) {
+        (Some(alt), _) => Some(format!("alt {alt}")),
+        (None, Some(name)) => Some(format!("file {name}")),
+        (None, None) => Some(format!("position {position}")),
+    }
+}
+
+/// The file's name in an address, without its query.
+pub(super) fn file_name(url: &str) -> Option<&str> {
+    url.split(['?', '#']).next()?.rsplit('/').next().filter(|name| !name.is_empty())
+}
+
+fn first_id(media: &Value) -> Value {
+    media.as_array().and_then(|media| media.first()).and_then(place::id_of).map_or(Value::Null, links::id)
+}
+
+fn unit_price_measurement(measurement: &Value) -> Value {
+    if measurement.is_null() {
+        return Value::Null;
+    }
+    Value::Object(place::pick(
+        measurement,
+        &["quantityUnit", "quantityValue", "referenceUnit", "referenceValue"],
+    ))
+}
+
+/// Draws up a product.
+pub(super) fn draft(draft: &mut Draft<'_>) {
+    match draft.live {
+        None => birth(draft),
+        Some(live) => change(draft, live),
+    }
+    let (wanted, live) = (draft.wanted, draft.live);
+    draft.metafields(draft.id(), "", wanted, live);
+    for (variant, live) in variants(draft) {
+        let path = format!("/variants/[{}]", place::id_of(variant).unwrap_or_default());
+        if live.is_some() || draft.is_birth() || super::draft::touches(&draft.options.fields, &path) {
+            draft.metafields(place::id_of(variant).unwrap_or_default(), &path, variant, live);
+        }
+    }
+    draft.set_metafields();
+    publish::publications(draft);
+}
+
+fn variants<'a>(draft: &Draft<'a>) -> Vec<(&'a Value, Option<&'a Value>)> {
+    let live = draft.live.map_or(&[][..], |live| place::list(live, "variants"));
+    part::matched(place::list(draft.wanted, "variants"), live, by_selected_options, &draft.links)
+}
+
+fn birth(draft: &mut Draft<'_>) {
+    let wanted = draft.wanted;
+    let mut input = draft.fields(FIELDS, "", wanted, None);
+    let options: Vec<Value> =
+        place::list(wanted, "options").iter().map(|option| option_input(option, true)).collect();
+    let all = place::list(wanted, "variants");
+    let (first, rest) = all.split_at(all.len().min(VARIANTS_PER_CALL));
+    if !options.is_empty() {
+        input.insert("productOptions".to_owned(), Value::Array(options));
+        let variants = first.iter().map(|variant| Value::Object(variant_input(draft, variant))).collect();
+        input.insert("variants".to_owned(), variants);
+    }
+    let input = variables([("input", Value::Object(input)), ("variants", json!(first.len().max(1)))]);
+    draft.step(Step::birth(&SET, "product", input));
+    make_variants(draft, rest);
+    let media: Vec<(usize, Value)> = place::list(wanted, "media").iter().cloned().enumerate().collect();
+    put_media(draft, media);
+    let pictured: Vec<Value> = all
+        .iter()
+        .filter_map(|variant| {
+            let media = Some(first_id(variant.get("media")?)).filter(|media| !media.is_null())?;
+            Some(json!({"id": links::id(place::id_of(variant)?), "mediaId": media}))
+        })
+        .collect();
+    update_variants(draft, "the variants' pictures", &pictured);
+    losses(draft);
+}
+
+fn losses(draft: &mut Draft<'_>) {
+    draft.losses.push("The product comes back with a new id: apps, reports and old orders that know the former one do not find it.".to_owned());
+    if !place::list(draft.wanted, "media").is_empty() {
+        draft.losses.push("Its pictures and videos come back under new addresses.".to_owned());
+    }
+    if !draft.options.stock {
+        draft
+            .losses
+            .push("Its stock comes back as nothing: quantities are only set when asked for.".to_owned());
+    }
+}
+
+fn change(draft: &mut Draft<'_>, live: &Value) {
+    let wanted = draft.wanted;
+    let mut input = draft.fields(FIELDS, "", wanted, Some(live));
+    if !input.is_empty() {
+        input.insert("id".to_owned(), draft.me());
+        draft.call(&UPDATE, "the product's own fields", variables([("product", Value::Object(input))]));
+    }
+    change_options(draft, live);
+    change_media(draft, live);
+    change_variants(draft);
+}
+
+fn change_options(draft: &mut Draft<'_>, live: &Value) {
+    let mut missing = Vec::new();
+    let options = part::matched(
+        place::list(draft.wanted, "options"),
+        place::list(live, "options"),
+        OPTION.key,
+        &draft.links,
+    );
+    for (option, live) in options {
+        let Some(id) = place::id_of(option) else { continue };
+        let path = format!("/options/[{id}]");
+        let Some(live) = live else {
+            if draft.change(path, &Value::Null, option) {
+                missing.push(option_input(option, false));
+            }
+            continue;
+        };
+        const OPTION_FIELDS: &[Field] = &[same("name", Form::Plain), same("position", Form::Number)];
+        let mut input = draft.fields(OPTION_FIELDS, &path, option, Some(live));
+        let (mut add, mut rename) = (Vec::new(), Vec::new());
+        let values = part::matched(
+            place::list(option, "optionValues"),
+            place::list(live, "optionValues"),
+            part::by_name,
+            &draft.links,
+        );
+        for (value, live) in values {
+            let Some(id) = place::id_of(value) else { continue };
+            let path = format!("{path}/optionValues/[{id}]");
+            match live {
+                None if draft.change(path.clone(), &Value::Null, value) => add.push(value_input(value)),
+                Some(live) if place::text(live, "name") != place::text(value, "name") => {
+                    let (from, to) = (place::at(live, "name"), place::at(value, "name"));
+                    let (from, to) = (from.unwrap_or(&Value::Null), to.unwrap_or(&Value::Null));
+                    if draft.change(format!("{path}/name"), from, to) {
+                        let mut input = value_input(value);
+                        place::put(&mut input, "id", links::id(id));
+                        rename.push(input);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if input.is_empty() && add.is_empty() && rename.is_empty() {
+            continue;
+        }
+        input.insert("id".to_owned(), links::id(id));
+        let objects =
+            |list: Vec<Map<String, Value>>| Value::Array(list.into_iter().map(Value::Object).collect());
+        let input = variables([
+            ("productId", draft.me()),
+            ("option", Value::Object(input)),
+            ("optionValuesToAdd", objects(add)),
+            ("optionValuesToUpdate", objects(rename)),
+        ]);
+        draft.call(&OPTION_UPDATE, "an option", input);
+    }
+    if !missing.is_empty() {
+        let input = variables([("productId", draft.me()), ("options", Value::Array(missing))]);
+        draft.call(&OPTIONS_CREATE, "options", input);
+    }
+}
+
+fn change_variants(draft: &mut Draft<'_>) {
+    let (mut changed, mut missing, mut moves, mut detach) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (variant, live) in variants(draft) {
+        let Some(id) = place::id_of(variant) else { continue };
+        let path = format!("/variants/[{id}]");
+        let position = place::at(variant, "position").filter(|position| !position.is_null());
+        let Some(live) = live else {
+            if draft.change(path, &Value::Null, variant) {
+                missing.push(variant.clone());
+                moves.extend(position.map(|position| json!({"id": links::id(id), "position": position})));
+            }
+            continue;
+        };
+        let mut input = draft.fields(VARIANT_FIELDS, &path, variant, Some(live));
+        if input.get("mediaId").is_some_and(Value::is_null) {
+            input.remove("mediaId");
+            detach.push(
+                json!({"variantId": links::id(id), "mediaIds": links::ids_of(place::list(live, "media"))}),
+            );
+        }
+        if by_selected_options(variant, 0) != by_selected_options(live, 0)
+            && place::at(variant, "selectedOptions").is_some()
+        {
+            let (from, to) = (place::at(live, "selectedOptions"), place::at(variant, "selectedOptions"));
+            let (from, to) = (from.unwrap_or(&Value::Null), to.unwrap_or(&Value::Null));
+            if draft.change(format!("{path}/selectedOptions"), from, to) {
+                input.insert("optionValues".to_owned(), option_values(draft.wanted, variant));
+            }
+        }
+        if !input.is_empty() {
+            input.insert("id".to_owned(), links::id(id));
+            changed.push(Value::Object(input));
+        }
+        let (from, to) = (place::at(live, "position").unwrap_or(&Value::Null), position);
+        if let Some(to) = to
+            && to != from
+            && draft.change(format!("{path}/position"), from, to)
+        {
+            moves.push(json!({"id": links::id(id), "position": to}));
+        }
+    }
+    make_variants(draft, &missing);
+    update_variants(draft, "variants", &changed);
+    let me = draft.me();
+    if !detach.is_empty() {
+        let input = variables([("productId", me.clone()), ("variantMedia", Value::Array(detach))]);
+        draft.call(&VARIANT_MEDIA_DETACH, "the variants' pictures", input);
+    }
+    if !moves.is_empty() {
+        let input = variables([("productId", me), ("positions", Value::Array(moves))]);
+        draft.call(&VARIANTS_REORDER, "the order of the variants", input);
+    }
+}
+
+fn update_variants(draft: &mut Draft<'_>, what: &str, variants: &[Value]) {
+    for chunk in variants.chunks(VARIANTS_PER_CALL) {
+        let input = variables([("productId", draft.me()), ("variants", Value::Array(chunk.to_vec()))]);
+        draft.call(&VARIANTS_UPDATE, what, input);
+    }
+}
+
+fn make_variants(draft: &mut Draft<'_>, variants: &[Value]) {
+    for (number, chunk) in variants.chunks(VARIANTS_PER_CALL).enumerate() {
+        let inputs = chunk
+            .iter()
+            .map(|variant| {
+                let mut input = variant_input(draft, variant);
+                // Where an option's value goes, `productSet` and the bulk calls agree; where the SKU goes, too.
+                input.remove("position");
+                Value::Object(input)
+            })
+            .collect();
+        let input = variables([("productId", draft.me()), ("variants", Value::Array(inputs))]);
+        draft.step(Step {
+            name: format!("variants/{number}"),
+            born: Some(Born::Parts { at: "productVariants", part: &VARIANT, wanted: chunk.to_vec() }),
+            ..Step::new(&VARIANTS_CREATE, "variants", input)
+        });
+    }
+}
+
+fn variant_input(draft: &mut Draft<'_>, variant: &Value) -> Map<String, Value> {
+    let mut input = draft.fields(VARIANT_FIELDS, "", variant, None);
+    input.insert("optionValues".to_owned(), option_values(draft.wanted, variant));
+    // Stock is said of the inventory item, which is restored on its own, after this. Until then what was counted
+    // must not be sold without end.
+    if let Some(tracked) = draft.wanted.get("tracksInventory").filter(|tracked| tracked.is_boolean()) {
+        place::put(&mut input, "inventoryItem/tracked", tracked.clone());
+    }
+    if let Some(position) = place::at(variant, "position").filter(|position| position.is_u64()) {
+        input.insert("position".to_owned(), position.clone());
+    }
+    input
+}
+
+/// The values that a variant has of the product's options, in the options' own terms.
+fn option_values(product: &Value, variant: &Value) -> Value {
+    let value_of = |name: &str, chosen: &Value| {
+        let option = place::list(product, "options")
+            .iter()
+            .find(|option| place::text(option, "name") == Some(name))?;
+        let id = place::text(chosen, "optionValue/id")?;
+        let value =
+            place::list(option, "optionValues").iter().find(|value| place::id_of(value) == Some(id))?;
+        place::text(value, "linkedMetafieldValue")
+    };
+    place::list(variant, "selectedOptions")
+        .iter()
+        .filter_map(|chosen| {
+            let name = place::text(chosen, "name")?;
+            Some(match value_of(name, chosen) {
+                Some(metaobject) => {
+                    json!({"optionName": name, "linkedMetafieldValue": links::id(metaobject)})
+                }
+                None => json!({"optionName": name, "name": place::at(chosen, "value")}),
+            })
+        })
+        .collect()
+}
+
+fn option_input(option: &Value, with_position: bool) -> Value {
+    let mut input = place::pick(option, &["name"]);
+    if with_position && let Some(position) = option.get("position").filter(|position| position.is_u64()) {
+        input.insert("position".to_owned(), position.clone());
+    }
+    let values = place::list(option, "optionValues");
+    match place::at(option, "linkedMetafield").filter(|linked| linked.is_object()) {
+        Some(linked) => {
+            let mut linked = place::pick(linked, &["namespace", "key"]);
+            let ids = values.iter().filter_map(|value| place::text(value, "linkedMetafieldValue"));
+            linked.insert("values".to_owned(), ids.map(links::id).collect());
+            input.insert("linkedMetafield".to_owned(), Value::Object(linked));
+        }
+        None => {
+            let names = values.iter().map(|value| Value::Object(place::pick(value, &["name"]))).collect();
+            input.insert("values".to_owned(), names);
+        }
+    }
+    Value::Object(input)
+}
+
+fn value_input(value: &Value) -> Map<String, Value> {
+    match place::text(value, "linkedMetafieldValue") {
+        Some(metaobject) => variables([("linkedMetafieldValue", links::id(metaobject))]),
+        None => place::pick(value, &["name"]),
+    }
+}
+
+fn change_media(draft: &mut Draft<'_>, live: &Value) {
+    let (mut alts, mut missing) = (Vec::new(), Vec::new());
+    let theirs = place::list(live, "media");
+    let media = part::matched(place::list(draft.wanted, "media"), theirs, by_alt_or_file, &draft.links);
+    let mut order = Vec::new();
+    for (position, (wanted, live)) in media.iter().enumerate() {
+        let Some(id) = place::id_of(wanted) else { continue };
+        let path = format!("/media/[{id}]");
+        let Some(live) = live else {
+            if draft.change(path, &Value::Null, wanted) {
+                missing.push((position, (*wanted).clone()));
+            }
+            continue;
+        };
+        order.extend(place::id_of(live));
+        let input = draft.fields(&[same("alt", Form::Text)], &path, wanted, Some(live));
+        if let Some(alt) = input.get("alt") {
+            alts.push(json!({"id": links::id(id), "alt": alt.as_str().unwrap_or_default()}));
+        }
+    }
+    if !alts.is_empty() {
+        draft.call(&MEDIA_ALT, "the alternative texts of media", variables([("files", Value::Array(alts))]));
+    }
+    let made_some = !missing.is_empty();
+    put_media(draft, missing);
+    let now: Vec<&str> = theirs.iter().filter_map(place::id_of).filter(|id| order.contains(id)).collect();
+    let ids = |list: Vec<&str>| Value::from(list);
+    if (order != now || made_some) && media.len() > 1 {
+        let noted = order == now || draft.change("/media".to_owned(), &ids(now), &ids(order));
+        if noted {
+            let moves = media
+                .iter()
+                .enumerate()
+                .filter_map(|(position, (wanted, _))| {
+                    Some(json!({"id": links::id(place::id_of(wanted)?), "newPosition": position.to_string()}))
+                })
+                .collect();
+            let input = variables([("id", draft.me()), ("moves", Value::Array(moves))]);
+            draft.call(&MEDIA_REORDER, "the order of the media", input);
+        }
+    }
+}
+
+fn put_media(draft: &mut Draft<'_>, media: Vec<(usize, Value)>) {
+    if media.is_empty() {
+        return;
+    }
+    draft.step(Step {
+        name: "media".to_owned(),
+        what: "media".to_owned(),
+        work: Work::Media { media },
+        born: None,
+        essential: false,
+    });
+}

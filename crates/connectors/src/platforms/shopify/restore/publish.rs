@@ -1,0 +1,72 @@
+//! Where an item is published: put back as it was, or restored goods would be invisible.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::draft::Draft;
+use super::links;
+use super::place;
+use super::step::{Call, variables};
+
+static PUBLISH: Call =
+    Call::new("publishablePublish", include_str!("../documents/write/publishablePublish.graphql"), 10)
+        .of_many("input");
+static UNPUBLISH: Call =
+    Call::new("publishableUnpublish", include_str!("../documents/write/publishableUnpublish.graphql"), 10)
+        .of_many("input");
+
+/// Publishes the item where the backup says, and withdraws it where the backup says that it was not.
+pub(super) fn publications(draft: &mut Draft<'_>) {
+    let Some(Value::Array(_)) = draft.wanted.get("resourcePublicationsV2") else { return };
+    let wanted: BTreeMap<String, &Value> = place::list(draft.wanted, "resourcePublicationsV2")
+        .iter()
+        .filter_map(|entry| Some((draft.links.now(place::text(entry, "publication/id")?).to_owned(), entry)))
+        .collect();
+    let live: BTreeMap<String, &Value> = draft
+        .live
+        .map_or(&[][..], |live| place::list(live, "resourcePublicationsV2"))
+        .iter()
+        .filter_map(|entry| Some((place::text(entry, "publication/id")?.to_owned(), entry)))
+        .collect();
+    let mut publish = Vec::new();
+    for (publication, entry) in &wanted {
+        let current = live.get(publication);
+        if current.is_some_and(|current| state(current) == state(entry)) {
+            continue;
+        }
+        let from = current.map_or(Value::Null, |current| (*current).clone());
+        if draft.is_birth() || draft.change(format!("/resourcePublicationsV2/[{publication}]"), &from, entry)
+        {
+            publish.push(input(entry));
+        }
+    }
+    let mut unpublish = Vec::new();
+    for (publication, entry) in &live {
+        let path = format!("/resourcePublicationsV2/[{publication}]");
+        if !wanted.contains_key(publication) && draft.change(path, entry, &Value::Null) {
+            unpublish.push(input(entry));
+        }
+    }
+    let me = draft.me();
+    if !publish.is_empty() {
+        draft.call(&PUBLISH, "publishing", variables([("id", me.clone()), ("input", Value::Array(publish))]));
+    }
+    if !unpublish.is_empty() {
+        draft.call(&UNPUBLISH, "withdrawing", variables([("id", me), ("input", Value::Array(unpublish))]));
+    }
+}
+
+/// What counts: published or not, and for when it is scheduled if it is not.
+fn state(entry: &Value) -> (bool, Option<&str>) {
+    let published = entry.get("isPublished").and_then(Value::as_bool).unwrap_or_default();
+    (published, place::text(entry, "publishDate").filter(|_| !published))
+}
+
+fn input(entry: &Value) -> Value {
+    let publication = place::at(entry, "publication/id").map_or(Value::Null, links::id_or_null);
+    match state(entry) {
+        (false, Some(date)) => json!({"publicationId": publication, "publishDate": date}),
+        _ => json!({"publicationId": publication}),
+    }
+}

@@ -1,0 +1,153 @@
+//! A step of a restore: one mutation with its input, known in full before anything is sent.
+
+use serde_json::{Map, Value};
+
+use super::part::Part;
+
+/// A mutation document and what must be known to send it.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// The document.
+    pub(super) document: &'static str,
+    /// The mutation's name, under which its answer stands.
+    pub(super) root: &'static str,
+    /// What it costs from the budget, as the platform computes it before running it.
+    pub(super) cost: u64,
+    /// Where the variables hold a list of independent things, if they do: a refusal of some of them, which the
+    /// platform answers by refusing all, is then answered by sending the others again.
+    pub(super) list: Option<&'static str>,
+    /// What to wait for after it.
+    pub(super) wait: Wait,
+}
+
+/// What to wait for after a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Its answer says that it is done.
+    Nothing,
+    /// It started a job, which the answer names, if there was anything to do.
+    Job,
+    /// Files that it made or changed are being processed.
+    Files,
+}
+
+impl Call {
+    pub(super) const fn new(root: &'static str, document: &'static str, cost: u64) -> Self {
+        Self { document, root, cost, list: None, wait: Wait::Nothing }
+    }
+
+    /// The same call, which starts work that must be waited for.
+    pub(super) const fn waiting_for(self, wait: Wait) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// The same call for a list of independent things.
+    pub(super) const fn of_many(self, list: &'static str) -> Self {
+        Self { list: Some(list), ..self }
+    }
+}
+
+/// What a step makes, so that the new ids are learnt from the answer.
+#[derive(Debug, Clone)]
+pub(super) enum Born {
+    /// The item itself; its node stands under this name in the answer.
+    Item(&'static str),
+    /// Parts of it; their list stands at this place in the answer.
+    Parts {
+        /// Where.
+        at: &'static str,
+        /// How they are recognised.
+        part: &'static Part,
+        /// What was wanted.
+        wanted: Vec<Value>,
+    },
+}
+
+/// What is to be done in a step.
+#[derive(Debug, Clone)]
+pub(super) enum Work {
+    /// A mutation.
+    Call {
+        /// Which.
+        call: &'static Call,
+        /// Its variables, with markers for ids.
+        variables: Map<String, Value>,
+    },
+    /// Media to be put on a product, which exist still or are uploaded from the stored bytes.
+    Media {
+        /// The wanted media, each with its place in the payload's list.
+        media: Vec<(usize, Value)>,
+    },
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// Its name within the item, the same in every attempt.
+    pub(super) name: String,
+    /// What it writes, in words that complete "could not be restored".
+    pub(super) what: String,
+    /// What is to be done.
+    pub(super) work: Work,
+    /// What it makes. A step that makes something is noted in the journal first: it must not be taken twice.
+    pub(super) born: Option<Born>,
+    /// Whether the rest makes no sense without it.
+    pub(super) essential: bool,
+}
+
+impl Step {
+    /// A step that can be repeated without harm.
+    pub(super) fn new(call: &'static Call, what: impl Into<String>, variables: Map<String, Value>) -> Self {
+        let what = what.into();
+        let work = Work::Call { call, variables };
+        Self { name: call.root.to_owned(), what, work, born: None, essential: false }
+    }
+
+    /// The step that makes the item.
+    pub(super) fn birth(call: &'static Call, node: &'static str, variables: Map<String, Value>) -> Self {
+        Self {
+            name: "create".to_owned(),
+            born: Some(Born::Item(node)),
+            essential: true,
+            ..Self::new(call, "the item", variables)
+        }
+    }
+
+    /// Requests that it takes.
+    pub(super) fn requests(&self) -> u64 {
+        match &self.work {
+            Work::Call { call, variables } => {
+                let waits = u64::from(call.wait != Wait::Nothing);
+                1 + waits + uploads(&Value::Object(variables.clone()))
+            }
+            // Two looks, and one call: files come before products, so they are there.
+            Work::Media { .. } => 3,
+        }
+    }
+
+    /// What it costs.
+    pub(super) fn cost(&self) -> u64 {
+        match &self.work {
+            Work::Call { call, variables } => {
+                let waits = u64::from(call.wait != Wait::Nothing);
+                call.cost + waits + 10 * uploads(&Value::Object(variables.clone()))
+            }
+            Work::Media { media } => 10 + 2 * media.len() as u64,
+        }
+    }
+}
+
+/// How many files a step uploads.
+fn uploads(input: &Value) -> u64 {
+    match input {
+        Value::Object(object) if object.contains_key(super::upload::MARKER) => 1,
+        Value::Object(object) => object.values().map(uploads).sum(),
+        Value::Array(values) => values.iter().map(uploads).sum(),
+        _ => 0,
+    }
+}
+
+/// The variables of a call, by name.
+pub(super) fn variables<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
+    entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,31 @@
+//! Which platforms there are.
+
+use crate::contract::KindSpec;
+use crate::platforms::shopify;
+
+/// A platform that stores can be connected of.
+#[derive(Debug)]
+pub struct PlatformSpec {
+    /// Its name in commands, paths and keys.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    /// The API version that its connector speaks.
+    pub api_version: &'static str,
+    /// Its kinds, in the order of backup.
+    pub kinds: &'static [KindSpec],
+}
+
+/// All platforms.
+pub static PLATFORMS: &[PlatformSpec] = &[PlatformSpec {
+    name: "shopify",
+    title: "Shopify",
+    api_version: shopify::API_VERSION,
+    kinds: shopify::KINDS,
+}];
+
+/// The platform of that name.
+#[must_use]
+pub fn platform(name: &str) -> Option<&'static PlatformSpec> {
+    PLATFORMS.iter().find(|platform| platform.name == name)
+}

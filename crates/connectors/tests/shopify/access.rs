@@ -1,0 +1,124 @@
+//! Tokens and scopes.
+
+use connectors::contract::Fault;
+use connectors::platforms::shopify::{Credential, Secret};
+use domain::{Clock as _, GapReason};
+use sandbox::shopify::Settings;
+use std::time::Duration;
+
+use crate::practice::{Practice, fetch, requests};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_names_the_store_and_what_is_missing() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let probe = store.probe().await.unwrap();
+    assert!(probe.missing.is_empty(), "{:?}", probe.missing);
+    assert!(!probe.store_name.is_empty() && probe.store_domain.contains('.'));
+    practice.running.set_access(&["write_products", "read_orders"], true);
+    let probe = store.probe().await.unwrap();
+    let missing = probe.missing.iter().find(|missing| missing.scope == "read_customers").unwrap();
+    assert!(missing.blocks_reading.iter().any(|kind| kind == "customer"));
+    assert!(probe.missing.iter().all(|missing| missing.scope != "read_products"));
+    assert!(probe.approvals.iter().any(|text| text.contains("read_all_orders")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_scope_is_a_gap_and_a_withdrawn_one_no_deletion() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let names = ["product", "order", "draft_order"];
+    let first = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+    let left = ["read_products", "read_publications", "read_locations", "read_orders", "read_customers"];
+    practice.running.set_access(&left, true);
+    let second = fetch(store.as_ref(), requests(&names, Some(&first))).await.unwrap();
+    let drafts = second.end("draft_order");
+    assert!(!drafts.complete && !drafts.swept && drafts.left_scope && drafts.next.is_none());
+    assert_eq!(drafts.gaps[0].reason, GapReason::MissingScope);
+    assert!(drafts.gaps[0].detail.contains("read_draft_orders"));
+    assert!(second.end("product").complete);
+    // Orders that are older than we may see have not gone.
+    let sweep = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+    let orders = sweep.end("order");
+    assert!(orders.complete && !orders.swept, "{:?}", orders.gaps);
+    assert!(orders.gaps[0].detail.contains("read_all_orders"));
+    assert!(!sweep.end("draft_order").left_scope);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_personal_data_is_a_gap() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let names = ["customer", "order"];
+    let seen = fetch(store.as_ref(), requests(&names, None)).await.unwrap().items(store.as_ref());
+    assert!(seen.values().all(|item| item.gaps.is_empty()));
+    let scopes = store.probe().await.unwrap().granted;
+    practice.running.set_access(&scopes.iter().map(String::as_str).collect::<Vec<_>>(), false);
+    let hidden = fetch(store.as_ref(), requests(&names, None)).await.unwrap().items(store.as_ref());
+    let customers: Vec<_> = hidden.iter().filter(|((kind, _), _)| kind == "customer").collect();
+    assert!(!customers.is_empty());
+    for (key, item) in customers {
+        assert!(item.gaps.iter().any(|gap| gap.reason == GapReason::Redacted), "{key:?}");
+        assert_eq!(item.subjects.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_renewed_when_they_end_and_when_they_are_refused() {
+    let practice = Practice::start(Settings { products: 5, ..Settings::default() }).await;
+    let store = practice.open_with(&practice.client_credentials());
+    assert!(store.probe().await.is_ok());
+    practice.running.revoke_all();
+    assert!(fetch(store.as_ref(), requests(&["product"], None)).await.unwrap().end("product").swept);
+    practice.clock.shift(Duration::from_secs(25 * 3600));
+    practice.faults("502:token@1");
+    assert!(store.probe().await.is_ok());
+
+    let fixed = practice.open();
+    practice.running.revoke_all();
+    let fault = fixed.probe().await.unwrap_err();
+    assert!(matches!(fault, Fault::Unauthorized(_)), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_token_is_kept_before_it_is_used() {
+    let practice = Practice::start(Settings { products: 5, ..Settings::default() }).await;
+    let pair = practice.running.issue_offline_token();
+    let credential = Credential::Offline {
+        client_id: practice.running.client_id.clone(),
+        client_secret: Secret::new(&practice.running.client_secret),
+        access_token: Secret::new(&pair.access_token),
+        refresh_token: Secret::new(&pair.refresh_token),
+        expires_at: practice.clock.now() + Duration::from_secs(3600),
+    };
+    let store = practice.open_with(&credential);
+    assert!(store.probe().await.is_ok());
+    assert!(practice.kept.0.lock().unwrap().is_empty());
+    practice.clock.shift(Duration::from_secs(2 * 3600));
+    let (one, two) = futures::join!(store.probe(), store.probe());
+    assert!(one.is_ok() && two.is_ok());
+    let kept = practice.kept.0.lock().unwrap().clone();
+    assert_eq!(kept.len(), 1, "one refresher at a time");
+    let rotated = Credential::from_bytes(&kept[0]).unwrap();
+    assert!(practice.open_with(&rotated).probe().await.is_ok());
+    let Credential::Offline { refresh_token, .. } = rotated else { panic!("another kind of credential") };
+    assert_ne!(refresh_token.expose_secret(), pair.refresh_token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_told_apart() {
+    let practice = Practice::start(Settings::empty()).await;
+    let check = |credential: Credential| {
+        let store = practice.open_with(&credential);
+        async move { store.probe().await.unwrap_err() }
+    };
+    let wrong = Credential::Static { access_token: Secret::new("shpat_wrong") };
+    assert!(matches!(check(wrong).await, Fault::Unauthorized(_)));
+    let wrong = Credential::ClientCredentials {
+        client_id: practice.running.client_id.clone(),
+        client_secret: Secret::new("wrong"),
+    };
+    assert!(matches!(check(wrong).await, Fault::Unauthorized(_)));
+    assert!(practice.open_with(&practice.client_credentials()).probe().await.is_ok());
+    assert!(matches!(Credential::from_bytes(b"{}"), Err(Fault::Unauthorized(_))));
+}

@@ -1,0 +1,10 @@
+//! Fetching from a practice store: whole, interrupted, disturbed, and again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod practice;
+mod spool;
+
+mod access;
+mod changes;
+mod faults;
+mod whole;

@@ -1,0 +1,161 @@
+//! A practice store and a connection to it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use connectors::contract::{CredentialKeeper, Fault, KindRequest, SpoolError, Store};
+use connectors::platforms::shopify::{self, Credential, KINDS, Secret};
+use domain::{Clock, Rng, Timestamp};
+use futures::future::BoxFuture;
+use sandbox::shopify::{Running, Settings};
+use serde_json::{Value, json};
+
+use crate::spool::Memory;
+
+/// The system's clock, with a shift that tests can set.
+#[derive(Debug)]
+pub(crate) struct Wall {
+    start: std::time::Instant,
+    shift_seconds: AtomicU64,
+}
+
+impl Wall {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { start: std::time::Instant::now(), shift_seconds: AtomicU64::new(0) })
+    }
+
+    pub(crate) fn shift(&self, by: Duration) {
+        self.shift_seconds.fetch_add(by.as_secs(), Ordering::SeqCst);
+    }
+
+    fn shifted(&self) -> Duration {
+        Duration::from_secs(self.shift_seconds.load(Ordering::SeqCst))
+    }
+}
+
+impl Clock for Wall {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + self.shifted()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed() + self.shifted()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // Waits are as in life, only shorter.
+        Box::pin(tokio::time::sleep(duration.min(Duration::from_millis(50))))
+    }
+}
+
+/// Numbers from a seed (SplitMix64).
+#[derive(Debug)]
+pub(crate) struct Seeded(pub(crate) Mutex<u64>);
+
+impl Rng for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut state = self.0.lock().unwrap();
+        for byte in bytes {
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (mixed >> 56) as u8;
+        }
+    }
+}
+
+/// Keeps every credential that it is given.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(pub(crate) Mutex<Vec<Vec<u8>>>);
+
+impl CredentialKeeper for Kept {
+    fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
+        self.0.lock().unwrap().push(credential.to_vec());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A practice store and what a connection to it needs.
+pub(crate) struct Practice {
+    pub(crate) running: Running,
+    pub(crate) clock: Arc<Wall>,
+    pub(crate) kept: Arc<Kept>,
+}
+
+impl Practice {
+    pub(crate) async fn start(settings: Settings) -> Self {
+        let clock = Wall::new();
+        let rng = Arc::new(Seeded(Mutex::new(7)));
+        let running =
+            sandbox::shopify::start(settings, Arc::clone(&clock) as Arc<dyn Clock>, rng).await.unwrap();
+        Self { running, clock, kept: Arc::default() }
+    }
+
+    pub(crate) fn open(&self) -> Box<dyn Store> {
+        self.open_with(&Credential::Static { access_token: Secret::new(&self.running.access_token) })
+    }
+
+    pub(crate) fn open_with(&self, credential: &Credential) -> Box<dyn Store> {
+        shopify::open(shopify::Settings {
+            url: self.running.url.clone(),
+            ca_pem: Some(self.running.ca_pem.clone().into_bytes()),
+            credential: credential.to_bytes().unwrap(),
+            keeper: Arc::clone(&self.kept) as Arc<dyn CredentialKeeper>,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            rng: Arc::new(Seeded(Mutex::new(11))),
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn client_credentials(&self) -> Credential {
+        Credential::ClientCredentials {
+            client_id: self.running.client_id.clone(),
+            client_secret: Secret::new(&self.running.client_secret),
+        }
+    }
+
+    pub(crate) fn faults(&self, spec: &str) {
+        self.running.set_faults(sandbox::shopify::Fault::parse_list(spec).unwrap());
+    }
+
+    /// Sends a document as another app would.
+    pub(crate) async fn send(&self, query: &str, variables: Value) -> Value {
+        let authority = reqwest::Certificate::from_pem(self.running.ca_pem.as_bytes()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_merge([authority]).build().unwrap();
+        let answer = client
+            .post(format!("{}/admin/api/{}/graphql.json", self.running.url, shopify::API_VERSION))
+            .header("X-Shopify-Access-Token", &self.running.access_token)
+            .json(&json!({ "query": query, "variables": variables }))
+            .send()
+            .await
+            .unwrap();
+        let body: Value = answer.json().await.unwrap();
+        assert!(body.get("errors").is_none(), "{body}");
+        body["data"].clone()
+    }
+}
+
+/// Requests for these kinds, or for all.
+pub(crate) fn requests(kinds: &[&str], since: Option<&Memory>) -> Vec<KindRequest> {
+    KINDS
+        .iter()
+        .filter(|row| kinds.is_empty() || kinds.contains(&row.name))
+        .map(|kind| KindRequest {
+            kind,
+            since: since.and_then(|memory| memory.end(kind.name).next),
+            resume: None,
+        })
+        .collect()
+}
+
+/// Fetches into a new spool.
+pub(crate) async fn fetch(store: &dyn Store, requests: Vec<KindRequest>) -> Result<Memory, Fault> {
+    let spool = Memory::default();
+    store.fetch(requests, &spool).await?;
+    Ok(spool)
+}

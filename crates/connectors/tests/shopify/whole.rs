@@ -1,0 +1,118 @@
+//! A whole fetch, by bulk operations and page by page, in one go and interrupted anywhere.
+
+use std::collections::BTreeSet;
+
+use connectors::contract::KindRequest;
+use connectors::platforms::shopify::KINDS;
+use futures::TryStreamExt as _;
+use sandbox::shopify::Settings;
+use serde_json::Value;
+
+use crate::practice::{Practice, fetch, requests};
+use crate::spool::{Memory, Told};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_fetched_and_bulk_gives_what_pages_give() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let bulk = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
+    for kind in KINDS {
+        let end = bulk.end(kind.name);
+        assert!(end.complete && end.swept, "{}: {:?}", kind.name, end.gaps);
+    }
+    let operations = practice.running.stats().bulk_operations;
+    assert!(operations >= 8, "{operations}");
+
+    practice.faults("bulk-failed@1+");
+    let pages = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
+    practice.faults("");
+    let (by_bulk, by_page) = (bulk.items(store.as_ref()), pages.items(store.as_ref()));
+    let kinds: BTreeSet<&str> = by_bulk.keys().map(|(kind, _)| kind.as_str()).collect();
+    for kind in KINDS {
+        assert!(kinds.contains(kind.name), "the practice store has no {}", kind.plural);
+    }
+    assert_eq!(by_bulk.keys().collect::<Vec<_>>(), by_page.keys().collect::<Vec<_>>());
+    for (key, item) in &by_bulk {
+        let other = &by_page[key];
+        let text = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+        assert_eq!(text(&item.payload), text(&other.payload), "{key:?}");
+        assert_eq!(item, other, "{key:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_joined_whatever_their_order() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let first = fetch(store.as_ref(), requests(&["product", "order"], None)).await.unwrap();
+    let items = first.items(store.as_ref());
+    let mut told = first.told();
+    told.reverse();
+    assert_eq!(Memory::with(told).items(store.as_ref()), items);
+    let products = items.iter().filter(|((kind, _), _)| kind == "product");
+    let payloads: Vec<Value> =
+        products.map(|(_, item)| serde_json::from_slice(&item.payload).unwrap()).collect();
+    for (list, inner) in [("variants", "metafields"), ("variants", "media")] {
+        let lists = payloads.iter().filter_map(|payload| payload[list].as_array()).flatten();
+        assert!(lists.clone().all(|variant| variant[inner].is_array()));
+    }
+    for list in ["variants", "media", "metafields", "resourcePublicationsV2"] {
+        assert!(
+            payloads.iter().any(|payload| payload[list].as_array().is_some_and(|list| !list.is_empty())),
+            "{list}"
+        );
+    }
+    let orders = items.iter().filter(|((kind, _), _)| kind == "order");
+    let orders: Vec<Value> = orders.map(|(_, item)| serde_json::from_slice(&item.payload).unwrap()).collect();
+    let refunds = orders.iter().filter_map(|order| order["refunds"].as_array()).flatten();
+    assert!(refunds.clone().count() > 0, "an order with a refund");
+    assert!(refunds.clone().all(|refund| refund["refundLineItems"].is_array()));
+    // The same store again: other operations, other orders of lines, the same content.
+    let second = fetch(store.as_ref(), requests(&["product", "order"], None)).await.unwrap();
+    let again = second.items(store.as_ref());
+    for (key, item) in &items {
+        assert_eq!(item.canonical, again[key].canonical, "{key:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_resumes_at_every_cursor() {
+    let practice = Practice::start(Settings { products: 30, ..Settings::default() }).await;
+    let store = practice.open();
+    let names = ["product", "collection", "metafield_definition", "order", "metaobject"];
+    let whole = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+    let expected = whole.items(store.as_ref());
+    let told = whole.told();
+    let mut resumed = 0;
+    for (at, cut) in told.iter().enumerate() {
+        let Told::Cursor(kind, cursor) = cut else { continue };
+        let row = KINDS.iter().find(|row| row.name == kind).unwrap();
+        // What was durable of the kind: everything up to the cursor.
+        let durable =
+            told[..=at].iter().filter(|told| matches!(told, Told::Line(line) if line.kind.as_str() == kind));
+        let spool = Memory::with(durable.cloned().collect());
+        let request = KindRequest { kind: row, since: None, resume: Some(cursor.clone()) };
+        store.fetch(vec![request], &spool).await.unwrap();
+        assert!(spool.end(kind).swept, "{kind}");
+        let items = spool.items(store.as_ref());
+        let own = expected.iter().filter(|((name, _), _)| name == kind);
+        assert!(items.iter().eq(own), "{kind} {cursor}");
+        resumed += 1;
+    }
+    assert!(resumed > 10, "{resumed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_files_are_fetched() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let files = fetch(store.as_ref(), requests(&["file"], None)).await.unwrap();
+    let items = files.items(store.as_ref());
+    let source = items.values().find_map(|item| item.media.first()).expect("a file with bytes");
+    practice.faults("502:cdn@1");
+    let body = store.media(source).await.unwrap();
+    let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
+    let len: u64 = bytes.iter().map(|chunk| chunk.len() as u64).sum();
+    assert!(len > 0);
+    assert!(body.size_bytes.is_none_or(|size| size == len));
+}

@@ -1,0 +1,167 @@
+//! Every document that the connector sends is valid by Shopify's own schema, and every readable field of the
+//! types that are kept is either selected or listed with a reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use apollo_compiler::executable::{Selection, SelectionSet};
+use apollo_compiler::schema::ExtendedType;
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{ExecutableDocument, Schema};
+use connectors::platforms::shopify::{Document, KEPT, KINDS, NOWHERE, documents};
+
+const NAME: &str = "admin-schema.2026-10.graphql.gz";
+
+/// Finds Shopify's schema: where `SHOPIFY_SCHEMA` says, beside the repository, or in its cache.
+fn schema_file() -> PathBuf {
+    if let Some(file) = std::env::var_os("SHOPIFY_SCHEMA") {
+        return file.into();
+    }
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let places = [root.join("../shared/data/shopify").join(NAME), root.join(".cache").join(NAME)];
+    places.iter().find(|place| place.exists()).cloned().unwrap_or_else(|| {
+        panic!(
+            "Shopify's schema is needed for this test and not there. Put {NAME} into .cache/ (it is the printed \
+             SDL of version 2026-10, as the npm package @shopify/dev-mcp has it), or name a file in SHOPIFY_SCHEMA"
+        )
+    })
+}
+
+fn schema() -> &'static Valid<Schema> {
+    static SCHEMA: OnceLock<Valid<Schema>> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let file = schema_file();
+        let bytes = std::fs::read(&file).expect("the schema can be read");
+        let mut text = String::from("directive @oneOf on INPUT_OBJECT\n");
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).expect("gzip");
+        } else {
+            text.push_str(std::str::from_utf8(&bytes).expect("text"));
+        }
+        Schema::parse_and_validate(text, file).expect("the schema is valid")
+    })
+}
+
+fn parsed(document: Document) -> Result<Valid<ExecutableDocument>, String> {
+    ExecutableDocument::parse_and_validate(schema(), document.text, document.name)
+        .map_err(|errors| format!("{}: {errors}\n{}", document.name, document.text))
+}
+
+#[test]
+fn every_document_is_valid() {
+    let all: Vec<_> = documents().collect();
+    assert!(all.len() > 3 * KINDS.len(), "{} documents", all.len());
+    let bad: Vec<String> = all.iter().filter_map(|document| parsed(*document).err()).collect();
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+    let wrong = Document { name: "wrong", text: "{ products(first: 1) { nodes { titel } } }" };
+    assert!(parsed(wrong).unwrap_err().contains("titel"));
+}
+
+#[test]
+fn names_of_documents_are_unique() {
+    let all: Vec<_> = documents().map(|document| document.name).collect();
+    let unique: BTreeSet<_> = all.iter().collect();
+    assert_eq!(unique.len(), all.len());
+}
+
+/// Connections and the depth of connections within connections.
+fn connections(set: &SelectionSet) -> (usize, usize) {
+    let (mut count, mut depth) = (0, 0);
+    for selection in &set.selections {
+        let (inner, own) = match selection {
+            Selection::Field(field) => {
+                let own = usize::from(field.ty().inner_named_type().ends_with("Connection"));
+                (connections(&field.selection_set), own)
+            }
+            Selection::InlineFragment(fragment) => (connections(&fragment.selection_set), 0),
+            Selection::FragmentSpread(_) => panic!("no fragments are sent"),
+        };
+        count += inner.0 + own;
+        depth = depth.max(inner.1 + own);
+    }
+    (count, depth)
+}
+
+#[test]
+fn bulk_operations_keep_within_what_the_platform_allows() {
+    let mut seen = 0;
+    for document in documents().filter(|document| document.name.contains("_bulk_")) {
+        let parsed = parsed(document).unwrap();
+        let operation = parsed.operations.get(None).unwrap();
+        let (count, depth) = connections(&operation.selection_set);
+        assert!(count <= 5, "{}: {count} connections", document.name);
+        assert!(depth <= 3, "{}: {depth} levels", document.name);
+        assert_eq!(operation.selection_set.selections.len(), 1, "{}", document.name);
+        seen += 1;
+    }
+    assert!(seen > 5);
+}
+
+fn collect(set: &SelectionSet, selected: &mut BTreeMap<String, BTreeSet<String>>) {
+    for selection in &set.selections {
+        match selection {
+            Selection::Field(field) => {
+                selected.entry(set.ty.to_string()).or_default().insert(field.name.to_string());
+                collect(&field.selection_set, selected);
+            }
+            Selection::InlineFragment(fragment) => collect(&fragment.selection_set, selected),
+            Selection::FragmentSpread(_) => panic!("no fragments are sent"),
+        }
+    }
+}
+
+fn fields_of(name: &str) -> Vec<(String, bool)> {
+    let fields = match schema().types.get(name) {
+        Some(ExtendedType::Object(object)) => &object.fields,
+        Some(ExtendedType::Interface(interface)) => &interface.fields,
+        other => panic!("`{name}` is no type with fields: {other:?}"),
+    };
+    let deprecated =
+        |field: &apollo_compiler::schema::FieldDefinition| field.directives.get("deprecated").is_some();
+    fields.iter().map(|(name, field)| (name.to_string(), deprecated(field))).collect()
+}
+
+/// Interfaces of a type: what is selected of them is selected of the type.
+fn interfaces_of(name: &str) -> Vec<String> {
+    match schema().types.get(name) {
+        Some(ExtendedType::Object(object)) => {
+            object.implements_interfaces.iter().map(ToString::to_string).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_readable_field_is_selected_or_has_a_reason() {
+    let mut selected = BTreeMap::new();
+    for document in documents().filter(|document| document.name.ends_with("_page")) {
+        let parsed = parsed(document).unwrap();
+        for operation in parsed.operations.iter() {
+            collect(&operation.selection_set, &mut selected);
+        }
+    }
+    let mut wrong = Vec::new();
+    for kept in KEPT {
+        let mut own = selected.get(kept.name).cloned().unwrap_or_default();
+        for interface in interfaces_of(kept.name) {
+            own.extend(selected.get(&interface).cloned().unwrap_or_default());
+        }
+        let fields = fields_of(kept.name);
+        for (field, deprecated) in &fields {
+            let reasons = kept.omitted.iter().chain(NOWHERE).filter(|(name, _)| name == field).count();
+            if !own.contains(field) && reasons == 0 && !deprecated {
+                wrong.push(format!("{}.{field} is neither selected nor omitted", kept.name));
+            }
+        }
+        for (name, _) in kept.omitted {
+            if !fields.iter().any(|(field, _)| field == name) {
+                wrong.push(format!("{}.{name} does not exist", kept.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(KEPT.iter().any(|kept| kept.name == "Product"));
+}
