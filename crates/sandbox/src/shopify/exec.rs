@@ -1,0 +1,910 @@
+//! Runs a planned operation over the state and writes the answer as JSON text.
+//!
+//! One executor serves direct requests and bulk operations. In a bulk operation connections are not written into
+//! their parent: each of their objects becomes a line of its own, which names its parent by id.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apollo_compiler::schema::ExtendedType;
+use serde_json::{Value as Json, json};
+
+use super::list::{Cursor, Page, PageRefusal, Scan, View, Window, cut};
+use super::plan::{Field, Selection};
+use super::schema::{self, Shape};
+use super::store::Store;
+use super::value::{Gid, Kind, Obj, Val, decimal, obj, rfc3339};
+use super::viewer::{Access, ORDER_WINDOW, Viewer};
+
+/// What an operation runs against.
+pub(crate) struct Ctx<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) viewer: &'a Viewer,
+    /// `https://host:port`, for addresses of files.
+    pub(crate) base_url: &'a str,
+    pub(crate) now: i64,
+    pub(crate) monotonic: Duration,
+}
+
+/// One object, and where it stands.
+#[derive(Clone)]
+pub(crate) struct Node<'a> {
+    /// Set when the object has a table of its own.
+    pub(crate) gid: Option<Gid>,
+    /// The nearest object with a table of its own: itself, or the one that holds it.
+    pub(crate) owner: Option<Gid>,
+    body: Body<'a>,
+}
+
+#[derive(Clone)]
+enum Body<'a> {
+    Borrowed(&'a Obj),
+    Owned(Rc<Obj>),
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn made(obj: Obj, owner: Option<Gid>) -> Self {
+        Self { gid: None, owner, body: Body::Owned(Rc::new(obj)) }
+    }
+
+    pub(crate) fn held(obj: &'a Obj, owner: Option<Gid>) -> Self {
+        Self { gid: None, owner, body: Body::Borrowed(obj) }
+    }
+
+    pub(crate) fn obj(&self) -> &Obj {
+        match &self.body {
+            Body::Borrowed(obj) => obj,
+            Body::Owned(obj) => obj,
+        }
+    }
+
+    /// The id that the object shows.
+    pub(crate) fn id(&self) -> Option<Gid> {
+        self.gid.or_else(|| self.obj().gid("id"))
+    }
+}
+
+/// What a resolver found.
+pub(crate) enum Out<'a> {
+    Null,
+    Ref(&'a Val),
+    Own(Val),
+    Node(Node<'a>),
+    Nodes(Vec<Node<'a>>),
+    Scan(Scan),
+}
+
+/// Why a field has no value.
+#[derive(Debug)]
+pub(crate) struct FieldError {
+    pub(crate) message: String,
+    pub(crate) code: Option<&'static str>,
+    pub(crate) required_access: Option<String>,
+}
+
+impl FieldError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: None, required_access: None }
+    }
+}
+
+impl From<PageRefusal> for FieldError {
+    fn from(refusal: PageRefusal) -> Self {
+        Self { message: refusal.message(), code: Some("BAD_USER_INPUT"), required_access: None }
+    }
+}
+
+impl<'a> Ctx<'a> {
+    /// The object with that id, when this viewer may see it.
+    pub(crate) fn node(&self, gid: Gid) -> Option<Node<'a>> {
+        let store: &'a Store = self.store;
+        let obj: &'a Arc<Obj> = store.get(gid)?;
+        self.sees(gid, obj).then_some(Node { gid: Some(gid), owner: Some(gid), body: Body::Borrowed(obj) })
+    }
+
+    fn sees(&self, gid: Gid, obj: &Obj) -> bool {
+        gid.kind() != Kind::Order
+            || self.viewer.sees_all_orders()
+            || obj.int("createdAt").is_none_or(|created| created >= self.now - ORDER_WINDOW)
+    }
+
+    /// Runs `with` on the state as this request sees it.
+    pub(crate) fn view<R>(&self, with: impl FnOnce(&View<'_>) -> R) -> R {
+        let sees = |gid: Gid, obj: &Obj| self.sees(gid, obj);
+        with(&View { store: self.store, now: self.now, monotonic: self.monotonic, sees: &sees })
+    }
+}
+
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// The failure of a field that must not be null: its parent becomes null instead.
+struct Bubble;
+
+/// Lines of a bulk operation.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) lines: Vec<String>,
+    /// Objects under the root list.
+    pub(crate) roots: u64,
+}
+
+/// One run.
+pub(crate) struct Exec<'a, 'p> {
+    ctx: &'a Ctx<'a>,
+    path: Vec<Step<'p>>,
+    pub(crate) errors: Vec<Json>,
+    /// Objects that were answered: the actual cost.
+    pub(crate) objects: u64,
+    pub(crate) warnings: Vec<Json>,
+    bulk: Option<Lines>,
+}
+
+impl<'a, 'p> Exec<'a, 'p> {
+    pub(crate) fn new(ctx: &'a Ctx<'a>) -> Self {
+        Self { ctx, path: Vec::new(), errors: Vec::new(), objects: 0, warnings: Vec::new(), bulk: None }
+    }
+
+    /// Answers the root object; `null` when a field that must not be null failed.
+    pub(crate) fn run(
+        &mut self,
+        root: &Obj,
+        root_type: &'static str,
+        selection: &'p Selection<'_>,
+    ) -> String {
+        let mut out = String::with_capacity(4_096);
+        let node = Node::made(root.clone(), None);
+        if self.object(&mut out, &node, root_type, selection).is_err() {
+            out.clear();
+            out.push_str("null");
+        }
+        out
+    }
+
+    /// Answers one field of a mutation from its payload.
+    pub(crate) fn run_field(
+        &mut self,
+        out: &mut String,
+        payload: Result<Obj, FieldError>,
+        field: &'p Field<'_>,
+    ) {
+        push_text(out, field.key);
+        out.push(':');
+        self.path.push(Step::Key(field.key));
+        let start = out.len();
+        let payload = match field.access {
+            Access::Denied(scopes) => Err(denied(field.name, scopes)),
+            Access::Granted | Access::Redacted => payload,
+        };
+        let answered = match payload {
+            Ok(payload) => self.object(out, &Node::made(payload, None), field.type_name, &field.sub).is_ok(),
+            Err(error) => {
+                self.error(&error);
+                false
+            }
+        };
+        self.path.pop();
+        if !answered {
+            out.truncate(start);
+            out.push_str("null");
+        }
+    }
+
+    /// Writes the lines of one root object of a bulk operation.
+    pub(crate) fn run_bulk(
+        &mut self,
+        gid: Gid,
+        declared: &str,
+        selection: &'p Selection<'_>,
+    ) -> Result<Lines, Vec<Json>> {
+        self.bulk = Some(Lines::default());
+        if let Some(node) = self.ctx.node(gid)
+            && self.line(&node, declared, selection, None).is_ok()
+            && let Some(lines) = &mut self.bulk
+        {
+            lines.roots += 1;
+        }
+        if !self.errors.is_empty() {
+            return Err(std::mem::take(&mut self.errors));
+        }
+        Ok(self.bulk.take().unwrap_or_default())
+    }
+
+    fn line(
+        &mut self,
+        node: &Node<'a>,
+        declared: &str,
+        selection: &'p Selection<'_>,
+        parent: Option<Gid>,
+    ) -> Result<(), Bubble> {
+        let at = self.bulk.as_mut().map_or(0, |bulk| {
+            bulk.lines.push(String::new());
+            bulk.lines.len() - 1
+        });
+        let mut out = String::with_capacity(256);
+        self.object_of(&mut out, node, declared, selection)?;
+        if let Some(parent) = parent {
+            out.pop();
+            if out.len() > 1 {
+                out.push(',');
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\"__parentId\":\"{parent}\"}}");
+        }
+        if let Some(line) = self.bulk.as_mut().and_then(|bulk| bulk.lines.get_mut(at)) {
+            *line = out;
+        }
+        Ok(())
+    }
+
+    fn object_of(
+        &mut self,
+        out: &mut String,
+        node: &Node<'a>,
+        declared: &str,
+        selection: &'p Selection<'_>,
+    ) -> Result<(), Bubble> {
+        let type_name = concrete(declared, node);
+        if let Some(gid) = node.gid
+            && schema::object_type(declared).is_none()
+            && let Access::Denied(scopes) = self.ctx.viewer.type_access(gid.kind().name())
+        {
+            self.error(&denied(type_name, scopes));
+            return Err(Bubble);
+        }
+        self.object(out, node, type_name, selection)
+    }
+
+    fn object(
+        &mut self,
+        out: &mut String,
+        node: &Node<'a>,
+        type_name: &'static str,
+        selection: &'p Selection<'_>,
+    ) -> Result<(), Bubble> {
+        self.objects += 1;
+        out.push('{');
+        let fields: &'p [Field<'_>] = selection.fields(type_name);
+        for field in fields {
+            if self.bulk.is_some() && matches!(field.shape, Shape::Connection(_)) {
+                self.path.push(Step::Key(field.key));
+                let result = self.bulk_children(node, type_name, field);
+                self.path.pop();
+                if let Err(error) = result {
+                    self.path.push(Step::Key(field.key));
+                    self.error(&error);
+                    self.path.pop();
+                }
+                continue;
+            }
+            if out.len() > 1 && !out.ends_with('{') {
+                out.push(',');
+            }
+            push_text(out, field.key);
+            out.push(':');
+            self.path.push(Step::Key(field.key));
+            let start = out.len();
+            let result = self.field(out, node, type_name, field);
+            let failed = match result {
+                Ok(()) => false,
+                Err(Failure::Error(error)) => {
+                    self.error(&error);
+                    true
+                }
+                Err(Failure::Bubble) => true,
+            };
+            self.path.pop();
+            if failed {
+                if field.required() {
+                    return Err(Bubble);
+                }
+                out.truncate(start);
+                out.push_str("null");
+            }
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn error(&mut self, error: &FieldError) {
+        let path: Vec<Json> = self
+            .path
+            .iter()
+            .map(|step| match step {
+                Step::Key(key) => Json::from(*key),
+                Step::Index(index) => Json::from(*index),
+            })
+            .collect();
+        let mut entry = json!({ "message": error.message, "path": path });
+        if let (Some(code), Some(map)) = (error.code, entry.as_object_mut()) {
+            let mut extensions = json!({ "code": code });
+            if let (Some(access), Some(map)) = (&error.required_access, extensions.as_object_mut()) {
+                map.insert("requiredAccess".to_owned(), Json::from(access.as_str()));
+            }
+            map.insert("extensions".to_owned(), extensions);
+        }
+        self.errors.push(entry);
+    }
+
+    fn resolve(
+        &self,
+        node: &Node<'a>,
+        type_name: &'static str,
+        field: &Field<'_>,
+    ) -> Result<Out<'a>, FieldError> {
+        match field.access {
+            Access::Granted => {}
+            Access::Redacted => return Ok(Out::Null),
+            Access::Denied(scopes) => return Err(denied(field.name, scopes)),
+        }
+        match field.resolver {
+            Some(resolver) => resolver(self.ctx, node, field),
+            None => Ok(stored(node, type_name, field)),
+        }
+    }
+
+    fn field(
+        &mut self,
+        out: &mut String,
+        node: &Node<'a>,
+        type_name: &'static str,
+        field: &'p Field<'_>,
+    ) -> Result<(), Failure> {
+        if field.name == "__typename" {
+            push_text(out, type_name);
+            return Ok(());
+        }
+        let value = self.resolve(node, type_name, field)?;
+        match field.shape {
+            Shape::Connection(item) => self.connection(out, node, value, field, item),
+            Shape::List => self.list(out, node, value, field),
+            Shape::Object => match value {
+                Out::Null if field.required() => {
+                    let empty = Node::made(Obj::default(), node.owner);
+                    Ok(self.object_of(out, &empty, field.type_name, &field.sub)?)
+                }
+                value => self.one(out, node, value, field),
+            },
+            Shape::Leaf => self.one(out, node, value, field),
+        }
+    }
+
+    /// Writes one value that is no list.
+    fn one(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        value: Out<'a>,
+        field: &'p Field<'_>,
+    ) -> Result<(), Failure> {
+        let leaf = field.shape == Shape::Leaf || is_leaf(field.type_name);
+        match value {
+            Out::Node(node) => Ok(self.object_of(out, &node, field.type_name, &field.sub)?),
+            Out::Ref(value) if leaf => {
+                self.leaf(out, value, field.type_name);
+                Ok(())
+            }
+            Out::Own(value) if leaf => {
+                self.leaf(out, &value, field.type_name);
+                Ok(())
+            }
+            Out::Null if leaf && field.required() => {
+                self.leaf(out, &default_leaf(field.type_name), field.type_name);
+                Ok(())
+            }
+            Out::Ref(Val::Obj(obj)) => {
+                let node = Node::held(obj, holder.owner);
+                Ok(self.object_of(out, &node, field.type_name, &field.sub)?)
+            }
+            Out::Ref(value) => self.pointer(out, holder, value, field),
+            Out::Own(Val::Obj(obj)) => {
+                let node = Node::made(*obj, holder.owner);
+                Ok(self.object_of(out, &node, field.type_name, &field.sub)?)
+            }
+            Out::Own(value) => self.pointer(out, holder, &value, field),
+            Out::Null | Out::Nodes(_) | Out::Scan(_) => {
+                out.push_str("null");
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes an object that is kept as less than an object: an id, an amount, a count.
+    fn pointer(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        value: &Val,
+        field: &'p Field<'_>,
+    ) -> Result<(), Failure> {
+        let made = match (value, field.type_name) {
+            (Val::Ref(gid) | Val::Id(gid), _) => match self.ctx.node(*gid) {
+                Some(node) => return Ok(self.object_of(out, &node, field.type_name, &field.sub)?),
+                None if field.required() => return Err(FieldError::new("the object does not exist").into()),
+                None => {
+                    out.push_str("null");
+                    return Ok(());
+                }
+            },
+            (Val::Cents(cents), "MoneyBag") => {
+                obj! { "shopMoney": Val::Cents(*cents), "presentmentMoney": Val::Cents(*cents) }
+            }
+            (Val::Cents(cents), _) => obj! { "amount": Val::Cents(*cents) },
+            (Val::Int(count), _) => obj! { "count": *count, "precision": "EXACT" },
+            _ => {
+                out.push_str("null");
+                return Ok(());
+            }
+        };
+        let node = Node::made(made, holder.owner);
+        Ok(self.object_of(out, &node, field.type_name, &field.sub)?)
+    }
+
+    fn list(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        value: Out<'a>,
+        field: &'p Field<'_>,
+    ) -> Result<(), Failure> {
+        let items: Vec<Out<'a>> = match value {
+            Out::Null if !field.required() => {
+                out.push_str("null");
+                return Ok(());
+            }
+            Out::Ref(Val::List(list)) => list.iter().map(Out::Ref).collect(),
+            Out::Own(Val::List(list)) => list.into_iter().map(Out::Own).collect(),
+            Out::Nodes(nodes) => nodes.into_iter().map(Out::Node).collect(),
+            Out::Scan(scan) => self
+                .ctx
+                .view(|view| scan.gids(view))
+                .into_iter()
+                .filter_map(|gid| self.ctx.node(gid))
+                .map(Out::Node)
+                .collect(),
+            _ => Vec::new(),
+        };
+        let first =
+            field.args.get("first").and_then(Json::as_u64).and_then(|first| usize::try_from(first).ok());
+        let nullable = !field.ty.item_type().is_non_null();
+        out.push('[');
+        for (index, item) in items.into_iter().take(first.unwrap_or(usize::MAX)).enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            self.path.push(Step::Index(index));
+            let start = out.len();
+            let result = self.one(out, holder, item, field);
+            if let Err(failure) = result {
+                if let Failure::Error(error) = failure {
+                    self.error(&error);
+                }
+                if !nullable {
+                    self.path.pop();
+                    return Err(Failure::Bubble);
+                }
+                out.truncate(start);
+                out.push_str("null");
+            }
+            self.path.pop();
+        }
+        out.push(']');
+        Ok(())
+    }
+
+    fn is_there(&self, item: &Val) -> bool {
+        !matches!(item, Val::Ref(gid) if self.ctx.node(*gid).is_none())
+    }
+
+    fn connection(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        value: Out<'a>,
+        field: &'p Field<'_>,
+        item_type: &'static str,
+    ) -> Result<(), Failure> {
+        if matches!(value, Out::Null) && !field.required() {
+            out.push_str("null");
+            return Ok(());
+        }
+        let window = Window::from_args(&field.args).map_err(FieldError::from)?;
+        let page: Page<Out<'a>> = match value {
+            Out::Scan(scan) => {
+                self.warn(&scan, field);
+                let page = self.ctx.view(|view| scan.page(view, &window)).map_err(FieldError::from)?;
+                let items = page
+                    .items
+                    .into_iter()
+                    .filter_map(|(gid, cursor)| Some((Out::Node(self.ctx.node(gid)?), cursor)))
+                    .collect();
+                Page { items, has_next: page.has_next, has_previous: page.has_previous }
+            }
+            Out::Nodes(nodes) => map(cut(&nodes, &window), Out::Node),
+            // What was deleted since drops out of the lists that name it.
+            Out::Ref(Val::List(list)) => {
+                let list: Vec<&'a Val> = list.iter().filter(|item| self.is_there(item)).collect();
+                map(cut(&list, &window), Out::Ref)
+            }
+            Out::Own(Val::List(mut list)) => {
+                list.retain(|item| self.is_there(item));
+                map(cut(&list, &window), Out::Own)
+            }
+            _ => map(cut::<Val>(&[], &window), Out::Own),
+        };
+        let mut nodes_out = String::new();
+        let fields: &'p [Field<'_>] = field.sub.fields(field.type_name);
+        out.push('{');
+        for (index, part) in fields.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            push_text(out, part.key);
+            out.push(':');
+            match part.name {
+                "nodes" => {
+                    self.path.push(Step::Key(part.key));
+                    nodes_out.clear();
+                    self.items(&mut nodes_out, holder, &page, part, item_type)?;
+                    self.path.pop();
+                    out.push_str(&nodes_out);
+                }
+                "edges" => {
+                    self.path.push(Step::Key(part.key));
+                    self.edges(out, holder, &page, part, item_type)?;
+                    self.path.pop();
+                }
+                "pageInfo" => page_info(out, &page, part),
+                "__typename" => push_text(out, field.type_name),
+                _ => out.push_str("null"),
+            }
+        }
+        out.push('}');
+        Ok(())
+    }
+
+    fn items(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        page: &Page<Out<'a>>,
+        part: &'p Field<'_>,
+        item_type: &'static str,
+    ) -> Result<(), Bubble> {
+        out.push('[');
+        for (index, (item, _)) in page.items.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            self.path.push(Step::Index(index));
+            self.item(out, holder, item, part, item_type)?;
+            self.path.pop();
+        }
+        out.push(']');
+        Ok(())
+    }
+
+    fn edges(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        page: &Page<Out<'a>>,
+        part: &'p Field<'_>,
+        item_type: &'static str,
+    ) -> Result<(), Bubble> {
+        let fields: &'p [Field<'_>] = part.sub.fields(part.type_name);
+        out.push('[');
+        for (index, (item, cursor)) in page.items.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            self.path.push(Step::Index(index));
+            out.push('{');
+            for (at, field) in fields.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                push_text(out, field.key);
+                out.push(':');
+                match field.name {
+                    "cursor" => push_text(out, &cursor.encode()),
+                    "node" => {
+                        self.path.push(Step::Key(field.key));
+                        self.item(out, holder, item, field, item_type)?;
+                        self.path.pop();
+                    }
+                    _ => push_text(out, part.type_name),
+                }
+            }
+            out.push('}');
+            self.path.pop();
+        }
+        out.push(']');
+        Ok(())
+    }
+
+    fn item(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        item: &Out<'a>,
+        field: &'p Field<'_>,
+        item_type: &'static str,
+    ) -> Result<(), Bubble> {
+        if is_leaf(item_type) {
+            match item {
+                Out::Ref(value) => self.leaf(out, value, item_type),
+                Out::Own(value) => self.leaf(out, value, item_type),
+                _ => out.push_str("null"),
+            }
+            return Ok(());
+        }
+        match as_node(self.ctx, holder, item) {
+            Some(node) => self.object_of(out, &node, item_type, &field.sub),
+            None => Err(Bubble),
+        }
+    }
+
+    fn warn(&mut self, scan: &Scan, field: &Field<'_>) {
+        let (Some(query), Some(kind)) = (&scan.query, scan.kinds.first()) else { return };
+        for name in query.unknown_fields(*kind) {
+            self.warnings.push(json!({
+                "path": [field.key],
+                "query": field.args.get("query"),
+                "parsed": { "field": name },
+                "warnings": [{ "field": name, "message": "Invalid search field for this query.", "code": "invalid_field" }],
+            }));
+        }
+    }
+
+    fn bulk_children(
+        &mut self,
+        node: &Node<'a>,
+        type_name: &'static str,
+        field: &'p Field<'_>,
+    ) -> Result<(), FieldError> {
+        let Shape::Connection(item_type) = field.shape else { return Ok(()) };
+        let value = self.resolve(node, type_name, field)?;
+        let Some(inner) = node_field(field) else { return Ok(()) };
+        let parent = node.id().or(node.owner);
+        let items: Vec<Out<'a>> = match value {
+            Out::Scan(scan) => self
+                .ctx
+                .view(|view| scan.gids(view))
+                .into_iter()
+                .filter_map(|gid| self.ctx.node(gid))
+                .map(Out::Node)
+                .collect(),
+            Out::Nodes(nodes) => nodes.into_iter().map(Out::Node).collect(),
+            Out::Ref(Val::List(list)) => list.iter().map(Out::Ref).collect(),
+            Out::Own(Val::List(list)) => list.into_iter().map(Out::Own).collect(),
+            _ => Vec::new(),
+        };
+        for item in items {
+            if let Some(child) = as_node(self.ctx, node, &item)
+                && self.line(&child, item_type, &inner.sub, parent).is_err()
+            {
+                return Err(FieldError::new("an object could not be read"));
+            }
+        }
+        Ok(())
+    }
+
+    fn leaf(&self, out: &mut String, value: &Val, type_name: &str) {
+        match value {
+            Val::Null => out.push_str("null"),
+            Val::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Val::Int(number) => match type_name {
+                "UnsignedInt64" | "Money" | "Decimal" | "String" | "ID" => {
+                    let _ = write!(out, "\"{number}\"");
+                }
+                _ => {
+                    let _ = write!(out, "{number}");
+                }
+            },
+            Val::Float(number) if matches!(type_name, "Money" | "Decimal") => {
+                let _ = write!(out, "\"{number}\"");
+            }
+            Val::Float(number) => {
+                let _ = write!(out, "{number}");
+            }
+            Val::Lit(text) => self.leaf_text(out, text, type_name),
+            Val::Str(text) => self.leaf_text(out, text, type_name),
+            Val::Time(seconds) => push_text(out, &rfc3339(*seconds)),
+            Val::Cents(cents) => push_text(out, &decimal(*cents)),
+            Val::Id(gid) | Val::Ref(gid) => push_text(out, &gid.to_string()),
+            Val::List(list) => {
+                out.push('[');
+                for (index, item) in list.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    self.leaf(out, item, type_name);
+                }
+                out.push(']');
+            }
+            Val::Obj(obj) => out.push_str(&obj.to_json().to_string()),
+        }
+    }
+
+    fn leaf_text(&self, out: &mut String, text: &str, type_name: &str) {
+        match type_name {
+            // Addresses of our own are kept without the host.
+            "URL" if text.starts_with('/') => push_text(out, &format!("{}{text}", self.ctx.base_url)),
+            // A JSON scalar is kept as its text.
+            "JSON" => out.push_str(text),
+            _ => push_text(out, text),
+        }
+    }
+}
+
+/// The selection of a connection's objects.
+pub(crate) fn node_field<'p, 'd>(connection: &'p Field<'d>) -> Option<&'p Field<'d>> {
+    let parts: &'p [Field<'d>] = connection.sub.fields(connection.type_name);
+    parts.iter().find_map(|part| match part.name {
+        "nodes" => Some(part),
+        "edges" => part.sub.fields(part.type_name).iter().find(|field| field.name == "node"),
+        _ => None,
+    })
+}
+
+enum Failure {
+    Error(FieldError),
+    Bubble,
+}
+
+impl From<FieldError> for Failure {
+    fn from(error: FieldError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Bubble> for Failure {
+    fn from(_: Bubble) -> Self {
+        Self::Bubble
+    }
+}
+
+fn map<T, U>(page: Page<T>, with: impl Fn(T) -> U) -> Page<U> {
+    Page {
+        items: page.items.into_iter().map(|(item, cursor)| (with(item), cursor)).collect(),
+        has_next: page.has_next,
+        has_previous: page.has_previous,
+    }
+}
+
+fn as_node<'a>(ctx: &Ctx<'a>, holder: &Node<'a>, item: &Out<'a>) -> Option<Node<'a>> {
+    match item {
+        Out::Node(node) => Some(node.clone()),
+        Out::Ref(Val::Obj(obj)) => Some(Node::held(obj, holder.owner)),
+        Out::Own(Val::Obj(obj)) => Some(Node::made(Obj::clone(obj), holder.owner)),
+        Out::Ref(Val::Ref(gid) | Val::Id(gid)) => ctx.node(*gid),
+        Out::Own(Val::Ref(gid) | Val::Id(gid)) => ctx.node(*gid),
+        _ => None,
+    }
+}
+
+/// The value that the state holds under the field's own name, or what every object has.
+pub(crate) fn stored<'a>(node: &Node<'a>, type_name: &'static str, field: &Field<'_>) -> Out<'a> {
+    let found = match &node.body {
+        Body::Borrowed(obj) => {
+            let obj: &'a Obj = obj;
+            obj.get(field.name).map(Out::Ref)
+        }
+        Body::Owned(obj) => obj.get(field.name).cloned().map(Out::Own),
+    };
+    if let Some(found) = found {
+        return found;
+    }
+    match field.name {
+        "id" => node.id().map_or(Out::Null, |gid| Out::Own(Val::Id(gid))),
+        "legacyResourceId" => {
+            node.id().map_or(Out::Null, |gid| Out::Own(Val::Int(i64::try_from(gid.number()).unwrap_or(0))))
+        }
+        "defaultCursor" => node.id().map_or(Out::Null, |gid| {
+            let cursor = Cursor { key: super::list::Key::None, number: gid.number(), position: 0 };
+            Out::Own(Val::text(cursor.encode()))
+        }),
+        "currencyCode" if type_name == "MoneyV2" => Out::Own(Val::Lit("EUR")),
+        "createdAt" | "updatedAt" | "processedAt" => node
+            .obj()
+            .get("updatedAt")
+            .or_else(|| node.obj().get("createdAt"))
+            .cloned()
+            .map_or(Out::Null, Out::Own),
+        _ if field.type_name == "MoneyBag" && field.required() => Out::Own(Val::Cents(0)),
+        _ if field.type_name == "MoneyV2" && field.required() => Out::Own(Val::Cents(0)),
+        // `variantsCount` beside `variants`.
+        name if field.type_name == "Count" => {
+            let list = name.strip_suffix("Count").map_or(&[][..], |list| node.obj().list(list));
+            Out::Own(Val::from(list.len()))
+        }
+        _ => Out::Null,
+    }
+}
+
+fn concrete(declared: &str, node: &Node<'_>) -> &'static str {
+    schema::object_type(declared)
+        .or_else(|| node.obj().str("__typename").and_then(schema::intern))
+        .or_else(|| node.id().map(|gid| gid.kind().name()))
+        .unwrap_or("Product")
+}
+
+fn is_leaf(type_name: &str) -> bool {
+    matches!(schema::definition(type_name), Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_)) | None)
+}
+
+/// What a leaf that must not be null shows when nothing was ever set.
+fn default_leaf(type_name: &'static str) -> Val {
+    match type_name {
+        "Boolean" => Val::Bool(false),
+        "Int" | "UnsignedInt64" => Val::Int(0),
+        "Float" => Val::Float(0.0),
+        "Money" | "Decimal" => Val::Cents(0),
+        "DateTime" => Val::Time(0),
+        "JSON" => Val::Lit("null"),
+        name => Val::Lit(schema::first_word(name).unwrap_or("")),
+    }
+}
+
+fn denied(what: &str, scopes: &[&str]) -> FieldError {
+    let access = scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(" or ");
+    FieldError {
+        message: format!("Access denied for {what} field. Required access: {access} access scope."),
+        code: Some("ACCESS_DENIED"),
+        required_access: Some(format!("{access} access scope.")),
+    }
+}
+
+fn page_info<T>(out: &mut String, page: &Page<T>, part: &Field<'_>) {
+    out.push('{');
+    for (index, field) in part.sub.fields("PageInfo").iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push_text(out, field.key);
+        out.push(':');
+        let cursor = |item: Option<&(T, Cursor)>, out: &mut String| match item {
+            Some((_, cursor)) => push_text(out, &cursor.encode()),
+            None => out.push_str("null"),
+        };
+        match field.name {
+            "hasNextPage" => out.push_str(if page.has_next { "true" } else { "false" }),
+            "hasPreviousPage" => out.push_str(if page.has_previous { "true" } else { "false" }),
+            "startCursor" => cursor(page.items.first(), out),
+            "endCursor" => cursor(page.items.last(), out),
+            _ => push_text(out, "PageInfo"),
+        }
+    }
+    out.push('}');
+}
+
+/// Appends a JSON string.
+pub(crate) fn push_text(out: &mut String, text: &str) {
+    out.push('"');
+    let mut start = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..=31 => "",
+            _ => continue,
+        };
+        out.push_str(text.get(start..at).unwrap_or_default());
+        if escape.is_empty() {
+            let _ = write!(out, "\\u{byte:04x}");
+        } else {
+            out.push_str(escape);
+        }
+        start = at + 1;
+    }
+    out.push_str(text.get(start..).unwrap_or_default());
+    out.push('"');
+}

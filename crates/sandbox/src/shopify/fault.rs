@@ -1,0 +1,193 @@
+//! Injected faults: what goes wrong, where, and when.
+//!
+//! A specification is a list of `KIND[:TARGET][@N|@N+|%P]` joined by commas. `TARGET` is a root field such as
+//! `products` or `productSet`, or one of `token`, `result`, `cdn`, `upload`; without it every GraphQL request is
+//! meant. `@N` hits the N-th matching request (the default is `@1`), `@N+` that one and all after it, `%P` each with
+//! a probability of P percent, drawn from the seed.
+
+use std::sync::Arc;
+
+use domain::Rng;
+
+/// What can go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Status 429 with `Retry-After: 1`.
+    TooManyRequests,
+    /// Status 429 without a word on when to come back.
+    TooManyRequestsBare,
+    /// Status 502 with a page of HTML.
+    BadGateway,
+    /// Status 503 with an empty body.
+    Unavailable,
+    /// The connection ends before an answer, and nothing was done.
+    Cut,
+    /// The connection ends before an answer, after the write was done.
+    LostAnswer,
+    /// Half of the body, then the connection ends.
+    CutBody,
+    /// The answer is a `THROTTLED` error although the budget allows the request.
+    Throttled,
+    /// The answer is status 200 with an internal error of the platform.
+    InternalError,
+    /// The answer is status 200 with JSON that ends in the middle.
+    MalformedJson,
+    /// The bulk operation ends as `FAILED`, with part of its data.
+    BulkFailed,
+    /// The bulk operation ends as `FAILED` with `ACCESS_DENIED`.
+    BulkDenied,
+    /// The bulk operation ends as `COMPLETED`, but its file lacks the last lines and is cut inside one.
+    BulkTruncated,
+    /// The bulk operation stays `RUNNING` until it is cancelled.
+    BulkStuck,
+}
+
+const KINDS: &[(&str, FaultKind)] = &[
+    ("429", FaultKind::TooManyRequests),
+    ("429-bare", FaultKind::TooManyRequestsBare),
+    ("502", FaultKind::BadGateway),
+    ("503", FaultKind::Unavailable),
+    ("cut", FaultKind::Cut),
+    ("lost-answer", FaultKind::LostAnswer),
+    ("cut-body", FaultKind::CutBody),
+    ("throttled", FaultKind::Throttled),
+    ("internal-error", FaultKind::InternalError),
+    ("malformed-json", FaultKind::MalformedJson),
+    ("bulk-failed", FaultKind::BulkFailed),
+    ("bulk-denied", FaultKind::BulkDenied),
+    ("bulk-truncated", FaultKind::BulkTruncated),
+    ("bulk-stuck", FaultKind::BulkStuck),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Nth(u64),
+    From(u64),
+    Percent(u8),
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    kind: FaultKind,
+    target: Option<String>,
+    when: When,
+    seen: u64,
+}
+
+/// Why a fault specification was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{spec}` is not a fault: write KIND[:TARGET][@N|@N+|%P] with KIND one of {}", kinds())]
+pub struct FaultError {
+    spec: String,
+}
+
+fn kinds() -> String {
+    KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+impl Fault {
+    /// Reads a comma-separated list.
+    ///
+    /// # Errors
+    /// When an entry names no known fault, or its count is no number.
+    pub fn parse_list(spec: &str) -> Result<Vec<Self>, FaultError> {
+        spec.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Self::parse).collect()
+    }
+
+    fn parse(spec: &str) -> Result<Self, FaultError> {
+        let refuse = || FaultError { spec: spec.to_owned() };
+        let number = |text: &str| text.parse::<u64>().ok().filter(|number| *number > 0).ok_or_else(refuse);
+        let (what, when) = if let Some((what, percent)) = spec.split_once('%') {
+            let percent = percent.parse::<u8>().ok().filter(|percent| *percent <= 100).ok_or_else(refuse)?;
+            (what, When::Percent(percent))
+        } else if let Some((what, count)) = spec.split_once('@') {
+            let when = match count.strip_suffix('+') {
+                Some(count) => When::From(number(count)?),
+                None => When::Nth(number(count)?),
+            };
+            (what, when)
+        } else {
+            (spec, When::Nth(1))
+        };
+        let (kind, target) = match what.split_once(':') {
+            Some((kind, target)) => (kind, Some(target.to_owned())),
+            None => (what, None),
+        };
+        let kind = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kind)| *kind).ok_or_else(refuse)?;
+        Ok(Self { kind, target, when, seen: 0 })
+    }
+}
+
+/// The faults of a store, and how often each was asked.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    faults: Vec<Fault>,
+    rng: Arc<dyn Rng>,
+}
+
+impl Faults {
+    pub(crate) fn new(faults: Vec<Fault>, rng: Arc<dyn Rng>) -> Self {
+        Self { faults, rng }
+    }
+
+    pub(crate) fn set(&mut self, faults: Vec<Fault>) {
+        self.faults = faults;
+    }
+
+    /// Counts a request and says which fault hits it. `kinds` are those that the caller can play here; `targets` the
+    /// names under which the request is known.
+    pub(crate) fn hit(&mut self, targets: &[&str], kinds: &[FaultKind]) -> Option<FaultKind> {
+        let mut hit = None;
+        for fault in &mut self.faults {
+            let matches = match &fault.target {
+                Some(target) => targets.contains(&target.as_str()),
+                None => targets
+                    .first()
+                    .is_none_or(|first| !matches!(*first, "token" | "result" | "cdn" | "upload")),
+            };
+            if !kinds.contains(&fault.kind) || !matches {
+                continue;
+            }
+            fault.seen += 1;
+            let now = match fault.when {
+                When::Nth(nth) => fault.seen == nth,
+                When::From(nth) => fault.seen >= nth,
+                When::Percent(percent) => {
+                    let mut byte = [0; 2];
+                    self.rng.fill(&mut byte);
+                    u16::from_le_bytes(byte) % 100 < u16::from(percent)
+                }
+            };
+            if now && hit.is_none() {
+                hit = Some(fault.kind);
+            }
+        }
+        hit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_as_written() {
+        let faults =
+            Fault::parse_list("429, 502:products@3,cut:productSet@2+,throttled%5").expect("four faults");
+        let seen: Vec<_> =
+            faults.iter().map(|fault| (fault.kind, fault.target.as_deref(), fault.when)).collect();
+        assert_eq!(
+            seen,
+            [
+                (FaultKind::TooManyRequests, None, When::Nth(1)),
+                (FaultKind::BadGateway, Some("products"), When::Nth(3)),
+                (FaultKind::Cut, Some("productSet"), When::From(2)),
+                (FaultKind::Throttled, None, When::Percent(5)),
+            ]
+        );
+        for wrong in ["nothing", "429@zero", "429@0", "cut%101"] {
+            assert!(Fault::parse_list(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The first state of a store, made from a number.
+//!
+//! Every word comes from the lists here; nobody in them is a real person, and every address ends in `example.com`.
+
+use super::Settings;
+use super::store::Store;
+use super::value::{Gid, Kind, Val, obj};
+
+mod content;
+mod people;
+mod products;
+
+/// A small generator of numbers (SplitMix64): the same seed gives the same store everywhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed ^ 0x5851_f42d_4c95_7f2d)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    /// A number from `low` up to `high`.
+    pub(crate) fn between(&mut self, low: i64, high: i64) -> i64 {
+        let span = u64::try_from(high - low + 1).unwrap_or(1);
+        low + i64::try_from(self.below(span)).unwrap_or(0)
+    }
+
+    /// True once in `n` times.
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, list: &[T]) -> Option<T> {
+        let at = usize::try_from(self.below(list.len() as u64)).ok()?;
+        list.get(at).copied()
+    }
+
+    pub(crate) fn word(&mut self, list: &[&'static str]) -> &'static str {
+        self.pick(list).unwrap_or("item")
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        for at in (1..list.len()).rev() {
+            let other = usize::try_from(self.below(at as u64 + 1)).unwrap_or(at);
+            list.swap(at, other);
+        }
+    }
+}
+
+/// A day, in seconds.
+pub(crate) const DAY: i64 = 86_400;
+
+/// Fills an empty state.
+pub(crate) fn fill(store: &mut Store, settings: &Settings) {
+    let mut dice = Dice::new(settings.seed);
+    basics(store, &mut dice);
+    products::fill(store, &mut dice, settings.products);
+    if settings.content {
+        content::fill(store, &mut dice);
+    }
+    people::fill(store, &mut dice, settings.customers, settings.orders);
+}
+
+/// What even a new store has: the shop, two locations, two publications, the app.
+fn basics(store: &mut Store, dice: &mut Dice) {
+    let now = store.now;
+    let number = dice.below(900_000) + 100_000;
+    let opened = now - dice.between(700, 1_400) * DAY;
+    store.shop = Gid::new(Kind::Shop, 60_000_000_000 + number);
+    let shop = store.shop;
+    let domain = Val::text(format!("practice-{number}.myshopify.com"));
+    let address = obj! {
+        "id": Val::Id(Gid::new(Kind::ShopAddress, number)), "address1": "1 Sample Street", "city": "Sampleton", "zip": "10000",
+        "country": "Germany", "countryCodeV2": "DE", "company": "Practice store",
+    };
+    store.put(
+        shop,
+        obj! {
+            "name": "Practice store", "email": "owner@example.com", "contactEmail": "hello@example.com",
+            "myshopifyDomain": domain.clone(), "currencyCode": "EUR", "ianaTimezone": "Europe/Berlin", "shopOwnerName": "Practice owner",
+            "timezoneAbbreviation": "CET", "timezoneOffset": "+0100", "timezoneOffsetMinutes": 60_i64,
+            "weightUnit": "KILOGRAMS", "unitSystem": "METRIC_SYSTEM", "taxesIncluded": true, "checkoutApiSupported": true,
+            "url": Val::text(format!("https://practice-{number}.myshopify.com")),
+            "enabledPresentmentCurrencies": vec![Val::Lit("EUR")], "shipsToCountries": vec![Val::Lit("DE"), Val::Lit("AT"), Val::Lit("FR")],
+            "billingAddress": address.clone(), "shopAddress": address, "orderNumberFormatPrefix": "#", "orderNumberFormatSuffix": "",
+            "plan": obj! { "publicDisplayName": "Basic", "partnerDevelopment": true, "shopifyPlus": false },
+            "primaryDomain": obj! { "id": Val::Id(Gid::new(Kind::Domain, number)), "host": domain, "url": Val::text(format!("https://practice-{number}.myshopify.com")), "sslEnabled": true },
+            "currencyFormats": obj! { "moneyFormat": "€{{amount}}", "moneyInEmailsFormat": "€{{amount}}", "moneyWithCurrencyFormat": "€{{amount}} EUR", "moneyWithCurrencyInEmailsFormat": "€{{amount}} EUR" },
+            "resourceLimits": obj! { "maxProductOptions": 3_i64, "maxProductVariants": 2_048_i64, "locationLimit": 200_i64, "redirectLimitReached": false },
+            "createdAt": Val::Time(opened), "updatedAt": Val::Time(opened),
+        },
+    );
+    store.app = Gid::new(Kind::App, 10_000 + number);
+    store.installation = Gid::new(Kind::AppInstallation, 20_000 + number);
+    let (app, installation) = (store.app, store.installation);
+    store.put(app, obj! { "title": "Caretaker", "handle": "caretaker", "apiKey": "practice", "embedded": false, "developerName": "Practice", "developerType": "MERCHANT" });
+    store.put(installation, obj! { "app": app });
+    for (name, city, active) in [("Main warehouse", "Sampleton", true), ("Shop floor", "Exampleburg", true)] {
+        store.insert(
+            Kind::Location,
+            obj! {
+                "name": name, "isActive": active, "fulfillsOnlineOrders": true, "shipsInventory": true, "isPrimary": name == "Main warehouse",
+                "activatable": true, "deactivatable": true, "deletable": false,
+                "address": obj! { "address1": "2 Sample Street", "city": city, "zip": "10001", "country": "Germany", "countryCode": "DE" },
+                "createdAt": Val::Time(opened), "updatedAt": Val::Time(opened),
+            },
+        );
+    }
+    for name in ["Online Store", "Point of Sale"] {
+        store.insert(Kind::Publication, obj! { "name": name, "autoPublish": name == "Online Store", "supportsFuturePublishing": name == "Online Store" });
+    }
+    for (handle, title) in [("main-menu", "Main menu"), ("footer", "Footer menu")] {
+        store.insert(
+            Kind::Menu,
+            obj! { "handle": handle, "title": title, "isDefault": true, "items": Vec::<Val>::new() },
+        );
+    }
+    store.insert(
+        Kind::ShopLocale,
+        obj! { "locale": "en", "name": "English", "primary": true, "published": true },
+    );
+    for (code, name, full) in CATEGORIES {
+        if let Some(gid) = Gid::parse(&format!("gid://shopify/TaxonomyCategory/{code}")) {
+            store.put(gid, obj! { "name": *name, "fullName": *full, "level": 2_i64, "isLeaf": true, "isRoot": false, "isArchived": false });
+        }
+    }
+}
+
+/// A few categories of a taxonomy.
+pub(crate) const CATEGORIES: &[(&str, &str, &str)] = &[
+    ("fr-1", "Chairs", "Furniture > Chairs"),
+    ("fr-2", "Tables", "Furniture > Tables"),
+    ("hg-1", "Decor", "Home & Garden > Decor"),
+    ("hg-2", "Kitchen", "Home & Garden > Kitchen"),
+    ("aa-1", "Clothing", "Apparel & Accessories > Clothing"),
+];
