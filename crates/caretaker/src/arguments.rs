@@ -1,0 +1,360 @@
+//! The command line's words. A contract: names stay as they are.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use domain::{ConnectionId, Kind, Region, TenantId};
+
+/// Backs up online stores item by item, keeps every version, and puts any of them back.
+#[derive(Debug, Parser)]
+#[command(name = "caretaker", version, about, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The cell's home on this machine
+    #[arg(long, global = true, env = "CARETAKER_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Answer in JSON, errors and progress included
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Whose connections
+    #[arg(long, global = true, default_value = "default", value_name = "TENANT")]
+    pub(crate) tenant: TenantId,
+    /// Read the passphrase from this file instead of asking for it
+    #[arg(long, global = true, env = "CARETAKER_PASSPHRASE_FILE", value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new cell
+    Init(Init),
+    /// Connect a store
+    #[command(subcommand)]
+    Connect(Connect),
+    /// What is connected
+    #[command(subcommand)]
+    Connection(ConnectionCommand),
+    /// Back a store up: one snapshot
+    Backup {
+        /// The connection's name
+        name: ConnectionId,
+        /// List everything, whatever the kinds can tell of changes
+        #[arg(long)]
+        full: bool,
+    },
+    /// Take JSON lines into a `jsonl` connection, as one snapshot
+    Ingest(Ingest),
+    /// The snapshots of a connection
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+    /// Records: lists, one record, its history
+    #[command(subcommand)]
+    Item(ItemCommand),
+    /// What changed between two snapshots
+    Diff {
+        /// The connection's name
+        name: ConnectionId,
+        /// The earlier snapshot: a time (RFC 3339), a snapshot's number, or `latest`
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// The later snapshot
+        #[arg(long, value_name = "TIME", default_value = "latest")]
+        to: String,
+        /// Only this kind
+        #[arg(long)]
+        kind: Option<Kind>,
+    },
+    /// Put things back: plan, apply, undo
+    #[command(subcommand)]
+    Restore(RestoreCommand),
+    /// Check that everything stored can be read, and is what was written
+    Verify {
+        /// The connection's name
+        name: ConnectionId,
+        /// Open every byte, not the index alone
+        #[arg(long)]
+        all_bytes: bool,
+        /// The head that `backup` printed: a store that has fallen behind it was rolled back
+        #[arg(long, value_name = "HEAD")]
+        expect_head: Option<String>,
+    },
+    /// Write a snapshot as JSON lines and media files
+    Export {
+        /// The connection's name
+        name: ConnectionId,
+        /// When: a time (RFC 3339), a snapshot's number, or `latest`
+        #[arg(long, default_value = "latest", value_name = "TIME")]
+        at: String,
+        /// A folder that is empty or does not exist yet
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Read the stores with nothing but the recovery key
+    Recover(Recover),
+    /// A practice store, to try things on
+    #[command(subcommand)]
+    Sandbox(SandboxCommand),
+    /// The whole story on a practice store: back up, spoil, find, put back, prove
+    Demo(Demo),
+    /// The kinds of items, per platform
+    Kinds {
+        /// Only this platform's
+        platform: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Write the recovery key to this file. It is written once: keep it somewhere else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_key_out: PathBuf,
+    /// Seal the recovery key by the passphrase in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_passphrase_file: Option<PathBuf>,
+    /// Where the cell's data must stay
+    #[arg(long, default_value = "local", value_name = "REGION")]
+    pub(crate) region: Region,
+    /// Where wrapped keys are kept, if not in DIR/keys
+    #[arg(long, value_name = "URL")]
+    pub(crate) keys_store: Option<String>,
+    /// Where packs are kept, if not in DIR/store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connect {
+    /// A Shopify store
+    Shopify(ConnectShopify),
+    /// A connection that takes its records from files
+    Jsonl {
+        /// The connection's name
+        name: ConnectionId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectShopify {
+    /// The connection's name; on one that exists, a new credential is given
+    pub(crate) name: ConnectionId,
+    /// The store's address, such as https://example.myshopify.com
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The app's client id; with --client-secret-file
+    #[arg(long, value_name = "ID", requires = "client_secret_file", conflicts_with = "token_file")]
+    pub(crate) client_id: Option<String>,
+    /// The file that holds the app's client secret
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    pub(crate) client_secret_file: Option<PathBuf>,
+    /// The file that holds an access token
+    #[arg(long, value_name = "FILE", required_unless_present = "client_id")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// One more authority to trust, in PEM: that of a practice store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionCommand {
+    /// All connections
+    List,
+    /// One connection
+    Show {
+        /// The connection's name
+        name: ConnectionId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ingest {
+    /// The connection's name
+    pub(crate) name: ConnectionId,
+    /// The records' kind
+    #[arg(long)]
+    pub(crate) kind: Kind,
+    /// Where each record's id stands, as a JSON pointer
+    #[arg(long, value_name = "POINTER")]
+    pub(crate) id: String,
+    /// Where the id of the person stands whose data a record is
+    #[arg(long, value_name = "POINTER")]
+    pub(crate) subject: Option<String>,
+    /// These are all there are: what is absent was removed
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// JSON lines; `-` reads standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// All snapshots, newest first
+    List {
+        /// The connection's name
+        name: ConnectionId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ItemCommand {
+    /// The records of a kind
+    List {
+        /// The connection's name
+        name: ConnectionId,
+        /// Which kind
+        kind: Kind,
+        /// When: a time (RFC 3339), a snapshot's number, or `latest`
+        #[arg(long, default_value = "latest", value_name = "TIME")]
+        at: String,
+        /// Only records in whose summary or id this text occurs
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// One record's payload, as it was stored
+    Show {
+        /// The connection's name
+        name: ConnectionId,
+        /// Which kind
+        kind: Kind,
+        /// The platform's id; its numeric tail will do
+        id: String,
+        /// When: a time (RFC 3339), a snapshot's number, or `latest`
+        #[arg(long, default_value = "latest", value_name = "TIME")]
+        at: String,
+    },
+    /// Every version of a record
+    History {
+        /// The connection's name
+        name: ConnectionId,
+        /// Which kind
+        kind: Kind,
+        /// The platform's id; its numeric tail will do
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RestoreCommand {
+    /// Say what would be done; reads only
+    Plan(RestorePlan),
+    /// Do what a plan says; refuses where the store has moved since
+    Apply {
+        /// The plan
+        plan: PathBuf,
+    },
+    /// Take a restore back
+    Undo {
+        /// The restore's id
+        restore: domain::Id128,
+    },
+    /// What a restore did
+    Show {
+        /// The restore's id
+        restore: domain::Id128,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestorePlan {
+    /// The connection's name
+    pub(crate) name: ConnectionId,
+    /// The wanted state: a time (RFC 3339), a snapshot's number, or `latest`
+    #[arg(long, value_name = "TIME", conflicts_with = "revert")]
+    pub(crate) at: Option<String>,
+    /// Take back only what changed between two snapshots, and keep later edits
+    #[arg(long, value_name = "TIME..TIME")]
+    pub(crate) revert: Option<String>,
+    /// Only this kind; may be repeated
+    #[arg(long)]
+    pub(crate) kind: Vec<Kind>,
+    /// Only this item; may be repeated
+    #[arg(long)]
+    pub(crate) id: Vec<String>,
+    /// Only this field: a JSON pointer, or a field's name; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) field: Vec<String>,
+    /// Set stock quantities too; restoring old stock is usually wrong
+    #[arg(long)]
+    pub(crate) stock: bool,
+    /// Into another connected store
+    #[arg(long, value_name = "NAME")]
+    pub(crate) to: Option<ConnectionId>,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Recover {
+    /// The object store
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: String,
+    /// The key store
+    #[arg(long, value_name = "URL")]
+    pub(crate) keys_store: String,
+    /// The recovery key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_key_file: PathBuf,
+    /// The file that holds the passphrase by which the recovery key is sealed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_passphrase_file: Option<PathBuf>,
+    /// A folder that is empty or does not exist yet
+    #[arg(long, value_name = "DIR", required_unless_present = "check", conflicts_with = "check")]
+    pub(crate) out: Option<PathBuf>,
+    /// Only prove that everything can be read
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// A practice Shopify store, over HTTPS with an authority of its own
+    Shopify(SandboxShopify),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxShopify {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// All content follows from it
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many products
+    #[arg(long, default_value_t = 50)]
+    pub(crate) products: u32,
+    /// How many customers
+    #[arg(long, default_value_t = 20)]
+    pub(crate) customers: u32,
+    /// How many orders
+    #[arg(long, default_value_t = 20)]
+    pub(crate) orders: u32,
+    /// Where the files with token, secret and authority are written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Faults, such as `429@3,502:products@2`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) fault: Option<String>,
+    /// Points per second of the API budget; unlimited without it
+    #[arg(long, value_name = "POINTS")]
+    pub(crate) points_per_second: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End when the story is told
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// All figures follow from it
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Faults of the practice store, such as `bulk-failed:products@1+`
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) fault: Option<String>,
+}

@@ -1,0 +1,101 @@
+//! `caretaker ingest`: JSON lines into a `jsonl` connection.
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use flows::ingest::{Ingest, IngestProgress};
+use flows::{FlowError, RunReport};
+
+use crate::arguments::{self, Common};
+use crate::home;
+use crate::output::{Output, exit};
+
+/// Progress is told at most so often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+struct Progress<'a> {
+    output: &'a Output,
+    cell: &'a flows::Cell,
+    told: Mutex<Duration>,
+}
+
+impl IngestProgress for Progress<'_> {
+    fn advanced(&self, bytes: u64, of: Option<u64>, records: u64) {
+        let now = self.cell.clock.monotonic();
+        let Ok(mut told) = self.told.lock() else { return };
+        if now.saturating_sub(*told) >= PROGRESS_EVERY {
+            *told = now;
+            self.output.progress(&format!("ingest, {records} records"), bytes, of, "");
+        }
+    }
+}
+
+pub(crate) async fn run(
+    common: &Common,
+    words: &arguments::Ingest,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let cell = home::open(common).await?;
+    let connection = cell.connection(&common.tenant, &words.name).await?;
+    if connection.scope.platform.as_str() != "jsonl" {
+        return Err(FlowError::Input(format!(
+            "`{}` is a {} connection: records come into it by `caretaker backup {}`",
+            words.name, connection.scope.platform, words.name
+        ))
+        .into());
+    }
+    let ingest = Ingest {
+        connection,
+        kind: words.kind.clone(),
+        id: words.id.clone(),
+        subject: words.subject.clone(),
+        all: words.all,
+        file: (words.file.as_os_str() != "-").then(|| words.file.clone()),
+    };
+    let progress = Progress { output, cell: &cell, told: Mutex::new(cell.clock.monotonic()) };
+    let report = flows::ingest::ingest(&cell, &ingest, &progress).await?;
+    print_report(output, &report)
+}
+
+/// Prints what a run did; exit 3 where it is not whole.
+pub(crate) fn print_report(output: &Output, report: &RunReport) -> anyhow::Result<ExitCode> {
+    output.result(report, || {
+        let mut text = format!("Snapshot {}, head {}\n", report.snapshot, report.head);
+        for (kind, counts) in &report.kinds {
+            text += &format!(
+                "  {:<22} {:>8} seen {:>8} added {:>7} changed {:>7} removed",
+                kind.as_str(),
+                counts.seen,
+                counts.added,
+                counts.changed,
+                counts.removed
+            );
+            if counts.skipped > 0 {
+                text += &format!(" {:>7} skipped", counts.skipped);
+            }
+            text += "\n";
+            for gap in &counts.gaps {
+                text += &format!("    not there: {} ({})\n", gap.what, gap.detail);
+            }
+        }
+        text += &format!(
+            "{} read, {} written, {} requests, {} throttled, {:.1} s",
+            size(report.bytes_read),
+            size(report.bytes_written),
+            report.requests,
+            report.throttled,
+            Duration::from_millis(report.duration_ms).as_secs_f64()
+        );
+        if !report.complete {
+            text += "\nNot whole: see what is not there, above.";
+        }
+        text
+    })?;
+    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
+}
+
+/// A size for people.
+pub(crate) fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}

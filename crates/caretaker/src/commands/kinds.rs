@@ -1,0 +1,42 @@
+//! `caretaker kinds`: the table of kinds.
+
+use std::process::ExitCode;
+
+use connectors::contract::Restorable;
+use connectors::registry;
+use flows::FlowError;
+use serde_json::json;
+
+use crate::output::Output;
+
+pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<ExitCode> {
+    if let Some(name) = platform
+        && registry::platform(name).is_none()
+    {
+        return Err(FlowError::NotFound(format!("`{name}` is not a platform that this version knows")).into());
+    }
+    let mut rows = Vec::new();
+    let mut text = String::new();
+    for spec in registry::PLATFORMS.iter().filter(|spec| platform.is_none_or(|name| spec.name == name)) {
+        for kind in spec.kinds {
+            let restorable = match kind.restore {
+                Restorable::Yes => "restorable".to_owned(),
+                Restorable::UpdateOnly(why) => format!("only updated: {why}"),
+                Restorable::Never(why) => format!("kept for reading: {why}"),
+            };
+            text += &format!("{:<12} {:<24} {restorable}\n", spec.name, kind.name);
+            rows.push(json!({
+                "platform": spec.name,
+                "kind": kind.name,
+                "personal": kind.subject.is_some(),
+                "restorable": matches!(kind.restore, Restorable::Yes),
+                "note": restorable,
+                "read_scopes": kind.read_scopes,
+                "write_scopes": kind.write_scopes,
+                "lost": kind.lost,
+            }));
+        }
+    }
+    output.result(&json!({ "kinds": rows }), || text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,178 @@
+//! `caretaker restore`: plan, apply, undo, show.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use connectors::contract::{PlanAction, RestoreOptions};
+use domain::Action;
+use flows::FlowError;
+use flows::restore::{Ask, Plan, RestoreReport, Selection};
+
+use crate::arguments::{Common, RestoreCommand, RestorePlan};
+use crate::commands::backup::Bar;
+use crate::commands::diff::short;
+use crate::home;
+use crate::output::{Output, exit};
+
+/// Items of a plan that are shown to people one by one.
+const ITEMS_SHOWN: usize = 40;
+
+pub(crate) async fn run(
+    common: &Common,
+    command: &RestoreCommand,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let cell = home::open(common).await?;
+    let bar = Bar::new(output, &cell);
+    match command {
+        RestoreCommand::Plan(words) => {
+            let ask = ask(common, &cell, words).await?;
+            let plan = flows::restore::draw(&cell, &ask, &bar).await?;
+            write_plan(&plan, &words.out)?;
+            output.result(&plan, || plan_text(&plan, &words.out))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        RestoreCommand::Apply { plan } => {
+            let plan = read_plan(plan)?;
+            if plan.ask.tenant != common.tenant {
+                return Err(FlowError::NotFound(format!("connection `{}`", plan.ask.connection)).into());
+            }
+            let report = flows::restore::apply(&cell, &plan, &bar).await?;
+            print_report(output, &report)
+        }
+        RestoreCommand::Undo { restore } => {
+            let report = flows::restore::undo(&cell, &common.tenant, *restore, &bar).await?;
+            print_report(output, &report)
+        }
+        RestoreCommand::Show { restore } => {
+            let report = flows::restore::show(&cell, &common.tenant, *restore).await?;
+            print_report(output, &report)
+        }
+    }
+}
+
+async fn ask(common: &Common, cell: &flows::Cell, words: &RestorePlan) -> anyhow::Result<Ask> {
+    let reader = flows::read::open(cell, &common.tenant, &words.name, Action::Read, "plan a restore").await?;
+    let number =
+        async |at: &str| -> anyhow::Result<_> { Ok(flows::read::snapshot(&reader, at).await?.name.number) };
+    let selection = match &words.revert {
+        Some(window) => {
+            let (from, to) = window.split_once("..").ok_or_else(|| {
+                FlowError::Input(format!("`{window}` is not a window: write FROM..TO, such as 3..4"))
+            })?;
+            let (from, to) = (number(from).await?, number(to).await?);
+            if from >= to {
+                return Err(FlowError::Input(format!("the window {from}..{to} is empty")).into());
+            }
+            Selection::Revert(from, to)
+        }
+        None => Selection::At(number(words.at.as_deref().unwrap_or("latest")).await?),
+    };
+    Ok(Ask {
+        tenant: common.tenant.clone(),
+        connection: words.name.clone(),
+        target: words.to.clone().unwrap_or_else(|| words.name.clone()),
+        selection,
+        kinds: words.kind.clone(),
+        ids: words.id.clone(),
+        options: RestoreOptions { stock: words.stock, fields: words.field.clone() },
+    })
+}
+
+/// Writes a plan for its owner's eyes only: it holds what the shop's items hold.
+pub(crate) fn write_plan(plan: &Plan, path: &Path) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let text = serde_json::to_string_pretty(plan)?;
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("could not write `{}`", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("could not write `{}`", path.display()))
+}
+
+fn read_plan(path: &Path) -> anyhow::Result<Plan> {
+    let text = std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        FlowError::Conflict(format!("`{}` is not a plan as it was drawn up: {error}", path.display())).into()
+    })
+}
+
+fn plan_text(plan: &Plan, path: &Path) -> String {
+    let mut text = String::new();
+    let acts = plan.items.iter().filter(|item| item.plan.action != PlanAction::Skip || !item.kept.is_empty());
+    for item in acts.clone().take(ITEMS_SHOWN) {
+        let mark = match &item.plan.action {
+            PlanAction::Create => "create",
+            PlanAction::Update => "update",
+            PlanAction::Skip => "skip  ",
+            PlanAction::Delete => "delete",
+            PlanAction::Cannot { .. } => "cannot",
+        };
+        let needed = if item.needed { " (others refer to it)" } else { "" };
+        text += &format!("{mark} {} {}{needed}\n", item.kind, item.id);
+        if let PlanAction::Cannot { why } = &item.plan.action {
+            text += &format!("       {why}\n");
+        }
+        for field in &item.plan.fields {
+            text += &format!("       {}: {} -> {}\n", field.path, short(&field.from), short(&field.to));
+        }
+        for kept in &item.kept {
+            text += &format!("       {} was edited again since and stays {}\n", kept.path, short(&kept.to));
+        }
+        for loss in &item.plan.losses {
+            text += &format!("       lost: {loss}\n");
+        }
+    }
+    let more = acts.count().saturating_sub(ITEMS_SHOWN);
+    if more > 0 {
+        text += &format!("… and {more} more, in the file\n");
+    }
+    for order in &plan.orders {
+        text += &format!(
+            "order {} ({}) was placed at a price that is taken back\n",
+            order.name, order.created_at
+        );
+    }
+    let time = plan.seconds.map_or_else(String::new, |seconds| format!(", about {seconds:.0} s"));
+    text + &format!(
+        "{} to create, {} to update, {} to leave, {} that cannot be restored; {} requests{time}.\nDo it: `caretaker restore apply {}`",
+        plan.count(|action| *action == PlanAction::Create),
+        plan.count(|action| *action == PlanAction::Update),
+        plan.count(|action| *action == PlanAction::Skip),
+        plan.count(|action| matches!(action, PlanAction::Cannot { .. })),
+        plan.requests,
+        path.display()
+    )
+}
+
+fn print_report(output: &Output, report: &RestoreReport) -> anyhow::Result<ExitCode> {
+    output.result(report, || {
+        let mut text = String::new();
+        for item in &report.items {
+            for problem in &item.problems {
+                text += &format!("{} {}: {problem}\n", item.kind, item.id);
+            }
+            if item.possibly_twice {
+                text += &format!("{} {}: it cannot be known whether it was made twice; look in the shop\n", item.kind, item.id);
+            }
+        }
+        text += &format!(
+            "Restore {}: {} created, {} updated, {} deleted, {} left, {} cannot be restored; {} requests, {:.1} s.",
+            report.restore,
+            report.created,
+            report.updated,
+            report.deleted,
+            report.skipped,
+            report.cannot,
+            report.requests,
+            std::time::Duration::from_millis(report.duration_ms).as_secs_f64()
+        );
+        if report.complete { text } else { text + "\nNot whole: see above." }
+    })?;
+    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
+}

@@ -1,0 +1,138 @@
+//! A cell's home on this machine: what lies where, and how it is opened.
+//!
+//! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
+//! vault, `DIR/catalog.db` the catalog, `DIR/trail` the record of what was done.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use catalog::Catalog;
+use domain::{Clock, Region, Rng};
+use flows::Cell;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use repository::Stores;
+use serde::{Deserialize, Serialize};
+use vault::system::{SystemClock, SystemRng};
+use vault::{Handles, OperatorKey, Passphrase, Vault};
+
+use crate::arguments::Common;
+use crate::audit::EventFile;
+
+const CELL_FILE: &str = "cell.json";
+
+/// What `init` decides for good.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CellFile {
+    pub(crate) format: u8,
+    pub(crate) region: Region,
+    /// Where packs lie; `None`: in DIR/store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
+    /// Where wrapped keys lie; `None`: in DIR/keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keys_store: Option<String>,
+}
+
+impl CellFile {
+    pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        let path = dir.join(CELL_FILE);
+        let text = serde_json::to_string_pretty(self)?;
+        std::fs::write(&path, text + "\n").with_context(|| format!("could not write `{}`", path.display()))
+    }
+
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(CELL_FILE);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(flows::FlowError::NotFound(format!(
+                    "there is no cell at `{}`: make one with `caretaker init --dir {}`",
+                    dir.display(),
+                    dir.display()
+                ))
+                .into());
+            }
+            Err(error) => return Err(error).with_context(|| format!("could not read `{}`", path.display())),
+        };
+        serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
+    }
+
+    pub(crate) fn stores(&self, dir: &Path) -> anyhow::Result<Stores> {
+        Ok(Stores {
+            objects: open_store(self.store.as_deref(), &dir.join("store"))?,
+            keys: open_store(self.keys_store.as_deref(), &dir.join("keys"))?,
+        })
+    }
+}
+
+fn open_store(url: Option<&str>, embedded: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let path = match url {
+        None => embedded.to_path_buf(),
+        Some(url) => match url.strip_prefix("file://") {
+            Some(path) => PathBuf::from(path),
+            None if url.contains("://") => bail!("`{url}` is not a store that this version can use"),
+            None => PathBuf::from(url),
+        },
+    };
+    std::fs::create_dir_all(&path).with_context(|| format!("could not make `{}`", path.display()))?;
+    let store = LocalFileSystem::new_with_prefix(&path)
+        .with_context(|| format!("could not open the store at `{}`", path.display()))?;
+    Ok(Arc::new(store.with_fsync(true)))
+}
+
+/// Opens a store that must be there already.
+pub(crate) fn open_existing_store(url: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let path = PathBuf::from(url.strip_prefix("file://").unwrap_or(url));
+    if !path.is_dir() {
+        return Err(flows::FlowError::NotFound(format!("there is no store at `{url}`")).into());
+    }
+    open_store(Some(url), &path)
+}
+
+/// The cell's home, as given.
+pub(crate) fn dir(common: &Common) -> anyhow::Result<&Path> {
+    match &common.dir {
+        Some(dir) => Ok(dir),
+        None => Err(flows::FlowError::Input(
+            "say which cell: with `--dir DIR`, or in the environment as CARETAKER_DIR".to_owned(),
+        )
+        .into()),
+    }
+}
+
+/// The cell's passphrase, from the file or asked for.
+pub(crate) fn passphrase(file: Option<&Path>, prompt: &str) -> anyhow::Result<Passphrase> {
+    match file {
+        Some(file) => Ok(Passphrase::read(file)?),
+        None => {
+            let text = rpassword::prompt_password(format!("{prompt}: "))
+                .context("no passphrase: give `--passphrase-file FILE`, or run this on a terminal")?;
+            Ok(Passphrase::new(text)?)
+        }
+    }
+}
+
+/// Time, chance and the record of this cell.
+pub(crate) fn handles(dir: &Path) -> anyhow::Result<Handles> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let audit = EventFile::open(dir, Arc::clone(&clock))
+        .with_context(|| format!("could not open the record of events in `{}`", dir.display()))?;
+    Ok(Handles { clock, rng: Arc::new(SystemRng), audit: Arc::new(audit) })
+}
+
+/// Opens the cell: both factors, the stores and the catalog.
+pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
+    let dir = dir(common)?;
+    let file = CellFile::read(dir)?;
+    let stores = file.stores(dir)?;
+    let handles = handles(dir)?;
+    let passphrase = passphrase(common.passphrase_file.as_deref(), "Passphrase of this cell")?;
+    let vault = Arc::new(Vault::open(dir, &passphrase, &handles)?);
+    let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
+    let catalog = Catalog::open(dir).await?;
+    let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
+    let clock = Arc::clone(&handles.clock);
+    Ok(Cell { dir: dir.to_path_buf(), region: file.region, stores, vault, operator, catalog, clock, rng })
+}

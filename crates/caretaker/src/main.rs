@@ -1,0 +1,32 @@
+//! Caretaker: backs up online stores item by item, keeps every version, and puts any of them back.
+//!
+//! This crate is the command line and the wiring: it opens a cell and calls the flows.
+
+mod arguments;
+mod audit;
+mod commands;
+mod home;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::arguments::Arguments;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.common.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.fail(&anyhow::Error::from(error).context("could not start")),
+    };
+    let result = runtime.block_on(commands::run(&arguments, &output));
+    // Blocking work that was begun (a read of standard input, say) must not keep the process alive.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => output.fail(&error),
+    }
+}

@@ -1,0 +1,159 @@
+//! What people and machines see: results on stdout, progress and errors on stderr.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use flows::{ErrorKind, FlowError};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Exit codes, as docs/cli.md lists them.
+pub(crate) mod exit {
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
+    pub(crate) const INCOMPLETE: u8 = 3;
+    pub(crate) const INTEGRITY: u8 = 4;
+    pub(crate) const REFUSED: u8 = 5;
+    pub(crate) const NOT_FOUND: u8 = 6;
+    pub(crate) const CONFLICT: u8 = 7;
+    pub(crate) const UNAVAILABLE: u8 = 8;
+}
+
+/// Where answers go.
+pub(crate) struct Output {
+    json: bool,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+#[derive(Serialize)]
+struct JsonError<'a> {
+    error: &'a str,
+    kind: &'static str,
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json, bar: Mutex::new(None) }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a result: as JSON, or the text for people.
+    pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        self.clear();
+        let line = if self.json { serde_json::to_string(value)? } else { text() };
+        self.raw(line.as_bytes())?;
+        if line.ends_with('\n') { Ok(()) } else { self.raw(b"\n") }
+    }
+
+    /// Writes bytes to stdout as they are.
+    #[expect(clippy::unused_self, reason = "everything that is printed goes through the output")]
+    pub(crate) fn raw(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+            // The reader has seen enough (`| head`).
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// A sentence for people, on stderr.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    fn line(&self, text: &str) {
+        match self.bar.lock() {
+            Ok(bar) if bar.as_ref().is_some_and(|bar| !bar.is_hidden()) => {
+                if let Some(bar) = bar.as_ref() {
+                    bar.println(text);
+                }
+            }
+            // Nothing can be done about a stderr that is gone.
+            _ => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+    }
+
+    /// How far something is: a bar on a terminal, JSON lines with `--json`, else nothing.
+    pub(crate) fn progress(&self, what: &str, done: u64, of: Option<u64>, left: &str) {
+        if self.json {
+            let line = serde_json::json!({ "progress": what, "done": done, "of": of, "left": left });
+            drop(writeln!(std::io::stderr(), "{line}"));
+            return;
+        }
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        let Ok(mut bar) = self.bar.lock() else { return };
+        let bar = bar.get_or_insert_with(|| {
+            let bar = ProgressBar::no_length();
+            let style =
+                ProgressStyle::with_template("{spinner} {msg} {wide_bar} {human_pos}/{human_len} {per_sec}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        if let Some(of) = of {
+            bar.set_length(of);
+        }
+        bar.set_message(if left.is_empty() { what.to_owned() } else { format!("{what} ({left})") });
+        bar.set_position(done);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Ok(mut bar) = self.bar.lock()
+            && let Some(bar) = bar.take()
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says what went wrong, and answers the exit code.
+    pub(crate) fn fail(&self, error: &anyhow::Error) -> ExitCode {
+        self.clear();
+        let (kind, code) = classify(error);
+        let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        let text = error.to_string();
+        // A transparent error repeats its source's words.
+        causes.retain(|cause| *cause != text);
+        causes.dedup();
+        if self.json {
+            let line = JsonError { error: &text, kind, exit_code: code, causes };
+            self.line(&serde_json::to_string(&line).unwrap_or(text.clone()));
+        } else {
+            let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
+            self.line(&format!("caretaker: {text}{causes}"));
+        }
+        ExitCode::from(code)
+    }
+}
+
+fn classify(error: &anyhow::Error) -> (&'static str, u8) {
+    let kind = error.chain().find_map(|cause| {
+        cause
+            .downcast_ref::<FlowError>()
+            .map(FlowError::kind)
+            .or_else(|| cause.downcast_ref::<vault::VaultError>().map(flows::error::vault_kind))
+            .or_else(|| cause.downcast_ref::<catalog::CatalogError>().map(flows::error::catalog_kind))
+            .or_else(|| {
+                cause.downcast_ref::<repository::RepositoryError>().map(flows::error::repository_kind)
+            })
+    });
+    match kind.unwrap_or(ErrorKind::Failed) {
+        ErrorKind::Failed => ("failed", exit::FAILED),
+        ErrorKind::Usage => ("usage", exit::USAGE),
+        ErrorKind::Integrity => ("integrity", exit::INTEGRITY),
+        ErrorKind::Refused => ("refused", exit::REFUSED),
+        ErrorKind::NotFound => ("not_found", exit::NOT_FOUND),
+        ErrorKind::Conflict => ("conflict", exit::CONFLICT),
+        ErrorKind::Unavailable => ("unavailable", exit::UNAVAILABLE),
+    }
+}

@@ -1,0 +1,451 @@
+//! One backup: fetch into durable batches, join, compare, write one snapshot.
+//!
+//! The fetch can die at any point and is resumed where its last batch ended. What follows is local work over
+//! those batches, and is begun anew if it dies. Nothing counts as removed unless a kind was listed to its end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use catalog::{Connection, Sweep};
+use connectors::contract::{
+    Fault, Item, KindEnd, KindRequest, KindSpec, Line, MediaSource, Progress, Spool, SpoolError, Store,
+};
+use domain::{Action, Gap, GapReason, Grant, Kind, MediaRef, RecordKey, RecordMeta, Removal};
+use futures::future::BoxFuture;
+use repository::{
+    Head, KindOutcome, MediaStore, MergedLines, Mode, NewRecord, Reader, RepositoryError, Run, RunKind,
+    Writer,
+};
+use serde_json::{Value, json};
+
+use crate::cell::Cell;
+use crate::connect;
+use crate::error::{FlowError, Result};
+use crate::report::{KindReport, RunReport};
+
+/// After this time the next backup lists everything, whatever the kinds can tell of changes.
+const SWEEP_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The part under which a removal that the platform told is kept among an item's lines.
+const REMOVED_PART: &str = "\u{1}removed";
+
+/// What to back up, and how.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Which store.
+    pub connection: Connection,
+    /// List everything, whatever the kinds can tell of changes.
+    pub full: bool,
+}
+
+/// Where a backup says how far it is.
+pub trait BackupProgress: Send + Sync {
+    /// The platform is being read.
+    fn fetching(&self, progress: &Progress<'_>);
+    /// What was read is being compared and written.
+    fn writing(&self, kind: &Kind, records: u64);
+}
+
+/// Backs a store up.
+///
+/// # Errors
+/// When the platform or a store fails; what was fetched until then is kept and is not fetched again. A kind
+/// that could not be read whole is no error: the report says `complete: false`, and why.
+pub async fn backup(cell: &Cell, backup: &Backup, progress: &dyn BackupProgress) -> Result<RunReport> {
+    let started = cell.clock.monotonic();
+    let scope = &backup.connection.scope;
+    let mut lease = cell.lease(scope).await?;
+    let grant = cell.grant(scope, &[Action::Backup, Action::Read], "backup").await?;
+    let store = connect::open(cell, &backup.connection, &grant).await?;
+    let mut writer = cell.writer(scope, &grant, &mut lease).await?;
+    let parent = writer.parent().cloned();
+    let plan = Plan::new(cell, backup, &*store, parent.as_ref());
+    let parent_name = parent.as_ref().map(|head| &head.name);
+    let run = cell.repository(scope).run(&grant, parent_name, &plan.request()).await?;
+    let ended = fetch(&run, &plan, &*store, progress).await?;
+
+    let written = write(cell, backup, &grant, &*store, &plan, &run, &ended, &mut writer, progress).await;
+    let (kinds, media_written) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            writer.abandon().await?;
+            return Err(error);
+        }
+    };
+    let run_written = run.bytes_written().await;
+    let written = cell.commit(scope, writer).await?;
+    run.delete().await?;
+    if plan.sweeps_all() && ended.values().all(|end| end.swept) {
+        let sweep = Sweep { number: written.head.name.number, at: written.head.commit.taken_at };
+        cell.catalog.set_swept(&scope.tenant, &scope.connection, sweep).await?;
+    }
+    cell.release(lease).await?;
+    let usage = store.usage();
+    let duration = cell.clock.monotonic().saturating_sub(started);
+    Ok(RunReport {
+        snapshot: written.head.name.number,
+        complete: written.head.commit.complete,
+        head: written.head.name,
+        kinds,
+        bytes_read: usage.bytes_read,
+        bytes_written: written.bytes_written + media_written + run_written,
+        requests: usage.requests,
+        throttled: usage.throttled,
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// What is asked for, per kind, decided from the parent snapshot alone.
+struct Plan {
+    /// Kinds by name, in the order in which records are stored.
+    kinds: BTreeMap<Kind, KindPlan>,
+}
+
+struct KindPlan {
+    spec: &'static KindSpec,
+    since: Option<Value>,
+    digest: String,
+}
+
+impl Plan {
+    fn new(cell: &Cell, backup: &Backup, store: &dyn Store, parent: Option<&Head>) -> Self {
+        let now = cell.clock.now();
+        let sweep_due = backup.full
+            || backup
+                .connection
+                .swept
+                .is_none_or(|swept| now.duration_since(swept.at).unsigned_abs() >= SWEEP_EVERY);
+        let kinds = store.kinds().iter().filter_map(|spec| {
+            let kind = Kind::new(spec.name).ok()?;
+            let known = parent.and_then(|head| head.commit.kinds.get(&kind));
+            let since = if sweep_due { None } else { known.and_then(|state| state.cursor.clone()) };
+            Some((kind, KindPlan { spec, since, digest: store.selection_digest(spec) }))
+        });
+        Self { kinds: kinds.collect() }
+    }
+
+    fn sweeps_all(&self) -> bool {
+        self.kinds.values().all(|plan| plan.since.is_none())
+    }
+
+    /// What a resumed run must have been asked for too.
+    fn request(&self) -> Value {
+        let kinds: serde_json::Map<String, Value> = self
+            .kinds
+            .iter()
+            .map(|(kind, plan)| (kind.to_string(), json!({ "since": plan.since, "digest": plan.digest })))
+            .collect();
+        Value::Object(kinds)
+    }
+}
+
+/// Fetches what the run does not have yet, and answers how each kind ended.
+async fn fetch(
+    run: &Run,
+    plan: &Plan,
+    store: &dyn Store,
+    progress: &dyn BackupProgress,
+) -> Result<BTreeMap<Kind, KindEnd>> {
+    let known = run.kinds().await;
+    let mut requests = Vec::new();
+    // The platform's order, so that what others refer to comes first.
+    for spec in store.kinds() {
+        let kind = Kind::new(spec.name).map_err(RepositoryError::from)?;
+        let Some(planned) = plan.kinds.get(&kind) else { continue };
+        let so_far = known.get(&kind);
+        if so_far.is_some_and(|kind| kind.end.is_some()) {
+            continue;
+        }
+        run.begin(&kind).await;
+        let resume = so_far.and_then(|kind| kind.cursor.clone());
+        requests.push(KindRequest { kind: spec, since: planned.since.clone(), resume });
+    }
+    if !requests.is_empty() {
+        let spool = RunSpool { run, progress };
+        let fetched = store.fetch(requests, &spool).await;
+        // What was read is worth keeping whatever went wrong.
+        run.flush().await?;
+        fetched?;
+    }
+    let mut ended = BTreeMap::new();
+    for (kind, RunKind { end, .. }) in run.kinds().await {
+        let end = end.and_then(|end| serde_json::from_value::<KindEnd>(end).ok());
+        let end = end.ok_or_else(|| {
+            FlowError::Platform(Fault::Malformed(format!("the connector did not say how `{kind}` ended")))
+        })?;
+        ended.insert(kind, end);
+    }
+    Ok(ended)
+}
+
+struct RunSpool<'a> {
+    run: &'a Run,
+    progress: &'a dyn BackupProgress,
+}
+
+fn spool_error(error: &RepositoryError) -> SpoolError {
+    SpoolError(crate::error::with_causes(error))
+}
+
+impl Spool for RunSpool<'_> {
+    fn put(&self, line: Line) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            let Line { kind, id, part, bytes } = line;
+            self.run.put(&kind, id, part, bytes).await.map_err(|error| spool_error(&error))
+        })
+    }
+
+    fn removed(&self, kind: Kind, id: Box<str>, why: Removal) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            let bytes = serde_json::to_vec(&why).unwrap_or_default();
+            self.run.put(&kind, id, REMOVED_PART.into(), bytes).await.map_err(|error| spool_error(&error))
+        })
+    }
+
+    fn page_end(&self, kind: Kind, cursor: Value) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move { self.run.cursor(&kind, cursor).await.map_err(|error| spool_error(&error)) })
+    }
+
+    fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            let kind = end.kind.clone();
+            let value = serde_json::to_value(end).map_err(|error| SpoolError(error.to_string()))?;
+            self.run.end(&kind, value).await.map_err(|error| spool_error(&error))
+        })
+    }
+
+    fn progress(&self, progress: Progress<'_>) {
+        self.progress.fetching(&progress);
+    }
+}
+
+type Reports = BTreeMap<Kind, KindReport>;
+
+/// Joins, compares and writes all kinds, in the order of their names.
+#[expect(clippy::too_many_arguments, reason = "the parts of one run, each used once")]
+async fn write(
+    cell: &Cell,
+    backup: &Backup,
+    grant: &Grant,
+    store: &dyn Store,
+    plan: &Plan,
+    run: &Run,
+    ended: &BTreeMap<Kind, KindEnd>,
+    writer: &mut Writer,
+    progress: &dyn BackupProgress,
+) -> Result<(Reports, u64)> {
+    let repository = cell.repository(&backup.connection.scope);
+    let before = match writer.parent() {
+        Some(_) => Some(repository.reader(grant, Action::Read, None).await?),
+        None => None,
+    };
+    let mut media = MediaKeeper {
+        media: repository.media(grant, Action::Backup).await?,
+        before: before.as_ref(),
+        known: HashMap::new(),
+        bytes_written: 0,
+    };
+    let mut merged = run.merged().await?;
+    let mut reports = Reports::new();
+    for (kind, planned) in &plan.kinds {
+        let end = ended.get(kind).ok_or_else(|| {
+            FlowError::Platform(Fault::Malformed(format!("the connector did not say how `{kind}` ended")))
+        })?;
+        let mut kind_run = KindRun { cell, store, planned, kind, progress, media: &mut media };
+        let report = kind_run.write(&mut merged, end, writer).await?;
+        reports.insert(kind.clone(), report);
+    }
+    Ok((reports, media.bytes_written))
+}
+
+struct KindRun<'a, 'b> {
+    cell: &'a Cell,
+    store: &'a dyn Store,
+    planned: &'a KindPlan,
+    kind: &'a Kind,
+    progress: &'a dyn BackupProgress,
+    media: &'a mut MediaKeeper<'b>,
+}
+
+impl KindRun<'_, '_> {
+    async fn write(
+        &mut self,
+        merged: &mut MergedLines,
+        end: &KindEnd,
+        writer: &mut Writer,
+    ) -> Result<KindReport> {
+        let mut report = KindReport { gaps: end.gaps.clone(), ..KindReport::default() };
+        // INVARIANT (absence): only a kind that was listed to its end can lose records by not naming them, and
+        // records that a withdrawn permission hides have left our sight, they were not deleted.
+        let mode = match (end.left_scope, end.swept && end.complete) {
+            (true, _) => Mode::Sweep(Removal::LeftScope),
+            (false, true) => Mode::Sweep(Removal::Deleted),
+            (false, false) => Mode::Increment,
+        };
+        let columns: Vec<&str> = self.planned.spec.summary.iter().map(|column| column.name).collect();
+        writer.begin_kind(self.kind, mode, &columns).await?;
+        while merged.peek().is_some_and(|(kind, _)| kind == self.kind) {
+            let Some(lines) = merged.next_item().await? else { break };
+            self.item(lines, writer, &mut report).await?;
+            if (report.seen + report.skipped).is_multiple_of(256) {
+                self.progress.writing(self.kind, report.seen);
+            }
+        }
+        let cursor = if end.complete { end.next.clone() } else { self.planned.since.clone() };
+        let outcome =
+            KindOutcome { complete: end.complete && report.skipped == 0, cursor, gaps: report.gaps.clone() };
+        let counts = writer.end_kind(outcome).await?;
+        report.seen = 0;
+        report.add(counts);
+        Ok(report)
+    }
+
+    async fn item(
+        &mut self,
+        lines: Vec<repository::RunLine>,
+        writer: &mut Writer,
+        report: &mut KindReport,
+    ) -> Result<()> {
+        let Some(id) = lines.first().map(|line| line.id.clone()) else { return Ok(()) };
+        let mut removed = None;
+        let mut own = Vec::with_capacity(lines.len());
+        for line in lines {
+            if &*line.part == REMOVED_PART {
+                removed = serde_json::from_slice::<Removal>(&line.bytes).ok();
+            } else {
+                own.push(Line { kind: line.kind, id: line.id, part: line.part, bytes: line.bytes });
+            }
+        }
+        if own.is_empty() {
+            // Told as gone, and not seen since.
+            return Ok(writer.remove(&id, removed.unwrap_or(Removal::Deleted)).await?);
+        }
+        let item = match self.store.assemble(self.planned.spec, &id, &own) {
+            Ok(item) => item,
+            Err(fault) => {
+                report.skipped += 1;
+                report.gaps.push(Gap {
+                    what: format!("{} {id}", self.kind),
+                    reason: GapReason::Failed,
+                    detail: fault.to_string(),
+                });
+                return Ok(());
+            }
+        };
+        report.seen += 1;
+        self.keep(&item, writer, report).await
+    }
+
+    async fn keep(&mut self, item: &Item, writer: &mut Writer, report: &mut KindReport) -> Result<()> {
+        let mut gaps = item.gaps.clone();
+        let media_refs = self.media.keep(self.store, self.kind, item, &mut gaps).await?;
+        for gap in gaps.iter().filter(|gap| gap.reason == GapReason::Failed) {
+            report.gaps.push(Gap { what: format!("{} {} {}", self.kind, item.id, gap.what), ..gap.clone() });
+        }
+        let meta = RecordMeta {
+            observed_at: self.cell.clock.now(),
+            source_updated_at: item.source_updated_at,
+            api_version: self.store.api_version().to_owned(),
+            selection_digest: self.planned.digest.clone(),
+            subjects: item.subjects.clone(),
+            media_refs,
+            gaps,
+        };
+        let summary = serde_json::to_vec(&item.summary).unwrap_or_default();
+        let record = NewRecord {
+            id: &item.id,
+            payload: &item.payload,
+            canonical: Some(&item.canonical),
+            meta: &meta,
+            summary: &summary,
+        };
+        match writer.put(record).await {
+            Ok(_) => Ok(()),
+            // One item that cannot be kept must not cost the others.
+            Err(error @ (RepositoryError::Input(_) | RepositoryError::Name(_))) => {
+                report.skipped += 1;
+                let what = format!("{} {}", self.kind, item.id.chars().take(80).collect::<String>());
+                report.gaps.push(Gap { what, reason: GapReason::TooLarge, detail: error.to_string() });
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Fetches media that are not stored yet. An address that did not change means bytes that did not.
+struct MediaKeeper<'a> {
+    media: MediaStore,
+    before: Option<&'a Reader>,
+    /// By address, within this run.
+    known: HashMap<String, MediaRef>,
+    bytes_written: u64,
+}
+
+impl MediaKeeper<'_> {
+    async fn keep(
+        &mut self,
+        store: &dyn Store,
+        kind: &Kind,
+        item: &Item,
+        gaps: &mut Vec<Gap>,
+    ) -> Result<Vec<MediaRef>> {
+        if item.media.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.remember(kind, &item.id).await?;
+        let mut refs = Vec::with_capacity(item.media.len());
+        for source in &item.media {
+            match self.known.get(&source.url) {
+                Some(known) => refs.push(MediaRef { pointer: source.pointer.clone(), ..known.clone() }),
+                None => match self.fetch(store, source).await? {
+                    Ok(fetched) => {
+                        self.known.insert(source.url.clone(), fetched.clone());
+                        refs.push(fetched);
+                    }
+                    Err(fault) => gaps.push(Gap {
+                        what: source.pointer.clone(),
+                        reason: GapReason::Failed,
+                        detail: format!("its bytes could not be fetched: {fault}"),
+                    }),
+                },
+            }
+        }
+        Ok(refs)
+    }
+
+    /// What the parent snapshot has of this item's media, by address.
+    async fn remember(&mut self, kind: &Kind, id: &str) -> Result<()> {
+        let Some(before) = self.before else { return Ok(()) };
+        let key = RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?;
+        let record = match before.get(&key, before.head().name.number).await {
+            Ok(record) => record,
+            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let payload: Value = serde_json::from_slice(&record.payload).unwrap_or_default();
+        for known in record.meta.media_refs {
+            if let Some(Value::String(url)) = payload.pointer(&known.pointer) {
+                self.known.entry(url.clone()).or_insert(known);
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&mut self, store: &dyn Store, source: &MediaSource) -> Result<Result<MediaRef, Fault>> {
+        let body = match store.media(source).await {
+            Ok(body) => body,
+            // Without the platform nothing more can be fetched at all.
+            Err(fault @ (Fault::Throttled(_) | Fault::Unauthorized(_))) => return Err(fault.into()),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let media_type = body.media_type.clone().or_else(|| source.media_type.clone());
+        match self.media.store(body.bytes).await? {
+            Ok(stored) => {
+                self.bytes_written += stored.bytes_written;
+                let pointer = source.pointer.clone();
+                Ok(Ok(MediaRef { pointer, name: stored.name, size_bytes: stored.size_bytes, media_type }))
+            }
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+}

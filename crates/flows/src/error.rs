@@ -1,0 +1,153 @@
+//! Why a flow did not do what was asked. The kind says how the command ends.
+
+use connectors::contract::{Fault, SpoolError};
+use repository::RepositoryError;
+use vault::{VaultError, VaultErrorKind};
+
+/// A failed flow.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// The record store failed.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    /// The vault refused or failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The catalog failed.
+    #[error(transparent)]
+    Catalog(#[from] catalog::CatalogError),
+    /// The platform failed.
+    #[error(transparent)]
+    Platform(#[from] Fault),
+    /// A file could not be read or written.
+    #[error("could not {operation} `{path}`")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// Which file.
+        path: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What was given makes no sense.
+    #[error("{0}")]
+    Input(String),
+    /// Records that were given cannot be kept as they are.
+    #[error("{0}")]
+    Data(String),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else was first, or what was planned fits no longer.
+    #[error("{0}")]
+    Conflict(String),
+    /// Stored data is not what was written.
+    #[error("{0}")]
+    Integrity(String),
+}
+
+/// How a command ends; see CLI exit codes in docs/cli.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// It failed.
+    Failed,
+    /// What was asked makes no sense.
+    Usage,
+    /// Stored data is damaged, missing or rolled back.
+    Integrity,
+    /// Not signed in, or refused.
+    Refused,
+    /// There is no such thing.
+    NotFound,
+    /// A lease is held, or a plan is out of date.
+    Conflict,
+    /// The platform or a store is not available.
+    Unavailable,
+}
+
+impl FlowError {
+    /// How the command ends.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Repository(error) => repository_kind(error),
+            Self::Vault(error) => vault_kind(error),
+            Self::Catalog(error) => catalog_kind(error),
+            Self::Platform(fault) => match fault {
+                Fault::Throttled(_) | Fault::Unavailable(_) => ErrorKind::Unavailable,
+                Fault::Unauthorized(_) | Fault::Forbidden(_) => ErrorKind::Refused,
+                Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) | Fault::Spool(_) => {
+                    ErrorKind::Failed
+                }
+            },
+            Self::File { .. } | Self::Data(_) => ErrorKind::Failed,
+            Self::Input(_) => ErrorKind::Usage,
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Conflict(_) => ErrorKind::Conflict,
+            Self::Integrity(_) => ErrorKind::Integrity,
+        }
+    }
+}
+
+/// How a command ends that failed in the record store.
+#[must_use]
+pub fn repository_kind(error: &RepositoryError) -> ErrorKind {
+    match error.kind() {
+        repository::ErrorKind::Unavailable | repository::ErrorKind::Input => ErrorKind::Failed,
+        repository::ErrorKind::Integrity => ErrorKind::Integrity,
+        repository::ErrorKind::NotFound => ErrorKind::NotFound,
+        repository::ErrorKind::Conflict => ErrorKind::Conflict,
+        repository::ErrorKind::Refused => ErrorKind::Refused,
+    }
+}
+
+/// How a command ends that failed in the vault.
+#[must_use]
+pub fn vault_kind(error: &VaultError) -> ErrorKind {
+    match error.kind() {
+        VaultErrorKind::Failed => ErrorKind::Failed,
+        VaultErrorKind::Usage => ErrorKind::Usage,
+        VaultErrorKind::NotFound => ErrorKind::NotFound,
+        VaultErrorKind::Refused => ErrorKind::Refused,
+        VaultErrorKind::Damaged => ErrorKind::Integrity,
+    }
+}
+
+/// How a command ends that failed in the catalog.
+#[must_use]
+pub fn catalog_kind(error: &catalog::CatalogError) -> ErrorKind {
+    match error.kind() {
+        catalog::CatalogErrorKind::Conflict => ErrorKind::Conflict,
+        catalog::CatalogErrorKind::NotFound => ErrorKind::NotFound,
+        catalog::CatalogErrorKind::Damaged => ErrorKind::Integrity,
+        catalog::CatalogErrorKind::Unavailable => ErrorKind::Failed,
+    }
+}
+
+impl From<domain::KeyError> for FlowError {
+    fn from(error: domain::KeyError) -> Self {
+        Self::Repository(RepositoryError::Key(error))
+    }
+}
+
+impl From<SpoolError> for FlowError {
+    fn from(error: SpoolError) -> Self {
+        Self::Platform(Fault::Spool(error))
+    }
+}
+
+/// Results of flows.
+pub type Result<T, E = FlowError> = std::result::Result<T, E>;
+
+/// An error with its causes, in one sentence.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text += &format!(": {next}");
+        cause = next.source();
+    }
+    text
+}
