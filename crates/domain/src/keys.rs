@@ -193,7 +193,11 @@ pub struct NewDataKey {
 /// Opens data keys for those who hold a grant: the vault, or the recovery key.
 pub trait DataKeys: Send + Sync {
     /// Makes a connection's data key.
-    fn create<'a>(&'a self, grant: &'a Grant, scope: &'a Scope) -> BoxFuture<'a, Result<NewDataKey, KeyError>>;
+    fn create<'a>(
+        &'a self,
+        grant: &'a Grant,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<NewDataKey, KeyError>>;
 
     /// Opens a wrapped data key. It serves for at most 60 seconds, or until the grant ends.
     fn open<'a>(

@@ -26,11 +26,11 @@ pub use chance::{Ids, Rng};
 pub use clock::Clock;
 pub use grant::{Action, Actions, Grant, GrantError, GrantId, Principal};
 pub use keys::{
-    DataKey, DataKeyId, DataKeys, HashPurpose, KeyError, KeyedHash, NewDataKey, ObjectPurpose, Salt, SealingKey,
-    SubjectTag, WrappedSubjectKey,
+    DataKey, DataKeyId, DataKeys, HashPurpose, KeyError, KeyedHash, NewDataKey, ObjectPurpose, Salt,
+    SealingKey, SubjectTag, WrappedSubjectKey,
 };
 pub use names::{ConnectionId, Id128, Kind, NameError, Platform, Region, Scope, SnapshotNumber, TenantId};
-pub use record::{ContentHash, Gap, GapReason, MediaRef, Removal, RecordKey, RecordMeta, SubjectId};
+pub use record::{ContentHash, Gap, GapReason, MediaRef, RecordKey, RecordMeta, Removal, SubjectId};
 
 /// A point in time, UTC, as RFC 3339 in text.
 pub use jiff::Timestamp;
