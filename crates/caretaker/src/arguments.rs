@@ -113,8 +113,15 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// Write the recovery key to this file. It is written once: keep it somewhere else
-    #[arg(long, value_name = "FILE")]
-    pub(crate) recovery_key_out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_store", conflicts_with = "from_store")]
+    pub(crate) recovery_key_out: Option<PathBuf>,
+    /// A running cell again: from this object store, with --keys-store and --recovery-key-file. The cell that
+    /// was before is locked out of the stores
+    #[arg(long, value_name = "URL", requires = "keys_store", requires = "recovery_key_file")]
+    pub(crate) from_store: Option<String>,
+    /// The recovery key of the cell that is set up again
+    #[arg(long, value_name = "FILE", requires = "from_store")]
+    pub(crate) recovery_key_file: Option<PathBuf>,
     /// Seal the recovery key by the passphrase in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) recovery_passphrase_file: Option<PathBuf>,
@@ -125,7 +132,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "URL")]
     pub(crate) keys_store: Option<String>,
     /// Where packs are kept, if not in DIR/store
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "from_store")]
     pub(crate) store: Option<String>,
 }
 

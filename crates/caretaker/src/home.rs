@@ -3,16 +3,15 @@
 //! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
 //! vault, `DIR/catalog.db` the catalog, `DIR/trail` the record of what was done.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use catalog::Catalog;
 use domain::{Clock, Region, Rng};
 use flows::Cell;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
-use repository::Stores;
+use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
 use vault::system::{SystemClock, SystemRng};
 use vault::{Handles, OperatorKey, Passphrase, Vault};
@@ -61,34 +60,20 @@ impl CellFile {
 
     pub(crate) fn stores(&self, dir: &Path) -> anyhow::Result<Stores> {
         Ok(Stores {
-            objects: open_store(self.store.as_deref(), &dir.join("store"))?,
-            keys: open_store(self.keys_store.as_deref(), &dir.join("keys"))?,
+            objects: store_at(self.store.as_deref(), &dir.join("store"))?,
+            keys: store_at(self.keys_store.as_deref(), &dir.join("keys"))?,
         })
     }
 }
 
-fn open_store(url: Option<&str>, embedded: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let path = match url {
-        None => embedded.to_path_buf(),
-        Some(url) => match url.strip_prefix("file://") {
-            Some(path) => PathBuf::from(path),
-            None if url.contains("://") => bail!("`{url}` is not a store that this version can use"),
-            None => PathBuf::from(url),
-        },
-    };
-    std::fs::create_dir_all(&path).with_context(|| format!("could not make `{}`", path.display()))?;
-    let store = LocalFileSystem::new_with_prefix(&path)
-        .with_context(|| format!("could not open the store at `{}`", path.display()))?;
-    Ok(Arc::new(store.with_fsync(true)))
+fn store_at(url: Option<&str>, embedded: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let embedded = embedded.display().to_string();
+    Ok(repository::make_store(url.unwrap_or(&embedded), &StoreOptions::default())?)
 }
 
 /// Opens a store that must be there already.
 pub(crate) fn open_existing_store(url: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let path = PathBuf::from(url.strip_prefix("file://").unwrap_or(url));
-    if !path.is_dir() {
-        return Err(flows::FlowError::NotFound(format!("there is no store at `{url}`")).into());
-    }
-    open_store(Some(url), &path)
+    Ok(repository::open_store(url, &StoreOptions::default())?)
 }
 
 /// The cell's home, as given.

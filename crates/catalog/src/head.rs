@@ -8,6 +8,7 @@ use crate::column::{count, plain, stored};
 use crate::connection::adding;
 use crate::database::{Catalog, Row, failed};
 use crate::error::CatalogError;
+use crate::lease::Lease;
 
 /// A commit, as the catalog knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,30 @@ impl Catalog {
         expected: Option<&Head>,
         new: &Head,
     ) -> Result<(), CatalogError> {
+        self.swap_head(tenant, connection, None, expected, new).await
+    }
+
+    /// As [`Catalog::advance_head`], in one step with the question whether the lease is still the newest.
+    ///
+    /// # Errors
+    /// As [`Catalog::advance_head`]; [`CatalogError::HeadMoved`] also where another lease has been given since.
+    pub async fn advance_head_under(
+        &self,
+        lease: &Lease,
+        expected: Option<&Head>,
+        new: &Head,
+    ) -> Result<(), CatalogError> {
+        self.swap_head(&lease.tenant, &lease.connection, Some(lease), expected, new).await
+    }
+
+    async fn swap_head(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        lease: Option<&Lease>,
+        expected: Option<&Head>,
+        new: &Head,
+    ) -> Result<(), CatalogError> {
         const ADVANCE: &str = "advance a head";
         if let Some(old) = expected
             && (new.number, new.generation) <= (old.number, old.generation)
@@ -83,15 +108,20 @@ impl Catalog {
                 to: new.to_string(),
             });
         }
+        // $6 and $7 are the lease's, where there is one: an absent one matches by being NULL.
         let sql = match expected {
             None => {
                 "INSERT INTO head (tenant, connection, number, generation, commit_name) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, connection) DO NOTHING"
+                 SELECT $1, $2, $3, $4, $5 WHERE $6 IS NULL OR EXISTS (SELECT 1 FROM lease \
+                 WHERE tenant = $1 AND connection = $2 AND holder = $6 AND generation = $7) \
+                 ON CONFLICT (tenant, connection) DO NOTHING"
             }
             Some(_) => {
                 "UPDATE head SET number = $3, generation = $4, commit_name = $5 \
                  WHERE tenant = $1 AND connection = $2 \
-                 AND number = $6 AND generation = $7 AND commit_name = $8"
+                 AND ($6 IS NULL OR EXISTS (SELECT 1 FROM lease \
+                 WHERE tenant = $1 AND connection = $2 AND holder = $6 AND generation = $7)) \
+                 AND number = $8 AND generation = $9 AND commit_name = $10"
             }
         };
         let mut query = sqlx::query(sql)
@@ -99,7 +129,9 @@ impl Catalog {
             .bind(connection.as_str())
             .bind(stored(new.number.0, "a snapshot's number")?)
             .bind(stored(new.generation, "a generation")?)
-            .bind(&new.commit);
+            .bind(&new.commit)
+            .bind(lease.map(|lease| lease.holder.to_string()))
+            .bind(lease.map(|lease| stored(lease.generation, "a generation")).transpose()?);
         if let Some(old) = expected {
             query = query
                 .bind(stored(old.number.0, "a snapshot's number")?)

@@ -72,7 +72,7 @@ pub async fn backup(cell: &Cell, backup: &Backup, progress: &dyn BackupProgress)
         }
     };
     let run_written = run.bytes_written().await;
-    let written = cell.commit(scope, writer).await?;
+    let written = writer.commit().await?;
     run.delete().await?;
     if plan.sweeps_all() && ended.values().all(|end| end.swept) {
         let sweep = Sweep { number: written.head.name.number, at: written.head.commit.taken_at };

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use catalog::{Catalog, Connection, Lease, LeaseRequest};
 use domain::{Action, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
-use repository::{CommitName, Generation, Head, Repository, Stores, Writer, Written};
+use futures::future::BoxFuture;
+use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
 use rustix::fs::FlockOperation;
 use vault::{SignedIn, Vault};
 
@@ -117,45 +118,37 @@ impl Cell {
         Ok(HeldLease { _lock: lock, lease })
     }
 
-    /// Begins a snapshot. A snapshot that was committed and not noted in the catalog, because its process died
-    /// between the two, is adopted first.
+    /// The lease as the record store needs it: new commits are told to the catalog under it.
+    ///
+    /// # Errors
+    /// When the catalog cannot be written.
+    pub async fn writing(
+        &self,
+        scope: &Scope,
+        grant: &Grant,
+        held: &mut HeldLease,
+    ) -> Result<repository::Lease> {
+        // A generation is one more than the highest seen in catalog or store.
+        let newest = self.repository(scope).head(grant, Action::Backup).await;
+        let seen = match newest {
+            Ok(newest) => newest.map_or(0, |head| head.name.generation.counter),
+            // Whether damage there matters is decided where the parent is chosen.
+            Err(RepositoryError::Damaged { .. } | RepositoryError::Missing { .. }) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        held.lease = self.catalog.raise_lease(&held.lease, seen).await?;
+        let heads = CatalogHeads { catalog: self.catalog.clone(), lease: held.lease.clone() };
+        Ok(repository::Lease { generation: held.generation(), heads: Some(Arc::new(heads)) })
+    }
+
+    /// Begins a snapshot. One that was committed and not noted in the catalog, because its process died between
+    /// the two, is adopted first.
     ///
     /// # Errors
     /// When the store was rolled back, or cannot be read.
-    pub async fn writer(&self, scope: &Scope, grant: &Grant, lease: &mut HeldLease) -> Result<Writer> {
-        let repository = self.repository(scope);
-        let known = self.known_head(scope).await?;
-        let newest = repository.head(grant, Action::Backup).await?;
-        let seen = newest.as_ref().map_or(0, |head| head.name.generation.counter);
-        lease.lease = self.catalog.raise_lease(&lease.lease, seen).await?;
-        let writer = repository.writer(grant, lease.generation(), known.as_ref()).await?;
-        if let Some(newest) = &newest
-            && known.as_ref() != Some(&newest.name)
-        {
-            self.advance(scope, newest).await?;
-        }
-        Ok(writer)
-    }
-
-    /// Commits, and notes the new head in the catalog.
-    ///
-    /// # Errors
-    /// When the store fails: nothing of the snapshot is seen. When the catalog fails: the snapshot stands and
-    /// is adopted by the next command.
-    pub async fn commit(&self, scope: &Scope, writer: Writer) -> Result<Written> {
-        let written = writer.commit().await?;
-        self.advance(scope, &written.head).await?;
-        Ok(written)
-    }
-
-    async fn advance(&self, scope: &Scope, head: &Head) -> Result<()> {
-        let expected = self.catalog.head(&scope.tenant, &scope.connection).await?;
-        let new = catalog::Head {
-            number: head.name.number,
-            generation: head.name.generation.counter,
-            commit: head.name.to_string(),
-        };
-        Ok(self.catalog.advance_head(&scope.tenant, &scope.connection, expected.as_ref(), &new).await?)
+    pub async fn writer(&self, scope: &Scope, grant: &Grant, held: &mut HeldLease) -> Result<Writer> {
+        let lease = self.writing(scope, grant, held).await?;
+        Ok(self.repository(scope).begin(grant, &lease).await?)
     }
 
     /// Gives the connection back.
@@ -164,5 +157,47 @@ impl Cell {
     /// When the catalog cannot be written; the lease then ends by itself.
     pub async fn release(&self, lease: HeldLease) -> Result<()> {
         Ok(self.catalog.release_lease(&lease.lease).await?)
+    }
+}
+
+/// The catalog's head of one connection, under one lease.
+struct CatalogHeads {
+    catalog: Catalog,
+    lease: Lease,
+}
+
+fn catalog_failed(error: &catalog::CatalogError) -> RepositoryError {
+    RepositoryError::Conflict(format!("the catalog does not answer: {}", crate::error::with_causes(error)))
+}
+
+fn as_catalog_head(name: &CommitName) -> catalog::Head {
+    catalog::Head { number: name.number, generation: name.generation.counter, commit: name.to_string() }
+}
+
+impl Heads for CatalogHeads {
+    fn current(&self) -> BoxFuture<'_, repository::Result<Option<CommitName>>> {
+        Box::pin(async move {
+            let head = self.catalog.head(&self.lease.tenant, &self.lease.connection).await;
+            head.map_err(|error| catalog_failed(&error))?.map(|head| head.commit.parse()).transpose()
+        })
+    }
+
+    fn advance<'a>(
+        &'a self,
+        lease: Generation,
+        expected: Option<&'a CommitName>,
+        new: &'a CommitName,
+    ) -> BoxFuture<'a, repository::Result<bool>> {
+        Box::pin(async move {
+            if lease != (Generation { counter: self.lease.generation, lease: self.lease.holder }) {
+                return Ok(false);
+            }
+            let (expected, new) = (expected.map(as_catalog_head), as_catalog_head(new));
+            match self.catalog.advance_head_under(&self.lease, expected.as_ref(), &new).await {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == catalog::CatalogErrorKind::Conflict => Ok(false),
+                Err(error) => Err(catalog_failed(&error)),
+            }
+        })
     }
 }

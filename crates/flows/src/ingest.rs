@@ -114,7 +114,7 @@ pub async fn ingest(cell: &Cell, ingest: &Ingest, progress: &dyn IngestProgress)
             }
         }
     };
-    let written = cell.commit(scope, writer).await?;
+    let written = writer.commit().await?;
     if let Some(run) = run {
         run.delete().await?;
     }

@@ -13,6 +13,7 @@ pub mod read;
 pub mod recover;
 pub mod report;
 pub mod restore;
+pub mod set_up_again;
 
 pub use cell::{Cell, HeldLease};
 pub use error::{ErrorKind, FlowError, Result};

@@ -15,7 +15,7 @@ use crate::error::{FlowError, Result};
 use crate::export::{Exported, Sink, empty_folder, export};
 
 /// The recovery key's own grant lasts so long.
-const GRANT_TTL: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const GRANT_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// One connection that was recovered.
 #[derive(Debug, Clone, Serialize)]
@@ -31,7 +31,7 @@ pub struct Recovered {
 }
 
 /// Every connection that has a data key in the key store.
-async fn scopes(stores: &Stores) -> Result<Vec<Scope>> {
+pub(crate) async fn scopes(stores: &Stores) -> Result<Vec<Scope>> {
     let unreadable =
         |error: object_store::Error| FlowError::Conflict(format!("the key store cannot be read: {error}"));
     let listed: Vec<_> = stores.keys.list(Some(&"t".into())).try_collect().await.map_err(unreadable)?;

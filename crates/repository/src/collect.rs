@@ -2,7 +2,7 @@
 //!
 //! The first pass lists what no commit names and keeps the list, sealed. The second comes at least the grace
 //! later, looks at all commits anew, and deletes what stands on the list, is old, and still is not named. Before
-//! it deletes it writes a commit of its own, a fence: whoever slept and commits late loses by name.
+//! it deletes it writes commits of its own, two fences: whoever slept and commits late loses by number.
 //!
 //! What a commit names counts while the commit is the newest or younger than the grace, whether it won or not.
 //! Ages are taken by the store's own times and by our clock, and the lower one counts.
@@ -31,6 +31,9 @@ use crate::view::Segments;
 
 /// How long an object stays after nothing names it any more, where nobody says otherwise. Longer than any run.
 pub const GRACE: Duration = Duration::from_secs(72 * 3600);
+
+/// After so many objects it is looked whether somebody else has written.
+const CHECK_EVERY: usize = 64;
 
 /// Name of the list of candidates, among the state.
 const CANDIDATES: &str = "collection";
@@ -95,17 +98,22 @@ impl Repository {
             if self.key_store_second(grant, now).await?.saturating_sub(modified_second) < grace_seconds {
                 return Ok(waiting(&list, grace));
             }
-            // INVARIANT (fence before delete): a commit that was prepared before this one can no longer win.
-            newest = self.fence(&segments, &ground, &newest, lease).await?;
-            ground = heads::ground(&segments.keyring, &self.objects, lease).await?;
+            // INVARIANT (fences before delete): a commit that was prepared before has at most the number of the
+            // first fence, and so cannot win against the second, whatever its generation.
+            for _ in 0..2 {
+                newest = self.fence(&segments, &ground, &newest, lease).await?;
+                ground = Ground::after(newest.clone());
+            }
             at.store_second = self.modified_second(&newest).await?;
             due = Some(list.objects);
         }
         let unnamed = self.unnamed(&segments, &newest, at).await?;
         let mut collected = Collected::default();
         let mut left = BTreeSet::new();
-        ground.check(&self.objects).await?;
-        for object in unnamed {
+        for (turn, object) in unnamed.into_iter().enumerate() {
+            if turn % CHECK_EVERY == 0 {
+                ground.check(&self.objects, lease).await?;
+            }
             if due.as_ref().is_some_and(|due| due.contains(&object.name)) && at.is_old(object.modified_second)
             {
                 self.objects.delete(&object.name).await?;

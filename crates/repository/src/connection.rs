@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Action, Clock, DataKeys, Grant, Rng, Scope};
+use domain::{Action, Clock, DataKeyId, DataKeys, Grant, Rng, Scope};
 
 use crate::commit::{self, CommitName, Generation, Head};
 use crate::error::{RepositoryError, Result};
 use crate::heads::{self, Ground, Lease};
-use crate::keyring::Keyring;
+use crate::keyring::{DATA_KEYS, Keyring};
 use crate::reader::Reader;
 use crate::store::{Area, Stores};
 use crate::view::Segments;
@@ -53,6 +53,30 @@ impl Repository {
 
     pub(crate) fn segments(&self, grant: &Grant, action: Action) -> Result<Arc<Segments>> {
         Ok(Arc::new(Segments::new(&self.keyring(grant, action)?, &self.objects)))
+    }
+
+    /// The connection's wrapped data keys, by id.
+    ///
+    /// # Errors
+    /// When the key store cannot be read.
+    pub async fn wrapped_keys(&self) -> Result<Vec<(DataKeyId, Vec<u8>)>> {
+        let mut keys = Vec::new();
+        for object in self.keys_area.list(DATA_KEYS).await? {
+            let id = object.name.rsplit('/').next().unwrap_or_default().parse()?;
+            keys.push((id, self.keys_area.get(&object.name).await?.to_vec()));
+        }
+        Ok(keys)
+    }
+
+    /// Puts a data key's new wrapping in the place of its old one.
+    ///
+    /// The caller must have seen a commit of this connection open under that key: a wrapped key proves nothing
+    /// about who made it.
+    ///
+    /// # Errors
+    /// When the key store cannot be written; the old wrapping then still stands.
+    pub async fn replace_wrapped_key(&self, id: DataKeyId, wrapped: Vec<u8>) -> Result<()> {
+        self.keys_area.replace(&format!("{DATA_KEYS}/{id}"), wrapped).await
     }
 
     /// The newest commit; `None` where nothing was ever written.

@@ -9,7 +9,7 @@ use crate::commit::{Commit, Head, Role};
 use crate::connection::Repository;
 use crate::entries::Layout;
 use crate::error::{RepositoryError, Result};
-use crate::heads::{self, Lease};
+use crate::heads::{self, Ground, Lease};
 use crate::pack::PackWriter;
 use crate::subjects::{self, Subjects};
 use crate::view::{Component, Segments, VersionState, Walk};
@@ -28,7 +28,7 @@ pub struct ErasedKeys {
 impl Repository {
     /// Destroys people's keys. When this returns, no table that held them is left in the key store.
     ///
-    /// A commit comes first. In it the people's records are gone, redacted: should the platform still have
+    /// A commit comes first, and one last. In the first the people's records are gone, redacted: should the platform still have
     /// them, the next backup keeps them anew, under new keys. And whoever was preparing a commit loses, and
     /// writes no table any more. After a crash the erasure is asked for again; what was done is not undone.
     ///
@@ -51,13 +51,17 @@ impl Repository {
         subjects.destroy(&tags).await?;
         subjects.store(&*self.rng, data_key.id(), lease.generation).await?;
         let tables_deleted = subjects.delete_older().await?;
-        // INVARIANT (certificate): counted only once a fresh look finds each table once and the keys gone.
+        // INVARIANT (certificate): counted only once a fresh look finds each table once and the keys gone, and the
+        // lease still stood after that: whoever comes later reads these tables.
         let mut left = Subjects::open(keyring, &self.keys_area, &self.objects, Some(&head)).await?;
         if left.has_older() || !left.are_destroyed(&tags).await? {
             return Err(RepositoryError::Conflict(
                 "somebody else has written tables of keys meanwhile".to_owned(),
             ));
         }
+        let fence =
+            Commit::after(&segments, Some(&head), lease.generation, Role::Fence, &*self.clock).await?;
+        Ground::after(head).publish(keyring, &self.objects, data_key.id(), &*self.rng, lease, fence).await?;
         let people = u64::try_from(tags.len()).unwrap_or(u64::MAX);
         Ok(ErasedKeys { people, records: redacted, tables_deleted })
     }

@@ -24,8 +24,12 @@ pub trait Heads: Send + Sync {
     /// The head. It may be stale: [`Heads::advance`] decides.
     fn current(&self) -> BoxFuture<'_, Result<Option<CommitName>>>;
 
+    /// Whether `lease` is the newest lease of this connection and has not ended by the catalog's own clock.
+    fn holds(&self, lease: Generation) -> BoxFuture<'_, Result<bool>>;
+
     /// Puts `new` in place of `expected`, in one step, durably. Answers `false`, and changes nothing, where
-    /// another head stands or where `lease` is not the newest lease of this connection.
+    /// another head stands, or where the lease does not hold: see [`Heads::holds`]. A catalog that was put back
+    /// to an earlier state must not revive an old lease; there it has ended by the clock.
     fn advance<'a>(
         &'a self,
         lease: Generation,
@@ -41,6 +45,15 @@ pub struct Lease {
     pub generation: Generation,
     /// Who is told of new commits; `None` where nobody but the store knows of this connection.
     pub heads: Option<Arc<dyn Heads>>,
+}
+
+impl Lease {
+    async fn holds(&self) -> Result<bool> {
+        match &self.heads {
+            None => Ok(true),
+            Some(heads) => heads.holds(self.generation).await,
+        }
+    }
 }
 
 /// What a writer builds on.
@@ -174,9 +187,10 @@ pub(crate) async fn ground(keyring: &Arc<Keyring>, area: &Area, lease: &Lease) -
             Some(Head { name, commit })
         }
     };
-    if !may_follow(&names, parent.as_ref().map(|head| &head.name), lease.generation) {
+    if !lease.holds().await? || !may_follow(&names, parent.as_ref().map(|head| &head.name), lease.generation)
+    {
         return Err(RepositoryError::Conflict(
-            "the store holds a commit of a higher generation than this lease: take a new lease".to_owned(),
+            "this lease has ended, or the store holds a commit of a later one: take a new lease".to_owned(),
         ));
     }
     Ok(Ground { parent, top: names.last().cloned() })
@@ -187,9 +201,16 @@ fn overtaken() -> RepositoryError {
 }
 
 impl Ground {
-    /// Fails where somebody has written since the writer began.
-    pub(crate) async fn check(&self, area: &Area) -> Result<()> {
-        if commit::list(area).await?.last() == self.top.as_ref() { Ok(()) } else { Err(overtaken()) }
+    /// To go on from one's own commit, under the same lease.
+    pub(crate) fn after(head: Head) -> Self {
+        let top = Some(head.name.clone());
+        Self { parent: Some(head), top }
+    }
+
+    /// Fails where somebody has written since the writer began, or its lease has ended.
+    pub(crate) async fn check(&self, area: &Area, lease: &Lease) -> Result<()> {
+        let holds = lease.holds().await?;
+        if holds && commit::list(area).await?.last() == self.top.as_ref() { Ok(()) } else { Err(overtaken()) }
     }
 
     /// Seals a commit, stores it, looks whether it is the newest, and tells the catalog. The commit is
@@ -206,7 +227,7 @@ impl Ground {
         commit: Commit,
     ) -> Result<Head> {
         let (name, sealed) = commit::seal(keyring, data_key, rng, &commit).await?;
-        self.check(area).await?;
+        self.check(area, lease).await?;
         area.put_new(&format!("{COMMITS}/{name}"), sealed).await?;
         if commit::list(area).await?.last() != Some(&name) {
             return Err(overtaken());

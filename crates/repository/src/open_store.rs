@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore};
@@ -180,6 +180,8 @@ pub(crate) fn open_bucket(
         .with_access_key_id(&credentials.access_key)
         .with_secret_access_key(credentials.secret_key.as_str())
         .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // A bucket under object lock takes nothing without one.
+        .with_checksum_algorithm(Checksum::SHA256)
         // Not every server has the request that deletes many; ours are deleted one by one anyway.
         .with_disable_bulk_delete(true);
     if let Some(token) = &credentials.session_token {

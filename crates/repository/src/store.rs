@@ -84,6 +84,12 @@ impl Area {
         }
     }
 
+    /// Puts other bytes in the place of an object, in one step; durable when this returns.
+    pub(crate) async fn replace(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let put = self.store.put(&self.path(name), PutPayload::from(bytes)).await;
+        put.map(drop).map_err(|source| self.fail("write", name, source))
+    }
+
     pub(crate) async fn get(&self, name: &str) -> Result<Bytes> {
         let read = async { self.store.get(&self.path(name)).await?.bytes().await };
         read.await.map_err(|source| self.fail("read", name, source))

@@ -363,7 +363,7 @@ impl Writer {
             return Err(RepositoryError::Input(format!("kind `{}` was not ended", open.kind)));
         }
         // Whoever was overtaken writes no table of keys any more: an erasure may have come between.
-        self.ground.check(&self.segments.area).await?;
+        self.ground.check(&self.segments.area, &self.lease).await?;
         // INVARIANT (keys before records): a commit never names a record whose key is not durable.
         let tables = self.subjects.store(&*self.rng, self.data_key, self.lease.generation).await?;
         let buckets = self.subjects.buckets();

@@ -102,10 +102,14 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     let before = store.dump();
     let rival = Rival::new(&store)?;
     let spoiled = rival.spoil_prices().await?;
+    rival.buy(&spoiled).await?;
     let deleted = rival.delete_a_product().await?;
     story.tell(
         "damage",
-        &format!("2 a.m.: an app sets {} prices to 0.01 and deletes a product.", spoiled.len()),
+        &format!(
+            "2 a.m.: an app sets {} prices to 0.01, somebody buys at one of them, and a product is deleted.",
+            spoiled.len()
+        ),
         json!({ "prices": spoiled.len(), "deleted": deleted }),
     );
 
@@ -150,11 +154,16 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     let plan = flows::restore::draw(&cell, &ask, &Bar::new(output, &cell)).await?;
     let updates = plan.count(|action| *action == PlanAction::Update);
     let creates = plan.count(|action| *action == PlanAction::Create);
+    ensure!(
+        plan.orders.len() == 1,
+        "one order was placed at a spoiled price, the plan lists {}",
+        plan.orders.len()
+    );
     write_plan(&plan, &dir.join("plan.json"))?;
     story.tell(
         "plan",
         &format!(
-            "The plan: {updates} products to set back, {creates} to make anew, {} requests; {} orders were placed at wrong prices.",
+            "The plan: {updates} products to set back, {creates} to make anew, {} requests; it lists the {} order placed at a wrong price.",
             plan.requests,
             plan.orders.len()
         ),

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use catalog::{Catalog, CatalogError, CatalogErrorKind};
+use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest};
 
 use crate::cell::{Cell, head, shop, tenant};
 
@@ -99,4 +99,23 @@ async fn of_many_processes_that_advance_one_head_one_wins() {
         let before = (round > 0).then(|| head(round, 1));
         cell.catalog.advance_head(&tenant("t2"), &shop(), before.as_ref(), &now).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_head_moves_under_the_newest_lease_only() {
+    let cell = Cell::new().await;
+    let request = |holder| LeaseRequest {
+        holder: domain::Id128([holder; 16]),
+        seen_generation: 0,
+        now: domain::Timestamp::UNIX_EPOCH,
+        ttl: std::time::Duration::from_secs(60),
+    };
+    let sleeper = cell.catalog.seize_lease(&tenant("t"), &shop(), request(1)).await.unwrap();
+    let holder = cell.catalog.seize_lease(&tenant("t"), &shop(), request(2)).await.unwrap();
+    let late = cell.catalog.advance_head_under(&sleeper, None, &head(1, 1)).await.unwrap_err();
+    assert_eq!(late.kind(), CatalogErrorKind::Conflict);
+    cell.catalog.advance_head_under(&holder, None, &head(1, 2)).await.unwrap();
+    let late = cell.catalog.advance_head_under(&sleeper, Some(&head(1, 2)), &head(2, 2)).await.unwrap_err();
+    assert_eq!(late.kind(), CatalogErrorKind::Conflict);
+    cell.catalog.advance_head_under(&holder, Some(&head(1, 2)), &head(2, 2)).await.unwrap();
 }

@@ -61,9 +61,12 @@ impl CredentialKeeper for Forgetful {
     }
 }
 
+/// Steps, and the ids that came of them once they were done.
+type Steps = BTreeMap<String, Option<Vec<(String, String)>>>;
+
 /// A journal in memory. It keeps intents and results, and lives longer than an attempt.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<BTreeMap<String, Option<Vec<(String, String)>>>>);
+pub struct Memory(Mutex<Steps>);
 
 impl Memory {
     /// Steps with their results, as far as they are known.

@@ -46,6 +46,22 @@ async fn a_missing_scope_is_a_gap_and_a_withdrawn_one_no_deletion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scope_that_shows_a_part_of_a_kind_is_missed_for_that_part() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let scopes: Vec<String> = store.probe().await.unwrap().granted;
+    let kind = "metafield_definition";
+    assert!(fetch(store.as_ref(), requests(&[kind], None)).await.unwrap().end(kind).swept);
+    let left: Vec<&str> =
+        scopes.iter().map(String::as_str).filter(|scope| !scope.ends_with("_discounts")).collect();
+    practice.running.set_access(&left, true);
+    let end = fetch(store.as_ref(), requests(&[kind], None)).await.unwrap().end(kind);
+    assert!(!end.swept && !end.complete);
+    let gaps: Vec<&str> = end.gaps.iter().map(|gap| gap.what.as_str()).collect();
+    assert_eq!(gaps, ["metafield_definition of DISCOUNT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hidden_personal_data_is_a_gap() {
     let practice = Practice::start(Settings::default()).await;
     let store = practice.open();

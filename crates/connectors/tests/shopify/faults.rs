@@ -65,6 +65,18 @@ async fn a_kind_whose_page_fails_is_not_swept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operation_that_is_denied_is_a_gap() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    practice.faults("bulk-denied:customers@1");
+    let fetched = fetch(store.as_ref(), requests(&["customer", "file"], None)).await.unwrap();
+    let end = fetched.end("customer");
+    assert!(!end.swept && !end.complete && !end.left_scope);
+    assert_eq!(end.gaps[0].reason, GapReason::MissingScope);
+    assert!(fetched.end("file").swept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_budget_is_kept_to() {
     let settings = Settings { products: 20, plan: Plan::PointsPerSecond(2_000), ..Settings::default() };
     let practice = Practice::start(settings).await;

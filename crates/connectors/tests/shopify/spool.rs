@@ -31,11 +31,9 @@ impl Memory {
     }
 
     pub(crate) fn end(&self, kind: &str) -> KindEnd {
-        let ends = self
-            .told()
-            .into_iter()
-            .filter_map(|told| if let Told::End(end) = told { Some(end) } else { None });
-        ends.filter(|end| end.kind.as_str() == kind).last().unwrap_or_else(|| panic!("{kind} has no end"))
+        let told = self.told().into_iter().rev();
+        let mut ends = told.filter_map(|told| if let Told::End(end) = told { Some(end) } else { None });
+        ends.find(|end| end.kind.as_str() == kind).unwrap_or_else(|| panic!("{kind} has no end"))
     }
 
     pub(crate) fn removed(&self) -> Vec<(String, String)> {

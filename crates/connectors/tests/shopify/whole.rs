@@ -103,6 +103,40 @@ async fn a_run_resumes_at_every_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_download_goes_on_in_its_middle() {
+    let practice = Practice::start(Settings { products: 8, orders: 8, ..Settings::default() }).await;
+    let hurried = practice.open_hurried();
+    for name in ["product", "order"] {
+        let whole = fetch(hurried.as_ref(), requests(&[name], None)).await.unwrap();
+        let expected = whole.items(hurried.as_ref());
+        let told = whole.told();
+        let middles = told.iter().enumerate().filter_map(|(at, told)| match told {
+            Told::Cursor(_, cursor) => {
+                let mut parts = cursor["bulk"].as_object()?.values();
+                parts
+                    .any(|part| part["offset"].as_u64() > Some(0) && part["done"] == false)
+                    .then_some((at, cursor))
+            }
+            _ => None,
+        });
+        let middles: Vec<_> = middles.collect();
+        assert!(middles.len() > 7, "{name}: {}", middles.len());
+        for (at, cursor) in middles.iter().step_by(5) {
+            let spool = Memory::with(told[..=*at].to_vec());
+            let row = KINDS.iter().find(|row| row.name == name).unwrap();
+            let before = practice.running.stats();
+            let request = KindRequest { kind: row, since: None, resume: Some((*cursor).clone()) };
+            hurried.fetch(vec![request], &spool).await.unwrap();
+            assert_eq!(spool.items(hurried.as_ref()), expected, "{cursor}");
+            let started = practice.running.stats().bulk_operations - before.bulk_operations;
+            let known = cursor["bulk"].as_object().unwrap().len() as u64;
+            let all = if name == "product" { 4 } else { 1 };
+            assert_eq!(started, all - known, "an operation whose result is there is not run again");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_of_files_are_fetched() {
     let practice = Practice::start(Settings::default()).await;
     let store = practice.open();

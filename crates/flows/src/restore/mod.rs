@@ -8,7 +8,7 @@ mod apply;
 mod plan;
 mod undo;
 
-pub use apply::{RestoreReport, apply, show};
+pub use apply::{LEDGER, RestoreReport, SealedEntry, apply, show};
 pub use plan::{Ask, Plan, PlanItem, RevertedOrder, Selection, draw};
 pub use undo::undo;
 

@@ -387,7 +387,7 @@ impl<'a> Parts<'a> {
         while let Some(record) = scan.next().await? {
             let order = parse(&record.payload)?;
             let created_at = order.get("createdAt").and_then(Value::as_str).unwrap_or_default();
-            if created_at.parse::<domain::Timestamp>().is_ok_and(|at| at < since) {
+            if created_at.parse::<domain::Timestamp>().is_ok_and(|at| at.as_second() < since.as_second()) {
                 continue;
             }
             let bought: Vec<String> = canonical::select(&order, "/lineItems/*/variant/id")

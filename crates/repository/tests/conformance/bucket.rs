@@ -20,7 +20,7 @@ const LOCK: &str = "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc
 </ObjectLockConfiguration>";
 
 /// Makes a new bucket; answers its name.
-pub async fn make(server: &Server, locked: bool) -> String {
+pub(crate) async fn make(server: &Server, locked: bool) -> String {
     static TURN: AtomicU64 = AtomicU64::new(0);
     let turn = TURN.fetch_add(1, Ordering::SeqCst);
     let bucket = format!("conformance-{}-{turn}{}", std::process::id(), if locked { "-lock" } else { "" });

@@ -12,7 +12,7 @@ use repository::{
 use crate::fixture::Cell;
 use crate::target::Target;
 
-pub fn stores(target: &Target, name: &str) -> Stores {
+pub(crate) fn stores(target: &Target, name: &str) -> Stores {
     Stores { objects: target.make(&format!("{name}/store")), keys: target.make(&format!("{name}/keys")) }
 }
 
@@ -29,7 +29,7 @@ fn meta(cell: &Cell, subject: Option<&str>) -> RecordMeta {
 }
 
 /// Puts records of a kind, as all there are.
-pub async fn fill(cell: &Cell, writer: &mut Writer, kind: &str, records: &BTreeMap<String, String>) {
+pub(crate) async fn fill(cell: &Cell, writer: &mut Writer, kind: &str, records: &BTreeMap<String, String>) {
     writer.begin_kind(&Kind::new(kind).unwrap(), Mode::Sweep(Removal::Deleted), &["id"]).await.unwrap();
     for (id, payload) in records {
         let subject = (kind == "customer").then(|| format!("customer/{id}"));
@@ -47,7 +47,7 @@ pub async fn fill(cell: &Cell, writer: &mut Writer, kind: &str, records: &BTreeM
     writer.end_kind(KindOutcome { complete: true, ..KindOutcome::default() }).await.unwrap();
 }
 
-pub async fn read(
+pub(crate) async fn read(
     repository: &Repository,
     cell: &Cell,
     kind: &str,
@@ -78,7 +78,7 @@ async fn snapshot(
 }
 
 /// More snapshots than indexes stay unmerged, with two kinds, one of them personal.
-pub async fn reads_back_what_was_written(target: &Target) {
+pub(crate) async fn reads_back_what_was_written(target: &Target) {
     let cell = Cell::on(stores(target, "history"), 21).await;
     let mut products: BTreeMap<String, String> =
         (0..400).map(|turn| (format!("gid://shop/Product/{turn}"), format!("{{\"n\":{turn}}}"))).collect();
@@ -107,7 +107,7 @@ pub async fn reads_back_what_was_written(target: &Target) {
     assert_eq!(idle.bytes_written, 0, "{}: nothing changed", target.name);
 }
 
-pub async fn names_a_missing_object(target: &Target) {
+pub(crate) async fn names_a_missing_object(target: &Target) {
     let stores = stores(target, "missing-pack");
     let cell = Cell::on(stores.clone(), 22).await;
     let records = BTreeMap::from([("1".to_owned(), "one".to_owned())]);

@@ -11,7 +11,7 @@ use crate::target::Target;
 /// More than a page of any server's list has.
 const MANY: usize = 1_100;
 
-pub async fn keeps_the_promises_that_it_is_known_for(target: &Target) {
+pub(crate) async fn keeps_the_promises_that_it_is_known_for(target: &Target) {
     let store = target.make("promises");
     let seen = probe(&store, &*rng(1)).await.unwrap();
     let known = Promises { create_if_absent: target.create_if_absent, keeps_versions: target.keeps_versions };
@@ -36,7 +36,7 @@ pub async fn keeps_the_promises_that_it_is_known_for(target: &Target) {
     }
 }
 
-pub async fn lists_everything_beyond_a_page(target: &Target) {
+pub(crate) async fn lists_everything_beyond_a_page(target: &Target) {
     let store = target.make("many");
     // Names that sort otherwise by number than by text, and one folder whose name begins like the other's.
     let names = (0..MANY).map(|turn| format!("t/a/commit/{}-{turn}", turn * 7919 % MANY));
@@ -62,7 +62,7 @@ pub async fn lists_everything_beyond_a_page(target: &Target) {
     assert!(none.is_empty(), "{}: {none:?}", target.name);
 }
 
-pub async fn reads_ranges(target: &Target) {
+pub(crate) async fn reads_ranges(target: &Target) {
     let store = target.make("ranges");
     let path = Path::from("object");
     let bytes: Vec<u8> = (0..100_000_u32).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
@@ -79,7 +79,7 @@ pub async fn reads_ranges(target: &Target) {
     store.get_range(&path, 100_000..100_010).await.expect_err("nothing is there");
 }
 
-pub async fn tells_what_is_missing(target: &Target) {
+pub(crate) async fn tells_what_is_missing(target: &Target) {
     let store = target.make("missing");
     store.put(&Path::from("there"), PutPayload::from_static(b"x")).await.unwrap();
     let absent = Path::from("absent");
@@ -92,7 +92,7 @@ pub async fn tells_what_is_missing(target: &Target) {
     assert!(matches!(store.get(&Path::from("there")).await, Err(Error::NotFound { .. })), "{}", target.name);
 }
 
-pub async fn takes_large_objects_in_pieces(target: &Target) {
+pub(crate) async fn takes_large_objects_in_pieces(target: &Target) {
     let store = target.make("pieces");
     let (passing, path) = (Path::from("passing"), Path::from("m/1"));
     let bytes: Vec<u8> =

@@ -63,12 +63,12 @@ async fn check_whole(cell: &Cell, target: &Target) {
 }
 
 /// Both begin from the same head and commit at the same time, the one with a lease that was taken from it.
-pub async fn of_rivals_exactly_one_is_acknowledged(target: &Target) {
+pub(crate) async fn of_rivals_exactly_one_is_acknowledged(target: &Target) {
     let cell = Cell::on(stores(target, "rivals"), 31).await;
     let catalog = Arc::new(Catalog::default());
     let mut acknowledged = vec![(SnapshotNumber(1), "nobody")];
     write(&cell, &lease(&cell, &catalog, 1), "nobody").await.unwrap();
-    for round in 1..=5 {
+    for round in 1..=3 {
         let (first, second) = (lease(&cell, &catalog, 2 * round), lease(&cell, &catalog, 2 * round + 1));
         let (a, b) = join(write(&cell, &first, "the first"), write(&cell, &second, "the second")).await;
         for (who, outcome) in [("the first", a), ("the second", b)] {
@@ -109,7 +109,7 @@ pub async fn of_rivals_exactly_one_is_acknowledged(target: &Target) {
 }
 
 /// A sleeper wakes up after its lease was taken and its successor has written.
-pub async fn a_late_writer_is_superseded_and_nothing_acknowledged_is_lost(target: &Target) {
+pub(crate) async fn a_late_writer_is_superseded_and_nothing_acknowledged_is_lost(target: &Target) {
     let cell = Cell::on(stores(target, "sleeper"), 32).await;
     let catalog = Arc::new(Catalog::default());
     write(&cell, &lease(&cell, &catalog, 1), "nobody").await.unwrap();

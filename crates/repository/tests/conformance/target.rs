@@ -11,14 +11,14 @@ use repository::{StoreCredentials, StoreOptions, make_store, open_store};
 use crate::bucket;
 
 /// A kind of store, and what it is known to keep.
-pub struct Target {
-    pub name: &'static str,
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
     /// Of twenty who create one name exactly one wins.
-    pub create_if_absent: bool,
+    pub(crate) create_if_absent: bool,
     /// What is overwritten or deleted can still be read, by its version.
-    pub keeps_versions: bool,
+    pub(crate) keeps_versions: bool,
     /// What was written cannot be destroyed for a while.
-    pub locks: bool,
+    pub(crate) locks: bool,
     place: Place,
 }
 
@@ -29,8 +29,8 @@ enum Place {
 }
 
 /// An S3 server that somebody started.
-pub struct Server {
-    pub endpoint: String,
+pub(crate) struct Server {
+    pub(crate) endpoint: String,
     access_key: String,
     secret_key: String,
 }
@@ -53,7 +53,7 @@ impl Server {
         })
     }
 
-    pub fn options(&self) -> StoreOptions {
+    pub(crate) fn options(&self) -> StoreOptions {
         let credentials = StoreCredentials {
             access_key: self.access_key.clone(),
             secret_key: self.secret_key.clone().into(),
@@ -64,38 +64,38 @@ impl Server {
 }
 
 impl Target {
-    pub async fn directory() -> Option<Self> {
+    pub(crate) async fn directory() -> Option<Self> {
         let place = Place::Directory(tempfile::tempdir().unwrap());
         Some(Self { name: "directory", create_if_absent: true, keeps_versions: false, locks: false, place })
     }
 
-    pub async fn memory() -> Option<Self> {
+    pub(crate) async fn memory() -> Option<Self> {
         let place = Place::Memory;
         Some(Self { name: "memory", create_if_absent: true, keeps_versions: false, locks: false, place })
     }
 
     /// Ceph's gateway: creates once, in a bucket without versions.
-    pub async fn ceph() -> Option<Self> {
+    pub(crate) async fn ceph() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_CEPH")?;
         let place = Place::Bucket { bucket: bucket::make(&server, false).await, server };
         Some(Self { name: "ceph", create_if_absent: true, keeps_versions: false, locks: false, place })
     }
 
-    pub async fn moto() -> Option<Self> {
+    pub(crate) async fn moto() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_MOTO")?;
         let place = Place::Bucket { bucket: bucket::make(&server, false).await, server };
         Some(Self { name: "moto", create_if_absent: true, keeps_versions: false, locks: false, place })
     }
 
     /// A bucket under object lock: versions, and a retention for whatever is written.
-    pub async fn moto_with_lock() -> Option<Self> {
+    pub(crate) async fn moto_with_lock() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_MOTO")?;
         let place = Place::Bucket { bucket: bucket::make(&server, true).await, server };
         Some(Self { name: "moto-lock", create_if_absent: true, keeps_versions: true, locks: true, place })
     }
 
     /// The store's URL below a prefix of its own.
-    pub fn url(&self, prefix: &str) -> (String, StoreOptions) {
+    pub(crate) fn url(&self, prefix: &str) -> (String, StoreOptions) {
         match &self.place {
             Place::Directory(dir) => {
                 (dir.path().join(prefix).to_str().unwrap().to_owned(), StoreOptions::default())
@@ -108,12 +108,12 @@ impl Target {
         }
     }
 
-    pub fn has_url(&self) -> bool {
+    pub(crate) fn has_url(&self) -> bool {
         !matches!(self.place, Place::Memory)
     }
 
     /// A new store, empty at first.
-    pub fn make(&self, prefix: &str) -> Arc<dyn ObjectStore> {
+    pub(crate) fn make(&self, prefix: &str) -> Arc<dyn ObjectStore> {
         if !self.has_url() {
             return Arc::new(InMemory::new());
         }
@@ -123,7 +123,7 @@ impl Target {
     }
 
     /// Notes for `make test` that the suite ran to its end.
-    pub fn done(&self) {
+    pub(crate) fn done(&self) {
         if let Some(path) = std::env::var_os("CARETAKER_SUITES") {
             let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
             writeln!(file, "conformance-{}", self.name).unwrap();

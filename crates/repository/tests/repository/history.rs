@@ -45,6 +45,10 @@ impl Heads for Catalog {
         Box::pin(async { Ok(self.head()) })
     }
 
+    fn holds(&self, lease: Generation) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async move { Ok(self.state.lock().unwrap().1 == Some(lease)) })
+    }
+
     fn advance<'a>(
         &'a self,
         lease: Generation,

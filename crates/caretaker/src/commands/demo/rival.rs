@@ -11,6 +11,8 @@ const SET_PRICES: &str = "mutation SetPrices($productId: ID!, $variants: [Produc
 const DELETE: &str = "mutation Delete($input: ProductDeleteInput!) { productDelete(input: $input) { userErrors { field message } } }";
 const RETITLE: &str = "mutation Retitle($product: ProductUpdateInput!) { productUpdate(product: $product) { userErrors { field message } } }";
 
+const ORDER: &str = "mutation Order($order: OrderCreateOrderInput!) { orderCreate(order: $order) { userErrors { field message } } }";
+
 const API: &str = "/admin/api/2026-10/graphql.json";
 
 pub(super) struct Rival<'a> {
@@ -79,6 +81,14 @@ impl<'a> Rival<'a> {
             self.send(SET_PRICES, json!({ "productId": id, "variants": inputs })).await?;
         }
         Ok(spoiled)
+    }
+
+    /// Somebody buys at a spoiled price.
+    pub(super) async fn buy(&self, spoiled: &BTreeMap<String, String>) -> anyhow::Result<()> {
+        let variant = spoiled.keys().next().context("nothing was spoiled")?;
+        let order =
+            json!({ "lineItems": [{ "variantId": variant, "quantity": 2 }], "email": "night@example.com" });
+        self.send(ORDER, json!({ "order": order })).await.map(drop)
     }
 
     /// Deletes one product whose prices were left alone. Answers its id.

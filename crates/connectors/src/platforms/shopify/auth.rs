@@ -152,12 +152,12 @@ impl Auth {
         if matches!(state.credential, Credential::Static { .. }) {
             return false;
         }
-        if let Credential::Offline { expires_at, .. } = &mut state.credential {
-            *expires_at = Timestamp::UNIX_EPOCH;
-        }
         // Another request may have renewed it meanwhile.
         if state.generation == token.generation {
             state.token = None;
+            if let Credential::Offline { expires_at, .. } = &mut state.credential {
+                *expires_at = Timestamp::UNIX_EPOCH;
+            }
         }
         true
     }

@@ -30,7 +30,7 @@ const CURSOR_BYTES: u64 = 8 * 1024 * 1024;
 const CURSOR_TIME: Duration = Duration::from_secs(15);
 /// First and longest wait between two looks at a running operation.
 const LOOK_FIRST: Duration = Duration::from_millis(200);
-const LOOK_LONGEST: Duration = Duration::from_secs(5);
+const LOOK_LONGEST: Duration = Duration::from_secs(3);
 /// An operation that counts nothing for so long is given up.
 const STANDSTILL_MAX: Duration = Duration::from_secs(30 * 60);
 /// How often an operation is asked for while others of the same app are in the way.
@@ -244,7 +244,7 @@ impl Reader<'_> {
             }
             self.progress(count(found, "rootObjectCount"), None);
             clock.sleep(wait).await;
-            wait = (wait * 3 / 2).min(LOOK_LONGEST);
+            wait = (wait * 5 / 4).min(LOOK_LONGEST);
         }
     }
 

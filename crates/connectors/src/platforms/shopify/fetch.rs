@@ -14,10 +14,11 @@ use super::deletions;
 use super::documents::KindDocuments;
 use super::pages::{Page, Pager, Place, Span, known};
 use super::probe::{self, OLD_ORDERS};
+use super::reading::{Listing, Values};
 use crate::contract::{Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool};
 
 /// Kinds that are read at once. They share one budget.
-const KINDS_AT_ONCE: usize = 6;
+const KINDS_AT_ONCE: usize = 12;
 /// The platform's search lags behind its writes: an increment begins this long before the last run did.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 
@@ -103,6 +104,7 @@ impl Run<'_> {
                 Outcome { complete: false, gaps: vec![gap(row.name, GapReason::Failed, fault.to_string())] }
             }
         };
+        self.note_hidden(set, &mut outcome);
         // Without leave to see older orders, one that grows old leaves our sight without being deleted.
         let old_hidden = row.name == "order" && !self.granted.iter().any(|scope| scope == OLD_ORDERS);
         if old_hidden {
@@ -118,6 +120,18 @@ impl Run<'_> {
             gaps: outcome.gaps,
         };
         Ok(self.spool.kind_end(end).await?)
+    }
+
+    /// Where a scope is missing for a part of a kind, that part may be listed as empty: it is not known to be.
+    fn note_hidden(&self, set: &KindDocuments, outcome: &mut Outcome) {
+        let Listing::Each { values: Values::Of(values), .. } = set.reading.listing else { return };
+        for (value, scope) in values.iter().filter(|(_, scope)| !probe::allows(self.granted, scope)) {
+            let what = part_of(set.reading.kind, value);
+            if outcome.gaps.iter().all(|gap| gap.what != what) {
+                outcome.gaps.push(gap(&what, GapReason::MissingScope, format!("grant the app {scope}")));
+            }
+            outcome.complete = false;
+        }
     }
 
     async fn not_allowed(&self, kind: Kind, known_before: bool, detail: String) -> Result<(), Fault> {
@@ -193,7 +207,7 @@ impl Run<'_> {
                 }
                 Page::NotAllowed { value, why } => {
                     outcome.complete = false;
-                    let what = format!("{kind} of {value}");
+                    let what = part_of(kind.as_str(), &value);
                     outcome.gaps.push(gap(&what, GapReason::MissingScope, why));
                 }
             }
@@ -218,6 +232,11 @@ impl Run<'_> {
 /// A time as searches take it, in whole seconds.
 fn search_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The name of what a kind holds of one value of its argument.
+fn part_of(kind: &str, value: &str) -> String {
+    format!("{kind} of {value}")
 }
 
 fn gap(what: &str, reason: GapReason, detail: String) -> Gap {

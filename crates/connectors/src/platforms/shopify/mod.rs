@@ -70,6 +70,8 @@ pub struct Shopify {
     client: Client,
     /// Page sizes that were found to be allowed, by kind.
     sizes: Mutex<HashMap<&'static str, PageSize>>,
+    /// How many ids at once were found to be allowed, by document.
+    look_ups: Mutex<HashMap<&'static str, usize>>,
 }
 
 /// Opens a store. Nothing is sent yet.
@@ -103,7 +105,7 @@ impl Shopify {
         let auth = Auth::new(https.clone(), tokens, Arc::clone(&clock), keeper, parsed?);
         let endpoint = at(&format!("/admin/api/{API_VERSION}/graphql.json"))?;
         let client = Client::new(https, endpoint, auth, clock, rng);
-        Ok(Self { client, sizes: Mutex::new(HashMap::new()) })
+        Ok(Self { client, sizes: Mutex::default(), look_ups: Mutex::default() })
     }
 
     /// Sends a document that reads, and gives its `data`.

@@ -140,7 +140,7 @@ impl<'a> Pager<'a> {
             Listing::Each { values, .. } => {
                 if self.place.values.is_none() {
                     self.place.values = Some(match values {
-                        Values::Of(values) => values.iter().map(|value| (*value).to_owned()).collect(),
+                        Values::Of(values) => values.iter().map(|(value, _)| (*value).to_owned()).collect(),
                         Values::MetaobjectTypes => metaobject_types(self.shop).await?,
                     });
                 }
@@ -340,21 +340,30 @@ impl Shopify {
     }
 
     /// Reads the details of items: what bulk operations cannot.
-    pub(super) async fn details(&self, set: &KindDocuments, ids: &[String]) -> Result<Vec<Value>, Fault> {
+    pub(super) async fn details(
+        &self,
+        set: &'static KindDocuments,
+        ids: &[String],
+    ) -> Result<Vec<Value>, Fault> {
         let Some(details) = &set.details else { return Ok(Vec::new()) };
         self.looked_up(set, &details.document, ids).await
+    }
+
+    /// How many ids a document was found to be allowed for.
+    fn at_once(&self, document: &'static Named) -> Option<usize> {
+        self.look_ups.lock().unwrap_or_else(PoisonError::into_inner).get(document.text.as_str()).copied()
     }
 
     /// Looks up ids, as many at once as the platform allows. What does not exist comes as null.
     async fn looked_up(
         &self,
-        set: &KindDocuments,
-        document: &Named,
+        set: &'static KindDocuments,
+        document: &'static Named,
         ids: &[String],
     ) -> Result<Vec<Value>, Fault> {
         let mut found = Vec::with_capacity(ids.len());
         let mut left = ids;
-        let mut at_once = IDS_AT_ONCE;
+        let mut at_once = self.at_once(document).unwrap_or(IDS_AT_ONCE);
         while !left.is_empty() {
             let size = self.size(set);
             let (now, later) = left.split_at_checked(at_once).unwrap_or((left, &[]));
@@ -378,7 +387,13 @@ impl Shopify {
                     }
                     left = later;
                 }
-                Err(Refusal::TooCostly(_)) if now.len() > 1 => at_once = now.len() / 2,
+                Err(Refusal::TooCostly(_)) if now.len() > 1 => {
+                    at_once = now.len() / 2;
+                    self.look_ups
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(&document.text, at_once);
+                }
                 Err(Refusal::TooCostly(why)) if !self.halve(set, size) => return Err(Fault::Rejected(why)),
                 Err(Refusal::TooCostly(_)) => {}
                 Err(Refusal::Fault(fault)) => return Err(fault),

@@ -63,8 +63,8 @@ pub(crate) enum Listing {
 /// Values of the argument of [`Listing::Each`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Values {
-    /// These.
-    Of(&'static [&'static str]),
+    /// These, each with the scope without which nothing of it is shown.
+    Of(&'static [(&'static str, &'static str)]),
     /// The type of every metaobject definition.
     MetaobjectTypes,
 }
@@ -155,23 +155,20 @@ const fn items(connections: &'static [&'static str]) -> Bulk {
     Bulk { name: "items", text: BulkText::Items(connections, ""), grouped: false, via: None }
 }
 
-/// Owners of metafield definitions that hold kinds which are backed up.
-const METAFIELD_OWNERS: &[&str] = &[
-    "ARTICLE",
-    "BLOG",
-    "COLLECTION",
-    "COMPANY",
-    "COMPANY_LOCATION",
-    "CUSTOMER",
-    "DISCOUNT",
-    "DRAFTORDER",
-    "LOCATION",
-    "MARKET",
-    "ORDER",
-    "PAGE",
-    "PRODUCT",
-    "PRODUCTVARIANT",
-    "SHOP",
+/// Owners of metafield definitions, as far as they are backed up, with the scope that shows them.
+const METAFIELD_OWNERS: &[(&str, &str)] = &[
+    ("ARTICLE", "read_online_store_pages"),
+    ("BLOG", "read_online_store_pages"),
+    ("COLLECTION", "read_products"),
+    ("CUSTOMER", "read_customers"),
+    ("DISCOUNT", "read_discounts"),
+    ("DRAFTORDER", "read_draft_orders"),
+    ("LOCATION", "read_locations"),
+    ("ORDER", "read_orders"),
+    ("PAGE", "read_online_store_pages"),
+    ("PRODUCT", "read_products"),
+    ("PRODUCTVARIANT", "read_products"),
+    ("SHOP", "read_products"),
 ];
 
 /// How all kinds are read.

@@ -18,7 +18,9 @@ static POLICY_UPDATE: Call =
 /// # Errors
 /// [`Fault::Rejected`] where the platform refuses, or the kind has no way to be deleted; else those of the API.
 pub(crate) async fn delete(shop: &Shopify, kind: &'static KindSpec, id: &str) -> Result<(), Fault> {
-    let Some(item) = shop.nodes(kind, &[id]).await?.into_iter().next().flatten() else { return Ok(()) };
+    let Some(item) = find::by_ids(shop, kind, &[id]).await?.into_iter().next().flatten() else {
+        return Ok(());
+    };
     let live = find::payload(&item)?;
     let steps: Vec<&Delete> = match kind.name {
         "discount"

@@ -59,11 +59,8 @@ const BUYS: &[Field] = &[
     same("customerBuys", Form::Moved { made: buys, moved: lists_moved }),
     same("usesPerOrderLimit", Form::Plain),
 ];
-const LEAST: &[Field] = &[
-    same("minimumRequirement", Form::Made(least)),
-    same("recurringCycleLimit", Form::Plain).later(),
-    same("recurringCycleLimit", Form::Made(recurring)).at_birth(),
-];
+const LEAST: &[Field] =
+    &[same("minimumRequirement", Form::Made(least)), same("recurringCycleLimit", Form::Made(recurring))];
 const SHIPPING: &[Field] = &[
     moved("destinationSelection", "destination", Form::Moved { made: destination, moved: lists_moved }),
     moved("maximumShippingPrice/amount", "maximumShippingPrice", Form::Number),
@@ -202,7 +199,7 @@ fn first_code(codes: &Value) -> Value {
     codes.as_array().and_then(|codes| codes.first()?.get("code").cloned()).unwrap_or_default()
 }
 
-/// One cycle is what a discount has that knows no subscriptions, and then it may not be said.
+/// One cycle is what a discount has that is told nothing, and one that knows no subscriptions may not be told.
 fn recurring(limit: &Value) -> Value {
     if limit.as_i64() == Some(1) { Value::Null } else { limit.clone() }
 }
@@ -344,9 +341,11 @@ fn lists_moved(marked: &Value, wanted: &Value, live: &Value) -> Value {
         match (name.as_str(), from) {
             // What is unusual is said, what is usual is not: it is the contrary of what was there.
             (_, Value::Bool(unusual)) if name != "all" => {
-                drop(moved.insert(name.clone(), Value::Bool(!unusual)))
+                moved.insert(name.clone(), Value::Bool(!unusual));
             }
-            ("products" | "collections", from) => drop(moved.insert(name.clone(), removed(from))),
+            ("products" | "collections", from) => {
+                moved.insert(name.clone(), removed(from));
+            }
             _ => {}
         }
     }

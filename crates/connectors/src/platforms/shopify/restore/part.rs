@@ -61,7 +61,7 @@ pub(super) fn pair(wanted: &Value, live: &Value, parts: &[Part], links: &mut Lin
         match (place::at(wanted, part.at), place::at(live, part.at)) {
             (Some(Value::Array(wanted)), Some(Value::Array(live))) => pair_list(wanted, live, part, links),
             (Some(wanted @ Value::Object(_)), Some(live @ Value::Object(_))) => {
-                pair(wanted, live, part.parts, links)
+                pair(wanted, live, part.parts, links);
             }
             _ => {}
         }

@@ -9,6 +9,7 @@ static NULL: Value = Value::Null;
 pub(super) fn at<'v>(value: &'v Value, place: &str) -> Option<&'v Value> {
     place.split('/').filter(|key| !key.is_empty()).try_fold(value, |here, key| match here {
         Value::Null => Some(&NULL),
+        Value::Array(elements) => elements.get(key.parse::<usize>().ok()?),
         _ => here.get(key),
     })
 }
@@ -97,12 +98,15 @@ mod tests {
         let payload = json!({"inventoryItem": {"unitCost": null}});
         assert_eq!(at(&payload, "inventoryItem/unitCost/amount"), Some(&Value::Null));
         assert_eq!(at(&payload, "inventoryItem/sku"), None);
+        let codes = json!({"codes": [{"code": "TEN"}]});
+        assert_eq!(at(&codes, "codes/0/code"), Some(&json!("TEN")));
+        assert_eq!(at(&codes, "codes/1/code"), None);
     }
 
     #[test]
     fn a_decimal_has_one_spelling() {
         let check = |value: Value, expected: Option<&str>| {
-            assert_eq!(decimal(&value).as_deref(), expected, "{value}")
+            assert_eq!(decimal(&value).as_deref(), expected, "{value}");
         };
         check(json!("10.00"), Some("10"));
         check(json!(10), Some("10"));

@@ -112,8 +112,8 @@ impl<'a> Run<'a> {
     /// What is there now, after an answer was lost.
     async fn look(&mut self) -> Result<Option<Value>, Fault> {
         let now = self.links.now(self.write.id).to_owned();
-        let by_id = self.shop.nodes(self.write.kind, &[now.as_str()]).await?.into_iter().next().flatten();
-        let mut found = by_id;
+        let by_id = find::by_ids(self.shop, self.write.kind, &[now.as_str()]).await?;
+        let mut found = by_id.into_iter().next().flatten();
         let wanted = self.links.fill(&super::with_present_ids(self.write.kind, self.write.wanted));
         let searches = if self.recipe.find.lags() { SEARCHES } else { 1 };
         for search in 1..=searches {
@@ -335,7 +335,7 @@ impl<'a> Run<'a> {
                 match state.as_deref() {
                     Some("READY") | None => {}
                     Some("FAILED") => {
-                        self.applied.problems.push(format!("Shopify could not process the file `{id}`."))
+                        self.applied.problems.push(format!("Shopify could not process the file `{id}`."));
                     }
                     Some(_) => open.push(id),
                 }

@@ -116,3 +116,33 @@ static DOCUMENTS: &[Document] = documents![
 pub(crate) fn documents() -> impl Iterator<Item = Document> {
     DOCUMENTS.iter().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/platforms/shopify/documents");
+        let files: BTreeSet<String> = ["live", "write"]
+            .iter()
+            .flat_map(|name| std::fs::read_dir(folder.join(name)).unwrap())
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let listed: BTreeSet<String> = documents().map(|document| document.name.to_owned()).collect();
+        assert_eq!(listed, files);
+    }
+
+    #[test]
+    fn every_write_asks_what_was_refused() {
+        let silent: Vec<&str> = documents()
+            .filter(|document| document.text.starts_with("mutation") && !document.text.contains("serErrors"))
+            .map(|document| document.name)
+            .collect();
+        assert_eq!(silent, Vec::<&str>::new());
+        assert!(documents().any(|document| document.text.starts_with("mutation")));
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary, as its users run it: what it refuses, what it survives, what it leaves behind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod bad_input;
+mod cell;
+mod demo;
+mod hasty;
+mod kill_and_resume;
+mod recover;
+mod shop;
+mod traces;
