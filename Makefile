@@ -22,7 +22,7 @@ bench:
 	@scripts/bench
 
 bench-large:
-	@scripts/bench --large
+	@scripts/bench large
 
 # A stripped binary that needs the C library alone: target/dist/caretaker.
 dist:

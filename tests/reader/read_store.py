@@ -149,16 +149,21 @@ class Store:
         need(commit["scope"] == self.header(data, "commit")[0][2], "a commit's scope")
         return {"name": name, **commit}
 
-    def head(self):
-        return self.commit(max(path.name for path in (self.store / "commit").iterdir() if "#" not in path.name))
+    def chain(self):
+        """The head and what is before it."""
+        names = [path.name for path in (self.store / "commit").iterdir() if "#" not in path.name]
+        commit = self.commit(max(names))
+        yield commit
+        while commit["ancestors"]:
+            commit = self.commit(commit["ancestors"][0]["name"])
+            yield commit
 
     def snapshots(self):
-        head = commit = self.head()
-        while commit:
+        head = next(self.chain())
+        for commit in self.chain():
             pruned = any(start <= commit["number"] <= end for start, end in head.get("pruned", []))
             if commit["role"] == "snapshot" and not pruned:
                 yield commit
-            commit = self.commit(commit["ancestors"][0]["name"]) if commit["ancestors"] else None
 
     def segment(self, label, ref):
         if ref["id"] not in self.segments:
@@ -168,8 +173,11 @@ class Store:
     def subject_key(self, tag):
         """§10: a person's key; None where it was destroyed."""
         if tag[0] not in self.tables:
-            versions = (self.keys / "subjects").glob(f"{tag[0]:02x}-*")
-            path = max(path for path in versions if "#" not in path.name)
+            paths = [path for path in (self.keys / "subjects").glob(f"{tag[0]:02x}-*") if "#" not in path.name]
+            wrote = [commit["generation"] for commit in (self.chain() if len(paths) > 1 else [])]
+            leases = {f"{wrote['counter']:016x}{wrote['lease'][:16]}" for wrote in wrote}
+            counts = [path for path in paths if path.name[20:] in leases] or paths
+            path = max(counts, key=lambda path: (path.name[20:], path.name))
             data = path.read_bytes()
             table = Bytes(self.whole(data, "subject-table", "subjects/" + path.name))
             keys = {table.take(16): table.take(60) for _ in range(table.number())}
@@ -189,7 +197,7 @@ class Store:
 
     def records(self, number):
         """§9: the versions that count in a snapshot, but for those whose person was erased."""
-        seen, all_entries = None, map(self.entries, self.head()["components"])
+        seen, all_entries = None, map(self.entries, next(self.chain())["components"])
         for (kind, ident, minus), place, tag in heapq.merge(*all_entries, key=lambda entry: entry[0]):
             if -minus <= number and (kind, ident) != seen:
                 seen = kind, ident

@@ -1,9 +1,121 @@
+//! Benchmarks of the binary, as a user would meet it: whole processes, measured from outside.
+//!
+//! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
+//! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
+//! `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+
+mod cell;
 mod chance;
 mod generations;
+mod large;
+mod load;
+mod meter;
 mod product;
+mod records;
+mod restic;
+mod series;
+mod shop;
+mod stopwatch;
+mod syncs;
+mod table;
+mod throttle;
 mod words;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let d = generations::ensure(std::path::Path::new(&a[1]), 200_000, 42).unwrap();
-    eprintln!("{:?} {} {}", d.sizes, d.first_bytes, d.second_bytes);
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cell::Bench;
+use crate::shop::Size;
+
+/// Measures caretaker beside its targets.
+#[derive(Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Args)]
+struct Place {
+    /// Where data, cells and results.json lie; some 3 GB are needed
+    #[arg(long, env = "BENCH_DIR", default_value = "target/bench", global = true)]
+    dir: PathBuf,
+    /// The program to measure, if not the one beside this
+    #[arg(long, global = true)]
+    caretaker: Option<PathBuf>,
+    /// All data follows from it
+    #[arg(long, default_value_t = 42, global = true)]
+    seed: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Many records: ingest, lookups, verify, and restic beside
+    Records {
+        #[arg(long, default_value_t = 200_000)]
+        records: u64,
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// A large practice store, unthrottled
+    Shop {
+        #[arg(long, default_value_t = 20_000)]
+        products: u32,
+        #[arg(long, default_value_t = 5_000)]
+        customers: u32,
+        #[arg(long, default_value_t = 50_000)]
+        orders: u32,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// A small practice store with an API budget
+    Throttle {
+        #[arg(long, default_value_t = 300)]
+        products: u32,
+        #[arg(long, default_value_t = 100)]
+        customers: u32,
+        #[arg(long, default_value_t = 100)]
+        orders: u32,
+    },
+    /// Ten million small records, streamed
+    Large {
+        #[arg(long, default_value_t = 10_000_000)]
+        records: u64,
+    },
+    /// Runs one program and writes down what it cost
+    #[command(hide = true)]
+    Meter {
+        report: PathBuf,
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let Arguments { place, command } = Arguments::parse();
+    if let Command::Meter { report, program, arguments } = &command {
+        return meter::meter(report, program, arguments);
+    }
+    if !load::pin()? {
+        table::say("there are fewer than two cores: figures will be worse than the targets suppose");
+    }
+    let mut bench = Bench::open(place.caretaker, place.dir)?;
+    match command {
+        Command::Records { records, rounds } => records::run(&mut bench, records, place.seed, rounds.max(1))?,
+        Command::Shop { products, customers, orders, rounds } => {
+            shop::run(&mut bench, &Size { products, customers, orders }, rounds.max(1))?;
+        }
+        Command::Throttle { products, customers, orders } => {
+            throttle::run(&mut bench, &Size { products, customers, orders })?;
+        }
+        Command::Large { records } => large::run(&mut bench, records, place.seed)?,
+        Command::Meter { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }

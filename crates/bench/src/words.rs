@@ -14,7 +14,7 @@ const TAGS: std::ops::Range<usize> = 400..900;
 
 const BEGINS: &[&str] = &[
     "b", "c", "d", "f", "g", "h", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "z", "bl", "br", "ch",
-    "dr", "fl", "fr", "gl", "gr", "kl", "pl", "pr", "sh", "sk", "sp", "st", "th", "tr", "str",
+    "dr", "fl", "fr", "gl", "gr", "kl", "pl", "pr", "sh", "sk", "sp", "st", "th", "tr", "j",
 ];
 const MIDDLES: &[&str] = &["a", "e", "i", "o", "u", "a", "e", "i", "o", "au", "ea", "ei", "io", "oo", "ue"];
 const ENDS: &[&str] = &["", "", "", "n", "r", "s", "t", "l", "m", "k", "ch", "nd", "rt", "st", "ng"];

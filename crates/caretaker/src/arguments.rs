@@ -177,6 +177,11 @@ pub(crate) enum ConnectionCommand {
         /// The connection's name
         name: ConnectionId,
     },
+    /// Per kind: what is backed up, what can be put back, what is lost, which scope is missing
+    Coverage {
+        /// The connection's name
+        name: ConnectionId,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -231,6 +231,9 @@ pub trait Spool: Send + Sync {
     /// All lines of `kind` up to `cursor` were put. Once they are durable, a resumed run begins at the cursor.
     fn page_end(&self, kind: Kind, cursor: Value) -> BoxFuture<'_, Result<(), SpoolError>>;
 
+    /// Forgets all lines of `kind`: what was read turned out not to be whole, and it is read anew.
+    fn restart(&self, kind: Kind) -> BoxFuture<'_, Result<(), SpoolError>>;
+
     /// The kind is finished; durable together with its lines.
     fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>>;
 

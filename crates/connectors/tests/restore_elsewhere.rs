@@ -29,6 +29,7 @@ const ORDER: &[(&str, &str)] = &[
     ("menu", "menus"),
     ("redirect", "urlRedirects"),
     ("customer", "customers"),
+    ("discount", "discountNodes"),
     ("draft_order", "draftOrders"),
 ];
 

@@ -205,6 +205,13 @@ impl Spool for RunSpool<'_> {
         Box::pin(async move { self.run.cursor(&kind, cursor).await.map_err(|error| spool_error(&error)) })
     }
 
+    fn restart(&self, kind: Kind) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            self.run.restart(&kind).await;
+            Ok(())
+        })
+    }
+
     fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>> {
         Box::pin(async move {
             let kind = end.kind.clone();

@@ -182,6 +182,15 @@ impl Heads for CatalogHeads {
         })
     }
 
+    fn holds(&self, lease: Generation) -> BoxFuture<'_, repository::Result<bool>> {
+        Box::pin(async move {
+            let newest = self.catalog.lease(&self.lease.tenant, &self.lease.connection).await;
+            let newest = newest.map_err(|error| catalog_failed(&error))?;
+            let newest = newest.map(|newest| Generation { counter: newest.generation, lease: newest.holder });
+            Ok(newest == Some(lease))
+        })
+    }
+
     fn advance<'a>(
         &'a self,
         lease: Generation,

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod cell;
 pub mod connect;
+pub mod coverage;
 pub mod diff;
 pub mod error;
 pub mod export;

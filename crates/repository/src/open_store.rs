@@ -203,8 +203,8 @@ mod tests {
         Location::Bucket { bucket: "b".into(), prefix: prefix.into(), endpoint, region: region.into() }
     }
 
-    fn check(url: &str, expected: Location) {
-        assert_eq!(locate(url).unwrap(), expected, "{url}");
+    fn check(url: &str, expected: &Location) {
+        assert_eq!(&locate(url).unwrap(), expected, "{url}");
     }
 
     fn check_refused(url: &str, why: &str) {
@@ -214,12 +214,12 @@ mod tests {
 
     #[test]
     fn urls_name_directories_and_buckets() {
-        check("some/dir", Location::Directory("some/dir".into()));
-        check("/some/dir", Location::Directory("/some/dir".into()));
-        check("file:///some/di%20r", Location::Directory("/some/di r".into()));
-        check("s3://b", bucket("", None, "us-east-1"));
-        check("s3://b/a/c/?region=eu-1", bucket("a/c", None, "eu-1"));
-        check("s3://b/p?endpoint=http://127.0.0.1:9/", bucket("p", Some("http://127.0.0.1:9"), "us-east-1"));
+        check("some/dir", &Location::Directory("some/dir".into()));
+        check("/some/dir", &Location::Directory("/some/dir".into()));
+        check("file:///some/di%20r", &Location::Directory("/some/di r".into()));
+        check("s3://b", &bucket("", None, "us-east-1"));
+        check("s3://b/a/c/?region=eu-1", &bucket("a/c", None, "eu-1"));
+        check("s3://b/p?endpoint=http://127.0.0.1:9/", &bucket("p", Some("http://127.0.0.1:9"), "us-east-1"));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::commit::CommitName;
 use crate::connection::Repository;
 use crate::encoding::{Bytes, put_count, put_number};
 use crate::error::{RepositoryError, Result};
+use crate::inspect::integrity;
 use crate::keyring::{Keyring, ObjectKey};
 use crate::object::{HEADER_LEN, compress, decompress, header, opening, read_header, read_whole, seal_whole};
 use crate::store::Area;
@@ -87,9 +88,11 @@ struct Gathered {
     checkpoint: Checkpoint,
     turn: u64,
     bytes_written: u64,
+    /// Storing failed half way: lines are lost, and only what the store holds is still true.
+    broken: bool,
 }
 
-/// An unfinished run.
+/// An unfinished run. Once storing has failed, every call fails: whoever goes on opens it anew.
 pub struct Run {
     id: Id128,
     keyring: Arc<Keyring>,
@@ -155,7 +158,7 @@ impl Repository {
             (Id128(id), 0, Checkpoint { parent, request, sequence: 0, kinds, batches: Vec::new() })
         });
         let since = self.clock.monotonic();
-        let gathered = Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0 };
+        let gathered = Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0, broken: false };
         Ok(Run {
             id,
             keyring,
@@ -165,6 +168,15 @@ impl Repository {
             rng: Arc::clone(&self.rng),
             gathered: Mutex::new(gathered),
         })
+    }
+}
+
+impl Gathered {
+    fn check(&self) -> Result<()> {
+        if self.broken {
+            return Err(RepositoryError::Conflict("the run's progress could not be stored: open it anew".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -202,6 +214,7 @@ impl Run {
     /// When a batch is due and cannot be stored.
     pub async fn put(&self, kind: &Kind, id: Box<str>, part: Box<str>, bytes: Vec<u8>) -> Result<()> {
         let mut gathered = self.gathered.lock().await;
+        gathered.check()?;
         gathered.checkpoint.sequence += 1;
         let sequence = gathered.checkpoint.sequence;
         gathered.len += kind.as_str().len() + id.len() + part.len() + bytes.len() + 48;
@@ -215,6 +228,7 @@ impl Run {
     /// When a batch is due and cannot be stored.
     pub async fn cursor(&self, kind: &Kind, cursor: Value) -> Result<()> {
         let mut gathered = self.gathered.lock().await;
+        gathered.check()?;
         let settled = gathered.checkpoint.sequence;
         let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
         state.cursor = Some(cursor);
@@ -228,6 +242,7 @@ impl Run {
     /// When a batch is due and cannot be stored.
     pub async fn end(&self, kind: &Kind, end: Value) -> Result<()> {
         let mut gathered = self.gathered.lock().await;
+        gathered.check()?;
         let settled = gathered.checkpoint.sequence;
         let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
         state.end = Some(end);
@@ -250,6 +265,14 @@ impl Run {
     }
 
     async fn store(&self, gathered: &mut Gathered) -> Result<()> {
+        gathered.check()?;
+        gathered.broken = true;
+        self.store_lines(gathered).await?;
+        gathered.broken = false;
+        Ok(())
+    }
+
+    async fn store_lines(&self, gathered: &mut Gathered) -> Result<()> {
         let mut lines = std::mem::take(&mut gathered.lines);
         gathered.len = 0;
         gathered.since = self.clock.monotonic();

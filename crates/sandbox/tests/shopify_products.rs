@@ -104,7 +104,7 @@ async fn wrong_products_are_refused_and_right_ones_are_not() {
         (
             "OPTIONS_OVER_LIMIT",
             with(&|input| {
-                input["productOptions"] = json!([option("a"), option("b"), option("c"), option("d")])
+                input["productOptions"] = json!([option("a"), option("b"), option("c"), option("d")]);
             }),
         ),
         (
@@ -131,7 +131,7 @@ async fn wrong_products_are_refused_and_right_ones_are_not() {
             "INVALID_VALUE",
             with(&|input| {
                 input["metafields"][0] =
-                    json!({ "namespace": "custom", "key": "n", "type": "number_integer", "value": "one" })
+                    json!({ "namespace": "custom", "key": "n", "type": "number_integer", "value": "one" });
             }),
         ),
         (

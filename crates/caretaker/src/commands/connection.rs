@@ -9,6 +9,7 @@ use connectors::platforms::shopify::{Credential, Secret};
 use domain::{ConnectionId, Platform, Scope};
 use flows::FlowError;
 use flows::connect::{Connect, ConnectionSettings};
+use flows::coverage::Coverage;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -156,6 +157,39 @@ pub(crate) async fn run(
             let connection = cell.connection(&common.tenant, name).await?;
             output.result(&as_json(&connection), || as_text(&connection))?;
         }
+        ConnectionCommand::Coverage { name } => {
+            let connection = cell.connection(&common.tenant, name).await?;
+            let coverage = flows::coverage::coverage(&cell, &connection).await?;
+            output.result(&coverage, || coverage_text(&coverage))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn coverage_text(coverage: &Coverage) -> String {
+    let mut text = match coverage.snapshot {
+        Some(number) => format!("Snapshot {number}\n"),
+        None => "Nothing was backed up yet.\n".to_owned(),
+    };
+    for kind in &coverage.kinds {
+        let backed_up = if kind.backed_up { "backed up" } else { "not whole" };
+        let restorable = if kind.restorable { "restorable" } else { "for reading only" };
+        text += &format!("{:<22} {:>8}  {backed_up:<10} {restorable}\n", kind.kind, kind.records);
+        if !kind.note.is_empty() {
+            text += &format!("    {}\n", kind.note);
+        }
+        for gap in &kind.gaps {
+            text += &format!("    not there: {} ({})\n", gap.what, gap.detail);
+        }
+        for scope in &kind.missing_to_read {
+            text += &format!("    cannot be read without the scope `{scope}`\n");
+        }
+        for scope in &kind.missing_to_restore {
+            text += &format!("    cannot be restored without the scope `{scope}`\n");
+        }
+        for loss in kind.lost {
+            text += &format!("    lost: {} ({})\n", loss.pointer, loss.why);
+        }
+    }
+    text + &coverage.approvals.join("\n")
 }

@@ -82,6 +82,13 @@ impl Answer {
         self.ends(0)
     }
 
+    /// A command that succeeded and printed bytes that are not ours to judge.
+    #[track_caller]
+    pub(crate) fn succeeds_raw(&self) {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        assert!(!self.stdout.is_empty());
+    }
+
     /// A refusal: its exit code, its error as JSON on stderr, the words that must be in it, and nothing on stdout.
     #[track_caller]
     pub(crate) fn refuses(&self, code: i32, words: &[&str]) -> Value {
@@ -187,7 +194,14 @@ impl TestCell {
     pub(crate) fn export(&self, name: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let out = tempfile::tempdir_in(self.folder.path()).unwrap();
         self.run(&["export", name, "--out", text(out.path())]).succeeds();
-        contents(out.path())
+        // Media are named by a hash under the cell's own key: other cells have other names for the same bytes.
+        let (media, mut files): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            contents(out.path()).into_iter().partition(|(name, _)| name.starts_with("media"));
+        let mut media: Vec<Vec<u8>> = media.into_values().collect();
+        media.sort_unstable();
+        let named = media.into_iter().enumerate();
+        files.extend(named.map(|(turn, bytes)| (PathBuf::from(format!("media/{turn:06}")), bytes)));
+        files
     }
 
     /// The numbers of a connection's snapshots, newest first.

@@ -133,6 +133,7 @@ fn a_restore_that_is_killed_at_any_point_makes_nothing_twice() {
     let undisturbed = cell.run(&["restore", "apply", text(&plan)]);
     let code = undisturbed.code.unwrap();
     let undisturbed = undisturbed.ends(code);
+    std::fs::write(std::env::var("DBG").unwrap_or("/dev/null".into()), undisturbed.to_string()).unwrap();
     let mutations = calm.stats().mutations;
     assert!(undisturbed["created"].as_u64().unwrap() > 40, "{undisturbed}");
 
@@ -152,6 +153,7 @@ fn a_restore_that_is_killed_at_any_point_makes_nothing_twice() {
     }
     assert!(killed > 0, "no process lived until its point");
     let resumed = cell.run(&["restore", "apply", text(&plan)]);
+    println!("undisturbed {code}: {undisturbed:.900}");
     let resumed = resumed.ends(code);
     assert_eq!(resumed["created"], undisturbed["created"]);
     assert_eq!(census(&rough), census(&calm));

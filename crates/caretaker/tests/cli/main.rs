@@ -1,7 +1,11 @@
 //! The real binary, as its users run it: what it refuses, what it survives, what it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-mod bad_input;
+mod bad_disk;
+mod bad_plan;
+mod bad_records;
+mod bad_store;
+mod bad_way_in;
 mod cell;
 mod demo;
 mod hasty;

@@ -1,6 +1,8 @@
 //! What every test of restoring shares: a practice store, its owner, and a journal that can be cut short.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod round;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -84,6 +84,15 @@ impl Spool for Memory {
         self.tell(Told::Cursor(kind.to_string(), cursor))
     }
 
+    fn restart(&self, kind: Kind) -> BoxFuture<'_, Result<(), SpoolError>> {
+        self.0.lock().unwrap().retain(|told| match told {
+            Told::Line(line) => line.kind != kind,
+            Told::Cursor(of, _) | Told::Removed(of, _) => of != kind.as_str(),
+            Told::End(_) => true,
+        });
+        Box::pin(async { Ok(()) })
+    }
+
     fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>> {
         self.tell(Told::End(end))
     }

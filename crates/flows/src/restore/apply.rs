@@ -99,7 +99,6 @@ pub(super) fn state_name(restore: Id128, what: &str) -> String {
 pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> Result<RestoreReport> {
     let started = cell.clock.monotonic();
     let parts = Parts::open(cell, &plan.ask).await?;
-    let mut ids = parts.ids.clone();
     let lease = cell.lease(&parts.target.scope).await?;
     let digest = digest(plan)?;
     let interrupted = cell
@@ -108,7 +107,7 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
         .await?
         .into_iter()
         .find(|restore| restore.plan_digest == digest && restore.state == RestoreState::Applying);
-    let candidates = parts.candidates(progress).await?;
+    let (candidates, mut ids) = parts.candidates(progress).await?;
     let (restore, saved) = match interrupted {
         Some(restore) => {
             let saved = load_saved(&parts, restore.id).await?;

@@ -151,24 +151,34 @@ impl<'a> Parts<'a> {
         Ok(Self { cell, ask, source, target, reader, store, ids })
     }
 
-    /// Everything that the plan consists of, in the order of application.
-    pub(super) async fn candidates(&self, progress: &dyn RestoreProgress) -> Result<Vec<Candidate>> {
+    /// Everything that the plan consists of, in the order of application, and the ids that are known by then.
+    pub(super) async fn candidates(&self, progress: &dyn RestoreProgress) -> Result<(Vec<Candidate>, IdMap)> {
         let mut wanted = match self.ask.selection {
             Selection::At(at) => self.wanted_at(at).await?,
             Selection::Revert(from, to) => self.wanted_back(from, to).await?,
         };
         let mut seen: BTreeSet<RecordKey> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
-        let mut candidates = Vec::new();
+        let mut found = Vec::new();
         // What is created may refer to what is gone too: that is needed as well, and so on.
         while !wanted.is_empty() {
-            let found = self.look(wanted, progress).await?;
-            wanted = self.needed(&found, &mut seen).await?;
-            candidates.extend(found);
+            let looked_at = self.look(wanted, progress).await?;
+            wanted = self.needed(&looked_at, &mut seen).await?;
+            found.extend(looked_at);
         }
         let order: BTreeMap<&str, usize> =
             self.store.kinds().iter().enumerate().map(|(turn, spec)| (spec.name, turn)).collect();
-        candidates.sort_by_key(|candidate| order.get(candidate.spec.name).copied());
-        Ok(candidates)
+        found.sort_by_key(|(wanted, _)| order.get(wanted.spec.name).copied());
+        // An item that is there under another id, found by its natural key, is what others refer to.
+        let mut ids = self.ids.clone();
+        for (wanted, live) in &found {
+            if let Some(live) = live
+                && *live.id != *wanted.key.id
+            {
+                ids.insert(&wanted.key.id, &live.id);
+            }
+        }
+        let candidates = found.into_iter().map(|(wanted, live)| self.candidate(wanted, live, &ids));
+        Ok((candidates.collect::<Result<_>>()?, ids))
     }
 
     fn spec(&self, kind: &Kind) -> Option<&'static KindSpec> {
@@ -230,42 +240,29 @@ impl<'a> Parts<'a> {
         Ok(wanted)
     }
 
-    /// Looks the items up on the live store and plans each.
-    async fn look(&self, wanted: Vec<Wanted>, progress: &dyn RestoreProgress) -> Result<Vec<Candidate>> {
+    /// Looks the items up on the live store.
+    async fn look(&self, wanted: Vec<Wanted>, progress: &dyn RestoreProgress) -> Result<Vec<Found>> {
         let total = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
         let mut by_kind: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
         for wanted in wanted {
             by_kind.entry(wanted.spec.name).or_default().push(wanted);
         }
-        let mut candidates = Vec::new();
+        let mut found = Vec::new();
         for (name, mut of_kind) in by_kind {
             while !of_kind.is_empty() {
                 let chunk: Vec<Wanted> = of_kind.drain(..of_kind.len().min(LOOKUPS)).collect();
-                candidates.extend(self.look_at(chunk).await?);
-                let done = u64::try_from(candidates.len()).unwrap_or(u64::MAX);
+                found.extend(self.look_at(chunk).await?);
+                let done = u64::try_from(found.len()).unwrap_or(u64::MAX);
                 progress.advanced(&format!("looking at {name}"), done, total);
             }
         }
-        Ok(candidates)
+        Ok(found)
     }
 
-    async fn look_at(&self, chunk: Vec<Wanted>) -> Result<Vec<Candidate>> {
+    async fn look_at(&self, chunk: Vec<Wanted>) -> Result<Vec<Found>> {
         let Some(spec) = chunk.first().map(|wanted| wanted.spec) else { return Ok(Vec::new()) };
-        if let Restorable::Never(why) = spec.restore {
-            let cannot = |wanted: Wanted| {
-                let plan = ItemPlan {
-                    action: PlanAction::Cannot { why: why.to_owned() },
-                    fields: Vec::new(),
-                    losses: Vec::new(),
-                    requests: 0,
-                    cost: 0,
-                };
-                let Wanted { key, needed, state, .. } = wanted;
-                let item =
-                    PlanItem { kind: key.kind, id: key.id, live_id: None, needed, plan, kept: Vec::new() };
-                Candidate { item, spec, wanted: state.payload(), live: None }
-            };
-            return Ok(chunk.into_iter().map(cannot).collect());
+        if matches!(spec.restore, Restorable::Never(_)) {
+            return Ok(chunk.into_iter().map(|wanted| (wanted, None)).collect());
         }
         let by_id: Vec<Lookup<'_>> =
             chunk.iter().map(|wanted| Lookup::Id(self.ids.resolve(&wanted.key.id))).collect();
@@ -286,15 +283,16 @@ impl<'a> Parts<'a> {
                 }
             }
         }
-        let mut candidates = Vec::with_capacity(chunk.len());
-        for (wanted, live) in chunk.into_iter().zip(live) {
-            candidates.push(self.candidate(wanted, live)?);
-        }
-        Ok(candidates)
+        Ok(chunk.into_iter().zip(live).collect())
     }
 
-    fn candidate(&self, wanted: Wanted, live: Option<Item>) -> Result<Candidate> {
+    fn candidate(&self, wanted: Wanted, live: Option<Item>, ids: &IdMap) -> Result<Candidate> {
         let Wanted { key, spec, needed, state } = wanted;
+        if let Restorable::Never(why) = spec.restore {
+            let plan = without_change(PlanAction::Cannot { why: why.to_owned() }, Vec::new());
+            let item = PlanItem { kind: key.kind, id: key.id, live_id: None, needed, plan, kept: Vec::new() };
+            return Ok(Candidate { item, spec, wanted: state.payload(), live: None });
+        }
         let live_payload = live.as_ref().map(|item| parse(&item.payload)).transpose()?;
         let concerns = |place: &Place| {
             self.ask.options.fields.is_empty()
@@ -315,10 +313,9 @@ impl<'a> Parts<'a> {
                 Some(_) => "it was made in that window; what was made is left in place",
                 None => "it has been deleted since; that stays so",
             };
-            let losses = vec![note.to_owned()];
-            ItemPlan { action: PlanAction::Skip, fields: Vec::new(), losses, requests: 0, cost: 0 }
+            without_change(PlanAction::Skip, vec![note.to_owned()])
         } else {
-            self.store.plan(spec, &wanted, live_payload.as_ref(), &self.ids, &self.ask.options)
+            self.store.plan(spec, &wanted, live_payload.as_ref(), ids, &self.ask.options)
         };
         if let (PlanAction::Create, Restorable::UpdateOnly(why)) = (&plan.action, spec.restore) {
             plan.action = PlanAction::Cannot { why: why.to_owned() };
@@ -333,14 +330,15 @@ impl<'a> Parts<'a> {
     }
 
     /// What the items to be created refer to, that is in the backup, not asked for, and not known to be there.
-    async fn needed(&self, found: &[Candidate], seen: &mut BTreeSet<RecordKey>) -> Result<Vec<Wanted>> {
+    async fn needed(&self, found: &[Found], seen: &mut BTreeSet<RecordKey>) -> Result<Vec<Wanted>> {
         let at = match self.ask.selection {
             Selection::At(at) | Selection::Revert(at, _) => at,
         };
         let mut needed = Vec::new();
-        for candidate in found.iter().filter(|candidate| candidate.item.plan.action == PlanAction::Create) {
-            for reference in candidate.spec.references {
-                for value in canonical::select(&candidate.wanted, reference.pointer) {
+        for (creating, _) in found.iter().filter(|(wanted, live)| live.is_none() && wanted.is_created()) {
+            let State::Whole(payload) = &creating.state else { continue };
+            for reference in creating.spec.references {
+                for value in canonical::select(payload, reference.pointer) {
                     let (Some(id), Some(kind)) = (value.as_str(), Kind::new(reference.kind).ok()) else {
                         continue;
                     };
@@ -409,11 +407,25 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// An item that is wanted, with what is there in its place.
+type Found = (Wanted, Option<Item>);
+
+fn without_change(action: PlanAction, losses: Vec<String>) -> ItemPlan {
+    ItemPlan { action, fields: Vec::new(), losses, requests: 0, cost: 0 }
+}
+
 struct Wanted {
     key: RecordKey,
     spec: &'static KindSpec,
     needed: bool,
     state: State,
+}
+
+impl Wanted {
+    /// Whether it would be made anew where it is not there.
+    fn is_created(&self) -> bool {
+        matches!(self.state, State::Whole(_)) && self.spec.restore == Restorable::Yes
+    }
 }
 
 #[derive(Clone)]
@@ -440,7 +452,7 @@ impl State {
 /// When the snapshots or the live store cannot be read.
 pub async fn draw(cell: &Cell, ask: &Ask, progress: &dyn RestoreProgress) -> Result<Plan> {
     let parts = Parts::open(cell, ask).await?;
-    let candidates = parts.candidates(progress).await?;
+    let (candidates, _) = parts.candidates(progress).await?;
     summed_up(&parts, &candidates).await
 }
 

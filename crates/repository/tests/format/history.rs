@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use domain::{Action, Gap, GapReason, Kind, MediaRef, RecordMeta, Removal, SubjectId, Timestamp};
-use repository::{KindOutcome, Mode, NewRecord, Writer};
+use repository::{KindOutcome, Lease, Mode, NewRecord, Writer};
 use serde_json::{Value, json};
 
 use crate::fixture::Cell;
@@ -258,5 +258,26 @@ pub(crate) async fn write(cell: &Cell, size: Size) -> Written {
         head = writer.commit().await.unwrap().head.name.to_string();
         note(&mut lines, number, &state);
     }
+    if let Some(erased) = erase(cell, size.snapshots + 1, &mut state).await {
+        // A person who was erased is gone from every snapshot that there ever was.
+        lines.retain(|line| line["meta"]["subjects"][0] != ERASED);
+        note(&mut lines, size.snapshots + 1, &state);
+        head = erased;
+    }
     Written { lines, media, head }
+}
+
+const ERASED: &str = "customer/3";
+
+/// Erases a person, where the history has one; answers the new head, which no longer shows their records.
+async fn erase(cell: &Cell, number: u64, state: &mut Snapshot) -> Option<String> {
+    state.contains_key(&("customer".to_owned(), "00003".to_owned())).then_some(())?;
+    cell.clock.tick();
+    let grant = cell.grant(&[Action::Erase, Action::Read]).await;
+    let lease = Lease { generation: cell.generation(number), heads: None };
+    let erased = cell.repository.erase(&grant, &lease, &[SubjectId(ERASED.into())]).await.unwrap();
+    assert_eq!((erased.people, erased.records), (1, 1));
+    state.remove(&("customer".to_owned(), "00003".to_owned()));
+    let head = cell.repository.head(&grant, Action::Read).await.unwrap().unwrap();
+    Some(head.name.to_string())
 }

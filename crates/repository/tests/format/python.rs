@@ -50,7 +50,7 @@ fn lines(output: &[u8]) -> Vec<Value> {
 /// Everything that the reader says, against everything that was written.
 pub(crate) fn check(places: &Places, passphrase_file: Option<&Path>, written: &history::Written) {
     let snapshots = lines(&run(places, passphrase_file, &["snapshots"]).unwrap());
-    assert_eq!(snapshots[0]["name"], written.head);
+    assert_eq!(snapshots[0]["number"], written.lines.last().unwrap()["snapshot"]);
     let mut read = Vec::new();
     for snapshot in snapshots.iter().rev() {
         let number = snapshot["number"].as_u64().unwrap();

@@ -92,6 +92,8 @@ impl Blob {
         futures::stream::unfold((self, first, from), move |(blob, index, at)| async move {
             if at >= end {
                 let broken = cut.is_some() && index != usize::MAX;
+                // What was given so far must leave before the connection ends.
+                tokio::task::yield_now().await;
                 // One error ends the stream; the mark keeps it from being given twice.
                 return broken.then(|| {
                     (Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)), (blob, usize::MAX, at))
@@ -195,9 +197,9 @@ pub(crate) fn spawn(shop: &Arc<Shop>, gid: Gid) {
         let inner = Arc::clone(&shop);
         let ended = tokio::task::spawn_blocking(move || {
             if operation_type(&inner, gid) == "MUTATION" {
-                super::mutate::bulk::run(&inner, gid)
+                super::mutate::bulk::run(&inner, gid);
             } else {
-                run(&inner, gid)
+                run(&inner, gid);
             }
         })
         .await;
@@ -294,6 +296,8 @@ fn run(shop: &Arc<Shop>, gid: Gid) {
         [FaultKind::BulkFailed, FaultKind::BulkDenied, FaultKind::BulkTruncated, FaultKind::BulkStuck];
     let fault = lock(&shop.faults).hit(&[field.name], &faults);
     if fault == Some(FaultKind::BulkStuck) {
+        let mut store = shop.store.write().unwrap_or_else(PoisonError::into_inner);
+        store.edit_silently(gid, |operation| operation.set("stuck", true));
         return;
     }
 

@@ -252,7 +252,7 @@ fn cost(requested: u64, actual: Option<u64>, status: Status) -> Json {
         "actualQueryCost": actual,
         "throttleStatus": {
             "maximumAvailable": status.maximum,
-            "currentlyAvailable": status.available as u64,
+            "currentlyAvailable": status.available,
             "restoreRate": status.restore,
         },
     })

@@ -47,7 +47,7 @@ pub(crate) fn intern(name: &str) -> Option<&'static str> {
                     names.extend(interface.fields.keys().map(|name| name.as_str()));
                 }
                 ExtendedType::InputObject(input) => {
-                    names.extend(input.fields.keys().map(|name| name.as_str()))
+                    names.extend(input.fields.keys().map(|name| name.as_str()));
                 }
                 ExtendedType::Enum(words) => names.extend(words.values.keys().map(|name| name.as_str())),
                 ExtendedType::Scalar(_) | ExtendedType::Union(_) => {}

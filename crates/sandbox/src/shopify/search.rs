@@ -266,7 +266,7 @@ impl Query {
             Self::Field { name, compare, value } => {
                 if name == "id" {
                     let wanted = Gid::parse(value).map(Gid::number).or_else(|| value.parse().ok());
-                    return wanted.is_some_and(|wanted| holds(*compare, gid.number(), wanted));
+                    return wanted.is_some_and(|wanted| holds(*compare, &gid.number(), &wanted));
                 }
                 let Some(field) = target(gid.kind(), name) else { return true };
                 let value_of =
@@ -278,7 +278,7 @@ impl Query {
     }
 }
 
-fn holds<T: PartialOrd>(compare: Compare, found: T, wanted: T) -> bool {
+fn holds<T: PartialOrd + ?Sized>(compare: Compare, found: &T, wanted: &T) -> bool {
     match compare {
         Compare::Equal => found == wanted,
         Compare::Less => found < wanted,
@@ -294,10 +294,10 @@ fn time_value(text: &str, now: i64) -> Option<i64> {
 
 fn value_matches(found: &Val, compare: Compare, wanted: &str, now: i64) -> bool {
     match found {
-        Val::Time(found) => time_value(wanted, now).is_some_and(|wanted| holds(compare, *found, wanted)),
-        Val::Int(found) => wanted.parse().is_ok_and(|wanted: i64| holds(compare, *found, wanted)),
+        Val::Time(found) => time_value(wanted, now).is_some_and(|wanted| holds(compare, found, &wanted)),
+        Val::Int(found) => wanted.parse().is_ok_and(|wanted: i64| holds(compare, found, &wanted)),
         Val::Cents(found) => {
-            super::value::parse_decimal(&wanted.into()).is_some_and(|wanted| holds(compare, *found, wanted))
+            super::value::parse_decimal(&wanted.into()).is_some_and(|wanted| holds(compare, found, &wanted))
         }
         Val::Bool(found) => {
             let yes = matches!(wanted, "true" | "published" | "1");
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_search_finds_what_it_says() {
-        super::super::schema::load().expect("the schema parses");
+        schema::load().expect("the schema parses");
         let gid = Gid::new(Kind::Product, 10);
         let product = obj! {
             "title": "Oak chair", "vendor": "Norrholm", "status": "ACTIVE",

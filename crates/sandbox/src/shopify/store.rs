@@ -166,7 +166,7 @@ impl Store {
             }
         }
         obj.shrink();
-        self.replace(gid, Some(Arc::new(obj)));
+        self.replace(gid, Some(&Arc::new(obj)));
         self.tell(gid, Verb::Create);
     }
 
@@ -183,7 +183,7 @@ impl Store {
         let Some(old) = self.get(gid) else { return };
         let mut obj = Obj::clone(old);
         edit(&mut obj);
-        self.replace(gid, Some(Arc::new(obj)));
+        self.replace(gid, Some(&Arc::new(obj)));
     }
 
     /// Stamps an object as changed now.
@@ -229,12 +229,12 @@ impl Store {
         self.changes.push(Change { gid, verb });
     }
 
-    fn replace(&mut self, gid: Gid, new: Option<Arc<Obj>>) {
+    fn replace(&mut self, gid: Gid, new: Option<&Arc<Obj>>) {
         let (lag, monotonic, seeding) = (self.search_lag, self.monotonic, self.seeding);
         let number = gid.number();
         let kind = gid.kind();
         let Some(table) = self.table_mut(kind) else { return };
-        let old = match &new {
+        let old = match new {
             Some(new) => table.rows.insert(number, Arc::clone(new)),
             None => table.rows.remove(&number),
         };
@@ -248,7 +248,7 @@ impl Store {
                 }
             }
         }
-        if let Some(new) = &new {
+        if let Some(new) = new {
             if let Some(updated) = new.int("updatedAt") {
                 table.by_updated.insert((updated, number));
             }
@@ -304,7 +304,7 @@ impl Store {
     fn finish(&mut self, later: Later) {
         match later {
             Later::Reorder { collection, moves } => {
-                super::mutate::collections::reorder(self, collection, &moves)
+                super::mutate::collections::reorder(self, collection, &moves);
             }
             Later::Nothing => {}
         }

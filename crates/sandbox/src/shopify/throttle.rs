@@ -15,7 +15,8 @@ pub enum Plan {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Status {
     pub(crate) maximum: f64,
-    pub(crate) available: f64,
+    /// Whole points; the rest is not shown.
+    pub(crate) available: u64,
     pub(crate) restore: f64,
 }
 
@@ -75,7 +76,13 @@ impl Bucket {
 
     pub(crate) fn status(&mut self, now: Duration) -> Status {
         self.refill(now);
-        Status { maximum: self.maximum(), available: self.available.floor(), restore: self.restore() }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between nothing and the maximum"
+        )]
+        let available = self.available.max(0.0) as u64;
+        Status { maximum: self.maximum(), available, restore: self.restore() }
     }
 }
 
@@ -92,6 +99,6 @@ mod tests {
         assert!(!bucket.take(51, Duration::from_millis(1_500)));
         bucket.give_back(1);
         assert!(bucket.take(51, Duration::from_millis(1_500)));
-        assert_eq!(bucket.status(Duration::from_secs(600)).available, 2_000.0);
+        assert_eq!(bucket.status(Duration::from_secs(600)).available, 2_000);
     }
 }

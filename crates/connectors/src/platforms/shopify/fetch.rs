@@ -168,6 +168,7 @@ impl Run<'_> {
                 }
                 bulk::Read::Failed(why) => {
                     tracing::warn!(kind = %kind, %why, "bulk operations failed twice; reading page by page");
+                    self.spool.restart(kind.clone()).await?;
                 }
             }
         }

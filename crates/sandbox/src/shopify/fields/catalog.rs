@@ -547,27 +547,73 @@ pub(crate) fn condition_holds(store: &Store, product: &Obj, gid: Gid, condition:
                 product.list("variants").iter().filter_map(Val::as_gid).map(|gid| stock(store, gid)).sum();
             numbers(total)
         }
-        _ if what.starts_with("Metafield") => {
-            let definition = condition.gid("metafieldDefinition").and_then(|gid| store.get(gid));
-            let own = definition.and_then(|definition| {
-                product.list("metafields").iter().filter_map(Val::as_obj).find(|own| {
-                    own.str("namespace") == definition.str("namespace")
-                        && own.str("key") == definition.str("key")
+        "VariantWeight" => {
+            let wanted = condition.obj("value").and_then(grams).unwrap_or(0);
+            variants()
+                .filter_map(|variant| store.get(variant.gid("inventoryItem")?)?.obj("weight").and_then(grams))
+                .any(|own| match relation {
+                    "GREATER_THAN" => own > wanted,
+                    "LESS_THAN" => own < wanted,
+                    "NOT_EQUALS" => own != wanted,
+                    _ => own == wanted,
                 })
-            });
-            let own = own.and_then(|own| own.str("value")).unwrap_or_default();
-            wanted.iter().any(|value| match value {
-                Val::Bool(value) => own == if *value { "true" } else { "false" },
-                Val::Ref(gid) | Val::Id(gid) => own.contains(&gid.to_string()),
-                value if what.ends_with("List") => value.as_str().is_some_and(|value| own.contains(value)),
-                value => value.as_str().map_or_else(
-                    || value.as_int().map(|value| value.to_string()) == Some(own.to_owned()),
-                    |value| value == own,
-                ),
-            })
+        }
+        _ if what.starts_with("Metafield") => {
+            metafield_holds(store, product, condition, what, relation, &wanted)
         }
         _ => false,
     }
+}
+
+/// A weight in grams, rounded.
+fn grams(weight: &Obj) -> Option<i64> {
+    let value = match weight.get("value")? {
+        Val::Float(value) => *value,
+        Val::Int(value) => f64::from(i32::try_from(*value).ok()?),
+        _ => return None,
+    };
+    let factor = match weight.str("unit")? {
+        "KILOGRAMS" => 1_000.0,
+        "OUNCES" => 28.349_523_125,
+        "POUNDS" => 453.592_37,
+        _ => 1.0,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "weights of goods are far below the limit")]
+    Some((value * factor).round() as i64)
+}
+
+fn metafield_holds(
+    store: &Store,
+    product: &Obj,
+    condition: &Obj,
+    what: &str,
+    relation: &str,
+    wanted: &[&Val],
+) -> bool {
+    let Some(definition) = condition.gid("definition").and_then(|gid| store.get(gid)) else { return false };
+    let own = product.list("metafields").iter().filter_map(Val::as_obj).find(|own| {
+        own.str("namespace") == definition.str("namespace") && own.str("key") == definition.str("key")
+    });
+    let Some(own) = own.and_then(|own| own.str("value")) else { return false };
+    wanted.iter().any(|value| match value {
+        Val::Bool(value) => own == if *value { "true" } else { "false" },
+        Val::Ref(gid) | Val::Id(gid) => own.contains(&gid.to_string()),
+        value if what.ends_with("List") => value.as_str().is_some_and(|value| own.contains(value)),
+        value => {
+            let text = value.as_str().map_or_else(
+                || value.as_int().map(|value| value.to_string()).unwrap_or_default(),
+                str::to_owned,
+            );
+            match (own.parse::<f64>(), text.parse::<f64>()) {
+                (Ok(own), Ok(wanted)) => match relation {
+                    "GREATER_THAN" => own > wanted,
+                    "LESS_THAN" => own < wanted,
+                    _ => (own - wanted).abs() < f64::EPSILON,
+                },
+                _ => own == text,
+            }
+        }
+    })
 }
 
 fn text_holds(found: &str, relation: &str, value: &str) -> bool {

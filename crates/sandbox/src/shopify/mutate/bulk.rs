@@ -94,7 +94,10 @@ fn cancel(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(gid) = call.gid(store, Kind::BulkOperation, "id") else {
         return refuse(&["id"], "Bulk operation does not exist", "INVALID");
     };
+    // Nothing runs any more that could notice a wish to stop.
+    let stuck = store.get(gid).is_some_and(|operation| operation.flag("stuck") == Some(true));
     match store.get(gid).and_then(|operation| operation.str("status")) {
+        Some("RUNNING") if stuck => store.edit_silently(gid, |operation| operation.set("status", "CANCELED")),
         Some("CREATED") => store.edit_silently(gid, |operation| operation.set("status", "CANCELED")),
         Some("RUNNING") => store.edit_silently(gid, |operation| operation.set("status", "CANCELING")),
         _ => return refuse(&[], "A bulk operation cannot be canceled when it is completed", "INVALID"),

@@ -56,7 +56,6 @@ fn condition(store: &mut Store, prefix: &str, input: &Json) -> Option<Val> {
     for (key, value) in body.as_object()? {
         match (key.as_str(), name.as_str()) {
             ("values", "collection") => made.set("values", super::convert(value, As::Refs)),
-            ("collectionIds", _) => made.set("values", super::convert(value, As::Refs)),
             ("values", "productCategory") => {
                 let categories = value.as_array()?.iter().map(|one| {
                     let id = one.get("categoryId").or_else(|| one.get("id")).and_then(Json::as_str).and_then(category);
@@ -76,8 +75,9 @@ fn condition(store: &mut Store, prefix: &str, input: &Json) -> Option<Val> {
                     .map(Val::Cents);
                 made.set("values", amounts.collect::<Vec<_>>());
             }
-            ("metafieldDefinitionId", _) => made.set("metafieldDefinition", super::convert(value, As::Ref)),
-            ("metaobjectIds" | "metaobjectId", _) => made.set("values", super::convert(value, As::Refs)),
+            ("definitionId", _) => made.set("definition", super::convert(value, As::Ref)),
+            ("value", "metafieldMetaobject") => made.set("value", super::convert(value, As::Ref)),
+            ("values", "metafieldMetaobjectList") => made.set("values", super::convert(value, As::Refs)),
             ("relation" | "matchType", _) => {
                 let key = if key == "relation" { "relation" } else { "matchType" };
                 made.set(key, super::convert(value, As::Word));
@@ -483,7 +483,7 @@ pub(super) fn remove_products(store: &mut Store, collection: Gid, products: &[Gi
             }
         });
         collection.edit_list("order", |order| {
-            order.retain(|one| !one.as_gid().is_some_and(|gid| products.contains(&gid)))
+            order.retain(|one| !one.as_gid().is_some_and(|gid| products.contains(&gid)));
         });
     });
 }

@@ -99,7 +99,7 @@ fn apply(
         match (published, date) {
             (_, Some(date)) => made.set("publishedAt", Val::Time(date)),
             (Some(true), None) if made.get("publishedAt").is_none() => {
-                made.set("publishedAt", Val::Time(store.now))
+                made.set("publishedAt", Val::Time(store.now));
             }
             (Some(false), None) => made.set("publishedAt", Val::Null),
             // What is made without a word is published.
@@ -221,7 +221,7 @@ fn apply_article(
         match text(author, "name") {
             Some(name) => article.set("author", obj! { "name": Val::text(name) }),
             None => {
-                errors.add(&["article", "author"], "Must provide an author name", "AUTHOR_FIELD_REQUIRED")
+                errors.add(&["article", "author"], "Must provide an author name", "AUTHOR_FIELD_REQUIRED");
             }
         }
     }
@@ -526,7 +526,7 @@ fn remove_tags(store: &mut Store, call: &Call<'_>) -> Outcome {
         call.list("tags").iter().filter_map(Json::as_str).map(str::to_lowercase).collect();
     store.edit(gid, |obj| {
         obj.edit_list("tags", |tags| {
-            tags.retain(|tag| !tag.as_str().is_some_and(|tag| gone.contains(&tag.to_lowercase())))
+            tags.retain(|tag| !tag.as_str().is_some_and(|tag| gone.contains(&tag.to_lowercase())));
         });
     });
     Errors::default().payload(obj! { "node": gid })

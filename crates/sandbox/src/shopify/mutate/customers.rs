@@ -275,7 +275,7 @@ fn delete_address(store: &mut Store, call: &Call<'_>) -> Outcome {
     };
     store.edit(gid, |customer| {
         customer.edit_list("addressesV2", |all| {
-            all.retain(|own| own.as_obj().and_then(|own| own.gid("id")) != Some(id))
+            all.retain(|own| own.as_obj().and_then(|own| own.gid("id")) != Some(id));
         });
     });
     Errors::default().payload(obj! { "deletedAddressId": Val::Id(id) })

@@ -231,7 +231,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
         }
         match pin {
             Some(true) if definition.get("pinnedPosition").is_none() => {
-                definition.set("pinnedPosition", next)
+                definition.set("pinnedPosition", next);
             }
             Some(false) => definition.set("pinnedPosition", Val::Null),
             _ => {}
@@ -268,7 +268,7 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
                 .is_some_and(|obj| obj.list("metafields").iter().filter_map(Val::as_obj).any(same))
             {
                 store.edit(owner, |obj| {
-                    obj.edit_list("metafields", |all| all.retain(|own| !own.as_obj().is_some_and(same)))
+                    obj.edit_list("metafields", |all| all.retain(|own| !own.as_obj().is_some_and(same)));
                 });
             }
         }

@@ -421,7 +421,7 @@ fn delete_codes(store: &mut Store, call: &Call<'_>) -> Outcome {
             discount.edit_list("codes", |codes| {
                 codes.retain(|code| {
                     !code.as_obj().and_then(|code| code.gid("id")).is_some_and(|id| gone.contains(&id))
-                })
+                });
             });
         }
     });

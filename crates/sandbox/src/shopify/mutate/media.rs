@@ -268,7 +268,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
             .collect();
         for product in products {
             store.edit(product, |product| {
-                product.edit_list("media", |media| media.retain(|one| one.as_gid() != Some(gid)))
+                product.edit_list("media", |media| media.retain(|one| one.as_gid() != Some(gid)));
             });
         }
         changed.push(gid);
@@ -304,8 +304,8 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
     for holder in holders {
         store.edit(holder, |product| {
             product.edit_list("media", |media| {
-                media.retain(|one| !one.as_gid().is_some_and(|gid| gids.contains(&gid)))
-            })
+                media.retain(|one| !one.as_gid().is_some_and(|gid| gids.contains(&gid)));
+            });
         });
     }
     for gid in &gids {

@@ -50,7 +50,7 @@ fn take(store: &mut Store, target: Gid, publication: Gid) {
     let online_store = store.gids(Kind::Publication).next() == Some(publication);
     store.edit(target, |obj| {
         obj.edit_list("publications", |all| {
-            all.retain(|one| one.as_obj().and_then(|one| one.gid("publication")) != Some(publication))
+            all.retain(|one| one.as_obj().and_then(|one| one.gid("publication")) != Some(publication));
         });
         if online_store {
             obj.take("publishedAt");

@@ -123,8 +123,8 @@ fn deactivate(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     store.edit(item, |item| {
         item.edit_list("inventoryLevels", |levels| {
-            levels.retain(|own| own.as_obj().and_then(|own| own.gid("id")) != Some(level))
-        })
+            levels.retain(|own| own.as_obj().and_then(|own| own.gid("id")) != Some(level));
+        });
     });
     Errors::default().payload(obj! {})
 }

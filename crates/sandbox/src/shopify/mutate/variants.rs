@@ -493,7 +493,11 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
             Ok(values) if problems.none() => plans.push((variant, values, input, index)),
             Ok(_) => {}
             Err(message) => {
-                problems.add(&[path.as_slice(), &["optionValues"]].concat(), message, "OPTION_DOES_NOT_EXIST")
+                problems.add(
+                    &[path.as_slice(), &["optionValues"]].concat(),
+                    message,
+                    "OPTION_DOES_NOT_EXIST",
+                );
             }
         }
         errors.0.append(&mut problems.0);

@@ -59,15 +59,17 @@ const BUYS: &[Field] = &[
     same("customerBuys", Form::Moved { made: buys, moved: lists_moved }),
     same("usesPerOrderLimit", Form::Plain),
 ];
-const LEAST: &[Field] =
-    &[same("minimumRequirement", Form::Made(least)), same("recurringCycleLimit", Form::Made(recurring))];
+/// These mean something, and may be said, only where subscriptions get the discount: a shop without them refuses to
+/// be told even what is usual.
+const RECURRING: Field = same("recurringCycleLimit", Form::Plain);
+const ONE_TIME: Field = same("appliesOnOneTimePurchase", Form::Plain);
+const SUBSCRIBED: Field = same("appliesOnSubscription", Form::Plain);
+const LEAST: &[Field] = &[same("minimumRequirement", Form::Made(least)), RECURRING];
 const SHIPPING: &[Field] = &[
     moved("destinationSelection", "destination", Form::Moved { made: destination, moved: lists_moved }),
     moved("maximumShippingPrice/amount", "maximumShippingPrice", Form::Number),
-    same("appliesOnOneTimePurchase", Form::Plain).later(),
-    same("appliesOnOneTimePurchase", Form::Made(unless_true)).at_birth(),
-    same("appliesOnSubscription", Form::Plain).later(),
-    same("appliesOnSubscription", Form::Made(unless_false)).at_birth(),
+    ONE_TIME,
+    SUBSCRIBED,
 ];
 
 static SHAPES: &[Shape] = &[
@@ -149,8 +151,14 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         return;
     }
     let mut input = Map::new();
+    let subscribed = ["appliesOnSubscription", "customerGets/appliesOnSubscription"].iter().any(|at| {
+        [Some(wanted), live].into_iter().flatten().any(|one| place::at(one, at) == Some(&Value::Bool(true)))
+    });
+    let of_subscriptions = [RECURRING.from, ONE_TIME.from, SUBSCRIBED.from];
     for table in shape.fields {
-        input.extend(draft.fields(table, "/discount", wanted, live));
+        let said = |field: &&Field| subscribed || !of_subscriptions.contains(&field.from);
+        let table: Vec<Field> = table.iter().filter(said).copied().collect();
+        input.extend(draft.fields(&table, "/discount", wanted, live));
     }
     if live.is_none() {
         let input = variables([(shape.input, Value::Object(input))]);
@@ -197,19 +205,6 @@ fn combines(combines: &Value) -> Value {
 
 fn first_code(codes: &Value) -> Value {
     codes.as_array().and_then(|codes| codes.first()?.get("code").cloned()).unwrap_or_default()
-}
-
-/// One cycle is what a discount has that is told nothing, and one that knows no subscriptions may not be told.
-fn recurring(limit: &Value) -> Value {
-    if limit.as_i64() == Some(1) { Value::Null } else { limit.clone() }
-}
-
-fn unless_true(value: &Value) -> Value {
-    if value.as_bool() == Some(true) { Value::Null } else { value.clone() }
-}
-
-fn unless_false(value: &Value) -> Value {
-    if value.as_bool() == Some(false) { Value::Null } else { value.clone() }
 }
 
 fn typename(value: &Value) -> &str {
@@ -315,9 +310,8 @@ fn destination(destination: &Value) -> Value {
     }
 }
 
-/// Lists of references are changed by adding and removing: what is wanted is added, also where it is there already,
-/// which changes nothing; what is there and not wanted is removed. `marked` and `wanted` are the same input, before
-/// and after its ids were filled in.
+/// Lists of references are changed by adding what is not there and removing what is not wanted. `marked` and `wanted`
+/// are the same input, before and after its ids were filled in.
 fn lists_moved(marked: &Value, wanted: &Value, live: &Value) -> Value {
     let (Value::Object(add), Value::Object(to), Value::Object(from)) = (marked, wanted, live) else {
         return marked.clone();
@@ -329,10 +323,12 @@ fn lists_moved(marked: &Value, wanted: &Value, live: &Value) -> Value {
             moved.insert(name.clone(), lists_moved(value, to, from));
             continue;
         };
-        moved.insert(name.clone(), value.clone());
-        let keep = to.as_array().map_or(&[][..], Vec::as_slice);
-        let surplus: Vec<Value> =
-            from.as_array().into_iter().flatten().filter(|one| !keep.contains(one)).cloned().collect();
+        let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+        let (marked, to, from) = (list(value), list(to), list(from));
+        let missing =
+            marked.into_iter().zip(&to).filter(|(_, one)| !from.contains(one)).map(|(marked, _)| marked);
+        moved.insert(name.clone(), missing.collect());
+        let surplus: Vec<Value> = from.into_iter().filter(|one| !to.contains(one)).collect();
         if !surplus.is_empty() {
             moved.insert(remove.to_owned(), Value::Array(surplus));
         }

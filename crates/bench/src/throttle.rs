@@ -1,0 +1,182 @@
+//! A practice store with an ordinary plan's budget: how much of it is used, and how often too much was asked.
+//!
+//! The store runs inside this program, which so reads the points that were spent from the store's own counters.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::ensure;
+use sandbox::shopify::{Plan, Running, Settings, Stats, start};
+use serde_json::{Value, json};
+use vault::system::{SystemClock, SystemRng};
+
+use crate::cell::{Bench, Cell, count};
+use crate::shop::Size;
+use crate::table::{Table, float, keep, print, reaches, say, seconds};
+
+/// What an ordinary plan gets back each second. The bucket holds twenty seconds' worth.
+const POINTS_PER_SECOND: u32 = 100;
+const BUCKET_SECONDS: f64 = 20.0;
+const SHARE_MIN: f64 = 90.0;
+const THROTTLED_SHARE_MAX: f64 = 1.0;
+const PREDICTION_OFF_MAX: f64 = 20.0;
+
+/// One run against the budget.
+struct Spent {
+    what: &'static str,
+    stats: Stats,
+    wall_ms: f64,
+    predicted_s: Option<f64>,
+}
+
+impl Spent {
+    /// Of a hundred: what was spent of what there was, a bucket that was full at the start included.
+    fn share(&self) -> f64 {
+        let rate = f64::from(POINTS_PER_SECOND);
+        100.0 * float(self.stats.cost) / (rate * (BUCKET_SECONDS + self.wall_ms / 1_000.0))
+    }
+
+    fn throttled_share(&self) -> f64 {
+        100.0 * float(self.stats.throttled) / float(self.stats.requests.max(1))
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "what": self.what,
+            "wall_ms": self.wall_ms,
+            "points": self.stats.cost,
+            "requests": self.stats.requests,
+            "throttled": self.stats.throttled,
+            "share_percent": self.share(),
+            "throttled_percent": self.throttled_share(),
+            "predicted_s": self.predicted_s,
+        })
+    }
+}
+
+async fn open(settings: Settings) -> anyhow::Result<Running> {
+    let settings = Settings { plan: Plan::PointsPerSecond(POINTS_PER_SECOND), ..settings };
+    Ok(start(settings, Arc::new(SystemClock), Arc::new(SystemRng)).await?)
+}
+
+fn connect(cell: &Cell, name: &str, store: &Running) -> anyhow::Result<()> {
+    let write = |what: &str, text: &str| -> anyhow::Result<String> {
+        let path = cell.path(&format!("{name}-{what}"));
+        std::fs::write(&path, text)?;
+        Ok(path.to_string_lossy().into_owned())
+    };
+    let (token, authority) = (write("token", &store.access_token)?, write("ca.pem", &store.ca_pem)?);
+    let words = ["connect", "shopify", name, "--url", &store.url, "--token-file", &token, "--ca-file", &authority];
+    cell.quietly(&words).map(drop)
+}
+
+/// What was counted between two moments.
+fn since(before: Stats, after: Stats) -> Stats {
+    Stats {
+        requests: after.requests - before.requests,
+        throttled: after.throttled - before.throttled,
+        mutations: after.mutations - before.mutations,
+        cost: after.cost - before.cost,
+        bulk_operations: after.bulk_operations - before.bulk_operations,
+        bytes_sent: after.bytes_sent - before.bytes_sent,
+    }
+}
+
+/// Measures and prints.
+pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
+    say("a throttled practice store");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let filled = Settings {
+        products: size.products,
+        customers: size.customers,
+        orders: size.orders,
+        ..Settings::default()
+    };
+    let (source, target) = runtime.block_on(async { anyhow::Ok((open(filled).await?, open(Settings::empty()).await?)) })?;
+    let cell = Cell::make(bench, "throttle")?;
+    connect(&cell, "shop", &source)?;
+    connect(&cell, "other", &target)?;
+
+    let before = source.stats();
+    let (backup, _) = bench.measure(cell.run(&["backup", "shop", "--json"]))?;
+    let backup = backup.well()?;
+    let first = Spent {
+        what: "first backup",
+        stats: since(before, source.stats()),
+        wall_ms: backup.cost.wall_ms,
+        predicted_s: None,
+    };
+    let plan = cell.path("plan.json");
+    let drawn = ["restore", "plan", "shop", "--to", "other", "--out", &plan.to_string_lossy(), "--json"].map(str::to_owned);
+    let drawn = cell.quietly(&drawn.each_ref().map(String::as_str))?;
+    let before = target.stats();
+    let (applied, _) = bench.measure(cell.run(&["restore", "apply", &plan.to_string_lossy(), "--json"]))?;
+    // Not whole is an honest end here: history such as an order cannot be put back.
+    ensure!(matches!(applied.code, Some(0 | 3)), "the restore ended with {:?}: {}", applied.code, applied.errors);
+    let report = applied.json()?;
+    let restore = Spent {
+        what: "restore into an empty store",
+        stats: since(before, target.stats()),
+        wall_ms: float(count(&report, "/duration_ms")?),
+        predicted_s: drawn.get("seconds").and_then(Value::as_f64),
+    };
+    runtime.block_on(async {
+        source.shutdown().await;
+        target.shutdown().await;
+    });
+    print_report(size, &[&first, &restore], &count_of(&report))?;
+    keep(&bench.dir, "throttle", json!([first.json(), restore.json()]))?;
+    remove(&cell.path(""))
+}
+
+fn remove(dir: &Path) -> anyhow::Result<()> {
+    Ok(std::fs::remove_dir_all(dir)?)
+}
+
+fn count_of(report: &Value) -> String {
+    let of = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or_default();
+    format!("{} created, {} updated, {} cannot be put back", of("created"), of("updated"), of("cannot"))
+}
+
+fn print_report(size: &Size, runs: &[&Spent], restored: &str) -> anyhow::Result<()> {
+    let mut table = Table::new(&["run", "time", "predicted", "off", "points", "of the budget", "THROTTLED", "reached"]);
+    for run in runs {
+        let off = run.predicted_s.map(|predicted| 100.0 * (predicted * 1_000.0 / run.wall_ms - 1.0));
+        // A first backup is made of bulk operations, which cost next to nothing: it has no work for the budget.
+        let enough = run.predicted_s.is_none() || run.share() >= SHARE_MIN;
+        let met = enough
+            && run.throttled_share() < THROTTLED_SHARE_MAX
+            && off.is_none_or(|off| off.abs() <= PREDICTION_OFF_MAX);
+        table.row(&[
+            run.what,
+            &seconds(run.wall_ms),
+            &run.predicted_s.map_or("–".to_owned(), |predicted| format!("{predicted:.1} s")),
+            &off.map_or("–".to_owned(), |off| format!("{off:+.0} %")),
+            &run.stats.cost.to_string(),
+            &format!("{:.1} %", run.share()),
+            &format!("{} of {} ({:.2} %)", run.stats.throttled, run.stats.requests, run.throttled_share()),
+            reaches(if met { 0.0 } else { 1.0 }, 0.0),
+        ]);
+    }
+    print(&format!(
+        "## A budget of {POINTS_PER_SECOND} points a second: {} products, {} customers, {} orders\n\n\
+         Targets: at least {SHARE_MIN} % of the budget where there is work for it, fewer than {THROTTLED_SHARE_MAX} % of requests THROTTLED, the plan's time within ± {PREDICTION_OFF_MAX} %. Restored: {restored}.\n\n{}",
+        size.products,
+        size.customers,
+        size.orders,
+        table.text()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_the_bucket_and_of_what_flowed_into_it() {
+        let stats = Stats { cost: 2_700, requests: 200, throttled: 1, ..Stats::default() };
+        let spent = Spent { what: "test", stats, wall_ms: 10_000.0, predicted_s: None };
+        assert!((spent.share() - 90.0).abs() < 1e-9, "{}", spent.share());
+        assert!((spent.throttled_share() - 0.5).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,290 @@
+//! Wrong passphrases, names, addresses and tokens: each is refused by name, and nothing is changed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
+use std::sync::Arc;
+
+use catalog::Catalog;
+use domain::Clock as _;
+use rcgen::{CertificateParams, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::shopify::Settings;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto, pki_types};
+use vault::system::SystemClock;
+
+use crate::cell::{TestCell, binary, contents, running_until, text};
+use crate::shop::Shop;
+
+#[test]
+fn a_wrong_passphrase_opens_nothing() {
+    let cell = TestCell::with_jsonl("files");
+    let before = contents(&cell.home());
+    std::fs::write(cell.passphrase(), "another passphrase").unwrap();
+    cell.run(&["connection", "list"]).refuses(5, &["passphrase"]);
+    let mut after = contents(&cell.home());
+    // The refusal itself is on record.
+    let trail = std::path::Path::new("trail/events.jsonl");
+    assert!(after[trail].starts_with(&before[trail]));
+    after.insert(trail.into(), before[trail].clone());
+    assert!(after == before, "a refused command changed the cell");
+
+    std::fs::write(cell.passphrase(), crate::cell::PASSPHRASE).unwrap();
+    let list = cell.run(&["connection", "list"]).succeeds();
+    assert_eq!(list["connections"][0]["name"], "files");
+}
+
+#[test]
+fn a_cell_that_is_not_there_is_not_made() {
+    let cell = TestCell::new();
+    let nowhere = cell.path("nowhere");
+    let mut command = binary();
+    command.args(["--json", "--dir", text(&nowhere), "--passphrase-file", text(&cell.passphrase())]);
+    let answer = crate::cell::Answer::from(command.args(["connection", "list"]).output().unwrap());
+    answer.refuses(6, &["there is no cell at", text(&nowhere), "caretaker init"]);
+    assert!(!nowhere.exists());
+    cell.run(&["connection", "list"]).succeeds();
+}
+
+#[test]
+fn a_cell_is_made_once() {
+    let cell = TestCell::with_jsonl("files");
+    let key = std::fs::read(cell.recovery_key()).unwrap();
+    let again = cell.path("again.key");
+    let refused = cell.run(&["init", "--recovery-key-out", text(&again)]);
+    assert!(matches!(refused.code, Some(1 | 7)), "{refused:?}");
+    assert!(!again.exists(), "no key of a cell that was not made");
+    assert_eq!(std::fs::read(cell.recovery_key()).unwrap(), key);
+    cell.run(&["connection", "show", "files"]).succeeds();
+}
+
+#[test]
+fn a_connection_is_found_by_its_own_tenant_alone() {
+    let cell = TestCell::with_jsonl("files");
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let catalog = Catalog::open(&cell.home()).await.unwrap();
+        catalog.add_tenant(&"rival".parse().unwrap(), SystemClock.now()).await.unwrap();
+        catalog.close().await;
+    });
+    let out = cell.path("out");
+    let plan = cell.path("plan.json");
+    let reads: [&[&str]; 9] = [
+        &["connection", "show", "files"],
+        &["backup", "files"],
+        &["snapshot", "list", "files"],
+        &["item", "list", "files", "thing"],
+        &["item", "show", "files", "thing", "a"],
+        &["item", "history", "files", "thing", "a"],
+        &["verify", "files"],
+        &["export", "files", "--out", text(&out)],
+        &["restore", "plan", "files", "--out", text(&plan)],
+    ];
+    for tenant in ["rival", "nobody"] {
+        for words in reads {
+            let theirs = cell.run(&[words, &["--tenant", tenant]].concat());
+            let theirs = theirs.refuses(6, &["files"]);
+            // The same words as for a name that never was: nothing tells that it exists elsewhere.
+            let unknown: Vec<&str> = words.iter().map(|word| if *word == "files" { "fifes" } else { word }).collect();
+            let unknown = cell.run(&unknown).refuses(6, &["fifes"]);
+            assert_eq!(theirs.to_string(), unknown.to_string().replace("fifes", "files"), "{words:?}");
+        }
+        assert!(!out.exists() && !plan.exists());
+    }
+    let list = cell.run(&["connection", "list", "--tenant", "rival"]).succeeds();
+    assert_eq!(list["connections"].as_array().unwrap().len(), 0);
+    cell.run(&["item", "show", "files", "thing", "a"]).succeeds();
+    let file = cell.file("lines.jsonl", "{\"id\":\"b\"}\n");
+    let words = ["ingest", "files", "--kind", "thing", "--id", "/id", &file, "--tenant", "rival"];
+    cell.run(&words).refuses(6, &["files"]);
+    cell.run(&words[..7]).succeeds();
+}
+
+#[test]
+fn words_that_make_no_sense_are_refused_in_json_too() {
+    let cell = TestCell::new();
+    cell.run(&["backup"]).refuses(2, &["NAME"]);
+    cell.run(&["connect", "jsonl", "../files"]).refuses(2, &["../files"]);
+    cell.run(&["no-such-command"]).refuses(2, &["no-such-command"]);
+    cell.run(&["connect", "jsonl", "files"]).succeeds();
+    cell.run(&["item", "list", "files", "thing", "--at", "yesterday"]).refuses(6, &["files"]);
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    cell.run(&["item", "list", "files", "thing", "--at", "yesterday"]).refuses(2, &["yesterday", "latest"]);
+    cell.run(&["item", "list", "files", "thing", "--at", "7"]).refuses(6, &["7"]);
+    cell.run(&["item", "list", "files", "thing", "--at", "1"]).succeeds();
+    let mut without = binary();
+    without.args(["--json", "connection", "list"]);
+    crate::cell::Answer::from(without.output().unwrap()).refuses(2, &["--dir", "CARETAKER_DIR"]);
+}
+
+/// A server that speaks HTTPS and answers everything with the same page.
+struct OtherSite {
+    url: String,
+    ca: String,
+}
+
+impl OtherSite {
+    fn open(status: &'static str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let ca = certificate.pem();
+        let key = pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                let mut request = [0; 4096];
+                let Ok(1..) = stream.read(&mut request) else { continue };
+                let page = "<!doctype html><title>A bakery</title><p>Bread and cake.";
+                let answer = format!(
+                    "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+                    page.len()
+                );
+                drop(stream.write_all(answer.as_bytes()));
+                stream.conn.send_close_notify();
+                drop(stream.flush());
+                drop(stream.sock.shutdown(Shutdown::Write));
+            }
+        });
+        Self { url, ca }
+    }
+}
+
+fn connections(cell: &TestCell) -> usize {
+    cell.run(&["connection", "list"]).succeeds()["connections"].as_array().unwrap().len()
+}
+
+#[test]
+fn an_address_that_is_no_shopify_store_is_not_connected() {
+    let cell = TestCell::new();
+    let token = cell.file("token", "shpat_0123456789");
+    let connect = |url: &str, more: &[&str]| {
+        cell.run(&[&["connect", "shopify", "shop", "--url", url, "--token-file", &token], more].concat())
+    };
+    // Nobody listens there: the port was free just now.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    connect(&format!("https://{free}"), &[]).refuses(8, &[&free.to_string()]);
+    connect("http://127.0.0.1:1", &[]).refuses(2, &["http://127.0.0.1:1", "https"]);
+    connect("not an address", &[]).refuses(2, &["not an address"]);
+    for status in ["404 Not Found", "200 OK"] {
+        let site = OtherSite::open(status);
+        let ca = cell.file("ca.pem", &site.ca);
+        // Its certificate is not trusted without the authority, and with it there is still no shop.
+        connect(&site.url, &[]).refuses(8, &[&site.url]);
+        let refused = connect(&site.url, &["--ca-file", &ca]);
+        refused.refuses(1, &[&site.url, "Shopify"]);
+    }
+    assert_eq!(connections(&cell), 0);
+    Shop::small().connect(&cell, "shop").succeeds();
+    assert_eq!(connections(&cell), 1);
+}
+
+#[test]
+fn a_revoked_token_is_told_and_a_new_one_goes_on() {
+    let (cell, shop) = (TestCell::new(), Shop::small());
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    shop.running.revoke_all();
+    cell.run(&["backup", "shop"]).refuses(5, &["token"]);
+    shop.connect(&cell, "shop").refuses(5, &["token"]);
+    assert_eq!(cell.snapshots("shop"), [1]);
+    cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
+
+    let id = &shop.running.client_id;
+    let secret = cell.file("secret", &shop.running.client_secret);
+    let (_, ca) = shop.files(&cell, "shop");
+    let words = ["--url", &shop.running.url, "--client-id", id, "--client-secret-file", &secret];
+    let connected = cell.run(&[&["connect", "shopify", "shop", "--ca-file", text(&ca)], &words[..]].concat());
+    assert_eq!(connected.succeeds()["renewed"], true);
+    assert_eq!(cell.run(&["backup", "shop"]).succeeds()["snapshot"], 2);
+}
+
+#[test]
+fn a_withdrawn_scope_is_a_gap_and_no_removal() {
+    let (cell, shop) = (TestCell::new(), Shop::small());
+    shop.connect(&cell, "shop").succeeds();
+    let whole = cell.run(&["backup", "shop"]).succeeds();
+    let customers = whole["kinds"]["customer"]["seen"].as_u64().unwrap();
+    assert!(customers > 0);
+    let connected = shop.connect(&cell, "shop").succeeds();
+    let scopes: Vec<&str> =
+        connected["granted"].as_array().unwrap().iter().map(|scope| scope.as_str().unwrap()).collect();
+    let left: Vec<&str> = scopes.iter().copied().filter(|scope| !scope.ends_with("_customers")).collect();
+    shop.running.set_access(&left, true);
+
+    let report = cell.run(&["backup", "shop"]).ends(3);
+    assert_eq!(report["complete"], false);
+    let customer = &report["kinds"]["customer"];
+    assert_eq!(customer["removed"], 0, "{customer}");
+    let gaps = customer["gaps"].to_string();
+    assert!(gaps.contains("read_customers") && gaps.contains("missing_scope"), "{gaps}");
+    assert_eq!(report["kinds"]["product"]["gaps"], serde_json::Value::Null);
+
+    shop.running.set_access(&scopes, true);
+    let report = cell.run(&["backup", "shop", "--full"]).succeeds();
+    assert_eq!(report["kinds"]["customer"]["seen"], customers);
+    let list = cell.run(&["item", "list", "shop", "customer"]).succeeds();
+    assert_eq!(list["items"].as_array().unwrap().len() as u64, customers);
+}
+
+#[test]
+fn a_sweep_whose_last_page_fails_removes_nothing() {
+    let (cell, shop) = (TestCell::new(), Shop::small());
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    let gone = shop.products()[0].clone();
+    shop.delete_product(&gone);
+    // Neither by operations nor page by page are they to be had.
+    shop.faults("bulk-failed:products@1+,internal-error:products@3+");
+    let report = cell.run(&["backup", "shop", "--full"]);
+    let report = report.ends(3);
+    assert_eq!(report["kinds"]["product"]["removed"], 0, "{}", report["kinds"]["product"]);
+    cell.run(&["item", "show", "shop", "product", &gone]).succeeds();
+    shop.faults("");
+    let report = cell.run(&["backup", "shop", "--full"]).succeeds();
+    assert_eq!(report["kinds"]["product"]["removed"], 1);
+    cell.run(&["item", "show", "shop", "product", &gone]).refuses(6, &[&gone]);
+}
+
+#[test]
+fn a_second_backup_at_the_same_time_is_refused() {
+    let latency = std::time::Duration::from_millis(30);
+    let (cell, shop) = (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
+    shop.connect(&cell, "shop").succeeds();
+    let asked = shop.stats().requests;
+    let mut first = cell.start(&["backup", "shop"]);
+    assert!(running_until(&mut first, || shop.stats().requests > asked + 1));
+    cell.run(&["backup", "shop"]).refuses(7, &["shop", "wait"]);
+    assert!(first.wait().unwrap().success());
+    assert_eq!(cell.snapshots("shop"), [1]);
+    assert_eq!(cell.run(&["backup", "shop"]).succeeds()["snapshot"], 2);
+}
+
+#[test]
+fn ctrl_c_ends_a_backup_at_once_and_the_next_one_is_whole() {
+    let latency = std::time::Duration::from_millis(30);
+    let (cell, shop) = (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
+    shop.connect(&cell, "shop").succeeds();
+    for further in [0, 3, 20] {
+        let asked = shop.stats().requests;
+        let mut child = cell.start(&["backup", "shop"]);
+        assert!(running_until(&mut child, || shop.stats().requests > asked + further));
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let begun = SystemClock.monotonic();
+        assert!(!child.wait().unwrap().success());
+        assert!((SystemClock.monotonic() - begun).as_secs() < 5, "it did not end promptly");
+    }
+    cell.run(&["snapshot", "list", "shop"]).refuses(6, &["shop"]);
+    assert_eq!(cell.run(&["backup", "shop"]).succeeds()["complete"], true);
+    cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
+}
