@@ -322,4 +322,5 @@ def main(store, keys, recovery, passphrase_file, place, what, which=None):
             print(json.dumps(line))
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -12,25 +12,38 @@ const PEAK_MAX: f64 = 250e6;
 const BUFFER_LEN: usize = 1 << 20;
 
 /// The ways in: a name that is read as a file, straight into the store, and `-`, which may be in any order.
-const WAYS: &[(&str, &str)] = &[("in order, read as a file", "/dev/stdin"), ("standard input, in batches", "-")];
+const WAYS: &[(&str, &str)] =
+    &[("in order, read as a file", "/dev/stdin"), ("standard input, in batches", "-")];
 
 /// Measures and prints.
 pub(crate) fn run(bench: &mut Bench, records: u64, seed: u64) -> anyhow::Result<()> {
-    let mut table =
-        Table::new(&["way in", "peak memory (≤ 250 MB)", "reached", "wall", "CPU", "read", "stored", "load average"]);
+    let mut table = Table::new(&[
+        "way in",
+        "peak memory (≤ 250 MB)",
+        "reached",
+        "wall",
+        "CPU",
+        "read",
+        "stored",
+        "load average",
+    ]);
     let mut results = Vec::new();
     for (what, file) in WAYS {
         say(&format!("{records} small records, {what}"));
         let cell = Cell::make(bench, "large")?;
         cell.connect_jsonl()?;
-        let mut run = cell.run(&["ingest", "shop", "--json", "--kind", "product", "--id", "/id", "--all", file]);
+        let mut run =
+            cell.run(&["ingest", "shop", "--json", "--kind", "product", "--id", "/id", "--all", file]);
         run.input = Input::Stream(Box::new(move |into| {
             small_records(records, seed, std::io::BufWriter::with_capacity(BUFFER_LEN, into))
         }));
         let (done, load) = bench.measure(run)?;
         let done = done.well()?;
         let report = done.json()?;
-        anyhow::ensure!(count(&report, "/kinds/product/added")? == records, "not every record was added: {report}");
+        anyhow::ensure!(
+            count(&report, "/kinds/product/added")? == records,
+            "not every record was added: {report}"
+        );
         let stored = stored_bytes(&cell.store())?;
         let cost = done.cost;
         table.row(&[

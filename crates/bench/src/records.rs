@@ -85,7 +85,8 @@ fn one_round(
     ensure!(count(&done, "/kinds/product/added")? == facts.records, "not every record was added: {done}");
     let stored = stored_bytes(&cell.store())?;
     let done = step(&mut figures.second, cell.ingest(&second.to_string_lossy()))?.json()?;
-    let counts = ["added", "changed", "removed"].map(|name| count(&done, &format!("/kinds/product/{name}")).ok());
+    let counts =
+        ["added", "changed", "removed"].map(|name| count(&done, &format!("/kinds/product/{name}")).ok());
     ensure!(
         counts == [facts.added, facts.changed, facts.deleted].map(Some),
         "the second generation was not seen as it is: {done}"
@@ -95,10 +96,15 @@ fn one_round(
     for probe in &facts.probes {
         let id = probe.id.to_string();
         for (at, line) in [("1", &probe.first), ("2", &probe.second)] {
-            let shown = step(&mut figures.record, cell.run(&["item", "show", "shop", "product", &id, "--at", at]))?;
-            ensure!(shown.output.trim_ascii_end() == line.as_bytes(), "record {id} at {at} is not as it was read");
+            let shown =
+                step(&mut figures.record, cell.run(&["item", "show", "shop", "product", &id, "--at", at]))?;
+            ensure!(
+                shown.output.trim_ascii_end() == line.as_bytes(),
+                "record {id} at {at} is not as it was read"
+            );
         }
-        let history = step(&mut figures.history, cell.run(&["item", "history", "shop", "product", &id, "--json"]))?;
+        let history =
+            step(&mut figures.history, cell.run(&["item", "history", "shop", "product", &id, "--json"]))?;
         let versions = history.json()?.pointer("/versions").and_then(Value::as_array).map_or(0, Vec::len);
         ensure!(versions == 2, "record {id} has {versions} versions");
     }
@@ -131,13 +137,23 @@ fn refuse_broken_line(bench: &mut Bench, data: &Path) -> anyhow::Result<String> 
     let snapshots = || -> anyhow::Result<Value> { cell.quietly(&["snapshot", "list", "shop", "--json"]) };
     let before = snapshots()?;
     let (done, _) = bench.measure(cell.run(&[
-        "ingest", "shop", "--kind", "product", "--id", "/id", "--all", &broken.to_string_lossy(),
+        "ingest",
+        "shop",
+        "--kind",
+        "product",
+        "--id",
+        "/id",
+        "--all",
+        &broken.to_string_lossy(),
     ]))?;
     ensure!(done.code.is_some_and(|code| code != 0), "a broken line was taken");
     ensure!(done.errors.contains(&format!("line {BROKEN_LINE} ")), "the line is not named: {}", done.errors);
     ensure!(snapshots()? == before, "a refused file left a snapshot");
     let (good, _) = bench.measure(cell.ingest(&good.to_string_lossy()))?;
-    ensure!(count(&good.well()?.json()?, "/snapshot")? == 1, "the whole file was not taken after the refusal");
+    ensure!(
+        count(&good.well()?.json()?, "/snapshot")? == 1,
+        "the whole file was not taken after the refusal"
+    );
     cell.remove()?;
     Ok(format!("exit {}: {}", done.code.unwrap_or_default(), done.errors.trim()))
 }
@@ -149,21 +165,87 @@ fn net(series: &Series, opening: &Series, of: impl Fn(&Cost) -> f64 + Copy) -> f
 
 fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<&Restic>) -> String {
     let Figures { opening, first, second, record, history, verify, .. } = figures;
-    let name = restic.map_or("restic (not installed)".to_owned(), |restic| format!("restic {}", restic.version));
-    let mut table = Table::new(&["what", "target", "caretaker", "reached", "best seen", "whole process", &name]);
+    let name =
+        restic.map_or("restic (not installed)".to_owned(), |restic| format!("restic {}", restic.version));
+    let mut table =
+        Table::new(&["what", "target", "caretaker", "reached", "best seen", "whole process", &name]);
     let peer = |series: fn(&Restic) -> &Series, of: fn(&Cost) -> f64| {
         restic.map_or("–".to_owned(), |restic| seconds(series(restic).median(of)))
     };
     type Timed<'a> = (&'a str, &'a str, &'a Series, f64, fn(&Cost) -> f64, fn(f64) -> String, String);
     let timed: [Timed<'_>; 8] = [
-        ("first ingest, CPU", "≤ 2.2 s", first, 2_200.0, Cost::cpu_ms, seconds, peer(|r| &r.first, Cost::cpu_ms)),
-        ("first ingest, wall", "≤ 1.5 s", first, 1_500.0, |c| c.wall_ms, seconds, peer(|r| &r.first, |c| c.wall_ms)),
-        ("second generation, CPU", "≤ 0.9 s", second, 900.0, Cost::cpu_ms, seconds, peer(|r| &r.second, Cost::cpu_ms)),
-        ("second generation, wall", "", second, f64::INFINITY, |c| c.wall_ms, seconds, peer(|r| &r.second, |c| c.wall_ms)),
-        ("one record at a time, new process, wall", "≤ 20 ms", record, 20.0, |c| c.wall_ms, milliseconds, peer(|r| &r.record, |c| c.wall_ms) + " ¹"),
-        ("history of one record, new process, wall", "≤ 20 ms", history, 20.0, |c| c.wall_ms, milliseconds, peer(|r| &r.history, |c| c.wall_ms) + " ²"),
-        ("verify all bytes, CPU", "≤ 1.5 s", verify, 1_500.0, Cost::cpu_ms, seconds, peer(|r| &r.verify, Cost::cpu_ms)),
-        ("verify all bytes, wall", "", verify, f64::INFINITY, |c| c.wall_ms, seconds, peer(|r| &r.verify, |c| c.wall_ms)),
+        (
+            "first ingest, CPU",
+            "≤ 2.2 s",
+            first,
+            2_200.0,
+            Cost::cpu_ms,
+            seconds,
+            peer(|r| &r.first, Cost::cpu_ms),
+        ),
+        (
+            "first ingest, wall",
+            "≤ 1.5 s",
+            first,
+            1_500.0,
+            |c| c.wall_ms,
+            seconds,
+            peer(|r| &r.first, |c| c.wall_ms),
+        ),
+        (
+            "second generation, CPU",
+            "≤ 0.9 s",
+            second,
+            900.0,
+            Cost::cpu_ms,
+            seconds,
+            peer(|r| &r.second, Cost::cpu_ms),
+        ),
+        (
+            "second generation, wall",
+            "",
+            second,
+            f64::INFINITY,
+            |c| c.wall_ms,
+            seconds,
+            peer(|r| &r.second, |c| c.wall_ms),
+        ),
+        (
+            "one record at a time, new process, wall",
+            "≤ 20 ms",
+            record,
+            20.0,
+            |c| c.wall_ms,
+            milliseconds,
+            peer(|r| &r.record, |c| c.wall_ms) + " ¹",
+        ),
+        (
+            "history of one record, new process, wall",
+            "≤ 20 ms",
+            history,
+            20.0,
+            |c| c.wall_ms,
+            milliseconds,
+            peer(|r| &r.history, |c| c.wall_ms) + " ²",
+        ),
+        (
+            "verify all bytes, CPU",
+            "≤ 1.5 s",
+            verify,
+            1_500.0,
+            Cost::cpu_ms,
+            seconds,
+            peer(|r| &r.verify, Cost::cpu_ms),
+        ),
+        (
+            "verify all bytes, wall",
+            "",
+            verify,
+            f64::INFINITY,
+            |c| c.wall_ms,
+            seconds,
+            peer(|r| &r.verify, |c| c.wall_ms),
+        ),
     ];
     for (what, target, series, most, of, show, peer) in timed {
         let found = net(series, opening, of);
@@ -173,7 +255,13 @@ fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<
     }
     let sizes = [
         ("stored", "≤ 136 MB", figures.stored, 136e6, restic.map(|restic| restic.stored)),
-        ("added by the second generation", "≤ 3.2 MB", figures.added, 3.2e6, restic.map(|restic| restic.added)),
+        (
+            "added by the second generation",
+            "≤ 3.2 MB",
+            figures.added,
+            3.2e6,
+            restic.map(|restic| restic.added),
+        ),
     ];
     for (what, target, found, most, peer) in sizes {
         let peer = peer.map_or("–".to_owned(), megabytes);
@@ -189,9 +277,18 @@ fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<
         let found = series.most(|cost| cost.peak_bytes);
         let peer = peer.map_or("–".to_owned(), |peer| megabytes(peer.most(|cost| cost.peak_bytes)));
         let name = format!("peak memory, {what}");
-        table.row(&[&name, "≤ 120 MB", &megabytes(found), reaches(found, 120e6), "", &megabytes(found), &peer]);
+        table.row(&[
+            &name,
+            "≤ 120 MB",
+            &megabytes(found),
+            reaches(found, 120e6),
+            "",
+            &megabytes(found),
+            &peer,
+        ]);
     }
-    for (what, syncs) in [("first ingest", figures.first_syncs), ("second generation", figures.second_syncs)] {
+    for (what, syncs) in [("first ingest", figures.first_syncs), ("second generation", figures.second_syncs)]
+    {
         let found = match syncs {
             Some(Ok(calls)) => calls.to_string(),
             Some(Err(why)) => format!("not counted: {why}"),
@@ -200,7 +297,8 @@ fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<
         table.row(&[&format!("fsync and fdatasync, {what}"), "", &found, "", "", "", ""]);
     }
     let sizes = facts.sizes.map(|size| size.to_string()).join(" / ");
-    let steps = [("first", first), ("second", second), ("record", record), ("history", history), ("verify", verify)];
+    let steps =
+        [("first", first), ("second", second), ("record", record), ("history", history), ("verify", verify)];
     let machine = steps.map(|(name, series)| series.told(&bench.calibration, name)).join("\n");
     format!(
         "## {} records, {:.1} MB of JSON lines\n\n\

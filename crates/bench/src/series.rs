@@ -27,7 +27,11 @@ impl Series {
     pub(crate) fn median(&self, of: impl Fn(&Cost) -> f64) -> f64 {
         let only_calm = self.calm() >= CALM_MIN;
         median(
-            self.samples.iter().filter(|(_, load)| !only_calm || load.is_calm()).map(|(cost, _)| of(cost)).collect(),
+            self.samples
+                .iter()
+                .filter(|(_, load)| !only_calm || load.is_calm())
+                .map(|(cost, _)| of(cost))
+                .collect(),
         )
     }
 
@@ -89,11 +93,15 @@ mod tests {
 
     #[test]
     fn disturbed_samples_do_not_count_where_calm_ones_are_there() {
-        let sample = |wall_ms, slowdown| (Cost { wall_ms, ..Cost::default() }, Load { average: 1.0, slowdown });
+        let sample =
+            |wall_ms, slowdown| (Cost { wall_ms, ..Cost::default() }, Load { average: 1.0, slowdown });
         let check = |samples: &[(f64, f64)], median: f64, best: f64| {
             let samples = samples.iter().map(|(wall, slowdown)| sample(*wall, *slowdown)).collect();
             let series = Series { samples };
-            assert_eq!((series.median(|cost| cost.wall_ms), series.best(|cost| cost.wall_ms)), (median, best));
+            assert_eq!(
+                (series.median(|cost| cost.wall_ms), series.best(|cost| cost.wall_ms)),
+                (median, best)
+            );
         };
         check(&[(10.0, 1.0), (30.0, 1.0), (500.0, 3.0), (20.0, 1.1)], 20.0, 10.0);
         check(&[(10.0, 1.0), (30.0, 1.0)], 20.0, 10.0);

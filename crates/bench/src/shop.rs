@@ -57,10 +57,12 @@ impl Store {
         // After the name in brackets: field 14 and 15 of the whole are user and system time.
         let stat = read("stat")?;
         let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-        let ticks: f64 = after.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<f64>().ok()).sum();
+        let ticks: f64 =
+            after.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<f64>().ok()).sum();
         let status = read("status")?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        let kilobytes: f64 = peak.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or_default();
+        let kilobytes: f64 =
+            peak.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or_default();
         Ok((ticks / TICKS_PER_SECOND, kilobytes * 1_024.0))
     }
 }
@@ -76,9 +78,7 @@ impl Drop for Store {
 /// Records of all kinds that a backup saw.
 pub(crate) fn seen(report: &Value, what: &str) -> u64 {
     let kinds = report.get("kinds").and_then(Value::as_object);
-    kinds.map_or(0, |kinds| {
-        kinds.values().filter_map(|kind| kind.get(what).and_then(Value::as_u64)).sum()
-    })
+    kinds.map_or(0, |kinds| kinds.values().filter_map(|kind| kind.get(what).and_then(Value::as_u64)).sum())
 }
 
 /// Measures and prints.
@@ -91,11 +91,17 @@ pub(crate) fn run(bench: &mut Bench, size: &Size, rounds: usize) -> anyhow::Resu
         let cell = Cell::make(bench, "shop")?;
         let store = Store::open(bench, &cell.path("practice"), size)?;
         cell.quietly(&[
-            "connect", "shopify", "shop",
-            "--url", text(&store.facts, "/url")?,
-            "--client-id", text(&store.facts, "/client_id")?,
-            "--client-secret-file", text(&store.facts, "/client_secret_file")?,
-            "--ca-file", text(&store.facts, "/ca_file")?,
+            "connect",
+            "shopify",
+            "shop",
+            "--url",
+            text(&store.facts, "/url")?,
+            "--client-id",
+            text(&store.facts, "/client_id")?,
+            "--client-secret-file",
+            text(&store.facts, "/client_secret_file")?,
+            "--ca-file",
+            text(&store.facts, "/ca_file")?,
         ])?;
         let mut step = |series: &mut Series, words: &[&str]| -> anyhow::Result<Done> {
             let (done, load) = bench.measure(cell.run(words))?;
@@ -109,7 +115,10 @@ pub(crate) fn run(bench: &mut Bench, size: &Size, rounds: usize) -> anyhow::Resu
         let (after, peak) = store.usage()?;
         (store_cpu_s, store_peak) = (after - before, peak);
         records = seen(&report, "seen");
-        ensure!(records >= u64::from(size.products) + u64::from(size.orders), "not everything was seen: {report}");
+        ensure!(
+            records >= u64::from(size.products) + u64::from(size.orders),
+            "not everything was seen: {report}"
+        );
         let again = step(&mut idle, &["backup", "shop", "--json"])?.json()?;
         ensure!(
             ["added", "changed", "removed"].iter().all(|what| seen(&again, what) == 0),

@@ -66,7 +66,8 @@ fn connect(cell: &Cell, name: &str, store: &Running) -> anyhow::Result<()> {
         Ok(path.to_string_lossy().into_owned())
     };
     let (token, authority) = (write("token", &store.access_token)?, write("ca.pem", &store.ca_pem)?);
-    let words = ["connect", "shopify", name, "--url", &store.url, "--token-file", &token, "--ca-file", &authority];
+    let words =
+        ["connect", "shopify", name, "--url", &store.url, "--token-file", &token, "--ca-file", &authority];
     cell.quietly(&words).map(drop)
 }
 
@@ -92,7 +93,8 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
         orders: size.orders,
         ..Settings::default()
     };
-    let (source, target) = runtime.block_on(async { anyhow::Ok((open(filled).await?, open(Settings::empty()).await?)) })?;
+    let (source, target) =
+        runtime.block_on(async { anyhow::Ok((open(filled).await?, open(Settings::empty()).await?)) })?;
     let cell = Cell::make(bench, "throttle")?;
     connect(&cell, "shop", &source)?;
     connect(&cell, "other", &target)?;
@@ -107,12 +109,18 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
         predicted_s: None,
     };
     let plan = cell.path("plan.json");
-    let drawn = ["restore", "plan", "shop", "--to", "other", "--out", &plan.to_string_lossy(), "--json"].map(str::to_owned);
+    let drawn = ["restore", "plan", "shop", "--to", "other", "--out", &plan.to_string_lossy(), "--json"]
+        .map(str::to_owned);
     let drawn = cell.quietly(&drawn.each_ref().map(String::as_str))?;
     let before = target.stats();
     let (applied, _) = bench.measure(cell.run(&["restore", "apply", &plan.to_string_lossy(), "--json"]))?;
     // Not whole is an honest end here: history such as an order cannot be put back.
-    ensure!(matches!(applied.code, Some(0 | 3)), "the restore ended with {:?}: {}", applied.code, applied.errors);
+    ensure!(
+        matches!(applied.code, Some(0 | 3)),
+        "the restore ended with {:?}: {}",
+        applied.code,
+        applied.errors
+    );
     let report = applied.json()?;
     let restore = Spent {
         what: "restore into an empty store",
@@ -139,7 +147,8 @@ fn count_of(report: &Value) -> String {
 }
 
 fn print_report(size: &Size, runs: &[&Spent], restored: &str) -> anyhow::Result<()> {
-    let mut table = Table::new(&["run", "time", "predicted", "off", "points", "of the budget", "THROTTLED", "reached"]);
+    let mut table =
+        Table::new(&["run", "time", "predicted", "off", "points", "of the budget", "THROTTLED", "reached"]);
     for run in runs {
         let off = run.predicted_s.map(|predicted| 100.0 * (predicted * 1_000.0 / run.wall_ms - 1.0));
         // A first backup is made of bulk operations, which cost next to nothing: it has no work for the budget.

@@ -103,6 +103,14 @@ pub(crate) enum Command {
     Sandbox(SandboxCommand),
     /// The whole story on a practice store: back up, spoil, find, put back, prove
     Demo(Demo),
+    /// What is wrong with this installation, and how to put it right
+    Doctor,
+    /// Bring the catalog's schema up to this version's
+    Migrate {
+        /// Only say whether it is
+        #[arg(long)]
+        check: bool,
+    },
     /// The kinds of items, per platform
     Kinds {
         /// Only this platform's
@@ -200,6 +208,9 @@ pub(crate) struct Ingest {
     /// These are all there are: what is absent was removed
     #[arg(long)]
     pub(crate) all: bool,
+    /// Remove everything without asking, where `--all` meets an empty file
+    #[arg(long)]
+    pub(crate) yes: bool,
     /// JSON lines; `-` reads standard input
     pub(crate) file: PathBuf,
 }

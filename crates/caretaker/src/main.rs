@@ -16,7 +16,10 @@ use crate::arguments::Arguments;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refused) => return Output::new(asks_for_json()).refuse(&refused),
+    };
     let output = Output::new(arguments.common.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -29,4 +32,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => output.fail(&error),
     }
+}
+
+/// Whether words that could not be understood ask for JSON all the same.
+fn asks_for_json() -> bool {
+    std::env::args_os().any(|word| word == "--json")
 }

@@ -116,6 +116,20 @@ impl Output {
         }
     }
 
+    /// Says which words were not understood; help and version are no error.
+    pub(crate) fn refuse(&self, refused: &clap::Error) -> ExitCode {
+        if !self.json || !refused.use_stderr() {
+            // Nothing can be done about a terminal that is gone.
+            drop(refused.print());
+            return if refused.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+        }
+        // The advice after the first paragraph is for people.
+        let text = refused.to_string();
+        let text = text.split("\n\nUsage:").next().unwrap_or_default();
+        let text = text.trim().trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+        self.fail(&FlowError::Input(text).into())
+    }
+
     /// Says what went wrong, and answers the exit code.
     pub(crate) fn fail(&self, error: &anyhow::Error) -> ExitCode {
         self.clear();

@@ -303,6 +303,9 @@ impl KindRun<'_, '_> {
         let counts = writer.end_kind(outcome).await?;
         report.seen = 0;
         report.add(counts);
+        if end.left_scope {
+            report.left_scope = std::mem::take(&mut report.removed);
+        }
         Ok(report)
     }
 

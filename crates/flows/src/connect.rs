@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use catalog::{CatalogErrorKind, Connection};
-use connectors::contract::{CredentialKeeper, Probe, SpoolError, Store};
+use connectors::contract::{CredentialKeeper, Fault, Probe, SpoolError, Store};
 use connectors::platforms::shopify;
 use domain::{Action, ConnectionId, Grant, Platform, Scope, TenantId};
 use futures::future::BoxFuture;
@@ -86,8 +86,13 @@ pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
         )));
     }
     let keeper = Arc::new(Keeper::new(cell, &scope));
-    let store = open_platform(cell, &row, &connect.credential, keeper)?;
-    let probe = store.probe().await?;
+    let at = |source| FlowError::Address { url: row.url.clone(), source };
+    let store = match open_platform(cell, &row, &connect.credential, keeper) {
+        // An address that no store can have is a slip of whoever gave it.
+        Err(FlowError::Platform(Fault::NotThePlatform(why))) => return Err(FlowError::Input(why)),
+        opened => opened?,
+    };
+    let probe = store.probe().await.map_err(at)?;
     match &existing {
         None => cell.catalog.add_connection(&row).await?,
         Some(_) => {

@@ -19,6 +19,15 @@ pub enum FlowError {
     /// The platform failed.
     #[error(transparent)]
     Platform(#[from] Fault),
+    /// The platform failed, and it matters where.
+    #[error("`{url}` cannot be used")]
+    Address {
+        /// The store's address.
+        url: String,
+        /// What the platform said.
+        #[source]
+        source: Fault,
+    },
     /// A file could not be read or written.
     #[error("could not {operation} `{path}`")]
     File {
@@ -74,18 +83,22 @@ impl FlowError {
             Self::Repository(error) => repository_kind(error),
             Self::Vault(error) => vault_kind(error),
             Self::Catalog(error) => catalog_kind(error),
-            Self::Platform(fault) => match fault {
-                Fault::Throttled(_) | Fault::Unavailable(_) => ErrorKind::Unavailable,
-                Fault::Unauthorized(_) | Fault::Forbidden(_) => ErrorKind::Refused,
-                Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) | Fault::Spool(_) => {
-                    ErrorKind::Failed
-                }
-            },
+            Self::Platform(fault) | Self::Address { source: fault, .. } => fault_kind(fault),
             Self::File { .. } | Self::Data(_) => ErrorKind::Failed,
             Self::Input(_) => ErrorKind::Usage,
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::Integrity(_) => ErrorKind::Integrity,
+        }
+    }
+}
+
+fn fault_kind(fault: &Fault) -> ErrorKind {
+    match fault {
+        Fault::Throttled(_) | Fault::Unavailable(_) => ErrorKind::Unavailable,
+        Fault::Unauthorized(_) | Fault::Forbidden(_) => ErrorKind::Refused,
+        Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) | Fault::Spool(_) => {
+            ErrorKind::Failed
         }
     }
 }

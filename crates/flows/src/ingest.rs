@@ -39,6 +39,8 @@ pub struct Ingest {
     pub subject: Option<String>,
     /// These are all there are: what is absent was removed.
     pub all: bool,
+    /// Do so even where that is everything: an empty file is more often a mistake.
+    pub may_remove_all: bool,
     /// The file; `None` reads standard input.
     pub file: Option<PathBuf>,
 }
@@ -114,6 +116,17 @@ pub async fn ingest(cell: &Cell, ingest: &Ingest, progress: &dyn IngestProgress)
             }
         }
     };
+    if ingest.all && !ingest.may_remove_all && counts.seen == 0 && counts.removed > 0 {
+        writer.abandon().await?;
+        if let Some(run) = run {
+            run.delete().await?;
+        }
+        return Err(FlowError::Input(format!(
+            "there is no record in what was given, and with --all that would remove all {} of kind `{}`: \
+             say --yes if that is meant",
+            counts.removed, ingest.kind
+        )));
+    }
     let written = writer.commit().await?;
     if let Some(run) = run {
         run.delete().await?;
@@ -394,7 +407,7 @@ impl Parser {
         let id = picked.next().flatten().as_ref().and_then(scalar);
         let id = id.ok_or_else(|| {
             FlowError::Data(format!(
-                "line {number} has no id at `{}`: text or a number is expected there",
+                "line {number} has no id at `{}`: text is expected there, or a whole number of at most 64 bits",
                 self.id
             ))
         })?;
@@ -402,7 +415,14 @@ impl Parser {
             picked.by_ref().take(SUMMARY_FIELDS.len()).flatten().take(COLUMNS.len()).collect();
         let summary =
             if cells.is_empty() { Vec::new() } else { serde_json::to_vec(&cells).unwrap_or_default() };
-        let named = if self.has_subject { picked.next().flatten().as_ref().and_then(scalar) } else { None };
+        let named = match picked.next().flatten().filter(|value| self.has_subject && !value.is_null()) {
+            None => None,
+            Some(value) => Some(scalar(&value).ok_or_else(|| {
+                FlowError::Data(format!(
+                    "line {number} names its person by neither text nor a whole number of at most 64 bits"
+                ))
+            })?),
+        };
         let subject = match named {
             Some(person) => Some(SubjectId(format!("customer/{person}").into())),
             // A record that names nobody is its own subject.
@@ -415,11 +435,11 @@ impl Parser {
     }
 }
 
-/// Text, or a number as it is written.
+/// Text, or a whole number. Others were rounded when they were read: two of them could look like one.
 fn scalar(value: &Value) -> Option<Box<str>> {
     match value {
         Value::String(text) => Some(text.as_str().into()),
-        Value::Number(number) => Some(number.to_string().into()),
+        Value::Number(number) if !number.is_f64() => Some(number.to_string().into()),
         _ => None,
     }
 }

@@ -17,11 +17,19 @@ pub struct KindReport {
     pub changed: u64,
     /// Ones that are gone.
     pub removed: u64,
+    /// Ones that a withdrawn permission hides: they are out of our sight, and may well be there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_scope: u64,
     /// Items that could not be kept; `gaps` says why.
     pub skipped: u64,
     /// What is not there, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl KindReport {

@@ -132,11 +132,14 @@ impl Repository {
         }
         let mut found: Option<(Id128, u64, Checkpoint)> = None;
         for (id, (turn, name)) in newest {
-            // A checkpoint that does not open is worth no more than none: its run begins anew.
-            let Ok(plain) =
-                read_whole(&keyring, &self.keys_area, ObjectPurpose::Checkpoint, &name, &name).await
-            else {
-                continue;
+            // A checkpoint that is damaged is worth no more than none: its run begins anew.
+            let purpose = ObjectPurpose::Checkpoint;
+            let plain = match read_whole(&keyring, &self.keys_area, purpose, &name, &name).await {
+                Ok(plain) => plain,
+                Err(error) => {
+                    integrity(error)?;
+                    continue;
+                }
             };
             let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&plain) else { continue };
             let fits = checkpoint.parent.as_ref() == parent && checkpoint.request == *request;
@@ -158,7 +161,8 @@ impl Repository {
             (Id128(id), 0, Checkpoint { parent, request, sequence: 0, kinds, batches: Vec::new() })
         });
         let since = self.clock.monotonic();
-        let gathered = Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0, broken: false };
+        let gathered =
+            Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0, broken: false };
         Ok(Run {
             id,
             keyring,
@@ -174,7 +178,9 @@ impl Repository {
 impl Gathered {
     fn check(&self) -> Result<()> {
         if self.broken {
-            return Err(RepositoryError::Conflict("the run's progress could not be stored: open it anew".to_owned()));
+            return Err(RepositoryError::Conflict(
+                "the run's progress could not be stored: open it anew".to_owned(),
+            ));
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ pub(crate) async fn run(
         id: words.id.clone(),
         subject: words.subject.clone(),
         all: words.all,
+        may_remove_all: words.yes,
         file: (words.file.as_os_str() != "-").then(|| words.file.clone()),
     };
     let progress = Progress { output, cell: &cell, told: Mutex::new(cell.clock.monotonic()) };

@@ -4,11 +4,13 @@ mod backup;
 mod connection;
 mod demo;
 mod diff;
+mod doctor;
 mod export;
 mod ingest;
 mod init;
 mod item;
 mod kinds;
+mod migrate;
 mod recover;
 mod restore;
 mod sandbox;
@@ -42,6 +44,8 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Resul
         Command::Recover(recover) => recover::run(recover, output).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Demo(demo) => demo::run(common, demo, output).await,
+        Command::Doctor => doctor::run(common, output).await,
+        Command::Migrate { check } => migrate::run(common, *check, output).await,
         Command::Kinds { platform } => kinds::run(platform.as_deref(), output),
     }
 }

@@ -1,1 +1,110 @@
-//! to come
+//! Everything from the two stores and the recovery key alone.
+
+use crate::cell::{Answer, PASSPHRASE, TestCell, assert_same, binary, contents, text};
+use crate::shop::Shop;
+
+/// Recovers what a cell's stores hold, without the cell.
+fn recover(cell: &TestCell, key: &std::path::Path, more: &[&str]) -> Answer {
+    let mut command = binary();
+    command.args(["--json", "recover", "--store"]).arg(cell.home().join("store"));
+    command.arg("--keys-store").arg(cell.home().join("keys"));
+    command.arg("--recovery-key-file").arg(key).args(more);
+    command.output().unwrap().into()
+}
+
+#[test]
+fn the_recovery_key_alone_reads_what_an_export_reads() {
+    let (cell, shop) = (TestCell::new(), Shop::small());
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    cell.run(&["connect", "jsonl", "files"]).succeeds();
+    cell.ingest("files", "customer", "{\"id\":\"1\",\"email\":\"person@example.com\"}\n").succeeds();
+    let export = cell.path("export");
+    cell.run(&["export", "shop", "--out", text(&export)]).succeeds();
+    // Nothing of the cell is left but its stores.
+    for gone in ["vault", "catalog.db", "operator.key", "cell.json", "trail", "lock"] {
+        std::fs::rename(cell.home().join(gone), cell.path(gone)).unwrap();
+    }
+    let checked = recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+    assert_eq!(checked["connections"].as_array().unwrap().len(), 2);
+    assert_eq!(checked["newest_is_certain"], false);
+    let out = cell.path("out");
+    recover(&cell, &cell.recovery_key(), &["--out", text(&out)]).succeeds();
+    assert_same(&contents(&out.join("default/shop")), &contents(&export));
+    let customers = std::fs::read(out.join("default/files/customer.jsonl")).unwrap();
+    assert_eq!(customers, b"{\"id\":\"1\",\"email\":\"person@example.com\"}\n");
+    // A folder that holds something is not written into.
+    recover(&cell, &cell.recovery_key(), &["--out", text(&out)]).refuses(7, &[text(&out), "not empty"]);
+}
+
+#[test]
+fn a_wrong_key_reads_nothing() {
+    let cell = TestCell::with_jsonl("files");
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    let other = TestCell::new();
+    recover(&cell, &other.recovery_key(), &["--check"]).refuses(5, &["recovery key"]);
+    let out = cell.path("out");
+    recover(&cell, &other.recovery_key(), &["--out", text(&out)]).refuses(5, &["recovery key"]);
+    assert!(!out.exists() || contents(&out).is_empty());
+    let absent = cell.path("absent.key");
+    let refused = recover(&cell, &absent, &["--check"]);
+    assert!(refused.code == Some(1) || refused.code == Some(6), "{refused:?}");
+    recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+}
+
+#[test]
+fn a_sealed_recovery_key_needs_its_passphrase() {
+    let cell = TestCell::with_jsonl("unused");
+    let home = cell.path("sealed");
+    let key = cell.path("sealed.key");
+    let sealing = cell.file("sealing", "of the recovery key alone");
+    let mut init = binary();
+    init.args(["--json", "--dir", text(&home), "--passphrase-file", text(&cell.passphrase()), "init"]);
+    init.args(["--recovery-key-out", text(&key), "--recovery-passphrase-file", &sealing]);
+    Answer::from(init.output().unwrap()).succeeds();
+    let on = |words: &[&str]| {
+        let mut command = binary();
+        command.args(["--json", "--dir", text(&home), "--passphrase-file", text(&cell.passphrase())]);
+        Answer::from(command.args(words).output().unwrap())
+    };
+    on(&["connect", "jsonl", "files"]).succeeds();
+    let file = cell.file("lines.jsonl", "{\"id\":\"a\"}\n");
+    on(&["ingest", "files", "--kind", "thing", "--id", "/id", &file]).succeeds();
+    let recover = |more: &[&str]| {
+        let mut command = binary();
+        command.args(["--json", "recover", "--store"]).arg(home.join("store"));
+        command.arg("--keys-store").arg(home.join("keys")).args(["--recovery-key-file", text(&key), "--check"]);
+        Answer::from(command.args(more).output().unwrap())
+    };
+    let without = recover(&[]);
+    assert!(matches!(without.code, Some(2 | 5)), "{without:?}");
+    let wrong = cell.file("wrong", PASSPHRASE);
+    recover(&["--recovery-passphrase-file", &wrong]).refuses(5, &["passphrase"]);
+    let right = recover(&["--recovery-passphrase-file", &sealing]).succeeds();
+    assert_eq!(right["connections"][0]["records"]["thing"], 1);
+}
+
+#[test]
+fn absent_and_damaged_stores_are_told_apart() {
+    let cell = TestCell::with_jsonl("files");
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    let store = cell.home().join("store");
+    let aside = cell.path("aside");
+    std::fs::rename(&store, &aside).unwrap();
+    recover(&cell, &cell.recovery_key(), &["--check"]).refuses(6, &["no store", text(&store)]);
+    assert!(!store.exists(), "a store that is looked for is not made");
+    std::fs::rename(&aside, &store).unwrap();
+    recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+
+    let packs: Vec<_> = contents(&store).into_iter().filter(|(name, _)| text(name).contains("/pack")).collect();
+    assert!(!packs.is_empty(), "{:?}", contents(&store).keys());
+    for (name, bytes) in packs {
+        let mut damaged = bytes.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 1;
+        std::fs::write(store.join(&name), damaged).unwrap();
+        recover(&cell, &cell.recovery_key(), &["--check"]).refuses(4, &[]);
+        std::fs::write(store.join(&name), bytes).unwrap();
+    }
+    recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+}

@@ -52,7 +52,11 @@ async fn crash_at_every_write(fault: Fault) {
         let mut world = World::new(&base, &plan, turn);
         run_through(&mut world, HISTORY, &plan).await;
         assert!(plan.crashed(), "write {turn} of {writes}");
-        assert_eq!(world.log.snapshots.values().next_back().cloned(), undisturbed, "{fault:?} at write {turn}");
+        assert_eq!(
+            world.log.snapshots.values().next_back().cloned(),
+            undisturbed,
+            "{fault:?} at write {turn}"
+        );
     }
 }
 

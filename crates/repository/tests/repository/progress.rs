@@ -49,7 +49,11 @@ async fn fetch(run: &Run) -> Result<()> {
     let before = run.kinds().await;
     let mut pages = Vec::new();
     for name in kinds {
-        let page = before.get(&kind(name)).and_then(|state| state.cursor.as_ref()).and_then(Value::as_u64).unwrap_or(0);
+        let page = before
+            .get(&kind(name))
+            .and_then(|state| state.cursor.as_ref())
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
         if !ended(&before, name) {
             run.begin(&kind(name)).await;
             pages.push((name, page));
@@ -92,7 +96,8 @@ async fn a_run_that_crashed_anywhere_and_went_on_equals_an_undisturbed_one() {
     let expected = lines(&run).await.unwrap();
     assert_eq!(expected.len(), 2 * 15 * 2);
     let (writes, reads) = (plan.writes(), plan.reads());
-    let at_writes = (1..=writes).flat_map(|turn| [(turn, Fault::CrashBefore, true), (turn, Fault::CrashAfter, true)]);
+    let at_writes =
+        (1..=writes).flat_map(|turn| [(turn, Fault::CrashBefore, true), (turn, Fault::CrashAfter, true)]);
     let at_reads = (1..=reads).map(|turn| (turn, Fault::CrashBefore, false));
     for (turn, fault, write) in at_writes.chain(at_reads) {
         base.clock.second.store(BEGIN, Ordering::SeqCst);
@@ -105,12 +110,16 @@ async fn a_run_that_crashed_anywhere_and_went_on_equals_an_undisturbed_one() {
         };
         assert!(first.await.is_err(), "{fault:?} at {turn}");
         let healthy = Plan::new([]);
-        let cell = base.over(Arc::new(FaultyStore::new(&base.clock, &healthy)), Arc::new(keys.on(&healthy)), 4);
+        let cell =
+            base.over(Arc::new(FaultyStore::new(&base.clock, &healthy)), Arc::new(keys.on(&healthy)), 4);
         let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
         fetch(&run).await.unwrap();
         assert_eq!(lines(&run).await.unwrap(), expected, "{fault:?} at {turn}");
         run.delete().await.unwrap();
-        assert!(objects(&*keys.inner).await.iter().all(|(path, _)| !path.as_ref().contains("/run/")), "all is deleted");
+        assert!(
+            objects(&*keys.inner).await.iter().all(|(path, _)| !path.as_ref().contains("/run/")),
+            "all is deleted"
+        );
     }
 }
 
@@ -128,8 +137,10 @@ async fn lines_behind_the_last_cursor_do_not_count_after_going_on() {
     assert_eq!(run.kinds().await[&kind("product")].cursor, Some(json!("after 1")));
     run.begin(&kind("product")).await;
     put(&run, "product", "3", "", "fetched again, and 2 is gone by now").await.unwrap();
-    let expected =
-        [line("product", "1", "", "settled"), line("product", "3", "", "fetched again, and 2 is gone by now")];
+    let expected = [
+        line("product", "1", "", "settled"),
+        line("product", "3", "", "fetched again, and 2 is gone by now"),
+    ];
     assert_eq!(lines(&run).await.unwrap(), expected);
 }
 
@@ -213,7 +224,10 @@ async fn a_run_whose_progress_could_not_be_stored_takes_no_more() {
     run.flush().await.unwrap_err();
     put(&run, "product", "2", "", "y").await.unwrap_err();
     run.cursor(&kind("product"), json!(2)).await.unwrap_err();
-    assert!(run.merged().await.is_err(), "its first line is lost, and nobody may take the rest for the whole");
+    assert!(
+        run.merged().await.is_err(),
+        "its first line is lost, and nobody may take the rest for the whole"
+    );
 }
 
 #[tokio::test]

@@ -55,7 +55,9 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         None => {
             let sources: Vec<Value> = place::list(wanted, "sources").iter().map(source_input).collect();
             input.insert("sources".to_owned(), Value::Array(sources));
-            draft.step(Step::birth(&CREATE, "collection", variables([("collection", Value::Object(input))])));
+            let input =
+                variables([("collection", Value::Object(input)), ("publications", publish::known(wanted))]);
+            draft.step(Step::birth(&CREATE, "collection", input));
             draft.losses.push("The collection comes back with a new id.".to_owned());
         }
         Some(live) => {

@@ -188,7 +188,11 @@ fn birth(draft: &mut Draft<'_>) {
         let variants = first.iter().map(|variant| Value::Object(variant_input(draft, variant))).collect();
         input.insert("variants".to_owned(), variants);
     }
-    let input = variables([("input", Value::Object(input)), ("variants", json!(first.len().max(1)))]);
+    let input = variables([
+        ("input", Value::Object(input)),
+        ("variants", json!(first.len().max(1))),
+        ("publications", publish::known(wanted)),
+    ]);
     draft.step(Step::birth(&SET, "product", input));
     make_variants(draft, rest);
     let media: Vec<(usize, Value)> = place::list(wanted, "media").iter().cloned().enumerate().collect();

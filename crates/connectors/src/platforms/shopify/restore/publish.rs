@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
-use super::links;
+use super::links::{self, Links};
 use super::place;
 use super::step::{Call, variables};
 
@@ -55,6 +55,32 @@ pub(super) fn publications(draft: &mut Draft<'_>) {
     if !unpublish.is_empty() {
         draft.call(&UNPUBLISH, "withdrawing", variables([("id", me), ("input", Value::Array(unpublish))]));
     }
+}
+
+/// Whether the backup knows where the item was published: then a new one must not be anywhere else.
+pub(super) fn known(wanted: &Value) -> Value {
+    Value::Bool(wanted.get("resourcePublicationsV2").is_some_and(Value::is_array))
+}
+
+/// The call that withdraws a new item from where the shop published it by itself.
+pub(super) fn withdrawal(
+    wanted: &Value,
+    made: &Value,
+    me: &str,
+    links: &Links<'_>,
+) -> Option<(&'static Call, Map<String, Value>)> {
+    let at = |entry: &Value| place::text(entry, "publication/id").map(str::to_owned);
+    let places: Vec<String> = place::list(wanted, "resourcePublicationsV2")
+        .iter()
+        .filter_map(|entry| Some(links.now(&at(entry)?).to_owned()))
+        .collect();
+    let surplus: Vec<Value> = place::list(made, "resourcePublicationsV2")
+        .iter()
+        .filter_map(|entry| at(entry).filter(|publication| !places.contains(publication)))
+        .map(|publication| json!({"publicationId": publication}))
+        .collect();
+    let input = variables([("id", links::id(me)), ("input", Value::Array(surplus.clone()))]);
+    (!surplus.is_empty()).then_some((&UNPUBLISH, input))
 }
 
 /// What counts: published or not, and for when it is scheduled if it is not.

@@ -11,6 +11,7 @@ use super::find;
 use super::links::{self, Links};
 use super::part;
 use super::place;
+use super::publish;
 use super::recipe::Recipe;
 use super::step::{Born, Call, Step, Wait, Work};
 use super::upload::{self, Upload};
@@ -175,6 +176,7 @@ impl<'a> Run<'a> {
                     self.links.pairs().into_iter().filter(|pair| !before.contains(pair)).collect();
                 self.write.journal.done(&step.name, &ids).await?;
                 self.wait(step, &answer).await?;
+                self.withdraw(born, &answer).await?;
                 Ok(Taken::On)
             }
             Ok(Sent::Refused) if step.essential => Ok(Taken::Stop),
@@ -215,6 +217,17 @@ impl<'a> Run<'a> {
                 part::pair_list(wanted, made, part, &mut self.links);
             }
         }
+    }
+
+    /// Takes a new item away from where the shop published it by itself and the backup did not have it.
+    async fn withdraw(&mut self, born: &Born, answer: &Value) -> Result<(), Fault> {
+        let Born::Item(node) = born else { return Ok(()) };
+        let made = place::folded(answer.get(*node).unwrap_or(&Value::Null));
+        if let Some((call, input)) = publish::withdrawal(self.write.wanted, &made, self.write.id, &self.links)
+        {
+            self.send(call, &input, "withdrawing", Again::Safe).await?;
+        }
+        Ok(())
     }
 
     async fn work(&mut self, step: &Step, again: Again) -> Result<Sent, Fault> {

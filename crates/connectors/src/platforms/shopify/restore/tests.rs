@@ -249,6 +249,27 @@ fn publishing_follows_the_backup_both_ways() {
 }
 
 #[test]
+fn what_the_shop_published_by_itself_is_withdrawn() {
+    let ids = IdMap::default();
+    let published = |numbers: &[u32]| {
+        let entries: Value = numbers
+            .iter()
+            .map(|n| json!({"isPublished": true, "publication": {"id": gid("Publication", *n)}}))
+            .collect();
+        json!({"id": gid("Product", 1), "resourcePublicationsV2": entries})
+    };
+    let links = Links::new(&ids);
+    let call = |wanted: &[u32], made: &[u32]| {
+        super::publish::withdrawal(&published(wanted), &published(made), "p", &links).map(|(call, input)| {
+            assert_eq!(call.root, "publishableUnpublish");
+            input["input"].clone()
+        })
+    };
+    assert_eq!(call(&[1], &[1, 2]), Some(json!([{"publicationId": gid("Publication", 2)}])));
+    assert_eq!(call(&[1, 2], &[1]), None);
+}
+
+#[test]
 fn more_than_250_variants_are_made_in_several_calls() {
     let mut wanted = product();
     let variant = wanted["variants"][0].clone();
