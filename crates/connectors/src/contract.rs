@@ -486,6 +486,15 @@ pub trait Store: Send + Sync {
         options: &RestoreOptions,
     ) -> ItemPlan;
 
+    /// Which ids of `wanted`, its parts' included, are others in `live`: old and new. Pure.
+    fn pair(
+        &self,
+        kind: &'static KindSpec,
+        wanted: &Value,
+        live: &Value,
+        ids: &IdMap,
+    ) -> Vec<(String, String)>;
+
     /// Does it.
     fn apply<'a>(&'a self, write: ItemWrite<'a>) -> BoxFuture<'a, Result<Applied, Fault>>;
 

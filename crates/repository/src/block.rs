@@ -27,13 +27,6 @@ fn from_micros(value: u64) -> Option<Option<Timestamp>> {
     Timestamp::from_microsecond(signed).ok().map(Some)
 }
 
-/// The same moment as the format keeps it: to the microsecond.
-pub(crate) fn as_kept(meta: &RecordMeta) -> RecordMeta {
-    let mut kept = meta.clone();
-    kept.source_updated_at = from_micros(micros(meta.source_updated_at)).flatten();
-    kept
-}
-
 fn meta_text(meta: &RecordMeta) -> Vec<u8> {
     // The time of change differs from record to record and is kept apart; the rest is mostly shared.
     let shared = RecordMeta { source_updated_at: None, ..meta.clone() };
@@ -140,15 +133,11 @@ pub(crate) fn read_one(plain: &[u8], turn: usize) -> Option<Stored<'_>> {
     Some(Stored { meta: parse_meta(table.metas.get(meta)?, updated)?, payload })
 }
 
-/// All payloads of a block, in order, without what is known of them.
-pub(crate) fn payloads(plain: &[u8]) -> Option<Vec<&[u8]>> {
-    let table = table(plain)?;
-    let mut rest = Bytes(table.payloads);
-    table.rows.iter().map(|row| rest.take(row.2)).collect()
-}
+/// Records that name media, by their turn in the block.
+pub(crate) type MediaByTurn = Vec<(usize, Vec<MediaRef>)>;
 
 /// How many records a block has, and which of them name media, by their turn.
-pub(crate) fn media_refs(plain: &[u8]) -> Option<(usize, Vec<(usize, Vec<MediaRef>)>)> {
+pub(crate) fn media_refs(plain: &[u8]) -> Option<(usize, MediaByTurn)> {
     let table = table(plain)?;
     let metas = table.metas.iter().map(|text| parse_meta(text, 0)).collect::<Option<Vec<_>>>()?;
     let mut named = Vec::new();
@@ -218,8 +207,6 @@ mod tests {
                 prop_assert_eq!(read_personal(&text).unwrap(), stored);
             }
             prop_assert!(read_one(&plain, records.len()).is_none());
-            let expected: Vec<&[u8]> = records.iter().map(|(_, payload)| &payload[..]).collect();
-            prop_assert_eq!(payloads(&plain).unwrap(), expected);
             prop_assert_eq!(media_refs(&plain).unwrap(), (records.len(), vec![]));
         }
 
@@ -227,7 +214,6 @@ mod tests {
         fn any_bytes_are_read_or_refused(plain: Vec<u8>, turn in 0_usize..4) {
             let _ = read_one(&plain, turn);
             let _ = read_personal(&plain);
-            let _ = payloads(&plain);
             let _ = media_refs(&plain);
         }
     }

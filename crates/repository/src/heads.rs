@@ -103,7 +103,7 @@ pub(crate) fn may_follow(names: &[CommitName], parent: Option<&CommitName>, gene
 
 /// What became of a newer commit.
 enum Newer {
-    Follows(Head),
+    Follows(Box<Head>),
     /// Its writer was superseded, or it is damaged. Only the number after the head may be passed over so.
     PassedOver,
 }
@@ -121,11 +121,11 @@ async fn look_at_newer(
         Err(error) => return Err(error),
     };
     let found = Head { name: top.clone(), commit };
-    let Some(head) = head else { return Ok(Newer::Follows(found)) };
+    let Some(head) = head else { return Ok(Newer::Follows(Box::new(found))) };
     let at_head = commit::find(keyring, area, &found, |number, _| number <= head.number).await?;
     let follows = at_head.as_ref().is_some_and(|found| found.name == *head);
     if follows && brings_all(area, &found.commit, at_head.map(|head| head.commit).as_ref()).await? {
-        return Ok(Newer::Follows(found));
+        return Ok(Newer::Follows(Box::new(found)));
     }
     if next {
         return Ok(Newer::PassedOver);
@@ -174,7 +174,7 @@ pub(crate) async fn ground(keyring: &Arc<Keyring>, area: &Area, lease: &Lease) -
                 if !heads.advance(lease.generation, head.as_ref(), &found.name).await? {
                     return Err(overtaken());
                 }
-                Some(found)
+                Some(*found)
             }
             Newer::PassedOver => None,
         },

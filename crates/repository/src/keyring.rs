@@ -21,6 +21,9 @@ const RENEW_AFTER: Duration = Duration::from_secs(25);
 /// Folder of the wrapped data keys, in the key store.
 pub(crate) const DATA_KEYS: &str = "data-key";
 
+/// When it was opened, and the key.
+type Opened = (Duration, Arc<dyn DataKey>);
+
 /// Opens this connection's keys on one grant.
 pub(crate) struct Keyring {
     pub(crate) scope: Scope,
@@ -28,7 +31,7 @@ pub(crate) struct Keyring {
     keys: Arc<dyn DataKeys>,
     clock: Arc<dyn Clock>,
     area: Area,
-    opened: Mutex<HashMap<DataKeyId, (Duration, Arc<dyn DataKey>)>>,
+    opened: Mutex<HashMap<DataKeyId, Opened>>,
 }
 
 impl fmt::Debug for Keyring {

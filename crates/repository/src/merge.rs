@@ -96,7 +96,7 @@ pub(crate) async fn merge(
     while let Some(group) = walk.next().await? {
         let group = (keep.versions)(group);
         if part.entries >= PART_ENTRIES && !group.versions.is_empty() {
-            part.packs.keys().for_each(|id| drop(unnamed.remove(id)));
+            unnamed.retain(|id, _| !part.packs.contains_key(id));
             let full = std::mem::replace(&mut part, Builder::new(segments, data_key, rng));
             full.store(segments, &mut merged, &mut bytes_written).await?;
         }
@@ -104,7 +104,7 @@ pub(crate) async fn merge(
             part.add(&group, version)?;
         }
     }
-    part.packs.keys().for_each(|id| drop(unnamed.remove(id)));
+    unnamed.retain(|id, _| !part.packs.contains_key(id));
     part.object.packs.extend(unnamed.into_values());
     part.store(segments, &mut merged, &mut bytes_written).await?;
     Ok(((merged.entries > 0).then_some(merged), bytes_written))

@@ -410,12 +410,15 @@ fn explore(begin: World) -> usize {
     seen.len()
 }
 
-use Task::{Backup, Collect, Erase};
-
 #[test]
 fn two_writers_in_every_order_with_a_stale_and_a_rolled_back_catalog() {
     for ids in [[1, 2], [2, 1]] {
-        for tasks in [[Backup, Backup], [Backup, Collect], [Backup, Erase], [Collect, Erase]] {
+        for tasks in [
+            [Task::Backup, Task::Backup],
+            [Task::Backup, Task::Collect],
+            [Task::Backup, Task::Erase],
+            [Task::Collect, Task::Erase],
+        ] {
             let states = explore(World::begin(&tasks, &ids, 1, 1));
             assert!(states > 500, "{states} states of {tasks:?}");
         }
@@ -425,9 +428,9 @@ fn two_writers_in_every_order_with_a_stale_and_a_rolled_back_catalog() {
 #[test]
 fn three_writers_in_every_order() {
     let soak = std::env::var_os("CARETAKER_SOAK").is_some();
-    let thirds: &[Task] = if soak { &[Backup, Collect, Erase] } else { &[Erase] };
+    let thirds: &[Task] = if soak { &[Task::Backup, Task::Collect, Task::Erase] } else { &[Task::Erase] };
     for third in thirds {
-        let states = explore(World::begin(&[Backup, Backup, *third], &[1, 2, 3], 0, 0));
+        let states = explore(World::begin(&[Task::Backup, Task::Backup, *third], &[1, 2, 3], 0, 0));
         assert!(states > 10_000, "{states} states");
     }
 }

@@ -21,6 +21,9 @@ use crate::view::{Group, Segments, Version, VersionState, Walk};
 /// Decoded blocks that are kept for neighbours.
 const BLOCKS_CACHED: usize = 8;
 
+/// What was read last, by pack and block, newest first.
+type Recent<T> = VecDeque<(domain::Id128, usize, Arc<T>)>;
+
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -74,8 +77,8 @@ pub struct Reader {
     keys_area: Area,
     head: Head,
     subjects: OnceCell<Mutex<Subjects>>,
-    blocks: Mutex<VecDeque<(domain::Id128, usize, Arc<Vec<u8>>)>>,
-    rows: Mutex<VecDeque<(domain::Id128, usize, Arc<Vec<Vec<u8>>>)>>,
+    blocks: Mutex<Recent<Vec<u8>>>,
+    rows: Mutex<Recent<Vec<Vec<u8>>>>,
 }
 
 impl Reader {

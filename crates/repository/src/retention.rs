@@ -123,7 +123,9 @@ impl Repository {
         let segments = self.segments(grant, Action::Prune)?;
         let ground = heads::ground(&segments.keyring, &self.objects, lease).await?;
         let parent = ground.parent.clone().ok_or_else(|| self.nothing_written())?;
-        let all = Reader::new(segments.clone(), self.keys_area.clone(), parent.clone()).chain().await?;
+        let all = Reader::new(std::sync::Arc::clone(&segments), self.keys_area.clone(), parent.clone())
+            .chain()
+            .await?;
         let snapshots =
             || all.iter().filter(|head| head.commit.role == Role::Snapshot).map(|head| head.name.number);
         let newest = snapshots().max();

@@ -62,6 +62,25 @@ async fn metafield_definitions_are_made_pinned_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn standard_definitions_are_enabled_and_not_written() {
+    let shop = Shop::start(Settings::empty()).await;
+    let enable = "mutation($id: ID, $pin: Boolean) { standardMetafieldDefinitionEnable(ownerType: PRODUCT, id: $id, pin: $pin) { createdDefinition { namespace key pinnedPosition standardTemplate { id } } userErrors { field message code } } }";
+    let template = json!({ "id": "gid://shopify/StandardMetafieldDefinitionTemplate/1", "pin": true });
+    let made = shop.change(enable, template.clone()).await["createdDefinition"].clone();
+    assert_eq!(
+        made,
+        json!({ "namespace": "descriptors", "key": "subtitle", "pinnedPosition": 1, "standardTemplate": { "id": template["id"] } })
+    );
+    assert_eq!(shop.refused(enable, template).await[0]["code"], "TAKEN");
+    let unknown = json!({ "id": "gid://shopify/StandardMetafieldDefinitionTemplate/999" });
+    assert_eq!(shop.refused(enable, unknown).await[0]["code"], "TEMPLATE_NOT_FOUND");
+    let enable = "mutation($t: String!) { standardMetaobjectDefinitionEnable(type: $t) { metaobjectDefinition { id type } userErrors { message code } } }";
+    let made = shop.change(enable, json!({ "t": "shopify--qa-pair" })).await;
+    assert_eq!(shop.change(enable, json!({ "t": "shopify--qa-pair" })).await, made);
+    assert_eq!(shop.refused(enable, json!({ "t": "nothing" })).await[0]["code"], "RECORD_NOT_FOUND");
+}
+
+#[tokio::test]
 async fn metaobjects_follow_their_definition() {
     let shop = Shop::start(Settings::empty()).await;
     let define = "mutation($d: MetaobjectDefinitionCreateInput!) { metaobjectDefinitionCreate(definition: $d) { metaobjectDefinition { id type fieldDefinitions { key required type { name } } } userErrors { field message code } } }";

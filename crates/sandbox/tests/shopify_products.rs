@@ -305,6 +305,28 @@ async fn files_keep_the_bytes_that_were_staged() {
 }
 
 #[tokio::test]
+async fn a_variant_shows_media_of_its_product_only() {
+    let shop = Shop::start(Settings { products: 2, ..Settings::empty() }).await;
+    let data = shop.data("{ products(first: 2) { nodes { id media(first: 1) { nodes { id } } variants(first: 1) { nodes { id media(first: 5) { nodes { id } } } } } } }", json!({})).await;
+    let (one, two) = (data["products"]["nodes"][0].clone(), data["products"]["nodes"][1].clone());
+    let variant = one["variants"]["nodes"][0].clone();
+    assert_eq!(variant["media"]["nodes"], json!([]));
+    let mutation = |name: &str, sort: &str| {
+        format!(
+            "mutation($p: ID!, $m: [{sort}!]!) {{ {name}(productId: $p, variantMedia: $m) {{ productVariants {{ media(first: 5) {{ nodes {{ id }} }} }} userErrors {{ field message code }} }} }}"
+        )
+    };
+    let append = mutation("productVariantAppendMedia", "ProductVariantAppendMediaInput");
+    let detach = mutation("productVariantDetachMedia", "ProductVariantDetachMediaInput");
+    let input = |media: &Value| json!({ "p": one["id"], "m": [{ "variantId": variant["id"], "mediaIds": [media["media"]["nodes"][0]["id"]] }] });
+    assert_eq!(shop.refused(&append, input(&two)).await[0]["code"], "MEDIA_DOES_NOT_EXIST_ON_PRODUCT");
+    let shown = shop.change(&append, input(&one)).await;
+    assert_eq!(shown["productVariants"][0]["media"]["nodes"], one["media"]["nodes"]);
+    let hidden = shop.change(&detach, input(&one)).await;
+    assert_eq!(hidden["productVariants"][0]["media"]["nodes"], json!([]));
+}
+
+#[tokio::test]
 async fn generated_images_are_valid_and_differ() {
     let shop = Shop::start(Settings { products: 2, ..Settings::empty() }).await;
     let data = shop.data("{ files(first: 10) { nodes { ... on MediaImage { image { url width } originalSource { fileSize } } } } }", json!({})).await;

@@ -4,6 +4,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::clone_on_ref_ptr,
+    clippy::print_stdout,
+    unreachable_pub,
     missing_docs,
     reason = "tests"
 )]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{Action, Removal};
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use repository::{ErrorKind, Mode, RepositoryError};
 
 use crate::cell::{Cell, kind, objects};
@@ -65,7 +65,7 @@ async fn no_flipped_byte_goes_unnoticed() {
                 match read_all(&cell, "shop").await {
                     Ok(_) => panic!("byte {at} of {path} was flipped and nobody noticed"),
                     Err(error) => {
-                        assert_eq!(error.kind(), ErrorKind::Integrity, "byte {at} of {path}: {error:?}")
+                        assert_eq!(error.kind(), ErrorKind::Integrity, "byte {at} of {path}: {error:?}");
                     }
                 }
                 flipped += 1;

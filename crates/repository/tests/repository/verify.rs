@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use domain::{Action, MediaRef, Removal};
 use futures::stream;
+use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
 use repository::{
     CommitName, DamagedRecord, Depth, ErrorKind, KindOutcome, Mode, NewRecord, RepositoryError, VerifyReport,
 };

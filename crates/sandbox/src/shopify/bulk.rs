@@ -8,10 +8,10 @@ use axum::body::Bytes;
 use futures::Stream;
 use serde_json::{Map, Value as Json};
 
-use super::exec::{Exec, node_field};
+use super::exec::Exec;
 use super::fault::FaultKind;
 use super::graphql::{advance, context, parse};
-use super::plan::{Request, Selection};
+use super::plan::{Request, Selection, node_field};
 use super::running::{Shop, lock};
 use super::schema::Shape;
 use super::seed::Dice;

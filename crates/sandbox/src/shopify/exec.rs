@@ -4,118 +4,16 @@
 //! their parent: each of their objects becomes a line of its own, which names its parent by id.
 
 use std::fmt::Write as _;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
-use apollo_compiler::schema::ExtendedType;
 use serde_json::{Value as Json, json};
 
-use super::list::{Cursor, Page, PageRefusal, Scan, View, Window, cut};
-use super::plan::{Field, Selection};
+use super::leaf::{default_leaf, is_leaf, leaf, push_text};
+use super::list::{Page, Scan, Window, cut, page_info};
+use super::node::{Ctx, FieldError, Node, Out, as_node, concrete, denied, stored};
+use super::plan::{Field, Selection, node_field};
 use super::schema::{self, Shape};
-use super::store::Store;
-use super::value::{Gid, Kind, Obj, Val, decimal, obj, rfc3339};
-use super::viewer::{Access, ORDER_WINDOW, Viewer};
-
-/// What an operation runs against.
-pub(crate) struct Ctx<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) viewer: &'a Viewer,
-    /// `https://host:port`, for addresses of files.
-    pub(crate) base_url: &'a str,
-    pub(crate) now: i64,
-    pub(crate) monotonic: Duration,
-}
-
-/// One object, and where it stands.
-#[derive(Clone)]
-pub(crate) struct Node<'a> {
-    /// Set when the object has a table of its own.
-    pub(crate) gid: Option<Gid>,
-    /// The nearest object with a table of its own: itself, or the one that holds it.
-    pub(crate) owner: Option<Gid>,
-    body: Body<'a>,
-}
-
-#[derive(Clone)]
-enum Body<'a> {
-    Borrowed(&'a Obj),
-    Owned(Rc<Obj>),
-}
-
-impl<'a> Node<'a> {
-    pub(crate) fn made(obj: Obj, owner: Option<Gid>) -> Self {
-        Self { gid: None, owner, body: Body::Owned(Rc::new(obj)) }
-    }
-
-    pub(crate) fn held(obj: &'a Obj, owner: Option<Gid>) -> Self {
-        Self { gid: None, owner, body: Body::Borrowed(obj) }
-    }
-
-    pub(crate) fn obj(&self) -> &Obj {
-        match &self.body {
-            Body::Borrowed(obj) => obj,
-            Body::Owned(obj) => obj,
-        }
-    }
-
-    /// The id that the object shows.
-    pub(crate) fn id(&self) -> Option<Gid> {
-        self.gid.or_else(|| self.obj().gid("id"))
-    }
-}
-
-/// What a resolver found.
-pub(crate) enum Out<'a> {
-    Null,
-    Ref(&'a Val),
-    Own(Val),
-    Node(Node<'a>),
-    Nodes(Vec<Node<'a>>),
-    Scan(Scan),
-}
-
-/// Why a field has no value.
-#[derive(Debug)]
-pub(crate) struct FieldError {
-    pub(crate) message: String,
-    pub(crate) code: Option<&'static str>,
-    pub(crate) required_access: Option<String>,
-}
-
-impl FieldError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), code: None, required_access: None }
-    }
-}
-
-impl From<PageRefusal> for FieldError {
-    fn from(refusal: PageRefusal) -> Self {
-        Self { message: refusal.message(), code: Some("BAD_USER_INPUT"), required_access: None }
-    }
-}
-
-impl<'a> Ctx<'a> {
-    /// The object with that id, when this viewer may see it.
-    pub(crate) fn node(&self, gid: Gid) -> Option<Node<'a>> {
-        let store: &'a Store = self.store;
-        let obj: &'a Arc<Obj> = store.get(gid)?;
-        self.sees(gid, obj).then_some(Node { gid: Some(gid), owner: Some(gid), body: Body::Borrowed(obj) })
-    }
-
-    fn sees(&self, gid: Gid, obj: &Obj) -> bool {
-        gid.kind() != Kind::Order
-            || self.viewer.sees_all_orders()
-            || obj.int("createdAt").is_none_or(|created| created >= self.now - ORDER_WINDOW)
-    }
-
-    /// Runs `with` on the state as this request sees it.
-    pub(crate) fn view<R>(&self, with: impl FnOnce(&View<'_>) -> R) -> R {
-        let sees = |gid: Gid, obj: &Obj| self.sees(gid, obj);
-        with(&View { store: self.store, now: self.now, monotonic: self.monotonic, sees: &sees })
-    }
-}
+use super::value::{Gid, Obj, Val, obj};
+use super::viewer::Access;
 
 enum Step<'a> {
     Key(&'a str),
@@ -381,19 +279,19 @@ impl<'a, 'p> Exec<'a, 'p> {
         value: Out<'a>,
         field: &'p Field<'_>,
     ) -> Result<(), Failure> {
-        let leaf = field.shape == Shape::Leaf || is_leaf(field.type_name);
+        let plain = field.shape == Shape::Leaf || is_leaf(field.type_name);
         match value {
             Out::Node(node) => Ok(self.object_of(out, &node, field.type_name, &field.sub)?),
-            Out::Ref(value) if leaf => {
-                self.leaf(out, value, field.type_name);
+            Out::Ref(value) if plain => {
+                leaf(self.ctx.base_url, out, value, field.type_name);
                 Ok(())
             }
-            Out::Own(value) if leaf => {
-                self.leaf(out, &value, field.type_name);
+            Out::Own(value) if plain => {
+                leaf(self.ctx.base_url, out, &value, field.type_name);
                 Ok(())
             }
-            Out::Null if leaf && field.required() => {
-                self.leaf(out, &default_leaf(field.type_name), field.type_name);
+            Out::Null if plain && field.required() => {
+                leaf(self.ctx.base_url, out, &default_leaf(field.type_name), field.type_name);
                 Ok(())
             }
             Out::Ref(Val::Obj(obj)) => {
@@ -637,8 +535,8 @@ impl<'a, 'p> Exec<'a, 'p> {
     ) -> Result<(), Bubble> {
         if is_leaf(item_type) {
             match item {
-                Out::Ref(value) => self.leaf(out, value, item_type),
-                Out::Own(value) => self.leaf(out, value, item_type),
+                Out::Ref(value) => leaf(self.ctx.base_url, out, value, item_type),
+                Out::Own(value) => leaf(self.ctx.base_url, out, value, item_type),
                 _ => out.push_str("null"),
             }
             return Ok(());
@@ -693,63 +591,6 @@ impl<'a, 'p> Exec<'a, 'p> {
         }
         Ok(())
     }
-
-    fn leaf(&self, out: &mut String, value: &Val, type_name: &str) {
-        match value {
-            Val::Null => out.push_str("null"),
-            Val::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Val::Int(number) => match type_name {
-                "UnsignedInt64" | "Money" | "Decimal" | "String" | "ID" => {
-                    let _ = write!(out, "\"{number}\"");
-                }
-                _ => {
-                    let _ = write!(out, "{number}");
-                }
-            },
-            Val::Float(number) if matches!(type_name, "Money" | "Decimal") => {
-                let _ = write!(out, "\"{number}\"");
-            }
-            Val::Float(number) => {
-                let _ = write!(out, "{number}");
-            }
-            Val::Lit(text) => self.leaf_text(out, text, type_name),
-            Val::Str(text) => self.leaf_text(out, text, type_name),
-            Val::Time(seconds) => push_text(out, &rfc3339(*seconds)),
-            Val::Cents(cents) => push_text(out, &decimal(*cents)),
-            Val::Id(gid) | Val::Ref(gid) => push_text(out, &gid.to_string()),
-            Val::List(list) => {
-                out.push('[');
-                for (index, item) in list.iter().enumerate() {
-                    if index > 0 {
-                        out.push(',');
-                    }
-                    self.leaf(out, item, type_name);
-                }
-                out.push(']');
-            }
-            Val::Obj(obj) => out.push_str(&obj.to_json().to_string()),
-        }
-    }
-
-    fn leaf_text(&self, out: &mut String, text: &str, type_name: &str) {
-        match type_name {
-            // Addresses of our own are kept without the host.
-            "URL" if text.starts_with('/') => push_text(out, &format!("{}{text}", self.ctx.base_url)),
-            // A JSON scalar is kept as its text.
-            "JSON" => out.push_str(text),
-            _ => push_text(out, text),
-        }
-    }
-}
-
-/// The selection of a connection's objects.
-pub(crate) fn node_field<'p, 'd>(connection: &'p Field<'d>) -> Option<&'p Field<'d>> {
-    let parts: &'p [Field<'d>] = connection.sub.fields(connection.type_name);
-    parts.iter().find_map(|part| match part.name {
-        "nodes" => Some(part),
-        "edges" => part.sub.fields(part.type_name).iter().find(|field| field.name == "node"),
-        _ => None,
-    })
 }
 
 enum Failure {
@@ -775,136 +616,4 @@ fn map<T, U>(page: Page<T>, with: impl Fn(T) -> U) -> Page<U> {
         has_next: page.has_next,
         has_previous: page.has_previous,
     }
-}
-
-fn as_node<'a>(ctx: &Ctx<'a>, holder: &Node<'a>, item: &Out<'a>) -> Option<Node<'a>> {
-    match item {
-        Out::Node(node) => Some(node.clone()),
-        Out::Ref(Val::Obj(obj)) => Some(Node::held(obj, holder.owner)),
-        Out::Own(Val::Obj(obj)) => Some(Node::made(Obj::clone(obj), holder.owner)),
-        Out::Ref(Val::Ref(gid) | Val::Id(gid)) => ctx.node(*gid),
-        Out::Own(Val::Ref(gid) | Val::Id(gid)) => ctx.node(*gid),
-        _ => None,
-    }
-}
-
-/// The value that the state holds under the field's own name, or what every object has.
-pub(crate) fn stored<'a>(node: &Node<'a>, type_name: &'static str, field: &Field<'_>) -> Out<'a> {
-    let found = match &node.body {
-        Body::Borrowed(obj) => {
-            let obj: &'a Obj = obj;
-            obj.get(field.name).map(Out::Ref)
-        }
-        Body::Owned(obj) => obj.get(field.name).cloned().map(Out::Own),
-    };
-    if let Some(found) = found {
-        return found;
-    }
-    match field.name {
-        "id" => node.id().map_or(Out::Null, |gid| Out::Own(Val::Id(gid))),
-        "legacyResourceId" => {
-            node.id().map_or(Out::Null, |gid| Out::Own(Val::Int(i64::try_from(gid.number()).unwrap_or(0))))
-        }
-        "defaultCursor" => node.id().map_or(Out::Null, |gid| {
-            let cursor = Cursor { key: super::list::Key::None, number: gid.number(), position: 0 };
-            Out::Own(Val::text(cursor.encode()))
-        }),
-        "currencyCode" if type_name == "MoneyV2" => Out::Own(Val::Lit("EUR")),
-        "createdAt" | "updatedAt" | "processedAt" => node
-            .obj()
-            .get("updatedAt")
-            .or_else(|| node.obj().get("createdAt"))
-            .cloned()
-            .map_or(Out::Null, Out::Own),
-        _ if field.type_name == "MoneyBag" && field.required() => Out::Own(Val::Cents(0)),
-        _ if field.type_name == "MoneyV2" && field.required() => Out::Own(Val::Cents(0)),
-        // `variantsCount` beside `variants`.
-        name if field.type_name == "Count" => {
-            let list = name.strip_suffix("Count").map_or(&[][..], |list| node.obj().list(list));
-            Out::Own(Val::from(list.len()))
-        }
-        _ => Out::Null,
-    }
-}
-
-fn concrete(declared: &str, node: &Node<'_>) -> &'static str {
-    schema::object_type(declared)
-        .or_else(|| node.obj().str("__typename").and_then(schema::intern))
-        .or_else(|| node.id().map(|gid| gid.kind().name()))
-        .unwrap_or("Product")
-}
-
-fn is_leaf(type_name: &str) -> bool {
-    matches!(schema::definition(type_name), Some(ExtendedType::Scalar(_) | ExtendedType::Enum(_)) | None)
-}
-
-/// What a leaf that must not be null shows when nothing was ever set.
-fn default_leaf(type_name: &'static str) -> Val {
-    match type_name {
-        "Boolean" => Val::Bool(false),
-        "Int" | "UnsignedInt64" => Val::Int(0),
-        "Float" => Val::Float(0.0),
-        "Money" | "Decimal" => Val::Cents(0),
-        "DateTime" => Val::Time(0),
-        "JSON" => Val::Lit("null"),
-        name => Val::Lit(schema::first_word(name).unwrap_or("")),
-    }
-}
-
-fn denied(what: &str, scopes: &[&str]) -> FieldError {
-    let access = scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(" or ");
-    FieldError {
-        message: format!("Access denied for {what} field. Required access: {access} access scope."),
-        code: Some("ACCESS_DENIED"),
-        required_access: Some(format!("{access} access scope.")),
-    }
-}
-
-fn page_info<T>(out: &mut String, page: &Page<T>, part: &Field<'_>) {
-    out.push('{');
-    for (index, field) in part.sub.fields("PageInfo").iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        push_text(out, field.key);
-        out.push(':');
-        let cursor = |item: Option<&(T, Cursor)>, out: &mut String| match item {
-            Some((_, cursor)) => push_text(out, &cursor.encode()),
-            None => out.push_str("null"),
-        };
-        match field.name {
-            "hasNextPage" => out.push_str(if page.has_next { "true" } else { "false" }),
-            "hasPreviousPage" => out.push_str(if page.has_previous { "true" } else { "false" }),
-            "startCursor" => cursor(page.items.first(), out),
-            "endCursor" => cursor(page.items.last(), out),
-            _ => push_text(out, "PageInfo"),
-        }
-    }
-    out.push('}');
-}
-
-/// Appends a JSON string.
-pub(crate) fn push_text(out: &mut String, text: &str) {
-    out.push('"');
-    let mut start = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=31 => "",
-            _ => continue,
-        };
-        out.push_str(text.get(start..at).unwrap_or_default());
-        if escape.is_empty() {
-            let _ = write!(out, "\\u{byte:04x}");
-        } else {
-            out.push_str(escape);
-        }
-        start = at + 1;
-    }
-    out.push_str(text.get(start..).unwrap_or_default());
-    out.push('"');
 }

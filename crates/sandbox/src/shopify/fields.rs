@@ -5,11 +5,12 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::exec::{Ctx, FieldError, Node, Out};
+use super::node::{Ctx, FieldError, Node, Out};
 use super::plan::Field;
 
 mod catalog;
 mod content;
+mod membership;
 mod metadata;
 mod people;
 mod publishing;
@@ -38,7 +39,8 @@ pub(crate) fn resolver(type_name: &str, field: &str) -> Option<Resolver> {
     all.get(&(type_name, field)).or_else(|| all.get(&("*", field))).copied()
 }
 
-pub(crate) use catalog::{members, only_default, variant_title};
+pub(crate) use catalog::{only_default, variant_title};
+pub(crate) use membership::members;
 pub(crate) use metadata::{OWNERS, digest, owner_type};
 pub(crate) use people::consent;
 pub(crate) use roots::scan;

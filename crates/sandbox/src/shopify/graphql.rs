@@ -9,9 +9,10 @@ use apollo_compiler::validation::Valid;
 use axum::http::StatusCode;
 use serde_json::{Map, Value as Json, json};
 
-use super::exec::{Ctx, Exec};
+use super::exec::Exec;
 use super::fault::FaultKind;
 use super::mutate::{self, Call};
+use super::node::Ctx;
 use super::plan::{self, InputRefusal, Request, Selection};
 use super::running::{Shop, lock};
 use super::schema;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::leaf::push_text;
+use super::plan::Field;
 use super::search::Query;
 use super::store::{Store, Table};
 use super::value::{Gid, Kind, Obj, Val};
@@ -436,4 +438,28 @@ fn between<T: Copy + Ord>(backwards: bool, edge: Option<T>, lowest: Option<T>) -
         (false, Some(edge)) if lowest.is_some_and(|lowest| lowest > edge) => (low, Bound::Unbounded),
         (false, Some(edge)) => (Bound::Excluded(edge), Bound::Unbounded),
     }
+}
+
+/// Writes a page's `pageInfo`.
+pub(crate) fn page_info<T>(out: &mut String, page: &Page<T>, part: &Field<'_>) {
+    out.push('{');
+    for (index, field) in part.sub.fields("PageInfo").iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push_text(out, field.key);
+        out.push(':');
+        let cursor = |item: Option<&(T, Cursor)>, out: &mut String| match item {
+            Some((_, cursor)) => push_text(out, &cursor.encode()),
+            None => out.push_str("null"),
+        };
+        match field.name {
+            "hasNextPage" => out.push_str(if page.has_next { "true" } else { "false" }),
+            "hasPreviousPage" => out.push_str(if page.has_previous { "true" } else { "false" }),
+            "startCursor" => cursor(page.items.first(), out),
+            "endCursor" => cursor(page.items.last(), out),
+            _ => push_text(out, "PageInfo"),
+        }
+    }
+    out.push('}');
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::exec::FieldError;
+use super::node::FieldError;
 use super::running::Shop;
 use super::store::Store;
 use super::value::{Gid, Kind, Obj, Val, obj, parse_decimal, parse_time};
@@ -19,12 +19,15 @@ mod content;
 mod customers;
 mod definitions;
 mod discounts;
+mod drafts;
 pub(crate) mod media;
 pub(crate) mod metafields;
+mod metaobjects;
 pub(crate) mod options;
 pub(crate) mod orders;
 pub(crate) mod products;
 pub(crate) mod publishing;
+pub(crate) mod standard;
 mod stock;
 pub(crate) mod variants;
 
@@ -53,6 +56,9 @@ const TABLES: &[&[Row]] = &[
     content::ROWS,
     customers::ROWS,
     orders::ROWS,
+    drafts::ROWS,
+    metaobjects::ROWS,
+    standard::ROWS,
     discounts::ROWS,
 ];
 

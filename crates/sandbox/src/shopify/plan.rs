@@ -181,6 +181,16 @@ pub(crate) fn operation_cost(root: &Selection<'_>, root_type: &'static str) -> u
     root.fields(root_type).iter().map(Field::cost).fold(0, u64::saturating_add).max(1)
 }
 
+/// The selection of a connection's objects.
+pub(crate) fn node_field<'p, 'd>(connection: &'p Field<'d>) -> Option<&'p Field<'d>> {
+    let parts: &'p [Field<'d>] = connection.sub.fields(connection.type_name);
+    parts.iter().find_map(|part| match part.name {
+        "nodes" => Some(part),
+        "edges" => part.sub.fields(part.type_name).iter().find(|field| field.name == "node"),
+        _ => None,
+    })
+}
+
 fn is_composite(definition: &ExtendedType) -> bool {
     matches!(definition, ExtendedType::Object(_) | ExtendedType::Interface(_) | ExtendedType::Union(_))
 }

@@ -3,6 +3,7 @@
 //! Every word comes from the lists here; nobody in them is a real person, and every address ends in `example.com`.
 
 use super::Settings;
+use super::mutate::standard::TEMPLATES;
 use super::store::Store;
 use super::value::{Gid, Kind, Val, obj};
 
@@ -132,6 +133,15 @@ fn basics(store: &mut Store, dice: &mut Dice) {
         Kind::ShopLocale,
         obj! { "locale": "en", "name": "English", "primary": true, "published": true },
     );
+    for (number, namespace, key, name, type_name) in TEMPLATES {
+        store.put(
+            Gid::new(Kind::StandardMetafieldDefinitionTemplate, *number),
+            obj! {
+                "namespace": *namespace, "key": *key, "name": *name, "type": *type_name, "visibleToStorefrontApi": true,
+                "ownerTypes": vec![Val::Lit("PRODUCT"), Val::Lit("PRODUCTVARIANT")],
+            },
+        );
+    }
     for (code, name, full) in CATEGORIES {
         if let Some(gid) = Gid::parse(&format!("gid://shopify/TaxonomyCategory/{code}")) {
             store.put(gid, obj! { "name": *name, "fullName": *full, "level": 2_i64, "isLeaf": true, "isRoot": false, "isArchived": false });

@@ -338,6 +338,7 @@ pub(crate) fn has_times(kind: Kind) -> bool {
             | Kind::BulkOperation
             | Kind::TaxonomyCategory
             | Kind::ProductSetOperation
+            | Kind::StandardMetafieldDefinitionTemplate
     )
 }
 

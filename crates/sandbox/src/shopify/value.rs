@@ -32,7 +32,7 @@ macro_rules! kinds {
 kinds! {
     Product, ProductVariant, ProductOption, ProductOptionValue, InventoryItem, InventoryLevel, Location, Collection,
     CollectionConditionsSource, CollectionSubCollectionsSource, CollectionSourceCondition, Metafield,
-    MetafieldDefinition, MetaobjectDefinition, Metaobject, MediaImage, Video, Model3d, ExternalVideo, GenericFile,
+    MetafieldDefinition, StandardMetafieldDefinitionTemplate, MetaobjectDefinition, Metaobject, MediaImage, Video, Model3d, ExternalVideo, GenericFile,
     ImageSource, Publication, Channel, AppCatalog, Page, Blog, Article, Comment, Menu, MenuItem, UrlRedirect, Customer,
     MailingAddress, Order, LineItem, Refund, RefundLineItem, Fulfillment, FulfillmentLineItem, FulfillmentOrder,
     FulfillmentOrderLineItem, FulfillmentEvent, OrderTransaction, ShippingLine, DraftOrder, DraftOrderLineItem,
@@ -205,6 +205,17 @@ impl Val {
         }
     }
 
+    fn shrink(&mut self) {
+        match self {
+            Self::List(list) => {
+                list.shrink_to_fit();
+                list.iter_mut().for_each(Self::shrink);
+            }
+            Self::Obj(obj) => obj.shrink(),
+            _ => {}
+        }
+    }
+
     /// The value for a dump or a webhook: ids as text, money with two decimals, times in RFC 3339.
     pub(crate) fn to_json(&self) -> Json {
         match self {
@@ -332,8 +343,10 @@ impl Obj {
         self.0.iter().map(|(name, value)| (*name, value))
     }
 
+    /// Gives back memory that was set aside for growth, here and below.
     pub(crate) fn shrink(&mut self) {
         self.0.shrink_to_fit();
+        self.0.iter_mut().for_each(|(_, value)| value.shrink());
     }
 
     pub(crate) fn to_json(&self) -> Json {
@@ -407,6 +420,11 @@ mod tests {
             assert_eq!(parse_time(&rfc3339(seconds)), Some(seconds), "{}", rfc3339(seconds));
         }
         assert_eq!(rfc3339(1_761_955_199), "2025-10-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_value_takes_three_words() {
+        assert_eq!(size_of::<Val>(), 24);
     }
 
     #[test]

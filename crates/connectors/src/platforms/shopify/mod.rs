@@ -209,6 +209,16 @@ impl Store for Shopify {
         restore::plan(kind, wanted, live, ids, options)
     }
 
+    fn pair(
+        &self,
+        kind: &'static KindSpec,
+        wanted: &Value,
+        live: &Value,
+        ids: &IdMap,
+    ) -> Vec<(String, String)> {
+        restore::pair(kind, wanted, live, ids)
+    }
+
     fn apply<'a>(&'a self, write: ItemWrite<'a>) -> BoxFuture<'a, Result<Applied, Fault>> {
         Box::pin(restore::apply(self, write))
     }

@@ -1,8 +1,8 @@
 //! Pages, blogs, articles, menus, the shop itself, the app, and events.
 
 use super::{Row, plain};
-use crate::shopify::exec::{Ctx, FieldError, Node, Out};
 use crate::shopify::list::{Only, Scan};
+use crate::shopify::node::{Ctx, FieldError, Node, Out};
 use crate::shopify::plan::Field;
 use crate::shopify::search;
 use crate::shopify::value::{Gid, Kind, Val, obj};

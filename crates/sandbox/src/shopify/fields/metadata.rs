@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::Row;
-use crate::shopify::exec::{Ctx, FieldError, Node, Out};
 use crate::shopify::list::{Only, Scan};
+use crate::shopify::node::{Ctx, FieldError, Node, Out};
 use crate::shopify::plan::Field;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
@@ -49,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
     }),
     ("MetafieldDefinition", "type", type_of),
     ("MetaobjectFieldDefinition", "type", type_of),
+    ("StandardMetafieldDefinitionTemplate", "type", type_of),
     ("MetafieldDefinition", "metafieldsCount", |ctx, node, _| {
         Ok(Out::Own(Val::from(defined(ctx, node.obj()).len())))
     }),

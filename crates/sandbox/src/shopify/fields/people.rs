@@ -1,8 +1,8 @@
 //! Customers, orders, draft orders, discounts.
 
 use super::Row;
-use crate::shopify::exec::{Ctx, Node, Out};
 use crate::shopify::list::{Only, Scan, Sort};
+use crate::shopify::node::{Ctx, Node, Out};
 use crate::shopify::search;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
@@ -123,7 +123,7 @@ fn currency<'a>(
     _: &Ctx<'a>,
     node: &Node<'a>,
     field: &crate::shopify::plan::Field<'_>,
-) -> Result<Out<'a>, crate::shopify::exec::FieldError> {
+) -> Result<Out<'a>, crate::shopify::node::FieldError> {
     Ok(Out::Own(node.obj().get(field.name).cloned().unwrap_or(Val::Lit("EUR"))))
 }
 
@@ -140,7 +140,7 @@ fn status<'a>(
     ctx: &Ctx<'a>,
     node: &Node<'a>,
     _: &crate::shopify::plan::Field<'_>,
-) -> Result<Out<'a>, crate::shopify::exec::FieldError> {
+) -> Result<Out<'a>, crate::shopify::node::FieldError> {
     let own = node.obj();
     let status = if own.int("endsAt").is_some_and(|end| end <= ctx.now) {
         "EXPIRED"

@@ -1,7 +1,7 @@
 //! Where things are published.
 
 use super::Row;
-use crate::shopify::exec::{Ctx, FieldError, Node, Out};
+use crate::shopify::node::{Ctx, FieldError, Node, Out};
 use crate::shopify::plan::Field;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 

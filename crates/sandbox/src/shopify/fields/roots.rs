@@ -3,8 +3,8 @@
 use serde_json::Value as Json;
 
 use super::Row;
-use crate::shopify::exec::{Ctx, FieldError, Node, Out};
 use crate::shopify::list::{Only, Scan, Sort};
+use crate::shopify::node::{Ctx, FieldError, Node, Out};
 use crate::shopify::plan::Field;
 use crate::shopify::schema::VERSION;
 use crate::shopify::search;

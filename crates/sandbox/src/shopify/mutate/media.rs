@@ -19,6 +19,8 @@ pub(super) const ROWS: &[Row] = &[
     ("fileDelete", delete),
     ("productCreateMedia", create_media),
     ("productReorderMedia", reorder),
+    ("productVariantAppendMedia", |store, call| variant_media(store, call, true)),
+    ("productVariantDetachMedia", |store, call| variant_media(store, call, false)),
 ];
 
 fn stage(_: &mut Store, call: &Call<'_>) -> Outcome {
@@ -401,6 +403,60 @@ fn reorder(store: &mut Store, call: &Call<'_>) -> Outcome {
     store.edit(product, |product| product.set("media", order));
     let job = store.start_job(Later::Nothing);
     Ok(obj! { "job": job, "mediaUserErrors": Vec::<Val>::new() })
+}
+
+/// Shows media of a product with its variants, or no longer.
+fn variant_media(store: &mut Store, call: &Call<'_>, attach: bool) -> Outcome {
+    let Some(product) = call.gid(store, Kind::Product, "productId") else {
+        return refuse(&["productId"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST");
+    };
+    let of = |name: &str| -> Vec<Gid> {
+        store
+            .get(product)
+            .map(|product| product.list(name).iter().filter_map(Val::as_gid).collect())
+            .unwrap_or_default()
+    };
+    let (variants, media) = (of("variants"), of("media"));
+    let mut errors = Errors::default();
+    let mut plans = Vec::new();
+    for (index, one) in call.list("variantMedia").iter().filter_map(Json::as_object).enumerate() {
+        let at = index.to_string();
+        let variant = text(one, "variantId").and_then(Gid::parse).filter(|gid| variants.contains(gid));
+        let wanted: Vec<Option<Gid>> = list(one, "mediaIds")
+            .unwrap_or_default()
+            .iter()
+            .map(|id| Gid::parse(id.as_str()?).filter(|gid| media.contains(gid)))
+            .collect();
+        match variant {
+            None => errors.add(
+                &["variantMedia", &at, "variantId"],
+                "Variant does not exist on the specified product",
+                "PRODUCT_VARIANT_DOES_NOT_EXIST_ON_PRODUCT",
+            ),
+            Some(_) if wanted.contains(&None) => errors.add(
+                &["variantMedia", &at, "mediaIds"],
+                "Media does not exist on the given product",
+                "MEDIA_DOES_NOT_EXIST_ON_PRODUCT",
+            ),
+            Some(variant) => plans.push((variant, wanted.into_iter().flatten().collect::<Vec<Gid>>())),
+        }
+    }
+    if !errors.none() {
+        return errors.payload(obj! {});
+    }
+    let changed: Vec<Gid> = plans.iter().map(|(variant, _)| *variant).collect();
+    for (variant, wanted) in plans {
+        store.edit(variant, |variant| {
+            variant.edit_list("media", |own| {
+                own.retain(|one| !one.as_gid().is_some_and(|gid| wanted.contains(&gid)));
+                if attach {
+                    own.extend(wanted.into_iter().map(Val::Ref));
+                }
+            });
+        });
+    }
+    store.touch(product);
+    errors.payload(obj! { "product": product, "productVariants": changed })
 }
 
 /// The variables that a bulk mutation reads, from the path that its staged upload was given.

@@ -3,6 +3,7 @@
 use super::products::{image, metafield};
 use super::{DAY, Dice};
 use crate::shopify::mutate::collections::manual_source;
+use crate::shopify::mutate::standard::from_template;
 use crate::shopify::store::{Store, handleize};
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
@@ -74,6 +75,14 @@ fn definitions(store: &mut Store, at: i64) {
             definition.set("pinnedPosition", pins);
         }
         store.insert(Kind::MetafieldDefinition, definition);
+    }
+    let template = Gid::new(Kind::StandardMetafieldDefinitionTemplate, 1);
+    if let Some(of) = store.get(template).cloned() {
+        let made = from_template(template, &of, "PRODUCT");
+        store.insert(
+            Kind::MetafieldDefinition,
+            made.with("createdAt", Val::Time(at)).with("updatedAt", Val::Time(at)),
+        );
     }
 }
 

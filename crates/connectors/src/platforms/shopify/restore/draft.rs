@@ -204,12 +204,16 @@ pub(super) fn same_metafield(wanted: &Value, live: &Value, links: &Links<'_>) ->
 }
 
 /// Whether a path is among the fields that may be touched. Both are split at `/`, but not within brackets; a `*`
-/// stands for any one segment; a pattern covers all that lies below it; no patterns cover everything.
+/// stands for any one segment; a pattern covers all that lies below it; one without a leading `/` names a field
+/// wherever it stands; no patterns cover everything.
 pub(super) fn touches(patterns: &[String], path: &str) -> bool {
     let path = segments(path);
     patterns.is_empty()
-        || patterns.iter().any(|pattern| {
-            let pattern = segments(pattern);
+        || patterns.iter().any(|name| {
+            let pattern = segments(name);
+            if !name.starts_with('/') && pattern.len() == 1 {
+                return path.iter().any(|is| *is == name);
+            }
             pattern.len() <= path.len()
                 && pattern.iter().zip(&path).all(|(want, is)| *want == "*" || want == is)
         })
@@ -247,6 +251,9 @@ mod tests {
         check("/variants/[gid://shopify/ProductVariant/2]", price, false);
         check("/variants/*/price", "/variants/[gid://shopify/ProductVariant/1]", false);
         check("title", "/title", true);
+        check("price", price, true);
+        check("compareAtPrice", price, false);
+        check("/price", price, false);
         check("/title", "/titles", false);
         assert!(touches(&[], price));
     }

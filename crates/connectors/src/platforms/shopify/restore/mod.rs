@@ -129,6 +129,15 @@ pub(super) fn plan(
     }
 }
 
+/// Which ids of `wanted`, its parts' included, are others in `live`: old and new. Pure.
+pub(super) fn pair(kind: &KindSpec, wanted: &Value, live: &Value, ids: &IdMap) -> Vec<(String, String)> {
+    let mut links = Links::new(ids);
+    if let Some(recipe) = recipe(kind.name) {
+        part::pair(wanted, live, recipe.parts, &mut links);
+    }
+    links.pairs()
+}
+
 /// Does it.
 ///
 /// # Errors
