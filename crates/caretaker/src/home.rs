@@ -73,6 +73,10 @@ fn store_at(url: Option<&str>, embedded: &Path) -> anyhow::Result<Arc<dyn Object
 
 /// Opens a store that must be there already.
 pub(crate) fn open_existing_store(url: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let folder = url.strip_prefix("file://").or_else(|| (!url.contains("://")).then_some(url));
+    if folder.is_some_and(|folder| !Path::new(folder).is_dir()) {
+        return Err(flows::FlowError::NotFound(format!("there is no store at `{url}`")).into());
+    }
     Ok(repository::open_store(url, &StoreOptions::default())?)
 }
 

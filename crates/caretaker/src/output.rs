@@ -40,10 +40,6 @@ impl Output {
         Self { json, bar: Mutex::new(None) }
     }
 
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// Prints a result: as JSON, or the text for people.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         self.clear();

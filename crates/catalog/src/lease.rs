@@ -92,6 +92,9 @@ impl Catalog {
     ) -> Result<Lease, CatalogError> {
         let LeaseRequest { holder, seen_generation, now, ttl } = request;
         let (expires_at, expires_at_ms) = end(now, ttl)?;
+        // In a transaction of its own: a statement that returns rows commits when it is put away, where nobody
+        // would see that the disk is full.
+        let mut transaction = self.begin(ACQUIRE).await?;
         let row = sqlx::query(
             "INSERT INTO lease (tenant, connection, holder, generation, expires_at_ms) \
              VALUES ($1, $2, $3, $4 + 1, $5) \
@@ -107,9 +110,10 @@ impl Catalog {
         .bind(expires_at_ms)
         .bind(lapsed_ms)
         .bind(too_late_ms)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&mut *transaction)
         .await
         .map_err(adding(ACQUIRE, "connection", connection))?;
+        transaction.commit().await.map_err(failed(ACQUIRE))?;
         match row {
             Some(row) => Ok(Lease {
                 tenant: tenant.clone(),

@@ -352,11 +352,8 @@ impl Run {
         let spans = gathered.checkpoint.kinds.iter().map(|(kind, state)| (kind.clone(), state.spans.clone()));
         let mut merged = MergedLines { readers: Vec::new(), heap: BinaryHeap::new(), spans: spans.collect() };
         for batch in &gathered.checkpoint.batches {
-            let mut reader = BatchReader::open(&self.keyring, &self.area, batch).await?;
-            if let Some(line) = reader.next().await? {
-                merged.heap.push(Reverse((line, merged.readers.len())));
-            }
-            merged.readers.push(reader);
+            merged.readers.push(BatchReader::open(&self.keyring, &self.area, batch).await?);
+            merged.refill(merged.readers.len() - 1).await?;
         }
         Ok(merged)
     }
@@ -457,13 +454,23 @@ impl MergedLines {
         self.heap.peek().map(|Reverse((line, _))| (&line.kind, &*line.id))
     }
 
+    /// Takes the next line that counts from one batch; those of attempts that died are passed over here, so
+    /// that nobody sees them.
+    async fn refill(&mut self, turn: usize) -> Result<()> {
+        let Some(reader) = self.readers.get_mut(turn) else { return Ok(()) };
+        while let Some(line) = reader.next().await? {
+            let spans = self.spans.get(&line.kind);
+            if spans.is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence))) {
+                self.heap.push(Reverse((line, turn)));
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn pop(&mut self) -> Result<Option<RunLine>> {
         let Some(Reverse((line, turn))) = self.heap.pop() else { return Ok(None) };
-        if let Some(reader) = self.readers.get_mut(turn)
-            && let Some(next) = reader.next().await?
-        {
-            self.heap.push(Reverse((next, turn)));
-        }
+        self.refill(turn).await?;
         Ok(Some(line))
     }
 
@@ -480,12 +487,6 @@ impl MergedLines {
                 return Ok(Some(item));
             }
             let Some(line) = self.pop().await? else { return Ok((!item.is_empty()).then_some(item)) };
-            let spans = self.spans.get(&line.kind);
-            let counts = spans
-                .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence)));
-            if !counts {
-                continue;
-            }
             // Lines of one part come by sequence: the later one replaces.
             if item.last().is_some_and(|last| last.part == line.part) {
                 item.pop();

@@ -188,7 +188,8 @@ fn coverage_text(coverage: &Coverage) -> String {
             text += &format!("    cannot be restored without the scope `{scope}`\n");
         }
         for loss in kind.lost {
-            text += &format!("    lost: {} ({})\n", loss.pointer, loss.why);
+            let what = if loss.pointer.is_empty() { "the item itself" } else { loss.pointer };
+            text += &format!("    lost: {what} ({})\n", loss.why);
         }
     }
     text + &coverage.approvals.join("\n")

@@ -31,8 +31,10 @@ fn sentence(error: &dyn std::error::Error) -> String {
 
 pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
-    let mut findings =
-        vec![finding("vault", Ok("opens with the passphrase, and the operator key is the right one".to_owned()))];
+    let mut findings = vec![finding(
+        "vault",
+        Ok("opens with the passphrase, and the operator key is the right one".to_owned()),
+    )];
     findings.push(finding(
         "catalog",
         cell.catalog.check_integrity().await.map(|()| "sound".to_owned()).map_err(|error| sentence(&error)),
@@ -47,7 +49,9 @@ pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<Exit
                             use a bucket without versioning and without lock"
                     .to_owned());
             }
-            let guard = if promises.create_if_absent { "refuses to overwrite, as a second guard" } else {
+            let guard = if promises.create_if_absent {
+                "refuses to overwrite, as a second guard"
+            } else {
                 "does not refuse to overwrite; nothing here depends on it"
             };
             Ok(format!("can be written, read and deleted; {guard}"))

@@ -29,7 +29,7 @@ pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<Exi
                 "platform": spec.name,
                 "kind": kind.name,
                 "personal": kind.subject.is_some(),
-                "restorable": matches!(kind.restore, Restorable::Yes),
+                "restorable": !matches!(kind.restore, Restorable::Never(_)),
                 "note": restorable,
                 "read_scopes": kind.read_scopes,
                 "write_scopes": kind.write_scopes,

@@ -41,10 +41,10 @@ pub(crate) async fn run(
             text += &format!("damaged: {} {} of snapshot {}\n", damaged.kind, damaged.id, damaged.snapshot);
         }
         for object in &report.damaged_objects {
-            text += &format!("damaged object: {object:?}\n");
+            text += &format!("damaged: {}: {}\n", object.object, object.detail);
         }
         for object in &report.missing_objects {
-            text += &format!("missing object: {object}\n");
+            text += &format!("missing: {object}\n");
         }
         let what = if all_bytes { "every byte" } else { "the index of everything" };
         if report.ok {

@@ -28,7 +28,11 @@ fn a_broken_line_is_named_and_nothing_is_taken() {
     refused(&cell, "{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",,}\n", &["line 2", "JSON"]);
     refused(&cell, "{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",\"n\":", &["line 2", "JSON", "EOF"]);
     refused(&cell, "{\"id\":\"a\",\"n\":2}\n\n{\"id\":\"b\"} {\"id\":\"c\"}\n", &["line 3", "JSON"]);
-    refused(&cell, b"{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",\"n\":\"\xff\"}\n", &["line 2", "UTF-8", "byte 16"]);
+    refused(
+        &cell,
+        b"{\"id\":\"a\",\"n\":2}\n{\"id\":\"b\",\"n\":\"\xff\"}\n",
+        &["line 2", "UTF-8", "byte 16"],
+    );
     refused(&cell, "{\"id\":\"a\",\"n\":2}\n{\"n\":2}\n", &["line 2", "no id", "/id"]);
     refused(&cell, "{\"id\":{\"x\":1}}\n", &["line 1", "no id", "/id"]);
     // Read as it is, it would be rounded: its neighbour would look like the same.
@@ -77,8 +81,20 @@ fn a_record_of_64_mib_is_kept_and_a_larger_one_refused() {
 fn odd_ids_are_kept_as_they_are() {
     let cell = TestCell::with_jsonl("files");
     let ids: Vec<String> = [
-        "../../etc/passwd", "a/b/c", "a\\b", "say \"this\"", "two\nlines", "tab\there", "%2e%2e", "日本語", "\u{0}",
-        " ", "-", "--json", "'", "\u{202e}",
+        "../../etc/passwd",
+        "a/b/c",
+        "a\\b",
+        "say \"this\"",
+        "two\nlines",
+        "tab\there",
+        "%2e%2e",
+        "日本語",
+        "\u{0}",
+        " ",
+        "-",
+        "--json",
+        "'",
+        "\u{202e}",
     ]
     .iter()
     .map(|id| (*id).to_owned())
@@ -147,7 +163,8 @@ fn order_and_origin_make_no_difference() {
     cell.run(&["ingest", "files", "--kind", "thing", "--id", "/id", "absent.jsonl"])
         .refuses(1, &["absent.jsonl"]);
     let file = cell.file("ordered.jsonl", ordered);
-    cell.run(&["ingest", "files", "--kind", "thing", "--id", "id", &file]).refuses(2, &["`id`", "JSON pointer"]);
+    cell.run(&["ingest", "files", "--kind", "thing", "--id", "id", &file])
+        .refuses(2, &["`id`", "JSON pointer"]);
     cell.run(&["item", "show", "files", "thing", "b"]).refuses(6, &["b"]);
 }
 

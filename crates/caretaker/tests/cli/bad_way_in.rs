@@ -85,7 +85,8 @@ fn a_connection_is_found_by_its_own_tenant_alone() {
             let theirs = cell.run(&[words, &["--tenant", tenant]].concat());
             let theirs = theirs.refuses(6, &["files"]);
             // The same words as for a name that never was: nothing tells that it exists elsewhere.
-            let unknown: Vec<&str> = words.iter().map(|word| if *word == "files" { "fifes" } else { word }).collect();
+            let unknown: Vec<&str> =
+                words.iter().map(|word| if *word == "files" { "fifes" } else { word }).collect();
             let unknown = cell.run(&unknown).refuses(6, &["fifes"]);
             assert_eq!(theirs.to_string(), unknown.to_string().replace("fifes", "files"), "{words:?}");
         }
@@ -242,24 +243,35 @@ fn a_sweep_whose_last_page_fails_removes_nothing() {
     let (cell, shop) = (TestCell::new(), Shop::small());
     shop.connect(&cell, "shop").succeeds();
     cell.run(&["backup", "shop"]).succeeds();
-    let gone = shop.products()[0].clone();
+    let gone = shop.products()[1].clone();
     shop.delete_product(&gone);
     // Neither by operations nor page by page are they to be had.
     shop.faults("bulk-failed:products@1+,internal-error:products@3+");
     let report = cell.run(&["backup", "shop", "--full"]);
     let report = report.ends(3);
     assert_eq!(report["kinds"]["product"]["removed"], 0, "{}", report["kinds"]["product"]);
+    // Lines of the attempts that failed count for nothing, and what follows them is no product.
+    let list = cell.run(&["item", "list", "shop", "product"]).succeeds();
+    let ids: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 8);
+    assert!(ids.iter().all(|id| id.starts_with("gid://shopify/Product/")), "{ids:?}");
+    for (kind, counts) in report["kinds"].as_object().unwrap() {
+        let expected = if kind == "inventory_item" { "inventory" } else { "none" };
+        assert!(counts["removed"] == 0 || expected == "inventory", "{kind}: {counts}");
+    }
     cell.run(&["item", "show", "shop", "product", &gone]).succeeds();
     shop.faults("");
     let report = cell.run(&["backup", "shop", "--full"]).succeeds();
-    assert_eq!(report["kinds"]["product"]["removed"], 1);
+    assert_eq!(report["kinds"]["product"]["removed"], 1, "{report}");
     cell.run(&["item", "show", "shop", "product", &gone]).refuses(6, &[&gone]);
 }
 
 #[test]
 fn a_second_backup_at_the_same_time_is_refused() {
     let latency = std::time::Duration::from_millis(30);
-    let (cell, shop) = (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
+    let (cell, shop) =
+        (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
     shop.connect(&cell, "shop").succeeds();
     let asked = shop.stats().requests;
     let mut first = cell.start(&["backup", "shop"]);
@@ -273,7 +285,8 @@ fn a_second_backup_at_the_same_time_is_refused() {
 #[test]
 fn ctrl_c_ends_a_backup_at_once_and_the_next_one_is_whole() {
     let latency = std::time::Duration::from_millis(30);
-    let (cell, shop) = (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
+    let (cell, shop) =
+        (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
     shop.connect(&cell, "shop").succeeds();
     for further in [0, 3, 20] {
         let asked = shop.stats().requests;

@@ -16,7 +16,6 @@ use flows::{Cell, RunReport};
 use futures::future::BoxFuture;
 use object_store::local::LocalFileSystem;
 use repository::Stores;
-use sandbox::shopify::Settings;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Handles, OperatorKey, Passphrase, Vault};
 

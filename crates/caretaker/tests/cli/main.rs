@@ -1,5 +1,12 @@
 //! The real binary, as its users run it: what it refuses, what it survives, what it leaves behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests; what they print is shown when one fails"
+)]
 
 mod bad_disk;
 mod bad_plan;

@@ -73,7 +73,11 @@ fn a_sealed_recovery_key_needs_its_passphrase() {
     let recover = |more: &[&str]| {
         let mut command = binary();
         command.args(["--json", "recover", "--store"]).arg(home.join("store"));
-        command.arg("--keys-store").arg(home.join("keys")).args(["--recovery-key-file", text(&key), "--check"]);
+        command.arg("--keys-store").arg(home.join("keys")).args([
+            "--recovery-key-file",
+            text(&key),
+            "--check",
+        ]);
         Answer::from(command.args(more).output().unwrap())
     };
     let without = recover(&[]);
@@ -96,7 +100,8 @@ fn absent_and_damaged_stores_are_told_apart() {
     std::fs::rename(&aside, &store).unwrap();
     recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
 
-    let packs: Vec<_> = contents(&store).into_iter().filter(|(name, _)| text(name).contains("/pack")).collect();
+    let packs: Vec<_> =
+        contents(&store).into_iter().filter(|(name, _)| text(name).contains("/pack")).collect();
     assert!(!packs.is_empty(), "{:?}", contents(&store).keys());
     for (name, bytes) in packs {
         let mut damaged = bytes.clone();

@@ -53,7 +53,7 @@ impl Shop {
     }
 
     /// Does something in the shop, as its owner would. Refusals fail the test.
-    pub(crate) fn owner(&self, document: &str, variables: Value) -> Value {
+    pub(crate) fn owner(&self, document: &str, variables: &Value) -> Value {
         let authority = reqwest::Certificate::from_pem(self.running.ca_pem.as_bytes()).unwrap();
         let http = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
         let sent = http
@@ -78,11 +78,19 @@ impl Shop {
 
     pub(crate) fn retitle(&self, product: &str, title: &str) {
         const RETITLE: &str = "mutation Retitle($product: ProductUpdateInput!) { productUpdate(product: $product) { userErrors { field message } } }";
-        self.owner(RETITLE, json!({ "product": { "id": product, "title": title } }));
+        self.owner(RETITLE, &json!({ "product": { "id": product, "title": title } }));
     }
 
     pub(crate) fn delete_product(&self, product: &str) {
         const DELETE: &str = "mutation Delete($input: ProductDeleteInput!) { productDelete(input: $input) { userErrors { field message } } }";
-        self.owner(DELETE, json!({ "input": { "id": product } }));
+        self.owner(DELETE, &json!({ "input": { "id": product } }));
+    }
+
+    pub(crate) fn delete_pages(&self) {
+        const DELETE: &str =
+            "mutation Delete($id: ID!) { pageDelete(id: $id) { userErrors { field message } } }";
+        for (id, _) in self.running.dump()["Page"].as_object().into_iter().flatten() {
+            self.owner(DELETE, &json!({ "id": id }));
+        }
     }
 }

@@ -12,6 +12,9 @@ use super::value::{Gid, Kind, Obj, Val, obj};
 /// The first id that is given, and the step to the next: ids have thirteen digits and only ever grow.
 const ID_FIRST: u64 = 7_100_000_000_000;
 const ID_STEP: u64 = 32_768;
+/// Stores of different seeds give different ids, as two shops of the platform do.
+const ID_RANGE: u64 = 50_000_000_000;
+const ID_RANGES: u64 = 40;
 
 /// What the search still believes about an object.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl Store {
     pub(crate) fn new(seed: u64, search_lag: Duration, job_time: Duration) -> Self {
         Self {
             tables: Kind::ALL.iter().map(|_| Table::default()).collect(),
-            next_id: ID_FIRST,
+            next_id: ID_FIRST + seed % ID_RANGES * ID_RANGE,
             now: 0,
             monotonic: Duration::ZERO,
             search_lag,

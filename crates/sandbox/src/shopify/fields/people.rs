@@ -154,5 +154,9 @@ fn status<'a>(
 
 /// A customer's consent as the state keeps it.
 pub(crate) fn consent(state: &'static str, at: i64) -> Obj {
+    if state == "NOT_SUBSCRIBED" {
+        // Nobody was ever asked: there is no date and no way of consenting.
+        return obj! { "marketingState": state };
+    }
     obj! { "marketingState": state, "marketingOptInLevel": "SINGLE_OPT_IN", "consentUpdatedAt": Val::Time(at) }
 }

@@ -56,7 +56,26 @@ const CONSENT: &[Copy] = &[
 pub(super) fn address(store: &mut Store, input: &Map<String, Json>) -> Obj {
     let mut made = obj! { "id": Val::Id(store.mint(Kind::MailingAddress)) };
     copy(&mut made, input, ADDRESS);
+    name_country(&mut made);
     made
+}
+
+/// Countries by their codes; others keep the code as their name.
+const COUNTRIES: &[(&str, &str)] = &[
+    ("AT", "Austria"),
+    ("CA", "Canada"),
+    ("CH", "Switzerland"),
+    ("DE", "Germany"),
+    ("FR", "France"),
+    ("GB", "United Kingdom"),
+    ("US", "United States"),
+];
+
+/// Sets the country's name by its code.
+pub(super) fn name_country(address: &mut Obj) {
+    let Some(code) = address.str("countryCodeV2").map(str::to_owned) else { return };
+    let name = COUNTRIES.iter().find(|(one, _)| *one == code).map_or(code.as_str(), |(_, name)| name);
+    address.set("country", Val::text(name));
 }
 
 fn consent(store: &Store, input: &Map<String, Json>) -> Obj {
@@ -110,6 +129,7 @@ fn apply(
             .map(|one| {
                 let mut fresh = Obj::default();
                 copy(&mut fresh, one, ADDRESS);
+                name_country(&mut fresh);
                 // The same address keeps its id.
                 let same = old.iter().filter_map(Val::as_obj).find(|known| {
                     let mut bare = Obj::clone(known);
@@ -258,6 +278,7 @@ fn update_address(store: &mut Store, call: &Call<'_>) -> Outcome {
                     && own.gid("id") == Some(id)
                 {
                     copy(own, input, ADDRESS);
+                    name_country(own);
                     shown = Val::Obj(own.clone());
                 }
             }

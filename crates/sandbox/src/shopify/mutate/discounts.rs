@@ -302,8 +302,14 @@ fn answer(kind: Kind) -> &'static str {
     if kind == Kind::DiscountCodeNode { "codeDiscountNode" } else { "automaticDiscountNode" }
 }
 
-fn class(type_name: &str) -> &'static str {
-    if type_name.ends_with("FreeShipping") { "SHIPPING" } else { "PRODUCT" }
+/// What a discount is taken off, worked out from what it is for.
+fn class(type_name: &str, discount: &Obj) -> &'static str {
+    let items = discount.obj("customerGets").and_then(|gets| gets.obj("items"));
+    match items.and_then(|items| items.str("__typename")) {
+        _ if type_name.ends_with("FreeShipping") => "SHIPPING",
+        Some("AllDiscountItems") => "ORDER",
+        _ => "PRODUCT",
+    }
 }
 
 fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
@@ -312,11 +318,16 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     };
     let mut errors = Errors::default();
     let mut discount = obj! {
-        "__typename": type_name, "createdAt": Val::Time(store.now), "discountClasses": vec![Val::Lit(class(type_name))],
+        "__typename": type_name, "createdAt": Val::Time(store.now),
         "combinesWith": obj! { "orderDiscounts": false, "productDiscounts": false, "shippingDiscounts": false },
         "context": obj! { "__typename": "DiscountBuyerSelectionAll", "all": "ALL" }, "asyncUsageCount": 0_i64,
     };
+    if type_name.ends_with("FreeShipping") {
+        discount.set("appliesOnOneTimePurchase", true);
+    }
     apply(store, None, &mut discount, input, argument, &mut errors);
+    let class = class(type_name, &discount);
+    discount.set("discountClasses", vec![Val::Lit(class)]);
     if !errors.none() {
         return errors.payload(obj! {});
     }
@@ -336,8 +347,9 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     let mut errors = Errors::default();
     let mut discount = store.get(gid).and_then(|node| node.obj("discount")).cloned().unwrap_or_default();
     discount.set("__typename", type_name);
-    discount.set("discountClasses", vec![Val::Lit(class(type_name))]);
     apply(store, Some(gid), &mut discount, input, argument, &mut errors);
+    let class = class(type_name, &discount);
+    discount.set("discountClasses", vec![Val::Lit(class)]);
     if !errors.none() {
         return errors.payload(obj! {});
     }
