@@ -17,13 +17,13 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn open(caretaker: Option<PathBuf>, dir: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn open(caretaker: Option<PathBuf>, dir: &Path) -> anyhow::Result<Self> {
         let caretaker = match caretaker {
             Some(given) => given,
             None => std::env::current_exe()?.with_file_name("caretaker"),
         };
         ensure!(caretaker.is_file(), "there is no `{}`: build it first", caretaker.display());
-        std::fs::create_dir_all(&dir).with_context(|| format!("could not make `{}`", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("could not make `{}`", dir.display()))?;
         let dir = dir.canonicalize()?;
         let mut calibration = Calibration::open(&dir);
         // The first loop on a sleeping core is slow.

@@ -21,7 +21,7 @@ const ADDED_PER_MILLE: u64 = 5;
 /// Raise it whenever the same arguments give other bytes: files of an earlier shape are then written anew.
 const SHAPE: u64 = 1;
 /// Records that are looked up one by one.
-const PROBES: usize = 8;
+const PROBES: u64 = 8;
 const BUFFER_LEN: usize = 1 << 20;
 
 /// A record that changed, to look up: its id, and its lines in both generations.
@@ -107,7 +107,7 @@ pub(crate) fn generate(
                 line.clear();
                 product.write(&mut line);
                 // One out of every so many, from all over the file.
-                if done.changed % (fates.len() / PROBES).max(1) as u64 == 0 {
+                if done.changed.is_multiple_of((fates.len() / PROBES).max(1) as u64) {
                     done.probes.push(Probe { id: product.id, first: before, second: line.clone() });
                 }
                 line.push('\n');
@@ -237,7 +237,7 @@ mod tests {
         assert_eq!((before.len(), changed, deleted, added), (4_000, 80, 20, 20));
         assert_eq!((done.changed, done.deleted, done.added), (80, 20, 20));
         assert_eq!((done.first_bytes, done.second_bytes), (first.len() as u64, second.len() as u64));
-        assert!(done.probes.len() >= PROBES, "{}", done.probes.len());
+        assert!(done.probes.len() as u64 >= PROBES, "{}", done.probes.len());
         for probe in &done.probes {
             assert_eq!(before[&probe.id], serde_json::from_str::<Value>(&probe.first).unwrap());
             assert_eq!(after[&probe.id], serde_json::from_str::<Value>(&probe.second).unwrap());

@@ -75,11 +75,11 @@ enum Command {
     },
     /// A small practice store with an API budget
     Throttle {
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, default_value_t = 40)]
         products: u32,
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 10)]
         customers: u32,
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 10)]
         orders: u32,
     },
     /// Ten million small records, streamed
@@ -105,7 +105,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if !load::pin()? {
         table::say("there are fewer than two cores: figures will be worse than the targets suppose");
     }
-    let mut bench = Bench::open(place.caretaker, place.dir)?;
+    let mut bench = Bench::open(place.caretaker, &place.dir)?;
     match command {
         Command::Records { records, rounds } => records::run(&mut bench, records, place.seed, rounds.max(1))?,
         Command::Shop { products, customers, orders, rounds } => {

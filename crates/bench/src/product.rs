@@ -315,7 +315,7 @@ mod tests {
             assert!(!line.contains('\n'));
             let value: Value = serde_json::from_str(&line).unwrap();
             assert_eq!(value.as_object().unwrap().len(), 17);
-            assert_eq!(value["variants"][0].as_object().unwrap().len(), 22);
+            assert_eq!(value["variants"][0].as_object().unwrap().len(), 23);
             assert_eq!(serde_json::to_string(&value).unwrap(), line, "no spaces, numbers as they are");
             assert_eq!(line, written(&Product::new(&words, 42, number)));
             assert_ne!(line, written(&Product::new(&words, 43, number)));

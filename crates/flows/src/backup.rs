@@ -251,17 +251,42 @@ async fn write(
         known: HashMap::new(),
         bytes_written: 0,
     };
-    let mut merged = run.merged().await?;
+    let mut items = Items { merged: run.merged().await?, next: None };
     let mut reports = Reports::new();
     for (kind, planned) in &plan.kinds {
         let end = ended.get(kind).ok_or_else(|| {
             FlowError::Platform(Fault::Malformed(format!("the connector did not say how `{kind}` ended")))
         })?;
         let mut kind_run = KindRun { cell, store, planned, kind, progress, media: &mut media };
-        let report = kind_run.write(&mut merged, end, writer).await?;
+        let report = kind_run.write(&mut items, end, writer).await?;
         reports.insert(kind.clone(), report);
     }
+    if let Some(kind) = items.left().await? {
+        return Err(FlowError::Platform(Fault::Malformed(format!("the connector sent `{kind}` unasked"))));
+    }
     Ok((reports, media.bytes_written))
+}
+
+/// The items of a run, kind by kind.
+struct Items {
+    merged: MergedLines,
+    next: Option<Vec<repository::RunLine>>,
+}
+
+impl Items {
+    /// The next item, if it is of this kind. Its lines are looked at themselves: what the run would show first
+    /// may be a line that no longer counts, and the item behind it one of another kind.
+    async fn of(&mut self, kind: &Kind) -> Result<Option<Vec<repository::RunLine>>> {
+        if self.left().await?.is_some_and(|next| next == *kind) { Ok(self.next.take()) } else { Ok(None) }
+    }
+
+    /// The kind of what comes next.
+    async fn left(&mut self) -> Result<Option<Kind>> {
+        if self.next.is_none() {
+            self.next = self.merged.next_item().await?;
+        }
+        Ok(self.next.as_ref().and_then(|lines| lines.first()).map(|line| line.kind.clone()))
+    }
 }
 
 struct KindRun<'a, 'b> {
@@ -274,12 +299,7 @@ struct KindRun<'a, 'b> {
 }
 
 impl KindRun<'_, '_> {
-    async fn write(
-        &mut self,
-        merged: &mut MergedLines,
-        end: &KindEnd,
-        writer: &mut Writer,
-    ) -> Result<KindReport> {
+    async fn write(&mut self, items: &mut Items, end: &KindEnd, writer: &mut Writer) -> Result<KindReport> {
         let mut report = KindReport { gaps: end.gaps.clone(), ..KindReport::default() };
         // INVARIANT (absence): only a kind that was listed to its end can lose records by not naming them, and
         // records that a withdrawn permission hides have left our sight, they were not deleted.
@@ -290,8 +310,7 @@ impl KindRun<'_, '_> {
         };
         let columns: Vec<&str> = self.planned.spec.summary.iter().map(|column| column.name).collect();
         writer.begin_kind(self.kind, mode, &columns).await?;
-        while merged.peek().is_some_and(|(kind, _)| kind == self.kind) {
-            let Some(lines) = merged.next_item().await? else { break };
+        while let Some(lines) = items.of(self.kind).await? {
             self.item(lines, writer, &mut report).await?;
             if (report.seen + report.skipped).is_multiple_of(256) {
                 self.progress.writing(self.kind, report.seen);

@@ -65,7 +65,7 @@ impl Cell {
     /// The connection's part of the stores.
     #[must_use]
     pub fn repository(&self, scope: &Scope) -> Repository {
-        let keys: Arc<dyn domain::DataKeys> = self.vault.clone();
+        let keys: Arc<dyn domain::DataKeys> = Arc::<Vault>::clone(&self.vault);
         Repository::new(&self.stores, scope.clone(), keys, Arc::clone(&self.clock), Arc::clone(&self.rng))
     }
 

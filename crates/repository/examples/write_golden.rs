@@ -85,7 +85,7 @@ fn wrongs(tree: &Tree<'_>) -> Vec<Wrong> {
 
     let mut wrongs = Vec::new();
     let mut wrong = |name, object: &Path, bytes, error| {
-        wrongs.push(Wrong { name, object: object.to_owned(), bytes, error })
+        wrongs.push(Wrong { name, object: object.to_owned(), bytes, error });
     };
     let set = |object: &PathBuf, at: usize, value: u8| tree.with(object, |bytes| bytes[at] = value);
     let flip = |object: &PathBuf, at: usize| tree.with(object, |bytes| bytes[at] ^= 0x10);

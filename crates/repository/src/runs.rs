@@ -460,7 +460,9 @@ impl MergedLines {
         let Some(reader) = self.readers.get_mut(turn) else { return Ok(()) };
         while let Some(line) = reader.next().await? {
             let spans = self.spans.get(&line.kind);
-            if spans.is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence))) {
+            if spans
+                .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence)))
+            {
                 self.heap.push(Reverse((line, turn)));
                 break;
             }

@@ -1,6 +1,7 @@
 //! Applying a plan.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use catalog::{LedgerEntry, Restore, RestoreState, StepResult, StepState};
@@ -14,7 +15,7 @@ use repository::{MediaStore, RepositoryError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::{Candidate, Parts, Plan, Selection, summed_up};
+use super::plan::{Candidate, LOOKUPS, Parts, Plan, Selection, summed_up};
 use super::{RestoreProgress, parse};
 use crate::cell::Cell;
 use crate::error::{FlowError, Result, with_causes};
@@ -76,6 +77,12 @@ pub(super) struct Before {
     pub(super) live: Option<Value>,
 }
 
+impl Before {
+    pub(super) fn key(&self) -> RecordKey {
+        RecordKey { kind: self.kind.clone(), id: self.id.clone() }
+    }
+}
+
 /// What is sealed before the first write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Saved {
@@ -83,6 +90,7 @@ pub(super) struct Saved {
     pub(super) connection: ConnectionId,
     pub(super) target: ConnectionId,
     pub(super) options: RestoreOptions,
+    pub(super) selection: Selection,
     pub(super) items: Vec<Before>,
 }
 
@@ -110,7 +118,7 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
     let (candidates, mut ids) = parts.candidates(progress).await?;
     let (restore, saved) = match interrupted {
         Some(restore) => {
-            let saved = load_saved(&parts, restore.id).await?;
+            let saved = saved_before(cell, &plan.ask.tenant, &restore).await?;
             (restore.id, saved)
         }
         None => {
@@ -123,32 +131,38 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
                 connection: plan.ask.connection.clone(),
                 target: plan.ask.target.clone(),
                 options: plan.ask.options.clone(),
-                items: before(&candidates)?,
+                selection: plan.ask.selection.clone(),
+                items: before(&candidates),
             };
             (begin(&parts, &saved, &digest, None).await?, saved)
         }
     };
-    let mut writes = Writes::new(&parts, restore, saved.items.len());
-    let already: BTreeMap<RecordKey, &Before> = saved
-        .items
-        .iter()
-        .filter_map(|before| Some((RecordKey::new(before.kind.clone(), &before.id).ok()?, before)))
-        .collect();
+    let mut writes = Writes::new(&parts, restore, saved.items.len()).await?;
     for candidate in &candidates {
-        let key = RecordKey { kind: candidate.item.kind.clone(), id: candidate.item.id.clone() };
-        let was_planned = already.contains_key(&key);
+        writes.remember(&candidate.item.kind, &candidate.paired).await?;
+    }
+    let already: BTreeMap<RecordKey, &Before> =
+        saved.items.iter().map(|before| (before.key(), before)).collect();
+    let mut again = Vec::new();
+    for candidate in &candidates {
         match &candidate.item.plan.action {
+            PlanAction::Update if candidate.item.after.is_some() => again.push(candidate),
             PlanAction::Create | PlanAction::Update => {
-                let applied = writes.write(candidate, &ids).await;
-                writes.note(candidate, applied, &mut ids).await?;
+                let whole = writes.write(candidate, candidate.live.as_ref(), &mut ids).await?;
+                if !whole || candidate.item.again {
+                    again.push(candidate);
+                }
             }
             // Done by the interrupted application.
-            PlanAction::Skip if was_planned => writes.count_done(&already, &key),
+            PlanAction::Skip if already.contains_key(&candidate.key()) => {
+                writes.count_done(&already, &candidate.key());
+            }
             PlanAction::Skip => writes.report.skipped += 1,
             PlanAction::Cannot { .. } | PlanAction::Delete => writes.cannot(candidate),
         }
         progress.advanced("restoring", writes.done, writes.of);
     }
+    writes.write_again(&again, &mut ids, progress).await?;
     let report = writes.finish(started).await?;
     cell.release(lease).await?;
     Ok(report)
@@ -171,18 +185,17 @@ fn moved(plan: &Plan, again: &Plan) -> String {
     )
 }
 
-fn before(candidates: &[Candidate]) -> Result<Vec<Before>> {
+fn before(candidates: &[Candidate]) -> Vec<Before> {
     let touched = candidates
         .iter()
-        .filter(|candidate| matches!(candidate.item.plan.action, PlanAction::Create | PlanAction::Update));
+        // What comes back with another item is gone again with it.
+        .filter(|candidate| candidate.is_written() && candidate.item.after.is_none());
     touched
-        .map(|candidate| {
-            Ok(Before {
-                kind: candidate.item.kind.clone(),
-                id: candidate.item.id.clone(),
-                live_id: candidate.live.as_ref().map(|item| item.id.clone()),
-                live: candidate.live.as_ref().map(|item| parse(&item.payload)).transpose()?,
-            })
+        .map(|candidate| Before {
+            kind: candidate.item.kind.clone(),
+            id: candidate.item.id.clone(),
+            live_id: candidate.item.live_id.clone(),
+            live: candidate.live.clone(),
         })
         .collect()
 }
@@ -217,28 +230,42 @@ pub(super) async fn begin(
     Ok(restore)
 }
 
-pub(super) async fn load_saved(parts: &Parts<'_>, restore: Id128) -> Result<Saved> {
-    let grant =
-        parts.cell.grant(&parts.source.scope, &[Action::Restore], "read what a restore touched").await?;
-    let repository = parts.cell.repository(&parts.source.scope);
-    let text = repository.state(&grant, Action::Restore, &state_name(restore, "before")).await?;
+/// What a restore touched, as it was before.
+pub(super) async fn saved_before(cell: &Cell, tenant: &TenantId, row: &Restore) -> Result<Saved> {
+    let restore = row.id;
+    let scope = cell.connection(tenant, &row.connection).await?.scope;
+    let grant = cell.grant(&scope, &[Action::Restore], "read what a restore touched").await?;
+    let text = cell.repository(&scope).state(&grant, Action::Restore, &state_name(restore, "before")).await?;
     let text =
         text.ok_or_else(|| FlowError::Integrity(format!("what restore {restore} touched was not saved")))?;
     serde_json::from_slice(&text)
         .map_err(|error| FlowError::Integrity(format!("what restore {restore} touched is damaged: {error}")))
 }
 
+/// Steps of one restore, and how far each is.
+type Steps = Mutex<BTreeMap<String, StepState>>;
+
 /// The writes of one restore.
 pub(super) struct Writes<'a, 'b> {
-    parts: &'a Parts<'b>,
+    pub(super) parts: &'a Parts<'b>,
     pub(super) restore: Id128,
     pub(super) report: RestoreReport,
     pub(super) done: u64,
     pub(super) of: u64,
+    steps: Steps,
+}
+
+/// One item to be written.
+pub(super) struct Job<'a> {
+    pub(super) key: &'a RecordKey,
+    pub(super) spec: &'static KindSpec,
+    pub(super) wanted: &'a Value,
+    pub(super) live: Option<&'a Value>,
+    pub(super) media: &'a [MediaRef],
 }
 
 impl<'a, 'b> Writes<'a, 'b> {
-    pub(super) fn new(parts: &'a Parts<'b>, restore: Id128, of: usize) -> Self {
+    pub(super) async fn new(parts: &'a Parts<'b>, restore: Id128, of: usize) -> Result<Self> {
         let report = RestoreReport {
             restore,
             complete: true,
@@ -252,88 +279,136 @@ impl<'a, 'b> Writes<'a, 'b> {
             duration_ms: 0,
             items: Vec::new(),
         };
-        Self { parts, restore, report, done: 0, of: u64::try_from(of).unwrap_or(u64::MAX) }
+        let steps = Mutex::new(parts.cell.catalog.steps(&parts.ask.tenant, restore).await?);
+        let of = u64::try_from(of).unwrap_or(u64::MAX);
+        Ok(Self { parts, restore, report, done: 0, of, steps })
     }
 
-    async fn write(&self, candidate: &Candidate, ids: &IdMap) -> Result<Applied> {
-        let key = RecordKey { kind: candidate.item.kind.clone(), id: candidate.item.id.clone() };
-        let at = match self.parts.ask.selection {
-            Selection::At(at) | Selection::Revert(at, _) => at,
-        };
-        let media = match self.parts.reader.get(&key, at).await {
-            Ok(record) => record.meta.media_refs,
-            Err(_) => Vec::new(),
-        };
-        let live = candidate.live.as_ref().map(|item| parse(&item.payload)).transpose()?;
-        self.apply_one(&key, candidate.spec, &candidate.wanted, live.as_ref(), media, ids).await
+    /// Writes an item, and notes what became of it: new ids into the ledger, problems into the report. Answers
+    /// whether all of it was done.
+    async fn write(&mut self, candidate: &Candidate, live: Option<&Value>, ids: &mut IdMap) -> Result<bool> {
+        let key = candidate.key();
+        let Candidate { spec, wanted, media, .. } = candidate;
+        let applied = self.apply_one(Job { key: &key, spec, wanted, live, media }, ids).await?;
+        let whole = applied.problems.is_empty();
+        match candidate.item.plan.action {
+            PlanAction::Create => self.report.created += 1,
+            _ => self.report.updated += 1,
+        }
+        self.note(candidate, applied, ids);
+        Ok(whole)
     }
 
-    pub(super) async fn apply_one(
-        &self,
+    fn note(&mut self, candidate: &Candidate, applied: Applied, ids: &IdMap) {
+        let item = &candidate.item;
+        let new_id = Some(ids.resolve(&item.id).into());
+        self.told(&candidate.key(), item.plan.action.clone(), new_id, applied);
+    }
+
+    /// Notes what became of an item.
+    pub(super) fn told(
+        &mut self,
         key: &RecordKey,
-        spec: &'static KindSpec,
-        wanted: &Value,
+        action: PlanAction,
+        new_id: Option<Box<str>>,
+        applied: Applied,
+    ) {
+        let Applied { problems, possibly_twice, .. } = applied;
+        let (kind, id) = (key.kind.clone(), key.id.clone());
+        self.report.items.push(ItemReport { kind, id, new_id, action, problems, possibly_twice });
+        self.done += 1;
+    }
+
+    /// The second pass: what referred to something that was made after it, what could not be done, and what came
+    /// back with another item is looked at again, and written with the ids that are known by now.
+    async fn write_again(
+        &mut self,
+        again: &[&Candidate],
+        ids: &mut IdMap,
+        progress: &dyn RestoreProgress,
+    ) -> Result<()> {
+        let total = u64::try_from(again.len()).unwrap_or(u64::MAX);
+        let mut done = 0;
+        for of_kind in again.chunk_by(|one, other| one.spec.name == other.spec.name) {
+            for chunk in of_kind.chunks(LOOKUPS) {
+                let Some(spec) = chunk.first().map(|candidate| candidate.spec) else { continue };
+                let lookups: Vec<Lookup<'_>> =
+                    chunk.iter().map(|one| Lookup::Id(ids.resolve(&one.item.id))).collect();
+                let live = self.parts.store.live(spec, &lookups).await?;
+                for (candidate, live) in chunk.iter().zip(live) {
+                    let live = live.map(|item| parse(&item.payload)).transpose()?;
+                    self.write_one_again(candidate, live.as_ref(), ids).await?;
+                    done += 1;
+                    progress.advanced("restoring what refers to others", done, total);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_one_again(
+        &mut self,
+        candidate: &Candidate,
         live: Option<&Value>,
-        media: Vec<MediaRef>,
-        ids: &IdMap,
-    ) -> Result<Applied> {
-        let cell = self.parts.cell;
-        let grant =
-            cell.grant(&self.parts.source.scope, &[Action::Restore], "read media for a restore").await?;
-        let stored = cell.repository(&self.parts.source.scope).media(&grant, Action::Restore).await?;
-        let media = StoredMediaReader { stored, refs: media };
-        let journal = CatalogJournal {
-            parts: self.parts,
-            restore: self.restore,
-            item: format!("{} {}", key.kind, key.id),
+        ids: &mut IdMap,
+    ) -> Result<()> {
+        let options = &self.parts.ask.options;
+        let plan = self.parts.store.plan(candidate.spec, &candidate.wanted, live, ids, options);
+        let key = candidate.key();
+        let applied = match (plan.action, live) {
+            (PlanAction::Skip, _) => Applied::default(),
+            (_, None) if candidate.item.after.is_some() => {
+                let why = "It did not come back with the item that it belongs to.".to_owned();
+                Applied { problems: vec![why], ..Applied::default() }
+            }
+            (PlanAction::Cannot { why }, _) => Applied { problems: vec![why], ..Applied::default() },
+            _ => {
+                let Candidate { spec, wanted, media, .. } = candidate;
+                self.apply_one(Job { key: &key, spec, wanted, live, media }, ids).await?
+            }
         };
+        if candidate.item.after.is_some() {
+            self.report.updated += 1;
+            self.note(candidate, applied, ids);
+        } else if let Some(first) =
+            self.report.items.iter_mut().find(|item| item.kind == key.kind && item.id == key.id)
+        {
+            first.problems = applied.problems;
+            first.possibly_twice |= applied.possibly_twice;
+            first.new_id = Some(ids.resolve(&key.id).into());
+        }
+        Ok(())
+    }
+
+    /// Writes one item. What the platform refused of it is a problem of that item; new ids go into the ledger
+    /// and into `ids`.
+    pub(super) async fn apply_one(&self, job: Job<'_>, ids: &mut IdMap) -> Result<Applied> {
+        let (cell, scope) = (self.parts.cell, &self.parts.source.scope);
+        let grant = cell.grant(scope, &[Action::Restore], "read media for a restore").await?;
+        let stored = cell.repository(scope).media(&grant, Action::Restore).await?;
+        let media = StoredMediaReader { stored, refs: job.media };
+        let journal = CatalogJournal { writes: self, key: job.key };
         let options = &self.parts.ask.options;
         let write = ItemWrite {
-            kind: spec,
-            id: &key.id,
-            wanted,
-            live,
+            kind: job.spec,
+            id: &job.key.id,
+            wanted: job.wanted,
+            live: job.live,
             options,
             ids,
             media: &media,
             journal: &journal,
         };
-        Ok(self.parts.store.apply(write).await?)
-    }
-
-    /// Notes what became of an item: new ids into the ledger, problems into the report.
-    async fn note(&mut self, candidate: &Candidate, applied: Result<Applied>, ids: &mut IdMap) -> Result<()> {
-        let applied = match applied {
+        let applied = match self.parts.store.apply(write).await {
             Ok(applied) => applied,
-            Err(FlowError::Platform(Fault::Rejected(why))) => {
-                Applied { problems: vec![why], ..Applied::default() }
-            }
-            Err(error) => return Err(error),
+            Err(Fault::Rejected(why)) => Applied { problems: vec![why], ..Applied::default() },
+            Err(fault) => return Err(fault.into()),
         };
-        let key = RecordKey { kind: candidate.item.kind.clone(), id: candidate.item.id.clone() };
-        self.remember(&key.kind, &applied.ids).await?;
+        self.remember(&job.key.kind, &applied.ids).await?;
         for (old, new) in &applied.ids {
             ids.insert(old, new);
         }
-        let whole = applied.problems.is_empty() && !applied.possibly_twice;
-        self.report.complete &= whole;
-        match candidate.item.plan.action {
-            PlanAction::Create => self.report.created += 1,
-            _ => self.report.updated += 1,
-        }
-        let new_id = Some(ids.resolve(&key.id).into());
-        let action = candidate.item.plan.action.clone();
-        let (problems, possibly_twice) = (applied.problems, applied.possibly_twice);
-        self.report.items.push(ItemReport {
-            kind: key.kind,
-            id: key.id,
-            new_id,
-            action,
-            problems,
-            possibly_twice,
-        });
-        self.done += 1;
-        Ok(())
+        Ok(applied)
     }
 
     /// Writes new ids into the ledger.
@@ -367,20 +442,16 @@ impl<'a, 'b> Writes<'a, 'b> {
 
     fn cannot(&mut self, candidate: &Candidate) {
         self.report.cannot += 1;
-        self.report.items.push(ItemReport {
-            kind: candidate.item.kind.clone(),
-            id: candidate.item.id.clone(),
-            new_id: None,
-            action: candidate.item.plan.action.clone(),
-            problems: Vec::new(),
-            possibly_twice: false,
-        });
+        let action = candidate.item.plan.action.clone();
+        self.told(&candidate.key(), action, None, Applied::default());
     }
 
     /// Seals the ledger and the report, and closes the restore.
     pub(super) async fn finish(mut self, started: std::time::Duration) -> Result<RestoreReport> {
         let cell = self.parts.cell;
         let ask = self.parts.ask;
+        self.report.complete =
+            self.report.items.iter().all(|item| item.problems.is_empty() && !item.possibly_twice);
         let usage = self.parts.store.usage();
         self.report.requests = usage.requests;
         self.report.throttled = usage.throttled;
@@ -449,16 +520,23 @@ pub async fn show(cell: &Cell, tenant: &TenantId, restore: Id128) -> Result<Rest
         .map_err(|error| FlowError::Integrity(format!("the report is damaged: {error}")))
 }
 
-/// Steps, in the catalog.
-struct CatalogJournal<'a, 'b> {
-    parts: &'a Parts<'b>,
-    restore: Id128,
-    item: String,
+/// Steps of one item, in the catalog.
+struct CatalogJournal<'a, 'b, 'c> {
+    writes: &'a Writes<'b, 'c>,
+    key: &'a RecordKey,
 }
 
-impl CatalogJournal<'_, '_> {
-    fn step(&self, step: &str) -> String {
-        format!("{} {step}", self.item)
+impl CatalogJournal<'_, '_, '_> {
+    fn name(&self, step: &str) -> String {
+        format!("{} {} {step}", self.key.kind, self.key.id)
+    }
+
+    fn known(&self, name: &str) -> Option<StepState> {
+        self.writes.steps.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    fn set(&self, name: String, state: StepState) {
+        self.writes.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(name, state);
     }
 }
 
@@ -466,25 +544,24 @@ fn failed(error: &dyn std::error::Error) -> SpoolError {
     SpoolError(with_causes(error))
 }
 
-impl Journal for CatalogJournal<'_, '_> {
+impl Journal for CatalogJournal<'_, '_, '_> {
     fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>> {
         Box::pin(async move {
-            let (catalog, tenant) = (&self.parts.cell.catalog, &self.parts.ask.tenant);
-            let name = self.step(step);
-            let known = catalog.steps(tenant, self.restore).await.map_err(|error| failed(&error))?;
-            match known.get(&name) {
+            let Parts { cell, ask, .. } = self.writes.parts;
+            let restore = self.writes.restore;
+            let name = self.name(step);
+            match self.known(&name) {
                 None | Some(StepState::Refused) => {
-                    let now = self.parts.cell.clock.now();
-                    let noted = catalog.intend(tenant, self.restore, &[&name], now).await;
+                    let noted = cell.catalog.intend(&ask.tenant, restore, &[&name], cell.clock.now()).await;
                     noted.map_err(|error| failed(&error))?;
+                    self.set(name, StepState::Intent);
                     Ok(Prior::New)
                 }
                 Some(StepState::Intent | StepState::Unknown) => Ok(Prior::InDoubt),
                 Some(StepState::Done) => {
-                    let ask = self.parts.ask;
-                    let ledger =
-                        catalog.ledger(tenant, &ask.connection).await.map_err(|error| failed(&error))?;
-                    let own = ledger.into_iter().filter(|entry| entry.restore == self.restore);
+                    let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await;
+                    let ledger = ledger.map_err(|error| failed(&error))?;
+                    let own = ledger.into_iter().filter(|entry| entry.restore == restore);
                     Ok(Prior::Done(own.map(|e| (e.old.id.into(), e.new_id.into())).collect()))
                 }
             }
@@ -497,27 +574,25 @@ impl Journal for CatalogJournal<'_, '_> {
         ids: &'a [(String, String)],
     ) -> BoxFuture<'a, Result<(), SpoolError>> {
         Box::pin(async move {
-            let (cell, ask) = (self.parts.cell, self.parts.ask);
-            let kind = self.item.split(' ').next().and_then(|kind| Kind::new(kind).ok());
-            if let Some(kind) = kind {
-                let writes = Writes::new(self.parts, self.restore, 0);
-                writes.remember(&kind, ids).await.map_err(|error| failed(&error))?;
-            }
-            let result = StepResult { step: self.step(step), state: StepState::Done, ledger: None };
-            let finished =
-                cell.catalog.finish_steps(&ask.tenant, self.restore, &[result], cell.clock.now()).await;
-            finished.map_err(|error| failed(&error))
+            let Parts { cell, ask, .. } = self.writes.parts;
+            self.writes.remember(&self.key.kind, ids).await.map_err(|error| failed(&error))?;
+            let result = StepResult { step: self.name(step), state: StepState::Done, ledger: None };
+            let now = cell.clock.now();
+            let finished = cell.catalog.finish_steps(&ask.tenant, self.writes.restore, &[result], now).await;
+            finished.map_err(|error| failed(&error))?;
+            self.set(self.name(step), StepState::Done);
+            Ok(())
         })
     }
 }
 
 /// Media as the backup holds them.
-struct StoredMediaReader {
+struct StoredMediaReader<'a> {
     stored: MediaStore,
-    refs: Vec<MediaRef>,
+    refs: &'a [MediaRef],
 }
 
-impl MediaReader for StoredMediaReader {
+impl MediaReader for StoredMediaReader<'_> {
     fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>> {
         Box::pin(async move {
             let found = self.refs.iter().find(|media| media.pointer == pointer)?;
@@ -529,10 +604,4 @@ impl MediaReader for StoredMediaReader {
             Some(read.await.map(|()| bytes.freeze()).map_err(|error| failed(&error)))
         })
     }
-}
-
-/// Looks one item up on the live store.
-pub(super) async fn live_now(parts: &Parts<'_>, spec: &'static KindSpec, id: &str) -> Result<Option<Value>> {
-    let found = parts.store.live(spec, &[Lookup::Id(id)]).await?;
-    found.into_iter().next().flatten().map(|item| parse(&item.payload)).transpose()
 }

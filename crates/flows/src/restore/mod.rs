@@ -6,9 +6,10 @@
 
 mod apply;
 mod plan;
+mod refer;
 mod undo;
 
-pub use apply::{LEDGER, RestoreReport, SealedEntry, apply, show};
+pub use apply::{ItemReport, LEDGER, RestoreReport, SealedEntry, apply, show};
 pub use plan::{Ask, Plan, PlanItem, RevertedOrder, Selection, draw};
 pub use undo::undo;
 

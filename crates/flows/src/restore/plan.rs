@@ -7,11 +7,12 @@ use connectors::canonical;
 use connectors::contract::{
     FieldChange, IdMap, Item, ItemPlan, KindSpec, Lookup, PlanAction, Restorable, RestoreOptions, Store,
 };
-use domain::{Action, ConnectionId, Kind, RecordKey, SnapshotNumber, TenantId};
-use repository::{CommitName, Reader, RepositoryError};
+use domain::{Action, ConnectionId, Kind, MediaRef, RecordKey, SnapshotNumber, TenantId};
+use repository::{CommitName, Reader, Record, RepositoryError};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::refer::{self, referred};
 use super::{RestoreProgress, parse};
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
@@ -19,7 +20,11 @@ use crate::fields::{Place, undo};
 use crate::{connect, read};
 
 /// Items that are looked up on the live store at one time.
-const LOOKUPS: usize = 100;
+pub(super) const LOOKUPS: usize = 100;
+
+/// What one item costs that is looked at and written a second time.
+const REQUESTS_AGAIN: u64 = 2;
+const COST_AGAIN: u64 = 20;
 
 /// Which state is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +67,12 @@ pub struct PlanItem {
     /// It was not asked for, but what was asked for refers to it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needed: bool,
+    /// It comes into being with this item, and is set after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Box<str>>,
+    /// It refers to something that is restored after it, and so is looked at, and perhaps written, a second time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// What would be done.
     #[serde(flatten)]
     pub plan: ItemPlan,
@@ -116,7 +127,21 @@ pub(super) struct Candidate {
     pub(super) item: PlanItem,
     pub(super) spec: &'static KindSpec,
     pub(super) wanted: Value,
-    pub(super) live: Option<Item>,
+    pub(super) live: Option<Value>,
+    /// Its stored media.
+    pub(super) media: Vec<MediaRef>,
+    /// Ids of it and its parts that are others on the live store, as looking at it told.
+    pub(super) paired: Vec<(String, String)>,
+}
+
+impl Candidate {
+    pub(super) fn key(&self) -> RecordKey {
+        RecordKey { kind: self.item.kind.clone(), id: self.item.id.clone() }
+    }
+
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.item.plan.action, PlanAction::Create | PlanAction::Update)
+    }
 }
 
 /// What plan and application share.
@@ -145,8 +170,10 @@ impl<'a> Parts<'a> {
         let store = connect::open(cell, &target, &grant).await?;
         let reader = read::open(cell, &ask.tenant, &ask.connection, Action::Read, "restore").await?;
         let mut ids = IdMap::default();
-        for (old, new) in cell.catalog.new_ids(&ask.tenant, &ask.connection, &ask.target).await? {
-            ids.insert(&old.id, &new);
+        // In the order of writing: an id may stand there under several kinds, as an item and as another one's part.
+        let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await?;
+        for entry in ledger.iter().filter(|entry| entry.target == ask.target) {
+            ids.insert(&entry.old.id, &entry.new_id);
         }
         Ok(Self { cell, ask, source, target, reader, store, ids })
     }
@@ -159,26 +186,39 @@ impl<'a> Parts<'a> {
         };
         let mut seen: BTreeSet<RecordKey> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
         let mut found = Vec::new();
+        let mut ids = self.ids.clone();
         // What is created may refer to what is gone too: that is needed as well, and so on.
         while !wanted.is_empty() {
-            let looked_at = self.look(wanted, progress).await?;
+            let looked_at = self.look(wanted, &mut ids, progress).await?;
             wanted = self.needed(&looked_at, &mut seen).await?;
             found.extend(looked_at);
         }
+        self.look_once_more(&mut found, &mut ids).await?;
         let order: BTreeMap<&str, usize> =
             self.store.kinds().iter().enumerate().map(|(turn, spec)| (spec.name, turn)).collect();
-        found.sort_by_key(|(wanted, _)| order.get(wanted.spec.name).copied());
-        // An item that is there under another id, found by its natural key, is what others refer to.
-        let mut ids = self.ids.clone();
-        for (wanted, live) in &found {
-            if let Some(live) = live
-                && *live.id != *wanted.key.id
-            {
-                ids.insert(&wanted.key.id, &live.id);
-            }
+        found.sort_by_key(|found| order.get(found.wanted.spec.name).copied());
+        // Nobody knows yet how that which is made anew will be called; it will not be as it was.
+        let mut then = ids.clone();
+        for found in found.iter().filter(|found| found.is_created()) {
+            then.insert(&found.wanted.key.id, &format!("new {}", found.wanted.key.id));
         }
-        let candidates = found.into_iter().map(|(wanted, live)| self.candidate(wanted, live, &ids));
-        Ok((candidates.collect::<Result<_>>()?, ids))
+        let candidates = found.into_iter().map(|found| self.candidate(found, &then));
+        let mut candidates: Vec<Candidate> = candidates.collect::<Result<_>>()?;
+        self.let_follow(&mut candidates, &then);
+        refer::mark_again(&mut candidates);
+        Ok((candidates, ids))
+    }
+
+    /// What is never made by itself comes back with the item that it is a part of, and is set after that.
+    fn let_follow(&self, candidates: &mut [Candidate], ids: &IdMap) {
+        for (turn, leader) in refer::followers(candidates) {
+            let Some(follower) = candidates.get_mut(turn) else { continue };
+            let made = json!({ "id": follower.item.id });
+            let options = &self.ask.options;
+            let plan = self.store.plan(follower.spec, &follower.wanted, Some(&made), ids, options);
+            follower.item.plan = ItemPlan { action: PlanAction::Update, ..plan };
+            follower.item.after = Some(leader);
+        }
     }
 
     fn spec(&self, kind: &Kind) -> Option<&'static KindSpec> {
@@ -201,12 +241,7 @@ impl<'a> Parts<'a> {
             let mut scan = self.reader.scan(&kind, at, None).await?;
             while let Some(record) = scan.next().await? {
                 if self.is_asked(&kind, &record.key.id) {
-                    wanted.push(Wanted {
-                        key: record.key,
-                        spec,
-                        needed: false,
-                        state: State::Whole(parse(&record.payload)?),
-                    });
+                    wanted.push(Wanted::whole(record, spec, false)?);
                 }
             }
         }
@@ -227,138 +262,184 @@ impl<'a> Parts<'a> {
             let Some(spec) = self.spec(&key.kind).filter(|_| self.is_asked(&key.kind, &key.id)) else {
                 continue;
             };
-            let state = match (difference.before, difference.after) {
-                (true, true) => State::Back {
-                    before: parse(&self.reader.get(&key, from).await?.payload)?,
-                    after: parse(&self.reader.get(&key, to).await?.payload)?,
-                },
-                (true, false) => State::Whole(parse(&self.reader.get(&key, from).await?.payload)?),
-                _ => State::New(parse(&self.reader.get(&key, to).await?.payload)?),
+            let record = self.reader.get(&key, if difference.before { from } else { to }).await?;
+            let mut one = Wanted::whole(record, spec, false)?;
+            one.state = match (one.state, difference.before, difference.after) {
+                (State::Whole(before), true, true) => {
+                    State::Back { before, after: parse(&self.reader.get(&key, to).await?.payload)? }
+                }
+                (State::Whole(made), false, _) => State::New(made),
+                (state, ..) => state,
             };
-            wanted.push(Wanted { key, spec, needed: false, state });
+            wanted.push(one);
         }
         Ok(wanted)
     }
 
-    /// Looks the items up on the live store.
-    async fn look(&self, wanted: Vec<Wanted>, progress: &dyn RestoreProgress) -> Result<Vec<Found>> {
+    /// Looks the items up on the live store, in the platform's order: what others refer to is found first.
+    async fn look(
+        &self,
+        wanted: Vec<Wanted>,
+        ids: &mut IdMap,
+        progress: &dyn RestoreProgress,
+    ) -> Result<Vec<Found>> {
         let total = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
         let mut by_kind: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
         for wanted in wanted {
             by_kind.entry(wanted.spec.name).or_default().push(wanted);
         }
         let mut found = Vec::new();
-        for (name, mut of_kind) in by_kind {
+        for spec in self.store.kinds() {
+            let mut of_kind = by_kind.remove(spec.name).unwrap_or_default();
             while !of_kind.is_empty() {
                 let chunk: Vec<Wanted> = of_kind.drain(..of_kind.len().min(LOOKUPS)).collect();
-                found.extend(self.look_at(chunk).await?);
+                found.extend(self.look_at(spec, chunk, ids).await?);
                 let done = u64::try_from(found.len()).unwrap_or(u64::MAX);
-                progress.advanced(&format!("looking at {name}"), done, total);
+                progress.advanced(&format!("looking at {}", spec.name), done, total);
             }
         }
         Ok(found)
     }
 
-    async fn look_at(&self, chunk: Vec<Wanted>) -> Result<Vec<Found>> {
-        let Some(spec) = chunk.first().map(|wanted| wanted.spec) else { return Ok(Vec::new()) };
+    async fn look_at(
+        &self,
+        spec: &'static KindSpec,
+        chunk: Vec<Wanted>,
+        ids: &mut IdMap,
+    ) -> Result<Vec<Found>> {
         if matches!(spec.restore, Restorable::Never(_)) {
-            return Ok(chunk.into_iter().map(|wanted| (wanted, None)).collect());
+            return chunk.into_iter().map(|wanted| self.found(wanted, None, ids)).collect();
         }
         let by_id: Vec<Lookup<'_>> =
-            chunk.iter().map(|wanted| Lookup::Id(self.ids.resolve(&wanted.key.id))).collect();
-        let mut live = self.store.live(spec, &by_id).await?;
-        let missing: Vec<usize> =
-            live.iter().enumerate().filter(|(_, item)| item.is_none()).map(|(turn, _)| turn).collect();
-        let payloads: Vec<Value> = missing
-            .iter()
-            .filter_map(|turn| chunk.get(*turn))
-            .map(|wanted| wanted.state.clone().payload())
+            chunk.iter().map(|wanted| Lookup::Id(ids.resolve(&wanted.key.id))).collect();
+        let live = self.store.live(spec, &by_id).await?;
+        let missing: Vec<Value> = (chunk.iter().zip(&live).filter(|(_, item)| item.is_none()))
+            .map(|(wanted, _)| wanted.known_as(ids))
             .collect();
-        if !spec.natural_key.is_empty() && !payloads.is_empty() {
-            let natural: Vec<Lookup<'_>> = payloads.iter().map(Lookup::Natural).collect();
-            let found = self.store.live(spec, &natural).await?;
-            for (turn, found) in missing.iter().zip(found) {
-                if let Some(slot) = live.get_mut(*turn) {
-                    *slot = found;
-                }
-            }
-        }
-        Ok(chunk.into_iter().zip(live).collect())
+        let natural: Vec<Lookup<'_>> = missing.iter().map(Lookup::Natural).collect();
+        let mut by_name =
+            if natural.is_empty() { Vec::new() } else { self.store.live(spec, &natural).await? }.into_iter();
+        let looked_at = chunk.into_iter().zip(live).map(|(wanted, item)| {
+            let item = item.or_else(|| by_name.next().flatten());
+            self.found(wanted, item, ids)
+        });
+        looked_at.collect()
     }
 
-    fn candidate(&self, wanted: Wanted, live: Option<Item>, ids: &IdMap) -> Result<Candidate> {
-        let Wanted { key, spec, needed, state } = wanted;
-        if let Restorable::Never(why) = spec.restore {
-            let plan = without_change(PlanAction::Cannot { why: why.to_owned() }, Vec::new());
-            let item = PlanItem { kind: key.kind, id: key.id, live_id: None, needed, plan, kept: Vec::new() };
-            return Ok(Candidate { item, spec, wanted: state.payload(), live: None });
+    /// An item with what is there in its place. Others refer to it, and to its parts, by what these are called.
+    fn found(&self, wanted: Wanted, item: Option<Item>, ids: &mut IdMap) -> Result<Found> {
+        let Some(item) = item else { return Ok(Found { wanted, live: None, paired: Vec::new() }) };
+        let live = parse(&item.payload)?;
+        let mut paired = self.store.pair(wanted.spec, wanted.state.was(), &live, ids);
+        if *item.id != *ids.resolve(&wanted.key.id) && !paired.iter().any(|(old, _)| *old == *wanted.key.id) {
+            paired.push((wanted.key.id.to_string(), item.id.to_string()));
         }
-        let live_payload = live.as_ref().map(|item| parse(&item.payload)).transpose()?;
-        let concerns = |place: &Place| {
-            self.ask.options.fields.is_empty()
-                || self.ask.options.fields.iter().any(|pointer| place.is_within(pointer))
-        };
-        let (wanted, kept, made_since) = match (state, &live_payload) {
-            (State::Whole(payload), _) => (payload, Vec::new(), false),
+        paired.iter().for_each(|(old, new)| ids.insert(old, new));
+        Ok(Found { wanted, live: Some((item.id, live)), paired })
+    }
+
+    /// Looks again for what is known by a name that holds the id of another item, if that was found only later.
+    async fn look_once_more(&self, found: &mut [Found], ids: &mut IdMap) -> Result<()> {
+        for one in found.iter_mut().filter(|one| one.live.is_none()) {
+            let spec = one.wanted.spec;
+            let known_as = one.wanted.known_as(ids);
+            if refer::names_another(spec) && known_as != *one.wanted.state.was() {
+                let live = self.store.live(spec, &[Lookup::Natural(&known_as)]).await?;
+                *one = self.found(one.wanted.clone(), live.into_iter().next().flatten(), ids)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn candidate(&self, found: Found, ids: &IdMap) -> Result<Candidate> {
+        let Found { wanted: Wanted { key, spec, needed, state, media }, live, paired } = found;
+        let (live_id, live) = live.unzip();
+        let (wanted, kept, stays) = match (state, &live) {
+            // It is there, and nobody asked for more.
+            (State::Whole(payload), Some(_)) if needed => {
+                (payload, Vec::new(), Some("others refer to it; it is there and left as it is"))
+            }
+            (State::Whole(payload), _) => (payload, Vec::new(), None),
             (State::Back { before, after }, Some(live)) => {
-                let undone = undo(&before, &after, live, concerns);
-                (undone.wanted, undone.kept, false)
+                let undone = undo(&before, &after, live, |place| self.concerns(place));
+                (undone.wanted, undone.kept, None)
             }
             // It was changed in the window and deleted since: a later decision, which stays.
-            (State::Back { before, .. }, None) => (before, Vec::new(), true),
-            (State::New(payload), _) => (payload, Vec::new(), true),
+            (State::Back { before, .. }, None) => {
+                (before, Vec::new(), Some("it has been deleted since; that stays so"))
+            }
+            (State::New(payload), None) => {
+                (payload, Vec::new(), Some("it has been deleted since; that stays so"))
+            }
+            (State::New(payload), Some(_)) => {
+                (payload, Vec::new(), Some("it was made in that window; what was made is left in place"))
+            }
         };
-        let mut plan = if made_since {
-            let note = match &live {
-                Some(_) => "it was made in that window; what was made is left in place",
-                None => "it has been deleted since; that stays so",
-            };
-            without_change(PlanAction::Skip, vec![note.to_owned()])
-        } else {
-            self.store.plan(spec, &wanted, live_payload.as_ref(), ids, &self.ask.options)
+        let plan = match (spec.restore, stays) {
+            (Restorable::Never(why), _) => {
+                without_change(PlanAction::Cannot { why: why.to_owned() }, Vec::new())
+            }
+            (_, Some(note)) => without_change(PlanAction::Skip, vec![note.to_owned()]),
+            (Restorable::UpdateOnly(why), None) if live.is_none() => {
+                without_change(PlanAction::Cannot { why: why.to_owned() }, Vec::new())
+            }
+            _ => self.store.plan(spec, &wanted, live.as_ref(), ids, &self.ask.options),
         };
-        if let (PlanAction::Create, Restorable::UpdateOnly(why)) = (&plan.action, spec.restore) {
-            plan.action = PlanAction::Cannot { why: why.to_owned() };
-        }
-        let live_id = live.as_ref().map(|item| item.id.clone());
-        Ok(Candidate {
-            item: PlanItem { kind: key.kind, id: key.id, live_id, needed, plan, kept },
-            spec,
-            wanted,
-            live,
-        })
+        let (after, again) = (None, false);
+        let item = PlanItem { kind: key.kind, id: key.id, live_id, needed, after, again, plan, kept };
+        Ok(Candidate { item, spec, wanted, live, media, paired })
     }
 
-    /// What the items to be created refer to, that is in the backup, not asked for, and not known to be there.
-    async fn needed(&self, found: &[Found], seen: &mut BTreeSet<RecordKey>) -> Result<Vec<Wanted>> {
-        let at = match self.ask.selection {
+    /// Whether a field may be touched.
+    fn concerns(&self, place: &Place) -> bool {
+        let fields = &self.ask.options.fields;
+        fields.is_empty() || fields.iter().any(|pointer| place.is_within(pointer))
+    }
+
+    pub(super) fn at(&self) -> SnapshotNumber {
+        match self.ask.selection {
             Selection::At(at) | Selection::Revert(at, _) => at,
-        };
+        }
+    }
+
+    /// What the items refer to that is in the backup and was not asked for: where they are made anew, and in
+    /// another store, where all of it may have other ids.
+    async fn needed(&self, found: &[Found], seen: &mut BTreeSet<RecordKey>) -> Result<Vec<Wanted>> {
         let mut needed = Vec::new();
-        for (creating, _) in found.iter().filter(|(wanted, live)| live.is_none() && wanted.is_created()) {
-            let State::Whole(payload) = &creating.state else { continue };
-            for reference in creating.spec.references {
-                for value in canonical::select(payload, reference.pointer) {
-                    let (Some(id), Some(kind)) = (value.as_str(), Kind::new(reference.kind).ok()) else {
-                        continue;
-                    };
-                    let Some(spec) = self.spec(&kind) else { continue };
-                    let Ok(key) = RecordKey::new(kind, id) else { continue };
-                    if self.ids.knows(id) || !seen.insert(key.clone()) {
-                        continue;
+        let asked_for_all = self.ask.kinds.is_empty() && self.ask.ids.is_empty();
+        if asked_for_all && matches!(self.ask.selection, Selection::At(_)) {
+            return Ok(needed);
+        }
+        let elsewhere = self.ask.connection != self.ask.target;
+        let mut known = refer::KindsById::default();
+        let referring = |one: &&Found| one.is_created() || (elsewhere && one.live.is_some());
+        for one in found.iter().filter(referring) {
+            for (id, kind) in referred(one.wanted.spec, one.wanted.state.was()) {
+                for kind in known.kinds(&id, kind, self.store.kinds()) {
+                    let Some(record) = self.unseen(kind, &id, seen).await? else { continue };
+                    known.note(&id, kind);
+                    if let Some(spec) = self.spec(&record.key.kind) {
+                        needed.push(Wanted::whole(record, spec, true)?);
                     }
-                    match self.reader.get(&key, at).await {
-                        Ok(record) => {
-                            let state = State::Whole(parse(&record.payload)?);
-                            needed.push(Wanted { key, spec, needed: true, state });
-                        }
-                        Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => {}
-                        Err(error) => return Err(error.into()),
-                    }
+                    break;
                 }
             }
         }
         Ok(needed)
+    }
+
+    /// The record in the backup, if there is one and it was not seen yet.
+    async fn unseen(&self, kind: &str, id: &str, seen: &mut BTreeSet<RecordKey>) -> Result<Option<Record>> {
+        let key = Kind::new(kind).and_then(|kind| RecordKey::new(kind, id));
+        let Some(key) = key.ok().filter(|key| !seen.contains(key)) else { return Ok(None) };
+        match self.reader.get(&key, self.at()).await {
+            Ok(record) => {
+                seen.insert(key);
+                Ok(Some(record))
+            }
+            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Orders placed since the window began, for variants whose price is taken back.
@@ -408,23 +489,53 @@ impl<'a> Parts<'a> {
 }
 
 /// An item that is wanted, with what is there in its place.
-type Found = (Wanted, Option<Item>);
+struct Found {
+    wanted: Wanted,
+    live: Option<(Box<str>, Value)>,
+    paired: Vec<(String, String)>,
+}
+
+impl Found {
+    /// Whether it would be made anew.
+    fn is_created(&self) -> bool {
+        self.live.is_none()
+            && matches!(self.wanted.state, State::Whole(_))
+            && self.wanted.spec.restore == Restorable::Yes
+    }
+}
 
 fn without_change(action: PlanAction, losses: Vec<String>) -> ItemPlan {
     ItemPlan { action, fields: Vec::new(), losses, requests: 0, cost: 0 }
 }
 
+#[derive(Clone)]
 struct Wanted {
     key: RecordKey,
     spec: &'static KindSpec,
     needed: bool,
     state: State,
+    media: Vec<MediaRef>,
 }
 
 impl Wanted {
-    /// Whether it would be made anew where it is not there.
-    fn is_created(&self) -> bool {
-        matches!(self.state, State::Whole(_)) && self.spec.restore == Restorable::Yes
+    fn whole(record: Record, spec: &'static KindSpec, needed: bool) -> Result<Self> {
+        let state = State::Whole(parse(&record.payload)?);
+        Ok(Self { key: record.key, spec, needed, state, media: record.meta.media_refs })
+    }
+
+    /// The payload by whose natural key it is looked for: other items' ids in that key are present ones.
+    fn known_as(&self, ids: &IdMap) -> Value {
+        let mut payload = self.state.was().clone();
+        for reference in
+            self.spec.references.iter().filter(|one| self.spec.natural_key.contains(&one.pointer))
+        {
+            if let Some(id) = payload.pointer_mut(reference.pointer)
+                && let Some(old) = id.as_str()
+            {
+                *id = ids.resolve(old).into();
+            }
+        }
+        payload
     }
 }
 
@@ -439,7 +550,8 @@ enum State {
 }
 
 impl State {
-    fn payload(self) -> Value {
+    /// The payload in the backup.
+    fn was(&self) -> &Value {
         match self {
             Self::Whole(payload) | Self::New(payload) | Self::Back { before: payload, .. } => payload,
         }
@@ -459,14 +571,16 @@ pub async fn draw(cell: &Cell, ask: &Ask, progress: &dyn RestoreProgress) -> Res
 pub(super) async fn summed_up(parts: &Parts<'_>, candidates: &[Candidate]) -> Result<Plan> {
     let orders = parts.orders(candidates).await?;
     let items: Vec<PlanItem> = candidates.iter().map(|candidate| candidate.item.clone()).collect();
-    let cost: u64 = items.iter().map(|item| item.plan.cost).sum();
+    // Those that are written a second time take one more look and one more write.
+    let again = u64::try_from(items.iter().filter(|item| item.again).count()).unwrap_or(u64::MAX);
+    let cost: u64 = items.iter().map(|item| item.plan.cost).sum::<u64>() + again * COST_AGAIN;
     #[expect(clippy::cast_precision_loss, reason = "a cost is far below 2^52")]
     let seconds = parts.store.budget_per_second().map(|per_second| cost as f64 / per_second);
     Ok(Plan {
         format: 1,
         ask: parts.ask.clone(),
         head: parts.reader.head().name.clone(),
-        requests: items.iter().map(|item| item.plan.requests).sum(),
+        requests: items.iter().map(|item| item.plan.requests).sum::<u64>() + again * REQUESTS_AGAIN,
         items,
         orders,
         seconds,

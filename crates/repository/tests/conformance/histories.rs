@@ -101,7 +101,7 @@ pub(crate) async fn reads_back_what_was_written(target: &Target) {
     let key = RecordKey::new(Kind::new("product").unwrap(), "gid://shop/Product/31").unwrap();
     let lines: Vec<_> = reader.history(&key).await.unwrap().iter().map(|line| line.number.0).collect();
     assert_eq!(lines, [1], "{}", target.name);
-    let report = cell.repository.verify(&grant, Depth::AllBytes, None, &mut |_| {}).await.unwrap();
+    let report = cell.repository.verify(&grant, Depth::AllBytes, None, &|_| {}).await.unwrap();
     assert!(report.ok, "{}: {report:?}", target.name);
     let idle = snapshot(&cell, cell.generation(12), &[("product", &history[10].1)]).await;
     assert_eq!(idle.bytes_written, 0, "{}: nothing changed", target.name);

@@ -22,6 +22,11 @@ impl Heads for Catalog {
         async move { Ok(head) }.boxed()
     }
 
+    fn holds(&self, lease: Generation) -> BoxFuture<'_, Result<bool>> {
+        let holds = self.0.lock().unwrap().0 == Some(lease);
+        async move { Ok(holds) }.boxed()
+    }
+
     fn advance<'a>(
         &'a self,
         lease: Generation,
@@ -58,7 +63,7 @@ async fn write(cell: &Cell, lease: &Lease, who: &str) -> Result<Written> {
 
 async fn check_whole(cell: &Cell, target: &Target) {
     let grant = cell.grant(&[Action::Verify]).await;
-    let report = cell.repository.verify(&grant, Depth::AllBytes, None, &mut |_| {}).await.unwrap();
+    let report = cell.repository.verify(&grant, Depth::AllBytes, None, &|_| {}).await.unwrap();
     assert!(report.ok, "{}: {report:?}", target.name);
 }
 
@@ -70,7 +75,8 @@ pub(crate) async fn of_rivals_exactly_one_is_acknowledged(target: &Target) {
     write(&cell, &lease(&cell, &catalog, 1), "nobody").await.unwrap();
     for round in 1..=3 {
         let (first, second) = (lease(&cell, &catalog, 2 * round), lease(&cell, &catalog, 2 * round + 1));
-        let (a, b) = join(write(&cell, &first, "the first"), write(&cell, &second, "the second")).await;
+        let (a, b) =
+            Box::pin(join(write(&cell, &first, "the first"), write(&cell, &second, "the second"))).await;
         for (who, outcome) in [("the first", a), ("the second", b)] {
             match outcome {
                 Ok(written) => acknowledged.push((written.head.name.number, who)),
@@ -121,7 +127,7 @@ pub(crate) async fn a_late_writer_is_superseded_and_nothing_acknowledged_is_lost
 
     let successor = lease(&cell, &catalog, 3);
     let written = write(&cell, &successor, "the successor").await.unwrap();
-    let error = asleep.commit().await.err().expect("the sleeper's commit was acknowledged");
+    let error = asleep.commit().await.expect_err("the sleeper's commit was acknowledged");
     assert_eq!(error.kind(), ErrorKind::Conflict, "{}: {error}", target.name);
 
     assert_eq!(catalog.0.lock().unwrap().1.as_ref(), Some(&written.head.name));

@@ -79,7 +79,8 @@ pub(crate) fn rng(seed: u64) -> Arc<SeededRng> {
 fn handles(seed: u64) -> (Arc<SteppingClock>, Arc<SeededRng>, Handles) {
     let clock = Arc::new(SteppingClock(AtomicI64::new(1_800_000_000)));
     let rng = rng(seed);
-    let handles = Handles { clock: clock.clone(), rng: rng.clone(), audit: Arc::new(Unheard) };
+    let handles =
+        Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng) as _, audit: Arc::new(Unheard) };
     (clock, rng, handles)
 }
 
@@ -172,7 +173,8 @@ impl Cell {
     ) -> Self {
         let vault = Arc::new(vault);
         let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
-        let repository = Repository::new(stores, scope(), vault, clock.clone(), rng.clone());
+        let repository =
+            Repository::new(stores, scope(), vault, Arc::clone(&clock) as _, Arc::clone(&rng) as _);
         Self { repository, clock, rng, operator }
     }
 

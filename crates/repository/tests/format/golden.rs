@@ -44,7 +44,10 @@ fn copied() -> (tempfile::TempDir, Places) {
     (dir, places)
 }
 
-fn expected() -> (Vec<Value>, Vec<(String, Vec<u8>)>, String) {
+/// Contents of files, by name.
+type NamedBytes = Vec<(String, Vec<u8>)>;
+
+fn expected() -> (Vec<Value>, NamedBytes, String) {
     let lines = fs::read_to_string(golden().join("expected.jsonl")).unwrap();
     let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let media: Value = serde_json::from_slice(&fs::read(golden().join("media.json")).unwrap()).unwrap();

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
 mod fixture;
 mod golden;
 #[allow(dead_code, reason = "the golden store's writer uses the rest")]

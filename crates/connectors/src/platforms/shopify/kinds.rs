@@ -28,6 +28,8 @@ const PLAIN: KindSpec = KindSpec {
 const NEW_ID: Loss = Loss { pointer: "/id", why: "An item that is made anew gets a new id from Shopify." };
 const CREATED: Loss = Loss { pointer: "/createdAt", why: "Shopify sets the date of creation itself." };
 
+const PUBLISHED: &str = "What is published again is published from that moment on.";
+
 const fn column(name: &'static str, pointer: &'static str) -> SummaryColumn {
     SummaryColumn { name, pointer }
 }
@@ -61,7 +63,10 @@ pub static KINDS: &[KindSpec] = &[
         write_scopes: &["write_locales"],
         summary: &[column("title", "/name"), column("locale", "/locale")],
         natural_key: &["/locale"],
-        lost: &[Loss { pointer: "/primary", why: "The primary language can only be set by hand." }],
+        lost: &[
+            Loss { pointer: "/primary", why: "The primary language can only be set by hand." },
+            Loss { pointer: "/name", why: "Shopify names a language itself." },
+        ],
         ..PLAIN
     },
     KindSpec {
@@ -104,6 +109,14 @@ pub static KINDS: &[KindSpec] = &[
         natural_key: &["/ownerType", "/namespace", "/key"],
         lost: &[
             NEW_ID,
+            Loss {
+                pointer: "/pinnedPosition",
+                why: "What is pinned is pinned again; its place among the pinned ones cannot be set.",
+            },
+            Loss {
+                pointer: "/standardTemplate",
+                why: "A standard definition comes back as one of the shop's own, with the same fields.",
+            },
             Loss { pointer: "/capabilities", why: "Capabilities that Shopify works out itself are not set." },
         ],
         ..PLAIN
@@ -198,6 +211,8 @@ pub static KINDS: &[KindSpec] = &[
             CREATED,
             Loss { pointer: "/variants/*/id", why: "Variants that are made anew get new ids." },
             Loss { pointer: "/variants/*/inventoryQuantity", why: "Stock is only set when asked for." },
+            Loss { pointer: "/publishedAt", why: PUBLISHED },
+            Loss { pointer: "/resourcePublicationsV2/*/publishDate", why: PUBLISHED },
             Loss { pointer: "/requiresSellingPlan", why: "Selling plans belong to the app that made them." },
             Loss { pointer: "/onlineStoreUrl", why: "Shopify makes the address from the handle." },
         ],
@@ -254,6 +269,7 @@ pub static KINDS: &[KindSpec] = &[
         ],
         lost: &[
             NEW_ID,
+            Loss { pointer: "/resourcePublicationsV2/*/publishDate", why: PUBLISHED },
             Loss { pointer: "/sources/*/id", why: "Sources that are made anew get new ids." },
             Loss { pointer: "/sources/*/app", why: "Sources of other apps cannot be made by this one." },
         ],
@@ -295,7 +311,8 @@ pub static KINDS: &[KindSpec] = &[
         changes: Changes::UpdatedSince,
         deletions: Deletions::Events,
         summary: &[column("title", "/title"), column("handle", "/handle"), column("updated", "/updatedAt")],
-        unordered: &["/metafields"],
+        // The platform sorts tags by name.
+        unordered: &["/metafields", "/tags"],
         references: &[reference("/blog/id", "blog"), reference("/metafields/*/value", "")],
         natural_key: &["/blog/id", "/handle"],
         lost: &[

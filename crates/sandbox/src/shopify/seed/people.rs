@@ -96,10 +96,11 @@ fn line(store: &mut Store, dice: &mut Dice, variants: &[Gid], kind: Kind) -> Opt
         .gid("inventoryItem")
         .and_then(|item| store.get(item))
         .and_then(|item| item.get("sku").cloned());
-    let name = match Some(variant_title.as_str()).filter(|title| *title != "Default Title" && !title.is_empty()) {
-        Some(variant) => format!("{} - {variant}", of.str("title").unwrap_or_default()),
-        None => of.str("title").unwrap_or_default().to_owned(),
-    };
+    let name =
+        match Some(variant_title.as_str()).filter(|title| *title != "Default Title" && !title.is_empty()) {
+            Some(variant) => format!("{} - {variant}", of.str("title").unwrap_or_default()),
+            None => of.str("title").unwrap_or_default().to_owned(),
+        };
     Some(obj! {
         "id": Val::Id(id), "title": title, "name": Val::text(name), "variantTitle": variant_title, "sku": sku, "vendor": of.get("vendor").cloned(),
         "variant": gid, "product": product, "quantity": quantity, "currentQuantity": quantity, "refundableQuantity": quantity, "taxable": true, "requiresShipping": true,

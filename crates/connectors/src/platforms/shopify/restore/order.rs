@@ -54,6 +54,7 @@ static DRAFT: Plain = Plain {
         same("shippingAddress", Form::Made(address)),
         same("shippingLine", Form::Made(shipping)),
         same("lineItems", Form::Made(lines)),
+        moved("customer", "purchasingEntity", Form::Made(buyer)),
         same("purchasingEntity", Form::Made(purchaser)),
         same("presentmentCurrencyCode", Form::Plain).at_birth(),
     ],
@@ -164,6 +165,10 @@ fn shipping(line: &Value) -> Value {
             json!({"title": line.get("title"), "priceWithCurrency": price})
         }
     }
+}
+
+fn buyer(customer: &Value) -> Value {
+    place::id_of(customer).map_or(Value::Null, |id| json!({"customerId": links::id(id)}))
 }
 
 fn purchaser(purchaser: &Value) -> Value {

@@ -1,0 +1,79 @@
+//! Time, chance and the record of events, under the test's control.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use domain::{AuditError, AuditEvent, AuditSink, Clock, Rng, Timestamp};
+use flows::restore::RestoreProgress;
+use futures::future::BoxFuture;
+
+/// A clock on which waiting takes no time: it goes on by itself.
+#[derive(Debug, Default)]
+pub(crate) struct QuickClock(AtomicU64);
+
+impl QuickClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for QuickClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(1_795_521_600).unwrap().checked_add(self.monotonic()).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.advance(duration + Duration::from_millis(1));
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// The same seed gives the same bytes.
+#[derive(Debug)]
+pub(crate) struct SeededRng {
+    seed: u64,
+    count: AtomicU64,
+}
+
+impl SeededRng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, count: AtomicU64::new(0) }
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(8) {
+            let mut hasher = DefaultHasher::new();
+            (self.seed, self.count.fetch_add(1, Ordering::SeqCst)).hash(&mut hasher);
+            chunk.copy_from_slice(&hasher.finish().to_be_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NoAudit;
+
+impl AuditSink for NoAudit {
+    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
+        Ok(())
+    }
+}
+
+/// Nobody watches.
+pub(crate) struct Silent;
+
+impl RestoreProgress for Silent {
+    fn advanced(&self, _: &str, _: u64, _: u64) {}
+}
+
+impl flows::backup::BackupProgress for Silent {
+    fn fetching(&self, _: &connectors::contract::Progress<'_>) {}
+    fn writing(&self, _: &domain::Kind, _: u64) {}
+}

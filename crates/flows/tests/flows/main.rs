@@ -1,0 +1,20 @@
+//! The flows on practice stores, in one process: what was restored is compared with what there was, as we read it and
+//! as the stores themselves hold it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+mod compare;
+mod doubles;
+mod dump;
+mod fidelity;
+mod official;
+mod plans;
+mod round_trip;
+mod taking_back;
+mod world;

@@ -1,0 +1,193 @@
+//! A cell in a temporary directory, and practice stores that are connected to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connectors::contract::RestoreOptions;
+use connectors::platforms::shopify::{Credential, KINDS, Secret};
+use domain::{Action, Clock, Id128, Kind, Rng, SnapshotNumber, TenantId};
+use flows::backup::Backup;
+use flows::connect::{Connect, ConnectionSettings};
+use flows::restore::{Ask, Plan, RestoreReport, Selection};
+use flows::{Cell, FlowError};
+use repository::{StoreOptions, Stores};
+use sandbox::shopify::{Running, Settings};
+use serde_json::{Value, json};
+use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
+
+use crate::doubles::{NoAudit, QuickClock, SeededRng, Silent};
+use crate::official;
+
+/// Records of a snapshot, by kind and id.
+pub(crate) type Records = BTreeMap<(&'static str, String), Value>;
+
+/// One cell and its practice stores.
+pub(crate) struct World {
+    pub(crate) cell: Cell,
+    pub(crate) clock: Arc<QuickClock>,
+    shops: BTreeMap<String, Running>,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("cell");
+        let clock = Arc::new(QuickClock::default());
+        let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(seed));
+        let handles =
+            Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng), audit: Arc::new(NoAudit) };
+        let passphrase = Passphrase::new("nine grey herons on one leg".into()).unwrap();
+        let recovery = dir.path().join("recovery.key");
+        let settings = InitSettings {
+            recovery: RecoverySetting::New { file: &recovery, passphrase: None },
+            recipients: Vec::new(),
+            cost: Argon2Cost::default(),
+        };
+        let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).unwrap());
+        let operator = vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
+        let catalog = catalog::Catalog::create(&home).await.unwrap();
+        catalog.add_tenant(&tenant(), clock.now()).await.unwrap();
+        let at = |name: &str| {
+            let place = home.join(name).display().to_string();
+            repository::make_store(&place, &StoreOptions::default()).unwrap()
+        };
+        let stores = Stores { objects: at("store"), keys: at("keys") };
+        let region = "local".parse().unwrap();
+        let cell =
+            Cell { dir: home, region, stores, vault, operator, catalog, clock: Arc::clone(&clock) as _, rng };
+        Self { cell, clock, shops: BTreeMap::new(), dir }
+    }
+
+    /// Opens a practice store and connects it.
+    pub(crate) async fn open(&mut self, name: &str, settings: Settings) {
+        let documents = self.dir.path().join("documents");
+        std::fs::create_dir_all(&documents).unwrap();
+        let settings = Settings { record_documents: Some(documents), ..settings };
+        let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
+        let shop = sandbox::shopify::start(settings, clock, Arc::clone(&self.cell.rng)).await.unwrap();
+        let credential = Credential::Static { access_token: Secret::new(&shop.access_token) };
+        let connect = Connect {
+            tenant: tenant(),
+            name: name.parse().unwrap(),
+            platform: "shopify".parse().unwrap(),
+            url: shop.url.clone(),
+            settings: ConnectionSettings { ca_pem: Some(shop.ca_pem.clone()) },
+            credential: credential.to_bytes().unwrap().into(),
+        };
+        flows::connect::connect(&self.cell, connect).await.unwrap();
+        self.shops.insert(name.to_owned(), shop);
+    }
+
+    pub(crate) fn shop(&self, name: &str) -> &Running {
+        &self.shops[name]
+    }
+
+    pub(crate) fn dump(&self, name: &str) -> Value {
+        self.shop(name).dump()
+    }
+
+    pub(crate) async fn back_up(&self, name: &str) -> SnapshotNumber {
+        self.clock.advance(Duration::from_secs(60));
+        let connection = self.cell.connection(&tenant(), &name.parse().unwrap()).await.unwrap();
+        let backup = Backup { connection, full: true };
+        let report = flows::backup::backup(&self.cell, &backup, &Silent).await.unwrap();
+        assert!(report.complete, "{:#?}", report.kinds);
+        report.snapshot
+    }
+
+    pub(crate) fn ask(from: &str, to: &str, selection: Selection) -> Ask {
+        Ask {
+            tenant: tenant(),
+            connection: from.parse().unwrap(),
+            target: to.parse().unwrap(),
+            selection,
+            kinds: Vec::new(),
+            ids: Vec::new(),
+            options: RestoreOptions::default(),
+        }
+    }
+
+    pub(crate) async fn plan(&self, ask: &Ask) -> Plan {
+        self.clock.advance(Duration::from_secs(60));
+        flows::restore::draw(&self.cell, ask, &Silent).await.unwrap()
+    }
+
+    pub(crate) async fn apply(&self, plan: &Plan) -> Result<RestoreReport, FlowError> {
+        flows::restore::apply(&self.cell, plan, &Silent).await
+    }
+
+    pub(crate) async fn restore(&self, ask: &Ask) -> RestoreReport {
+        let plan = self.plan(ask).await;
+        let report = self.apply(&plan).await.unwrap();
+        assert!(report.complete, "{:#?}", problems(&report));
+        report
+    }
+
+    pub(crate) async fn undo(&self, restore: Id128) -> Result<RestoreReport, FlowError> {
+        flows::restore::undo(&self.cell, &tenant(), restore, &Silent).await
+    }
+
+    /// Everything that a snapshot holds.
+    pub(crate) async fn records(&self, name: &str, at: SnapshotNumber) -> Records {
+        let name = name.parse().unwrap();
+        let reader = flows::read::open(&self.cell, &tenant(), &name, Action::Read, "compare").await.unwrap();
+        let mut records = Records::new();
+        for spec in KINDS {
+            let mut scan = reader.scan(&Kind::new(spec.name).unwrap(), at, None).await.unwrap();
+            while let Some(record) = scan.next().await.unwrap() {
+                let payload = serde_json::from_slice(&record.payload).unwrap();
+                records.insert((spec.name, record.key.id.to_string()), payload);
+            }
+        }
+        records
+    }
+
+    /// What became of ids, by the ledger.
+    pub(crate) async fn ids(&self, from: &str, to: &str) -> BTreeMap<String, String> {
+        let ledger = self.cell.catalog.ledger(&tenant(), &from.parse().unwrap()).await.unwrap();
+        let entries = ledger.into_iter().filter(|entry| entry.target.as_str() == to);
+        entries.map(|entry| (entry.old.id.to_string(), entry.new_id.to_string())).collect()
+    }
+
+    /// What the shop's owner does, beside us.
+    pub(crate) async fn owner(&self, name: &str, document: &str, variables: Value) -> Value {
+        let shop = self.shop(name);
+        let authority = reqwest::Certificate::from_pem(shop.ca_pem.as_bytes()).unwrap();
+        let http = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        let answer = http
+            .post(format!("{}/admin/api/2026-10/graphql.json", shop.url))
+            .header("X-Shopify-Access-Token", &shop.access_token)
+            .json(&json!({"query": document, "variables": variables}))
+            .send()
+            .await
+            .unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        let refused = answer.get("errors").is_some() || answer.to_string().contains("serErrors\":[{");
+        assert!(!refused, "{document}: {answer}");
+        answer["data"].clone()
+    }
+
+    /// Every document that the practice stores received is valid by Shopify's own schema.
+    pub(crate) fn check_documents(&self) {
+        let mut seen = 0;
+        for file in std::fs::read_dir(self.dir.path().join("documents")).unwrap() {
+            let file = file.unwrap().path();
+            let text = std::fs::read_to_string(&file).unwrap();
+            official::check(&text).unwrap_or_else(|why| panic!("{}: {why}\n{text}", file.display()));
+            seen += 1;
+        }
+        assert!(seen > 20, "{seen} documents");
+    }
+}
+
+pub(crate) fn tenant() -> TenantId {
+    "default".parse().unwrap()
+}
+
+/// What could not be done, item by item.
+pub(crate) fn problems(report: &RestoreReport) -> Vec<String> {
+    let items = report.items.iter().filter(|item| !item.problems.is_empty());
+    items.map(|item| format!("{} {}: {:?}", item.kind, item.id, item.problems)).collect()
+}
