@@ -19,7 +19,7 @@ const CHANGED_PER_MILLE: u64 = 20;
 const DELETED_PER_MILLE: u64 = 5;
 const ADDED_PER_MILLE: u64 = 5;
 /// Raise it whenever the same arguments give other bytes: files of an earlier shape are then written anew.
-const SHAPE: u64 = 1;
+const SHAPE: u64 = 2;
 /// Records that are looked up one by one.
 const PROBES: u64 = 8;
 const BUFFER_LEN: usize = 1 << 20;
@@ -107,7 +107,7 @@ pub(crate) fn generate(
                 line.clear();
                 product.write(&mut line);
                 // One out of every so many, from all over the file.
-                if done.changed.is_multiple_of((fates.len() / PROBES).max(1) as u64) {
+                if done.changed.is_multiple_of((records * CHANGED_PER_MILLE / 1_000 / PROBES).max(1)) {
                     done.probes.push(Probe { id: product.id, first: before, second: line.clone() });
                 }
                 line.push('\n');

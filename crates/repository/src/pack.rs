@@ -32,7 +32,7 @@ const BLOCKS_UNDER_WAY: usize = 3;
 /// ever holds, and cost little time.
 const HARD_BLOCKS: u32 = 64;
 const LEVEL_HARD: i32 = 12;
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 2;
 /// zstd level of index and summary blocks.
 const LEVEL_INDEX: i32 = 3;
 

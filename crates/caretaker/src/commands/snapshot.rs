@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use domain::Action;
+use flows::FlowError;
+use repository::RepositoryError;
 use serde_json::json;
 
 use crate::arguments::{Common, SnapshotCommand};
@@ -16,8 +18,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let SnapshotCommand::List { name } = command;
     let cell = home::open(common).await?;
-    let reader = flows::read::open(&cell, &common.tenant, name, Action::Read, "list snapshots").await?;
-    let snapshots = reader.snapshots().await?;
+    let snapshots = match flows::read::open(&cell, &common.tenant, name, Action::Read, "list snapshots").await
+    {
+        Ok(reader) => reader.snapshots().await?,
+        // Connected, and never backed up.
+        Err(FlowError::Repository(RepositoryError::NotFound(_))) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
     let rows: Vec<_> = snapshots
         .iter()
         .map(|head| {
@@ -37,6 +44,9 @@ pub(crate) async fn run(
         })
         .collect();
     output.result(&json!({ "snapshots": rows }), || {
+        if snapshots.is_empty() {
+            return format!("`{name}` was never backed up.");
+        }
         snapshots
             .iter()
             .map(|head| {

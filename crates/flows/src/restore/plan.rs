@@ -361,7 +361,11 @@ impl<'a> Parts<'a> {
             }
             (State::Whole(payload), _) => (payload, Vec::new(), None),
             (State::Back { before, after }, Some(live)) => {
-                let undone = undo(&before, &after, live, |place| self.concerns(place));
+                // What the platform itself sets is neither taken back nor told as edited since.
+                let concerns = |place: &Place| {
+                    self.concerns(place) && !spec.volatile.iter().any(|pointer| place.is_within(pointer))
+                };
+                let undone = undo(&before, &after, live, concerns);
                 (undone.wanted, undone.kept, None)
             }
             // It was changed in the window and deleted since: a later decision, which stays.
