@@ -297,7 +297,7 @@ fn ctrl_c_ends_a_backup_at_once_and_the_next_one_is_whole() {
         assert!(!child.wait().unwrap().success());
         assert!((SystemClock.monotonic() - begun).as_secs() < 5, "it did not end promptly");
     }
-    cell.run(&["snapshot", "list", "shop"]).refuses(6, &["shop"]);
+    assert!(cell.snapshots("shop").is_empty());
     assert_eq!(cell.run(&["backup", "shop"]).succeeds()["complete"], true);
     cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
 }

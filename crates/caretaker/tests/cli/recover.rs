@@ -113,3 +113,57 @@ fn absent_and_damaged_stores_are_told_apart() {
     }
     recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
 }
+
+#[test]
+fn a_cell_is_set_up_again_from_its_stores_and_goes_on_incrementally() {
+    let (before, shop) = (TestCell::new(), Shop::small());
+    shop.connect(&before, "shop").succeeds();
+    before.run(&["backup", "shop"]).succeeds();
+    // A restore that makes a product anew, so that the id ledger has something to come back with.
+    let gone = shop.products().remove(0);
+    shop.delete_product(&gone);
+    before.run(&["backup", "shop"]).succeeds();
+    let plan = before.path("plan.json");
+    let product = ["--kind", "product", "--id", gone.as_str(), "--out", text(&plan)];
+    before.run(&[&["restore", "plan", "shop", "--at", "1"][..], &product].concat()).succeeds();
+    let applied = before.run(&["restore", "apply", text(&plan)]);
+    assert!(matches!(applied.code, Some(0 | 3)), "{applied:?}");
+    before.run(&["backup", "shop"]).succeeds();
+    let export = before.path("export");
+    before.run(&["export", "shop", "--out", text(&export)]).succeeds();
+
+    // Only the stores and the recovery key are left.
+    let stores = before.path("stores");
+    std::fs::create_dir(&stores).unwrap();
+    for name in ["store", "keys"] {
+        std::fs::rename(before.home().join(name), stores.join(name)).unwrap();
+    }
+    let (store, keys) = (stores.join("store"), stores.join("keys"));
+    let home = before.path("again");
+    let on = |words: &[&str]| {
+        let mut command = binary();
+        command.args(["--json", "--dir", text(&home), "--passphrase-file", text(&before.passphrase())]);
+        Answer::from(command.args(words).output().unwrap())
+    };
+    let from = ["init", "--from-store", text(&store), "--keys-store", text(&keys), "--recovery-key-file"];
+    let other = TestCell::new();
+    on(&[&from[..], &[text(&other.recovery_key())]].concat()).refuses(5, &["recovery key"]);
+    std::fs::remove_dir_all(&home).unwrap();
+    let again = on(&[&from[..], &[text(&before.recovery_key())]].concat()).succeeds();
+    assert_eq!(again["connections"]["default/shop"], 3);
+    assert!(again["ledger"].as_u64().unwrap() > 0, "{again}");
+
+    // History is there; the store's credential has to be given again.
+    let out = before.path("export-again");
+    on(&["export", "shop", "--out", text(&out)]).succeeds();
+    assert_same(&contents(&out), &contents(&export));
+    on(&["backup", "shop"]).refuses(7, &["credential", "caretaker connect shopify shop"]);
+    let (token, ca) = shop.files(&before, "again");
+    let way = ["--url", shop.url(), "--token-file", text(&token), "--ca-file", text(&ca)];
+    on(&[&["connect", "shopify", "shop"][..], &way].concat()).succeeds();
+    let next = on(&["backup", "shop"]).succeeds();
+    assert_eq!(next["snapshot"], 4);
+    assert_eq!(next["kinds"]["page"]["seen"], 0, "an increment does not list what did not change: {next}");
+    assert_eq!(next["kinds"]["product"]["changed"], 0, "{next}");
+    on(&["verify", "shop", "--all-bytes"]).succeeds();
+}

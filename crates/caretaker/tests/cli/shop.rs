@@ -44,6 +44,10 @@ impl Shop {
         (token.into(), ca.into())
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.running.url
+    }
+
     /// Connects the store to a cell, by its token.
     pub(crate) fn connect(&self, cell: &TestCell, name: &str) -> Answer {
         let (token, ca) = self.files(cell, name);
