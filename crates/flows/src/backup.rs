@@ -3,26 +3,28 @@
 //! The fetch can die at any point and is resumed where its last batch ended. What follows is local work over
 //! those batches, and is begun anew if it dies. Nothing counts as removed unless a kind was listed to its end.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use catalog::{Connection, Sweep};
 use connectors::contract::{
-    Fault, Item, KindEnd, KindRequest, KindSpec, Line, MediaSource, Progress, Spool, SpoolError, Store,
+    Fault, Item, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, Store,
 };
-use domain::{Action, Gap, GapReason, Grant, Kind, MediaRef, RecordKey, RecordMeta, Removal};
+use domain::{Action, Gap, GapReason, Grant, Kind, RecordMeta, Removal};
 use futures::future::BoxFuture;
-use repository::{
-    Head, KindOutcome, MediaStore, MergedLines, Mode, NewRecord, Reader, RepositoryError, Run, RunKind,
-    Writer,
-};
+use repository::{Head, KindOutcome, MergedLines, Mode, NewRecord, RepositoryError, Run, RunKind, Writer};
 use serde_json::{Value, json};
 
 use crate::cell::Cell;
 use crate::connect;
 use crate::error::{FlowError, Result};
+use crate::media::MediaKeeper;
 use crate::report::{KindReport, RunReport};
 
+/// So many items wait together for their media …
+const JOINED_MAX: usize = 64;
+/// … or so many bytes of them.
+const JOINED_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// After this time the next backup lists everything, whatever the kinds can tell of changes.
 const SWEEP_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The part under which a removal that the platform told is kept among an item's lines.
@@ -245,12 +247,7 @@ async fn write(
         Some(_) => Some(repository.reader(grant, Action::Read, None).await?),
         None => None,
     };
-    let mut media = MediaKeeper {
-        media: repository.media(grant, Action::Backup).await?,
-        before: before.as_ref(),
-        known: HashMap::new(),
-        bytes_written: 0,
-    };
+    let mut media = MediaKeeper::new(repository.media(grant, Action::Backup).await?, before.as_ref());
     let mut items = Items { merged: run.merged().await?, next: None };
     let mut reports = Reports::new();
     for (kind, planned) in &plan.kinds {
@@ -289,6 +286,25 @@ impl Items {
     }
 }
 
+/// An item on its way into the snapshot.
+enum Joined {
+    Item(Item),
+    Removed(Box<str>, Removal),
+}
+
+impl Joined {
+    fn item(&self) -> Option<&Item> {
+        match self {
+            Self::Item(item) => Some(item),
+            Self::Removed(..) => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.item().map_or(0, |item| item.payload.len() + item.canonical.len())
+    }
+}
+
 struct KindRun<'a, 'b> {
     cell: &'a Cell,
     store: &'a dyn Store,
@@ -310,15 +326,26 @@ impl KindRun<'_, '_> {
         };
         let columns: Vec<&str> = self.planned.spec.summary.iter().map(|column| column.name).collect();
         writer.begin_kind(self.kind, mode, &columns).await?;
-        while let Some(lines) = items.of(self.kind).await? {
-            self.item(lines, writer, &mut report).await?;
-            if (report.seen + report.skipped).is_multiple_of(256) {
+        let mut joined = Vec::new();
+        loop {
+            let lines = items.of(self.kind).await?;
+            let at_end = lines.is_none();
+            joined.extend(lines.and_then(|lines| self.join(lines, &mut report)));
+            let bytes: usize = joined.iter().map(Joined::bytes).sum();
+            if at_end || joined.len() >= JOINED_MAX || bytes >= JOINED_BYTES_MAX {
+                self.keep_all(std::mem::take(&mut joined), writer, &mut report).await?;
                 self.progress.writing(self.kind, report.seen);
             }
+            if at_end {
+                break;
+            }
         }
-        let cursor = if end.complete { end.next.clone() } else { self.planned.since.clone() };
+        // What failed is asked for again: the next increment starts where this one did.
+        let failed = report.gaps.iter().any(|gap| gap.reason == GapReason::Failed);
+        let whole = end.complete && !failed;
+        let cursor = if whole { end.next.clone() } else { self.planned.since.clone() };
         let outcome =
-            KindOutcome { complete: end.complete && report.skipped == 0, cursor, gaps: report.gaps.clone() };
+            KindOutcome { complete: whole && report.skipped == 0, cursor, gaps: report.gaps.clone() };
         let counts = writer.end_kind(outcome).await?;
         report.seen = 0;
         report.add(counts);
@@ -328,13 +355,9 @@ impl KindRun<'_, '_> {
         Ok(report)
     }
 
-    async fn item(
-        &mut self,
-        lines: Vec<repository::RunLine>,
-        writer: &mut Writer,
-        report: &mut KindReport,
-    ) -> Result<()> {
-        let Some(id) = lines.first().map(|line| line.id.clone()) else { return Ok(()) };
+    /// Joins the lines of one item. One that cannot be joined is skipped, and told.
+    fn join(&self, lines: Vec<repository::RunLine>, report: &mut KindReport) -> Option<Joined> {
+        let id = lines.first().map(|line| line.id.clone())?;
         let mut removed = None;
         let mut own = Vec::with_capacity(lines.len());
         for line in lines {
@@ -346,10 +369,13 @@ impl KindRun<'_, '_> {
         }
         if own.is_empty() {
             // Told as gone, and not seen since.
-            return Ok(writer.remove(&id, removed.unwrap_or(Removal::Deleted)).await?);
+            return Some(Joined::Removed(id, removed.unwrap_or(Removal::Deleted)));
         }
-        let item = match self.store.assemble(self.planned.spec, &id, &own) {
-            Ok(item) => item,
+        match self.store.assemble(self.planned.spec, &id, &own) {
+            Ok(item) => {
+                report.seen += 1;
+                Some(Joined::Item(item))
+            }
             Err(fault) => {
                 report.skipped += 1;
                 report.gaps.push(Gap {
@@ -357,16 +383,32 @@ impl KindRun<'_, '_> {
                     reason: GapReason::Failed,
                     detail: fault.to_string(),
                 });
-                return Ok(());
+                None
             }
-        };
-        report.seen += 1;
-        self.keep(&item, writer, report).await
+        }
+    }
+
+    /// Fetches the media of some items at once, then keeps the items in their order.
+    async fn keep_all(
+        &mut self,
+        joined: Vec<Joined>,
+        writer: &mut Writer,
+        report: &mut KindReport,
+    ) -> Result<()> {
+        let items = || joined.iter().filter_map(Joined::item);
+        self.media.fetch(self.store, self.kind, items()).await?;
+        for one in &joined {
+            match one {
+                Joined::Removed(id, why) => writer.remove(id, *why).await?,
+                Joined::Item(item) => self.keep(item, writer, report).await?,
+            }
+        }
+        Ok(())
     }
 
     async fn keep(&mut self, item: &Item, writer: &mut Writer, report: &mut KindReport) -> Result<()> {
         let mut gaps = item.gaps.clone();
-        let media_refs = self.media.keep(self.store, self.kind, item, &mut gaps).await?;
+        let media_refs = self.media.refs(item, &mut gaps);
         for gap in gaps.iter().filter(|gap| gap.reason == GapReason::Failed) {
             report.gaps.push(Gap { what: format!("{} {} {}", self.kind, item.id, gap.what), ..gap.clone() });
         }
@@ -380,10 +422,13 @@ impl KindRun<'_, '_> {
             gaps,
         };
         let summary = serde_json::to_vec(&item.summary).unwrap_or_default();
+        // Bytes that could not be fetched before and now could make a new version, though no field differs.
+        let mut canonical = item.canonical.clone();
+        meta.media_refs.iter().for_each(|media| canonical.extend_from_slice(media.name.as_bytes()));
         let record = NewRecord {
             id: &item.id,
             payload: &item.payload,
-            canonical: Some(&item.canonical),
+            canonical: Some(&canonical),
             meta: &meta,
             summary: &summary,
         };
@@ -397,84 +442,6 @@ impl KindRun<'_, '_> {
                 Ok(())
             }
             Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Fetches media that are not stored yet. An address that did not change means bytes that did not.
-struct MediaKeeper<'a> {
-    media: MediaStore,
-    before: Option<&'a Reader>,
-    /// By address, within this run.
-    known: HashMap<String, MediaRef>,
-    bytes_written: u64,
-}
-
-impl MediaKeeper<'_> {
-    async fn keep(
-        &mut self,
-        store: &dyn Store,
-        kind: &Kind,
-        item: &Item,
-        gaps: &mut Vec<Gap>,
-    ) -> Result<Vec<MediaRef>> {
-        if item.media.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.remember(kind, &item.id).await?;
-        let mut refs = Vec::with_capacity(item.media.len());
-        for source in &item.media {
-            match self.known.get(&source.url) {
-                Some(known) => refs.push(MediaRef { pointer: source.pointer.clone(), ..known.clone() }),
-                None => match self.fetch(store, source).await? {
-                    Ok(fetched) => {
-                        self.known.insert(source.url.clone(), fetched.clone());
-                        refs.push(fetched);
-                    }
-                    Err(fault) => gaps.push(Gap {
-                        what: source.pointer.clone(),
-                        reason: GapReason::Failed,
-                        detail: format!("its bytes could not be fetched: {fault}"),
-                    }),
-                },
-            }
-        }
-        Ok(refs)
-    }
-
-    /// What the parent snapshot has of this item's media, by address.
-    async fn remember(&mut self, kind: &Kind, id: &str) -> Result<()> {
-        let Some(before) = self.before else { return Ok(()) };
-        let key = RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?;
-        let record = match before.get(&key, before.head().name.number).await {
-            Ok(record) => record,
-            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        let payload: Value = serde_json::from_slice(&record.payload).unwrap_or_default();
-        for known in record.meta.media_refs {
-            if let Some(Value::String(url)) = payload.pointer(&known.pointer) {
-                self.known.entry(url.clone()).or_insert(known);
-            }
-        }
-        Ok(())
-    }
-
-    async fn fetch(&mut self, store: &dyn Store, source: &MediaSource) -> Result<Result<MediaRef, Fault>> {
-        let body = match store.media(source).await {
-            Ok(body) => body,
-            // Without the platform nothing more can be fetched at all.
-            Err(fault @ (Fault::Throttled(_) | Fault::Unauthorized(_))) => return Err(fault.into()),
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let media_type = body.media_type.clone().or_else(|| source.media_type.clone());
-        match self.media.store(body.bytes).await? {
-            Ok(stored) => {
-                self.bytes_written += stored.bytes_written;
-                let pointer = source.pointer.clone();
-                Ok(Ok(MediaRef { pointer, name: stored.name, size_bytes: stored.size_bytes, media_type }))
-            }
-            Err(fault) => Ok(Err(fault)),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod error;
 pub mod export;
 pub mod fields;
 pub mod ingest;
+mod media;
 pub mod picker;
 pub mod read;
 pub mod recover;
