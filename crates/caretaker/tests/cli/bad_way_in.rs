@@ -301,3 +301,25 @@ fn ctrl_c_ends_a_backup_at_once_and_the_next_one_is_whole() {
     assert_eq!(cell.run(&["backup", "shop"]).succeeds()["complete"], true);
     cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
 }
+
+#[test]
+fn pictures_that_could_not_be_fetched_are_told_and_fetched_next_time() {
+    // Few of them: each is tried several times.
+    let few = Settings { products: 2, customers: 0, orders: 0, content: false, ..Settings::default() };
+    let (cell, shop) = (TestCell::new(), Shop::open(few));
+    shop.connect(&cell, "shop").succeeds();
+    shop.faults("503:cdn@1+");
+    let first = cell.run(&["backup", "shop"]).ends(3);
+    assert_eq!(first["complete"], false);
+    let pictures = |name: &str| {
+        let out = cell.path(name);
+        cell.run(&["export", "shop", "--out", text(&out)]).succeeds()["media"].as_u64().unwrap()
+    };
+    assert_eq!(pictures("without"), 0);
+    shop.faults("");
+    let second = cell.run(&["backup", "shop"]).succeeds();
+    assert_eq!(second["complete"], true, "{second}");
+    assert!(second["kinds"]["file"]["changed"].as_u64().unwrap() > 0, "the bytes make a new version");
+    assert!(pictures("with") > 0);
+    assert_eq!(cell.run(&["backup", "shop"]).succeeds()["kinds"]["file"]["changed"], 0);
+}
