@@ -91,11 +91,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     ensure!(first.complete, "the first backup is not whole: {}", gaps(&first));
     story.tell(
         "backup",
-        &format!(
-            "First backup: {records} items of {} kinds, {} requests.",
-            first.kinds.len(),
-            first.requests
-        ),
+        &format!("First backup: {records} items of {} kinds.", first.kinds.len()),
         json!({ "snapshot": first.snapshot, "records": records, "requests": first.requests }),
     );
 
@@ -115,10 +111,11 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
 
     let second = back_up(&cell, &shop, output).await?;
     ensure!(second.complete, "the second backup is not whole: {}", gaps(&second));
+    let changed: u64 = second.kinds.values().map(|kind| kind.added + kind.changed + kind.removed).sum();
     story.tell(
         "backup",
-        &format!("Second backup, only what changed: {} requests.", second.requests),
-        json!({ "snapshot": second.snapshot, "requests": second.requests }),
+        &format!("Second backup, only what changed: {changed} items."),
+        json!({ "snapshot": second.snapshot, "changed": changed, "requests": second.requests }),
     );
     let tenant = shop.scope.tenant.clone();
     let reader = flows::read::open(&cell, &tenant, &shop.scope.connection, Action::Read, "demo").await?;
@@ -193,10 +190,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     ensure!(verified.ok, "verification found damage");
     story.tell(
         "verify",
-        &format!(
-            "Every byte verified: {} objects, {} versions of records.",
-            verified.objects, verified.records
-        ),
+        &format!("Every byte verified: {} versions of records.", verified.records),
         json!({ "objects": verified.objects, "records": verified.records, "head": third.head }),
     );
 
@@ -206,10 +200,9 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     story.tell(
         "sealed",
         &format!(
-            "Nothing in clear: {} planted texts, each in {} spellings, are in none of {} files.",
+            "Nothing in clear: {} planted texts, each in {} spellings, are in none of the cell's files.",
             markers.len(),
-            traces::SPELLINGS,
-            searched.files
+            traces::SPELLINGS
         ),
         json!({ "markers": markers.len(), "files": searched.files }),
     );
