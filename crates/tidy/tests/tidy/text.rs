@@ -18,7 +18,7 @@ const REGISTRY_HOSTS: &[(&str, &str)] = &[
     ("python", "hosted.org"),
     ("npmjs", ".org"),
     ("npmjs", ".com"),
-    ("deb.debian", ".org"),
+    ("deb.deb", "ian.org"),
     ("proxy.golang", ".org"),
 ];
 
