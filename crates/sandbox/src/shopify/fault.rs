@@ -3,8 +3,10 @@
 //! A specification is a list of `KIND[:TARGET][@N|@N+|%P]` joined by commas. `TARGET` is a root field such as
 //! `products` or `productSet`, or one of `token`, `result`, `cdn`, `upload`; without it every GraphQL request is
 //! meant. `@N` hits the N-th matching request (the default is `@1`), `@N+` that one and all after it, `%P` each with
-//! a probability of P percent, drawn from the seed.
+//! a probability of P percent, drawn from the seed; such faults pass: no target is hit by them more than
+//! [`IN_A_ROW_MAX`] times in a row.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::Rng;
@@ -66,6 +68,10 @@ enum When {
     Percent(u8),
 }
 
+/// So often in a row faults drawn by chance hit one target. Fewer than anybody's patience, so that a run over them
+/// ends the same way whatever the draws, and in whatever order requests that run side by side arrive.
+const IN_A_ROW_MAX: u32 = 3;
+
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -124,21 +130,26 @@ impl Fault {
 pub(crate) struct Faults {
     faults: Vec<Fault>,
     rng: Arc<dyn Rng>,
+    /// How often in a row each target was hit by chance, by the request's first name.
+    in_a_row: HashMap<String, u32>,
 }
 
 impl Faults {
     pub(crate) fn new(faults: Vec<Fault>, rng: Arc<dyn Rng>) -> Self {
-        Self { faults, rng }
+        Self { faults, rng, in_a_row: HashMap::new() }
     }
 
     pub(crate) fn set(&mut self, faults: Vec<Fault>) {
         self.faults = faults;
+        self.in_a_row.clear();
     }
 
     /// Counts a request and says which fault hits it. `kinds` are those that the caller can play here; `targets` the
     /// names under which the request is known.
     pub(crate) fn hit(&mut self, targets: &[&str], kinds: &[FaultKind]) -> Option<FaultKind> {
-        let mut hit = None;
+        let name = targets.first().copied().unwrap_or_default();
+        let in_a_row = self.in_a_row.get(name).copied().unwrap_or_default();
+        let (mut hit, mut by_chance) = (None, false);
         for fault in &mut self.faults {
             let matches = match &fault.target {
                 Some(target) => targets.contains(&target.as_str()),
@@ -156,12 +167,18 @@ impl Faults {
                 When::Percent(percent) => {
                     let mut byte = [0; 2];
                     self.rng.fill(&mut byte);
-                    u16::from_le_bytes(byte) % 100 < u16::from(percent)
+                    in_a_row < IN_A_ROW_MAX && u16::from_le_bytes(byte) % 100 < u16::from(percent)
                 }
             };
             if now && hit.is_none() {
                 hit = Some(fault.kind);
+                by_chance = matches!(fault.when, When::Percent(_));
             }
+        }
+        if by_chance {
+            self.in_a_row.insert(name.to_owned(), in_a_row + 1);
+        } else if in_a_row > 0 {
+            self.in_a_row.remove(name);
         }
         hit
     }
@@ -170,6 +187,25 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug)]
+    struct Always;
+    impl Rng for Always {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    #[test]
+    fn what_is_drawn_by_chance_passes() {
+        let hits = |spec: &str| {
+            let mut faults = Faults::new(Fault::parse_list(spec).expect("a fault"), Arc::new(Always));
+            let hit = |name| faults.hit(&[name], &[FaultKind::BadGateway]).is_some();
+            ["products", "products", "orders", "products", "products", "products"].map(hit)
+        };
+        assert_eq!(hits("502%1"), [true, true, true, true, false, true]);
+        assert_eq!(hits("502@1+"), [true; 6]);
+    }
 
     #[test]
     fn faults_are_read_as_written() {
