@@ -1,7 +1,7 @@
 # Two commands to start: `make demo` and `make test`.
 # CONTRIBUTING.md says what each target costs.
 
-.PHONY: demo test soak bench bench-large dist fmt lint
+.PHONY: demo test soak bench bench-large dist fmt lint fuzz
 
 # The whole story on practice stores. Needs Rust and a C compiler, no root, no network. SEED=7 tells another one.
 demo:
@@ -13,9 +13,9 @@ demo:
 test:
 	@ALLOW_SKIPPED="$(ALLOW_SKIPPED)" scripts/run-tests
 
-# The same, with the long tests at full length.
+# The same, with the long tests at full length. Writes what came of it into docs/soak.md.
 soak:
-	@CARETAKER_SOAK=1 ALLOW_SKIPPED="$(ALLOW_SKIPPED)" scripts/run-tests
+	@ALLOW_SKIPPED="$(ALLOW_SKIPPED)" scripts/soak
 
 # Speed and memory against the table in docs, and beside restic's where that is installed.
 bench:
@@ -23,6 +23,10 @@ bench:
 
 bench-large:
 	@scripts/bench large
+
+# Every parser of outside bytes under libFuzzer, SECONDS_EACH=20 for each; TARGETS="picker segment" for some.
+fuzz:
+	@SECONDS_EACH="$(SECONDS_EACH)" scripts/fuzz $(TARGETS)
 
 # A stripped binary that needs the C library alone: target/dist/caretaker.
 dist:

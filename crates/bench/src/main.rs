@@ -10,6 +10,7 @@ mod generations;
 mod large;
 mod load;
 mod meter;
+mod parts;
 mod product;
 mod records;
 mod restic;
@@ -24,6 +25,7 @@ mod words;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -81,6 +83,15 @@ enum Command {
         customers: u32,
         #[arg(long, default_value_t = 10)]
         orders: u32,
+        /// What flows into the budget; 100 on ordinary plans, up to 2000 on the largest
+        #[arg(long, default_value_t = 100)]
+        points_per_second: u32,
+        /// How long the practice store takes to answer
+        #[arg(long, default_value_t = 100)]
+        latency_ms: u64,
+        /// How long it takes to process a file or to end a job
+        #[arg(long, default_value_t = 1_000)]
+        job_ms: u64,
     },
     /// Ten million small records, streamed
     Large {
@@ -111,8 +122,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Shop { products, customers, orders, rounds } => {
             shop::run(&mut bench, &Size { products, customers, orders }, rounds.max(1))?;
         }
-        Command::Throttle { products, customers, orders } => {
-            throttle::run(&mut bench, &Size { products, customers, orders })?;
+        Command::Throttle { products, customers, orders, points_per_second, latency_ms, job_ms } => {
+            let (latency, job_time) = (Duration::from_millis(latency_ms), Duration::from_millis(job_ms));
+            let ways = throttle::Ways { points_per_second, latency, job_time };
+            throttle::run(&mut bench, &Size { products, customers, orders }, &ways)?;
         }
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::cell::{Bench, Cell, count, stored_bytes};
 use crate::generations::{self, Generations};
 use crate::meter::{Cost, Done, Run};
+use crate::parts::{self, Parts};
 use crate::restic::{self, Restic};
-use crate::series::Series;
+use crate::series::{Series, median};
 use crate::syncs;
 use crate::table::{Table, float, keep, megabytes, milliseconds, print, reaches, say, seconds};
 
@@ -32,6 +33,8 @@ struct Figures {
     record: Series,
     history: Series,
     verify: Series,
+    /// The bare parts of a first ingest, each time beside it.
+    parts: Vec<Parts>,
     stored: f64,
     added: f64,
     first_syncs: Option<Result<u64, &'static str>>,
@@ -81,6 +84,7 @@ fn one_round(
         step(&mut figures.opening, cell.run(&["connection", "list", "--json"]))?;
     }
     let (first, second) = (generations::first(data), generations::second(data));
+    figures.parts.push(parts::measure(&first, &cell.path(""))?);
     let done = step(&mut figures.first, cell.ingest(&first.to_string_lossy()))?.json()?;
     ensure!(count(&done, "/kinds/product/added")? == facts.records, "not every record was added: {done}");
     let stored = stored_bytes(&cell.store())?;
@@ -152,6 +156,37 @@ fn refuse_broken_line(bench: &mut Bench, data: &Path) -> anyhow::Result<String> 
 /// A figure without what opening the cell costs.
 fn net(series: &Series, opening: &Series, of: impl Fn(&Cost) -> f64 + Copy) -> f64 {
     (series.median(of) - opening.median(of)).max(0.0)
+}
+
+/// The seconds of one part.
+type Part = fn(&Parts) -> f64;
+
+/// What the parts cost, and what the program costs beyond them.
+fn told_parts(figures: &Figures) -> String {
+    let of = |part: Part| median(figures.parts.iter().map(part).collect());
+    let names: [(&str, Part); 7] = [
+        ("reading", |parts| parts.read),
+        ("lines and UTF-8", |parts| parts.lines),
+        ("JSON", |parts| parts.json),
+        ("HMAC-SHA-256", |parts| parts.hash),
+        ("zstd", |parts| parts.zstd),
+        ("AES-256-GCM", |parts| parts.seal),
+        ("writing and syncing", |parts| parts.write),
+    ];
+    let list = names.map(|(name, part)| format!("{name} {}", seconds(of(part)))).join(", ");
+    let cpu = |series: &Series| net(series, &figures.opening, Cost::cpu_ms);
+    let (sum, unchanged) = (of(Parts::sum), of(Parts::sum_unchanged));
+    format!(
+        "The bare parts on one thread, over the same data in the same rounds, CPU: {list}; zstd makes {} of it. Together {}: the first ingest takes {:.2} times that. \
+         Reading, lines and hash alone {}: the second generation takes {:.2} times that.\n\
+         zstd at level 3 in blocks of 256 KiB, and the hash, take {:.2} times as long here as on the machine that the targets were set on.",
+        megabytes(of(|parts| parts.packed_bytes)),
+        seconds(sum),
+        cpu(&figures.first) / sum,
+        seconds(unchanged),
+        cpu(&figures.second) / unchanged,
+        of(Parts::slower),
+    )
 }
 
 fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<&Restic>) -> String {
@@ -295,7 +330,7 @@ fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<
         "## {} records, {:.1} MB of JSON lines\n\n\
          Sizes (smallest / median / 95 of 100 / largest): {sizes} B. Second generation: {} changed, {} new, {} gone.\n\
          Times of caretaker without opening the cell ({} wall, {} CPU, {} peak: nearly all of it the passphrase's Argon2id), beside them the whole process with it. Medians; \"best seen\" is the best of the samples.\n\
-         {}\n\n{}\n\
+         {}\n\n{}\n{}\n\n\
          restic: one file from standard input, its scrypt included ({} to open).\n\
          ¹ `restic dump` of the whole file: restic finds files, not records. Not comparable.\n\
          ² `restic find` of the file, the same in both snapshots: it cannot say when a record in it changed. Not comparable.\n\n\
@@ -310,6 +345,7 @@ fn report(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option<
         megabytes(opening.most(|cost| cost.peak_bytes)),
         machine,
         table.text(),
+        told_parts(figures),
         restic.map_or("–".to_owned(), |restic| seconds(restic.opening.median(|cost| cost.wall_ms))),
         figures.refusal,
     )
@@ -332,6 +368,7 @@ fn results(bench: &Bench, facts: &Generations, figures: &Figures, restic: Option
         "record": figures.record.json(),
         "history": figures.history.json(),
         "verify": figures.verify.json(),
+        "parts": figures.parts.iter().map(Parts::json).collect::<Vec<_>>(),
         "stored_bytes": figures.stored,
         "added_bytes": figures.added,
         "first_syncs": syncs(figures.first_syncs),

@@ -80,7 +80,8 @@ impl Series {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// NaN where there are no values.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = |turn: usize| values.get(turn).copied().unwrap_or(f64::NAN);
     let half = values.len() / 2;

@@ -15,16 +15,26 @@ use crate::cell::{Bench, Cell, count};
 use crate::shop::Size;
 use crate::table::{Table, float, keep, print, reaches, say, seconds};
 
-/// What an ordinary plan gets back each second. The bucket holds twenty seconds' worth.
-const POINTS_PER_SECOND: u32 = 100;
+/// The bucket holds twenty seconds' worth.
 const BUCKET_SECONDS: f64 = 20.0;
 const SHARE_MIN: f64 = 90.0;
 const THROTTLED_SHARE_MAX: f64 = 1.0;
 const PREDICTION_OFF_MAX: f64 = 20.0;
 
+/// How the practice store behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ways {
+    pub(crate) points_per_second: u32,
+    /// How long it takes to answer.
+    pub(crate) latency: Duration,
+    /// How long it takes to process a file or to end a job.
+    pub(crate) job_time: Duration,
+}
+
 /// One run against the budget.
 struct Spent {
     what: &'static str,
+    points_per_second: u32,
     stats: Stats,
     wall_ms: f64,
     predicted_s: Option<f64>,
@@ -33,7 +43,7 @@ struct Spent {
 impl Spent {
     /// Of a hundred: what was spent of what there was, a bucket that was full at the start included.
     fn share(&self) -> f64 {
-        let rate = f64::from(POINTS_PER_SECOND);
+        let rate = f64::from(self.points_per_second);
         100.0 * float(self.stats.cost) / (rate * (BUCKET_SECONDS + self.wall_ms / 1_000.0))
     }
 
@@ -44,6 +54,7 @@ impl Spent {
     fn json(&self) -> Value {
         json!({
             "what": self.what,
+            "points_per_second": self.points_per_second,
             "wall_ms": self.wall_ms,
             "points": self.stats.cost,
             "requests": self.stats.requests,
@@ -55,8 +66,9 @@ impl Spent {
     }
 }
 
-async fn open(settings: Settings) -> anyhow::Result<Running> {
-    let settings = Settings { plan: Plan::PointsPerSecond(POINTS_PER_SECOND), ..settings };
+async fn open(settings: Settings, ways: &Ways) -> anyhow::Result<Running> {
+    let Ways { points_per_second, latency, job_time } = *ways;
+    let settings = Settings { plan: Plan::PointsPerSecond(points_per_second), latency, job_time, ..settings };
     Ok(start(settings, Arc::new(SystemClock), Arc::new(SystemRng)).await?)
 }
 
@@ -85,7 +97,8 @@ fn since(before: Stats, after: Stats) -> Stats {
 }
 
 /// Measures and prints.
-pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
+pub(crate) fn run(bench: &mut Bench, size: &Size, ways: &Ways) -> anyhow::Result<()> {
+    let points_per_second = ways.points_per_second;
     say("a throttled practice store: first backup");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let filled = Settings {
@@ -94,8 +107,8 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
         orders: size.orders,
         ..Settings::default()
     };
-    let (source, target) =
-        runtime.block_on(async { anyhow::Ok((open(filled).await?, open(Settings::empty()).await?)) })?;
+    let (source, target) = runtime
+        .block_on(async { anyhow::Ok((open(filled, ways).await?, open(Settings::empty(), ways).await?)) })?;
     let cell = Cell::make(bench, "throttle")?;
     connect(&cell, "shop", &source)?;
     connect(&cell, "other", &target)?;
@@ -105,6 +118,7 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
     let backup = backup.well()?;
     let first = Spent {
         what: "first backup",
+        points_per_second,
         stats: since(before, source.stats()),
         wall_ms: backup.cost.wall_ms,
         predicted_s: None,
@@ -129,6 +143,7 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
     let report = applied.json()?;
     let restore = Spent {
         what: "restore into an empty store",
+        points_per_second,
         stats: since(before, target.stats()),
         wall_ms: float(count(&report, "/duration_ms")?),
         predicted_s: drawn.get("seconds").and_then(Value::as_f64),
@@ -137,8 +152,8 @@ pub(crate) fn run(bench: &mut Bench, size: &Size) -> anyhow::Result<()> {
         source.shutdown().await;
         target.shutdown().await;
     });
-    print_report(size, &[&first, &restore], &count_of(&report))?;
-    keep(&bench.dir, "throttle", json!([first.json(), restore.json()]))?;
+    print_report(size, ways, &[&first, &restore], &count_of(&report))?;
+    keep(&bench.dir, &format!("throttle {points_per_second}"), json!([first.json(), restore.json()]))?;
     remove(&cell.path(""))
 }
 
@@ -151,7 +166,7 @@ fn count_of(report: &Value) -> String {
     format!("{} created, {} updated, {} cannot be put back", of("created"), of("updated"), of("cannot"))
 }
 
-fn print_report(size: &Size, runs: &[&Spent], restored: &str) -> anyhow::Result<()> {
+fn print_report(size: &Size, ways: &Ways, runs: &[&Spent], restored: &str) -> anyhow::Result<()> {
     let mut table =
         Table::new(&["run", "time", "predicted", "off", "points", "of the budget", "THROTTLED", "reached"]);
     for run in runs {
@@ -173,11 +188,14 @@ fn print_report(size: &Size, runs: &[&Spent], restored: &str) -> anyhow::Result<
         ]);
     }
     print(&format!(
-        "## A budget of {POINTS_PER_SECOND} points a second: {} products, {} customers, {} orders\n\n\
+        "## A budget of {} points a second: {} products, {} customers, {} orders\n\nAnswers after {:?}, jobs and files in {:?}.\n\n\
          Targets: at least {SHARE_MIN} % of the budget where there is work for it, fewer than {THROTTLED_SHARE_MAX} % of requests THROTTLED, the plan's time within ± {PREDICTION_OFF_MAX} %. Restored: {restored}.\n\n{}",
+        ways.points_per_second,
         size.products,
         size.customers,
         size.orders,
+        ways.latency,
+        ways.job_time,
         table.text()
     ))
 }
@@ -189,7 +207,8 @@ mod tests {
     #[test]
     fn shares_are_of_the_bucket_and_of_what_flowed_into_it() {
         let stats = Stats { cost: 2_700, requests: 200, throttled: 1, ..Stats::default() };
-        let spent = Spent { what: "test", stats, wall_ms: 10_000.0, predicted_s: None };
+        let spent =
+            Spent { what: "test", points_per_second: 100, stats, wall_ms: 10_000.0, predicted_s: None };
         assert!((spent.share() - 90.0).abs() < 1e-9, "{}", spent.share());
         assert!((spent.throttled_share() - 0.5).abs() < 1e-9);
     }

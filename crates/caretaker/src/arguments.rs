@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::{ConnectionId, Kind, Region, TenantId};
+
+use crate::names::{Names, Tag};
+use crate::stores::StoreCredentialFiles;
 
 /// Backs up online stores item by item, keeps every version, and puts any of them back.
 #[derive(Debug, Parser)]
@@ -16,6 +19,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "For all commands")]
 pub(crate) struct Common {
     /// The cell's home on this machine
     #[arg(long, global = true, env = "CARETAKER_DIR", value_name = "DIR")]
@@ -23,7 +27,7 @@ pub(crate) struct Common {
     /// Answer in JSON, errors and progress included
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Whose connections
+    /// Whose connections, where one installation keeps those of many
     #[arg(long, global = true, default_value = "default", value_name = "TENANT")]
     pub(crate) tenant: TenantId,
     /// Read the passphrase from this file instead of asking for it
@@ -33,51 +37,57 @@ pub(crate) struct Common {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a new cell
+    /// Make a new cell, the home of your backups; or one again from its stores
     Init(Init),
-    /// Connect a store
+    /// Connect a store, or give one that is connected a new credential
     #[command(subcommand)]
     Connect(Connect),
-    /// What is connected
+    /// What is connected, and how much of it is covered
     #[command(subcommand)]
     Connection(ConnectionCommand),
     /// Back a store up: one snapshot
     Backup {
-        /// The connection's name
-        name: ConnectionId,
+        #[command(flatten)]
+        names: Names,
         /// List everything, whatever the kinds can tell of changes
         #[arg(long)]
         full: bool,
     },
     /// Take JSON lines into a `jsonl` connection, as one snapshot
     Ingest(Ingest),
-    /// The snapshots of a connection
+    /// The snapshots of a connection: list them, drop old ones
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// The space that a connection takes, and the credentials of buckets
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Records: lists, one record, its history
     #[command(subcommand)]
     Item(ItemCommand),
-    /// What changed between two snapshots
+    /// What changed between two snapshots, or since a snapshot
     Diff {
         /// The connection's name
         name: ConnectionId,
         /// The earlier snapshot: a time (RFC 3339), a snapshot's number, or `latest`
         #[arg(long, value_name = "TIME")]
         from: String,
-        /// The later snapshot
+        /// The later snapshot, or `live`: the store as it is just now. It is only read, and no snapshot is made
         #[arg(long, value_name = "TIME", default_value = "latest")]
         to: String,
         /// Only this kind
         #[arg(long)]
         kind: Option<Kind>,
+        /// With `--to live`: read everything, whatever the kinds can tell of changes
+        #[arg(long)]
+        full: bool,
     },
     /// Put things back: plan, apply, undo
     #[command(subcommand)]
     Restore(RestoreCommand),
     /// Check that everything stored can be read, and is what was written
     Verify {
-        /// The connection's name
-        name: ConnectionId,
+        #[command(flatten)]
+        names: Names,
         /// Open every byte, not the index alone
         #[arg(long)]
         all_bytes: bool,
@@ -85,14 +95,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "HEAD")]
         expect_head: Option<String>,
     },
-    /// Write a snapshot as JSON lines and media files
+    /// Write a snapshot as files: JSON lines, media, what the store's own import takes, and the map of ids
     Export {
-        /// The connection's name
-        name: ConnectionId,
+        #[command(flatten)]
+        names: Names,
         /// When: a time (RFC 3339), a snapshot's number, or `latest`
         #[arg(long, default_value = "latest", value_name = "TIME")]
         at: String,
-        /// A folder that is empty or does not exist yet
+        /// A folder that is empty or does not exist yet. For many connections, one folder each is made in it
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
@@ -111,6 +121,12 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Write manual pages, one for each command
+    Man {
+        /// The folder to write them to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// The kinds of items, per platform
     Kinds {
         /// Only this platform's
@@ -123,7 +139,7 @@ pub(crate) struct Init {
     /// Write the recovery key to this file. It is written once: keep it somewhere else
     #[arg(long, value_name = "FILE", required_unless_present = "from_store", conflicts_with = "from_store")]
     pub(crate) recovery_key_out: Option<PathBuf>,
-    /// A running cell again: from this object store, with --keys-store and --recovery-key-file. The cell that
+    /// A running cell again: from the backups kept here, with --keys-store and --recovery-key-file. The cell that
     /// was before is locked out of the stores
     #[arg(long, value_name = "URL", requires = "keys_store", requires = "recovery_key_file")]
     pub(crate) from_store: Option<String>,
@@ -136,22 +152,27 @@ pub(crate) struct Init {
     /// Where the cell's data must stay
     #[arg(long, default_value = "local", value_name = "REGION")]
     pub(crate) region: Region,
-    /// Where wrapped keys are kept, if not in DIR/keys
+    /// Where the keys are kept, if not in DIR/keys: a directory, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME
     #[arg(long, value_name = "URL")]
     pub(crate) keys_store: Option<String>,
-    /// Where packs are kept, if not in DIR/store
+    /// Where the backups are kept, if not in DIR/store: a directory, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME
     #[arg(long, value_name = "URL", conflicts_with = "from_store")]
     pub(crate) store: Option<String>,
+    #[command(flatten)]
+    pub(crate) credentials: StoreCredentialFiles,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Connect {
-    /// A Shopify store
+    /// Connect a Shopify store: it is looked at, and only then is its credential kept, sealed
     Shopify(ConnectShopify),
-    /// A connection that takes its records from files
+    /// Make a connection that takes its records from files
     Jsonl {
         /// The connection's name
         name: ConnectionId,
+        /// A word by which connections are taken together (`backup --tag`); may be repeated
+        #[arg(long)]
+        tag: Vec<Tag>,
     },
 }
 
@@ -163,14 +184,24 @@ pub(crate) struct ConnectShopify {
     #[arg(long)]
     pub(crate) url: String,
     /// The app's client id; with --client-secret-file
-    #[arg(long, value_name = "ID", requires = "client_secret_file", conflicts_with = "token_file")]
+    #[arg(long, value_name = "ID", requires = "client_secret_file")]
     pub(crate) client_id: Option<String>,
     /// The file that holds the app's client secret
     #[arg(long, value_name = "FILE", requires = "client_id")]
     pub(crate) client_secret_file: Option<PathBuf>,
-    /// The file that holds an access token
+    /// The file that holds an access token: one that does not end, or with --refresh-token-file one that does
     #[arg(long, value_name = "FILE", required_unless_present = "client_id")]
     pub(crate) token_file: Option<PathBuf>,
+    /// The file that holds the refresh token of an offline token that ends. It is used up: each renewal gives another,
+    /// which is sealed before it is used
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    pub(crate) refresh_token_file: Option<PathBuf>,
+    /// When the token of --token-file ends (RFC 3339). Without it the token is renewed at once
+    #[arg(long, value_name = "TIME", requires = "refresh_token_file", requires = "token_file")]
+    pub(crate) token_expires_at: Option<domain::Timestamp>,
+    /// A word by which connections are taken together (`backup --tag`); may be repeated
+    #[arg(long)]
+    pub(crate) tag: Vec<Tag>,
     /// One more authority to trust, in PEM: that of a practice store
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
@@ -184,6 +215,17 @@ pub(crate) enum ConnectionCommand {
     Show {
         /// The connection's name
         name: ConnectionId,
+    },
+    /// Give a connection tags, or take them away
+    Tag {
+        /// The connection's name
+        name: ConnectionId,
+        /// A tag that it gets; may be repeated
+        #[arg(long, value_name = "TAG", required_unless_present = "remove")]
+        add: Vec<Tag>,
+        /// A tag that it loses; may be repeated
+        #[arg(long, value_name = "TAG")]
+        remove: Vec<Tag>,
     },
     /// Per kind: what is backed up, what can be put back, what is lost, which scope is missing
     Coverage {
@@ -218,10 +260,68 @@ pub(crate) struct Ingest {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SnapshotCommand {
     /// All snapshots, newest first
-    List {
+    List(Names),
+    /// Drop the snapshots that no rule keeps. The newest always stays
+    Prune(SnapshotPrune),
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("rules").required(true).multiple(true)))]
+pub(crate) struct SnapshotPrune {
+    /// The connection's name
+    pub(crate) name: ConnectionId,
+    /// Keep the newest N snapshots
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_last: u32,
+    /// Keep the newest snapshot of each of the last N hours that have one
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_hourly: u32,
+    /// The same for days, in UTC
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_daily: u32,
+    /// The same for weeks, from Monday
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_weekly: u32,
+    /// The same for months
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_monthly: u32,
+    /// The same for years
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
+    pub(crate) keep_yearly: u32,
+    /// Only say which would be dropped
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Drop them without asking for the connection's name
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Take what no snapshot shows any more out of the index, and copy together what is left of packs that are
+    /// mostly dropped
+    Compact {
         /// The connection's name
         name: ConnectionId,
     },
+    /// Delete what no snapshot names any more, in two passes: the first lists, the second, a grace later, deletes
+    Collect {
+        /// The connection's name
+        name: ConnectionId,
+        /// Hours between the passes. Less than 72 only where nothing else writes to the stores
+        #[arg(long, value_name = "HOURS", default_value_t = 72)]
+        grace_hours: u64,
+        /// Delete without asking for the connection's name
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Build a lost or damaged index anew from the packs
+    Rebuild {
+        /// The connection's name
+        name: ConnectionId,
+    },
+    /// Give the cell's buckets a new credential; it is tried first, and sealed by the vault
+    Credential(StoreCredentialFiles),
 }
 
 #[derive(Debug, Subcommand)]
@@ -315,10 +415,10 @@ pub(crate) struct RestorePlan {
 
 #[derive(Debug, Args)]
 pub(crate) struct Recover {
-    /// The object store
+    /// Where the backups are kept: a directory, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME
     #[arg(long, value_name = "URL")]
     pub(crate) store: String,
-    /// The key store
+    /// Where the keys are kept: the same
     #[arg(long, value_name = "URL")]
     pub(crate) keys_store: String,
     /// The recovery key
@@ -333,6 +433,8 @@ pub(crate) struct Recover {
     /// Only prove that everything can be read
     #[arg(long)]
     pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) credentials: StoreCredentialFiles,
 }
 
 #[derive(Debug, Subcommand)]

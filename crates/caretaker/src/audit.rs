@@ -1,7 +1,7 @@
 //! The record of what was done: one JSON line per event, in a file that is only ever appended to.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -27,10 +27,21 @@ impl EventFile {
         use std::os::unix::fs::OpenOptionsExt as _;
         let folder = dir.join("trail");
         std::fs::create_dir_all(&folder)?;
-        let file =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(folder.join("events.jsonl"))?;
+        let path = folder.join("events.jsonl");
+        let mut file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)?;
+        end_torn_line(&mut file)?;
         Ok(Self { file: Mutex::new(file), clock })
     }
+}
+
+/// Whoever was killed in the middle of a line got no answer on it; the next event begins a line of its own.
+fn end_torn_line(file: &mut File) -> std::io::Result<()> {
+    let mut last = [b'\n'];
+    if file.seek(SeekFrom::End(0))? > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
 }
 
 impl AuditSink for EventFile {

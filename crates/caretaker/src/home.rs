@@ -3,21 +3,23 @@
 //! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
 //! vault, `DIR/catalog.db` the catalog, `DIR/trail` the record of what was done.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use catalog::Catalog;
 use domain::{Clock, Region, Rng};
 use flows::Cell;
+use flows::store_access::{self, WhichStore};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
 use vault::system::{SystemClock, SystemRng};
-use vault::{Handles, OperatorKey, Passphrase, Vault};
+use vault::{Handles, OperatorKey, Passphrase, SignedIn, Vault};
 
 use crate::arguments::Common;
 use crate::audit::EventFile;
+use crate::stores;
 
 const CELL_FILE: &str = "cell.json";
 
@@ -58,26 +60,14 @@ impl CellFile {
         serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
     }
 
-    pub(crate) fn stores(&self, dir: &Path) -> anyhow::Result<Stores> {
-        Ok(Stores {
-            objects: store_at(self.store.as_deref(), &dir.join("store"))?,
-            keys: store_at(self.keys_store.as_deref(), &dir.join("keys"))?,
-        })
+    /// Where a store lies: as it was given, or in the cell's home.
+    pub(crate) fn url(&self, which: WhichStore, dir: &Path) -> String {
+        let (given, embedded) = match which {
+            WhichStore::Objects => (&self.store, "store"),
+            WhichStore::Keys => (&self.keys_store, "keys"),
+        };
+        given.clone().unwrap_or_else(|| dir.join(embedded).display().to_string())
     }
-}
-
-fn store_at(url: Option<&str>, embedded: &Path) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let embedded = embedded.display().to_string();
-    Ok(repository::make_store(url.unwrap_or(&embedded), &StoreOptions::default())?)
-}
-
-/// Opens a store that must be there already.
-pub(crate) fn open_existing_store(url: &str) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let folder = url.strip_prefix("file://").or_else(|| (!url.contains("://")).then_some(url));
-    if folder.is_some_and(|folder| !Path::new(folder).is_dir()) {
-        return Err(flows::FlowError::NotFound(format!("there is no store at `{url}`")).into());
-    }
-    Ok(repository::open_store(url, &StoreOptions::default())?)
 }
 
 /// The cell's home, as given.
@@ -111,17 +101,50 @@ pub(crate) fn handles(dir: &Path) -> anyhow::Result<Handles> {
     Ok(Handles { clock, rng: Arc::new(SystemRng), audit: Arc::new(audit) })
 }
 
-/// Opens the cell: both factors, the stores and the catalog.
-pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
+/// A cell to which both factors were given, its stores not opened yet.
+pub(crate) struct Unlocked {
+    pub(crate) dir: PathBuf,
+    pub(crate) file: CellFile,
+    pub(crate) handles: Handles,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) operator: SignedIn,
+    pub(crate) catalog: Catalog,
+}
+
+/// Opens vault and catalog.
+pub(crate) async fn unlock(common: &Common) -> anyhow::Result<Unlocked> {
     let dir = dir(common)?;
     let file = CellFile::read(dir)?;
-    let stores = file.stores(dir)?;
     let handles = handles(dir)?;
     let passphrase = passphrase(common.passphrase_file.as_deref(), "Passphrase of this cell")?;
     let vault = Arc::new(Vault::open(dir, &passphrase, &handles)?);
     let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
     let catalog = Catalog::open(dir).await?;
+    Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
+}
+
+impl Unlocked {
+    async fn store(&self, which: WhichStore) -> anyhow::Result<Arc<dyn ObjectStore>> {
+        let url = self.file.url(which, &self.dir);
+        let options = if stores::is_bucket(&url) {
+            let place = (&self.file.region, which);
+            store_access::open(&self.vault, &self.operator, &self.catalog, place, &url).await?
+        } else {
+            StoreOptions::default()
+        };
+        stores::open(&url, &options)
+    }
+}
+
+/// Opens the cell: both factors, the catalog and the stores.
+pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
+    let unlocked = unlock(common).await?;
+    let stores = Stores {
+        objects: unlocked.store(WhichStore::Objects).await?,
+        keys: unlocked.store(WhichStore::Keys).await?,
+    };
+    let Unlocked { dir, file, handles, vault, operator, catalog } = unlocked;
     let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
     let clock = Arc::clone(&handles.clock);
-    Ok(Cell { dir: dir.to_path_buf(), region: file.region, stores, vault, operator, catalog, clock, rng })
+    Ok(Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng })
 }

@@ -6,7 +6,9 @@ mod arguments;
 mod audit;
 mod commands;
 mod home;
+mod names;
 mod output;
+mod stores;
 
 use std::process::ExitCode;
 
@@ -18,19 +20,21 @@ use crate::output::Output;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(refused) => return Output::new(asks_for_json()).refuse(&refused),
+        Err(refused) => return ExitCode::from(Output::new(asks_for_json()).refuse(&refused)),
     };
     let output = Output::new(arguments.common.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output.fail(&anyhow::Error::from(error).context("could not start")),
+        Err(error) => {
+            return ExitCode::from(output.fail(&anyhow::Error::from(error).context("could not start")));
+        }
     };
     let result = runtime.block_on(commands::run(&arguments, &output));
     // Blocking work that was begun (a read of standard input, say) must not keep the process alive.
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
-        Err(error) => output.fail(&error),
+        Err(error) => ExitCode::from(output.fail(&error)),
     }
 }
 

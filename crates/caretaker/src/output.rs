@@ -1,15 +1,17 @@
 //! What people and machines see: results on stdout, progress and errors on stderr.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 use std::sync::Mutex;
 
+use domain::ConnectionId;
 use flows::{ErrorKind, FlowError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use serde_json::Value;
 
 /// Exit codes, as docs/cli.md lists them.
 pub(crate) mod exit {
+    pub(crate) const DONE: u8 = 0;
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
     pub(crate) const INCOMPLETE: u8 = 3;
@@ -24,6 +26,19 @@ pub(crate) mod exit {
 pub(crate) struct Output {
     json: bool,
     bar: Mutex<Option<ProgressBar>>,
+    /// Where a command is for many connections: what was answered so far, the newest last.
+    parts: Mutex<Option<Vec<Part>>>,
+}
+
+/// The answer for one of many connections.
+#[derive(Serialize)]
+struct Part {
+    connection: String,
+    exit_code: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -37,15 +52,60 @@ struct JsonError<'a> {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, bar: Mutex::new(None) }
+        Self { json, bar: Mutex::new(None), parts: Mutex::new(None) }
     }
 
     /// Prints a result: as JSON, or the text for people.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         self.clear();
+        if self.json
+            && let Some(part) = self.parts()?.as_mut().and_then(|parts| parts.last_mut())
+        {
+            part.report = Some(serde_json::to_value(value)?);
+            return Ok(());
+        }
         let line = if self.json { serde_json::to_string(value)? } else { text() };
         self.raw(line.as_bytes())?;
         if line.ends_with('\n') { Ok(()) } else { self.raw(b"\n") }
+    }
+
+    fn parts(&self) -> anyhow::Result<std::sync::MutexGuard<'_, Option<Vec<Part>>>> {
+        self.parts.lock().map_err(|_| anyhow::anyhow!("another thread has died while it answered"))
+    }
+
+    /// From here on the answers are those of many connections, one after another.
+    pub(crate) fn begin_parts(&self) {
+        if let Ok(mut parts) = self.parts.lock() {
+            *parts = Some(Vec::new());
+        }
+    }
+
+    /// The answers that follow are for this connection.
+    pub(crate) fn begin_part(&self, connection: &ConnectionId) -> anyhow::Result<()> {
+        if !self.json {
+            self.clear();
+            return self.raw(format!("== {connection}\n").as_bytes());
+        }
+        let connection = connection.to_string();
+        if let Some(parts) = self.parts()?.as_mut() {
+            parts.push(Part { connection, exit_code: exit::DONE, report: None, error: None });
+        }
+        Ok(())
+    }
+
+    /// That was all for this connection.
+    pub(crate) fn end_part(&self, code: u8) {
+        if let Ok(mut parts) = self.parts.lock()
+            && let Some(part) = parts.as_mut().and_then(|parts| parts.last_mut())
+        {
+            part.exit_code = code;
+        }
+    }
+
+    /// All connections had their turn: prints the list, where it was not printed yet.
+    pub(crate) fn end_parts(&self) -> anyhow::Result<()> {
+        let parts = self.parts()?.take().unwrap_or_default();
+        if self.json { self.result(&parts, String::new) } else { Ok(()) }
     }
 
     /// Writes bytes to stdout as they are.
@@ -75,6 +135,29 @@ impl Output {
             }
             // Nothing can be done about a stderr that is gone.
             _ => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+    }
+
+    /// Asks for the connection's name before something is destroyed, unless it was said already that it may be.
+    ///
+    /// # Errors
+    /// Usage where another name comes, or none: nothing may be done then.
+    pub(crate) fn confirm(&self, name: &ConnectionId, what: &str, yes: bool) -> anyhow::Result<()> {
+        if yes {
+            return Ok(());
+        }
+        self.clear();
+        self.say(what);
+        self.say(&format!("Type `{name}` to go on:"));
+        let mut typed = String::new();
+        std::io::stdin().read_line(&mut typed)?;
+        match typed.trim() {
+            typed if typed == name.as_str() => Ok(()),
+            "" => Err(FlowError::Input(format!(
+                "nothing was changed: type the connection's name, `{name}`, or give --yes"
+            ))
+            .into()),
+            other => Err(FlowError::Input(format!("nothing was changed: `{other}` is not `{name}`")).into()),
         }
     }
 
@@ -113,11 +196,11 @@ impl Output {
     }
 
     /// Says which words were not understood; help and version are no error.
-    pub(crate) fn refuse(&self, refused: &clap::Error) -> ExitCode {
+    pub(crate) fn refuse(&self, refused: &clap::Error) -> u8 {
         if !self.json || !refused.use_stderr() {
             // Nothing can be done about a terminal that is gone.
             drop(refused.print());
-            return if refused.use_stderr() { ExitCode::from(exit::USAGE) } else { ExitCode::SUCCESS };
+            return if refused.use_stderr() { exit::USAGE } else { exit::DONE };
         }
         // The advice after the first paragraph is for people.
         let text = refused.to_string();
@@ -127,7 +210,7 @@ impl Output {
     }
 
     /// Says what went wrong, and answers the exit code.
-    pub(crate) fn fail(&self, error: &anyhow::Error) -> ExitCode {
+    pub(crate) fn fail(&self, error: &anyhow::Error) -> u8 {
         self.clear();
         let (kind, code) = classify(error);
         let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
@@ -137,12 +220,17 @@ impl Output {
         causes.dedup();
         if self.json {
             let line = JsonError { error: &text, kind, exit_code: code, causes };
+            if let Ok(mut parts) = self.parts.lock()
+                && let Some(part) = parts.as_mut().and_then(|parts| parts.last_mut())
+            {
+                part.error = serde_json::to_value(&line).ok();
+            }
             self.line(&serde_json::to_string(&line).unwrap_or(text.clone()));
         } else {
             let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
             self.line(&format!("caretaker: {text}{causes}"));
         }
-        ExitCode::from(code)
+        code
     }
 }
 

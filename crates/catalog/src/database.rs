@@ -45,12 +45,15 @@ pub struct SchemaState {
 /// Turns what the database said into what a caller does next.
 pub(crate) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
     /// SQLite's primary result codes that mean: the file is not what was written.
-    const DAMAGED: [i32; 3] =
-        [1 /* no such table */, 11 /* corrupt */, 26 /* not a database */];
+    const DAMAGED: [i32; 2] = [11 /* corrupt */, 26 /* not a database */];
+    /// Of many causes; that a table or a column is not there is told in words only.
+    const ERROR: i32 = 1;
     move |source| {
-        let code = source.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+        let told = source.as_database_error();
+        let code = told.and_then(|error| error.code()?.parse::<i32>().ok()).map(|code| code & 0xff);
+        let absent = told.is_some_and(|error| error.message().starts_with("no such "));
         match code {
-            Some(code) if DAMAGED.contains(&(code & 0xff)) => {
+            Some(code) if DAMAGED.contains(&code) || (code == ERROR && absent) => {
                 CatalogError::Damaged { what: format!("could not {doing}"), source: Some(source) }
             }
             None if matches!(source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_)) => {

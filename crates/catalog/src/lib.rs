@@ -49,6 +49,8 @@ mod media;
 mod restore;
 mod schema;
 mod snapshot;
+mod store_credential;
+mod tag;
 mod tenant;
 
 pub use connection::{Connection, Sweep};

@@ -12,8 +12,10 @@ struct Migration {
 }
 
 /// All of them, in order. One that has been released is never changed.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, sql: include_str!("migrations/sqlite/0001_cell.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, sql: include_str!("migrations/sqlite/0001_cell.sql") },
+    Migration { version: 2, sql: include_str!("migrations/sqlite/0002_stores_and_tags.sql") },
+];
 
 const READ: &str = "read the catalog's schema";
 const MIGRATE: &str = "migrate the catalog";

@@ -8,7 +8,6 @@
 //! A restore compares ([`Store::plan`]), and writes with a [`Journal`] in which the intent of every step
 //! stands before the step is taken ([`Store::apply`]).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,6 +17,12 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+mod ids;
+mod pace;
+
+pub use ids::IdMap;
+pub use pace::{Budget, Effort, Pace};
 
 // ---------------------------------------------------------------- the table of kinds
 
@@ -50,6 +55,10 @@ pub struct KindSpec {
     pub references: &'static [Reference],
     /// Fields that identify the item for people, and so find it again after its id is lost.
     pub natural_key: &'static [&'static str],
+    /// Prices at which something is sold. It is the element that the last `*` stands for; without one, the item.
+    pub prices: &'static [&'static str],
+    /// For kinds that record what was sold: where that stands.
+    pub sale: Option<SaleRule>,
     /// What restoring can do.
     pub restore: Restorable,
     /// Fields that do not come back, and why. Generated into the coverage page and every plan.
@@ -83,6 +92,17 @@ pub struct SubjectRule {
     pub pointers: &'static [&'static str],
     /// The kind of the person's id, part of the subject's id: `customer`.
     pub kind: &'static str,
+}
+
+/// Where a kind that records sales says what was sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaleRule {
+    /// What people call the sale.
+    pub name: &'static str,
+    /// When it was made.
+    pub placed_at: &'static str,
+    /// The ids of what was sold at a price.
+    pub sold: &'static str,
 }
 
 /// A column of lists and search.
@@ -191,6 +211,9 @@ pub struct Usage {
     pub throttled: u64,
     /// Bytes received.
     pub bytes_read: u64,
+    /// What the requests cost, in the platform's own unit and by its own count.
+    #[serde(default)]
+    pub cost: u64,
 }
 
 /// Where the engine says how far it is. Cheap; called often.
@@ -355,36 +378,6 @@ pub struct FieldChange {
     pub to: Value,
 }
 
-/// Old ids and what became of them: the ledger of one source and target, kept for ever.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IdMap {
-    entries: BTreeMap<String, String>,
-}
-
-impl IdMap {
-    /// Notes that `old` is now `new`.
-    pub fn insert(&mut self, old: &str, new: &str) {
-        self.entries.insert(old.to_owned(), new.to_owned());
-    }
-
-    /// What `old` is called now: itself where nothing else is known.
-    #[must_use]
-    pub fn resolve<'a>(&'a self, old: &'a str) -> &'a str {
-        self.entries.get(old).map_or(old, String::as_str)
-    }
-
-    /// Whether `old` has a new id.
-    #[must_use]
-    pub fn knows(&self, old: &str) -> bool {
-        self.entries.contains_key(old)
-    }
-
-    /// All pairs, old and new.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.entries.iter().map(|(old, new)| (old.as_str(), new.as_str()))
-    }
-}
-
 /// What the journal knows of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Prior {
@@ -424,6 +417,8 @@ pub struct ItemWrite<'a> {
     pub wanted: &'a Value,
     /// What it is now; `None` where it is gone.
     pub live: Option<&'a Value>,
+    /// A state that is taken back: what it had and `wanted` has not, and nothing else, is taken away from the item.
+    pub former: Option<&'a Value>,
     /// What may be touched.
     pub options: &'a RestoreOptions,
     /// Ids that changed.
@@ -476,12 +471,26 @@ pub trait Store: Send + Sync {
         lookups: &'a [Lookup<'a>],
     ) -> BoxFuture<'a, Result<Vec<Option<Item>>, Fault>>;
 
-    /// What would be done to make `live` what `wanted` says. Pure.
+    /// What would be done to make `live` what `wanted` says. What `live` has more than that in its lists (tags,
+    /// metafields, variants, media, entries) was added since, and stays. Pure.
     fn plan(
         &self,
         kind: &'static KindSpec,
         wanted: &Value,
         live: Option<&Value>,
+        ids: &IdMap,
+        options: &RestoreOptions,
+    ) -> ItemPlan {
+        self.plan_back(kind, wanted, live, None, ids, options)
+    }
+
+    /// The same where a `former` state is taken back: what that had more than `wanted` goes again. Pure.
+    fn plan_back(
+        &self,
+        kind: &'static KindSpec,
+        wanted: &Value,
+        live: Option<&Value>,
+        former: Option<&Value>,
         ids: &IdMap,
         options: &RestoreOptions,
     ) -> ItemPlan;
@@ -501,8 +510,12 @@ pub trait Store: Send + Sync {
     /// Deletes an item that a restore had made (undo).
     fn delete<'a>(&'a self, kind: &'static KindSpec, id: &'a str) -> BoxFuture<'a, Result<(), Fault>>;
 
-    /// The budget's refill per second in the platform's own unit, for predictions; `None` where there is no limit.
-    fn budget_per_second(&self) -> Option<f64>;
+    /// What it takes to look items up by their ids once more, when they are what these payloads say: as far as is known
+    /// by now of how many the platform answers at once.
+    fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort;
+
+    /// How fast the store can be asked, as far as its answers told.
+    fn pace(&self) -> Pace;
 
     /// What was used since the store was opened.
     fn usage(&self) -> Usage;

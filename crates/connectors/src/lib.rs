@@ -11,5 +11,10 @@
 pub mod canonical;
 pub mod contract;
 mod engine;
+pub mod import_file;
 pub mod platforms;
 pub mod registry;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use platforms::shopify::fuzzing;

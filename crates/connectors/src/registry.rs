@@ -1,6 +1,7 @@
 //! Which platforms there are.
 
 use crate::contract::KindSpec;
+use crate::import_file::ImportFile;
 use crate::platforms::shopify;
 
 /// A platform that stores can be connected of.
@@ -14,6 +15,8 @@ pub struct PlatformSpec {
     pub api_version: &'static str,
     /// Its kinds, in the order of backup.
     pub kinds: &'static [KindSpec],
+    /// Files that its own import takes.
+    pub import_files: &'static [ImportFile],
 }
 
 /// All platforms.
@@ -22,6 +25,7 @@ pub static PLATFORMS: &[PlatformSpec] = &[PlatformSpec {
     title: "Shopify",
     api_version: shopify::API_VERSION,
     kinds: shopify::KINDS,
+    import_files: shopify::IMPORT_FILES,
 }];
 
 /// The platform of that name.

@@ -33,7 +33,7 @@ async fn menus_and_redirects() {
         {"id": gid("MenuItem", 1), "title": "About", "type": "PAGE", "url": "/pages/about", "resourceId": gid("Page", 1), "tags": [],
          "items": [{"id": gid("MenuItem", 2), "title": "Docs", "type": "HTTP", "url": "https://docs.example/", "resourceId": null, "tags": [],
             "items": [{"id": gid("MenuItem", 3), "title": "Deep", "type": "HTTP", "url": "https://deep.example/", "resourceId": null, "tags": [], "items": []}]}]}]});
-    let changes = json!({"/title": "Spoilt", "/items": []});
+    let changes = json!({"/title": "Spoilt", "/items/0/title": "Spoilt"});
     check(&shop, "menu", &menu, &changes, &mut ids).await;
     let redirect = json!({"id": gid("UrlRedirect", 1), "path": "/old", "target": "/new"});
     check(&shop, "redirect", &redirect, &json!({"/target": "/spoilt"}), &mut ids).await;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{Catalog, Connection, Lease, LeaseRequest};
+use catalog::{Catalog, CatalogError, CatalogErrorKind, Connection, Lease, LeaseRequest};
 use domain::{Action, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
 use futures::future::BoxFuture;
 use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
@@ -59,7 +59,12 @@ impl Cell {
     /// # Errors
     /// Not found: also for another tenant's.
     pub async fn connection(&self, tenant: &TenantId, name: &ConnectionId) -> Result<Connection> {
-        Ok(self.catalog.connection(tenant, name).await?)
+        match self.catalog.connection(tenant, name).await {
+            Err(error) if error.kind() == CatalogErrorKind::NotFound => Err(FlowError::NotFound(format!(
+                "there is no connection `{name}`: `caretaker connection list` names those that there are"
+            ))),
+            other => Ok(other?),
+        }
     }
 
     /// The connection's part of the stores.
@@ -128,14 +133,9 @@ impl Cell {
         grant: &Grant,
         held: &mut HeldLease,
     ) -> Result<repository::Lease> {
-        // A generation is one more than the highest seen in catalog or store.
-        let newest = self.repository(scope).head(grant, Action::Backup).await;
-        let seen = match newest {
-            Ok(newest) => newest.map_or(0, |head| head.name.generation.counter),
-            // Whether damage there matters is decided where the parent is chosen.
-            Err(RepositoryError::Damaged { .. } | RepositoryError::Missing { .. }) => 0,
-            Err(error) => return Err(error.into()),
-        };
+        // A generation is one more than the highest seen in catalog or store. Names tell it: whether a commit is
+        // damaged matters only where the parent is chosen.
+        let seen = self.repository(scope).highest_generation(grant, Action::Backup).await?;
         held.lease = self.catalog.raise_lease(&held.lease, seen).await?;
         let heads = CatalogHeads { catalog: self.catalog.clone(), lease: held.lease.clone() };
         Ok(repository::Lease { generation: held.generation(), heads: Some(Arc::new(heads)) })
@@ -166,8 +166,18 @@ struct CatalogHeads {
     lease: Lease,
 }
 
-fn catalog_failed(error: &catalog::CatalogError) -> RepositoryError {
-    RepositoryError::Conflict(format!("the catalog does not answer: {}", crate::error::with_causes(error)))
+/// What a failure of the catalog is to the record store: a rival, damage, or a store that did not do what was asked.
+fn catalog_failed(operation: &'static str, error: CatalogError) -> RepositoryError {
+    let told = crate::error::with_causes(&error);
+    match error.kind() {
+        CatalogErrorKind::Conflict => return RepositoryError::Conflict(told),
+        CatalogErrorKind::Damaged => {
+            return RepositoryError::Damaged { object: "catalog".to_owned(), detail: told };
+        }
+        CatalogErrorKind::NotFound | CatalogErrorKind::Unavailable => {}
+    }
+    let source = object_store::Error::Generic { store: "catalog", source: Box::new(error) };
+    RepositoryError::Store { operation, object: "catalog".to_owned(), source: Box::new(source) }
 }
 
 fn as_catalog_head(name: &CommitName) -> catalog::Head {
@@ -178,14 +188,14 @@ impl Heads for CatalogHeads {
     fn current(&self) -> BoxFuture<'_, repository::Result<Option<CommitName>>> {
         Box::pin(async move {
             let head = self.catalog.head(&self.lease.tenant, &self.lease.connection).await;
-            head.map_err(|error| catalog_failed(&error))?.map(|head| head.commit.parse()).transpose()
+            head.map_err(|error| catalog_failed("read", error))?.map(|head| head.commit.parse()).transpose()
         })
     }
 
     fn holds(&self, lease: Generation) -> BoxFuture<'_, repository::Result<bool>> {
         Box::pin(async move {
             let newest = self.catalog.lease(&self.lease.tenant, &self.lease.connection).await;
-            let newest = newest.map_err(|error| catalog_failed(&error))?;
+            let newest = newest.map_err(|error| catalog_failed("read", error))?;
             let newest = newest.map(|newest| Generation { counter: newest.generation, lease: newest.holder });
             Ok(newest == Some(lease))
         })
@@ -204,9 +214,31 @@ impl Heads for CatalogHeads {
             let (expected, new) = (expected.map(as_catalog_head), as_catalog_head(new));
             match self.catalog.advance_head_under(&self.lease, expected.as_ref(), &new).await {
                 Ok(()) => Ok(true),
-                Err(error) if error.kind() == catalog::CatalogErrorKind::Conflict => Ok(false),
-                Err(error) => Err(catalog_failed(&error)),
+                Err(error) if error.kind() == CatalogErrorKind::Conflict => Ok(false),
+                Err(error) => Err(catalog_failed("write", error)),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{ErrorKind, repository_kind};
+
+    #[test]
+    fn a_failure_of_the_catalog_ends_a_command_as_it_does_elsewhere() {
+        let check = |error: CatalogError, expected| {
+            assert_eq!(crate::error::catalog_kind(&error), expected);
+            assert_eq!(repository_kind(&catalog_failed("read", error)), expected);
+        };
+        check(CatalogError::Damaged { what: "a head".to_owned(), source: None }, ErrorKind::Integrity);
+        check(CatalogError::LeaseLost("shop".to_owned()), ErrorKind::Conflict);
+        let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        check(CatalogError::File { doing: "write", path: "catalog.db".into(), source }, ErrorKind::Failed);
+        let ended = |error| repository_kind(&RepositoryError::Key(error));
+        assert_eq!(ended(domain::KeyError::Expired), ErrorKind::Failed);
+        assert_eq!(ended(domain::KeyError::DoesNotOpen), ErrorKind::Integrity);
+        assert_eq!(repository_kind(&RepositoryError::Stopped("panic".to_owned())), ErrorKind::Failed);
     }
 }

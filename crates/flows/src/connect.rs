@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use catalog::{CatalogErrorKind, Connection};
+use catalog::{CatalogError, CatalogErrorKind, Connection};
 use connectors::contract::{CredentialKeeper, Fault, Probe, SpoolError, Store};
 use connectors::platforms::shopify;
 use domain::{Action, ConnectionId, Grant, Platform, Scope, TenantId};
@@ -56,7 +57,8 @@ pub struct Connect {
 /// new credential, if it is the same store's.
 ///
 /// # Errors
-/// When the store cannot be reached, is none of that platform, or does not accept the credential: nothing is kept.
+/// When the store cannot be reached, is none of that platform, or does not accept the credential: nothing is kept,
+/// but for a token that the platform has rotated meanwhile.
 pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
     let scope = Scope {
         tenant: connect.tenant.clone(),
@@ -85,21 +87,25 @@ pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
             connect.name, existing.scope.platform
         )));
     }
-    let keeper = Arc::new(Keeper::new(cell, &scope));
+    // INVARIANT (kept before use): a token that is rotated while we look must be kept, with its connection, though
+    // nothing is known of the store yet: the one that was given may be worth nothing from then on.
+    let keeper = Arc::new(Keeper { row: Some(row.clone()), ..Keeper::new(cell, &scope) });
     let at = |source| FlowError::Address { url: row.url.clone(), source };
-    let store = match open_platform(cell, &row, &connect.credential, keeper) {
+    let store = match open_platform(cell, &row, &connect.credential, Arc::<Keeper>::clone(&keeper)) {
         // An address that no store can have is a slip of whoever gave it.
         Err(FlowError::Platform(Fault::NotThePlatform(why))) => return Err(FlowError::Input(why)),
         opened => opened?,
     };
     let probe = store.probe().await.map_err(at)?;
-    match &existing {
-        None => cell.catalog.add_connection(&row).await?,
-        Some(_) => {
-            cell.catalog.set_connection(&scope.tenant, &scope.connection, &row.url, &row.settings).await?;
-        }
+    let rotated = keeper.has_kept.load(Ordering::SeqCst);
+    if existing.is_some() || rotated {
+        cell.catalog.set_connection(&scope.tenant, &scope.connection, &row.url, &row.settings).await?;
+    } else {
+        cell.catalog.add_connection(&row).await?;
     }
-    keep_credential(cell, &scope, &connect.credential).await?;
+    if !rotated {
+        keep_credential(cell, &scope, &connect.credential).await?;
+    }
     Ok(Connected { name: connect.name, renewed: existing.is_some(), probe })
 }
 
@@ -116,6 +122,9 @@ async fn keep_credential(cell: &Cell, scope: &Scope, credential: &[u8]) -> Resul
 /// When the grant does not allow it, or the credential is gone or damaged.
 pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<Box<dyn Store>> {
     let scope = &connection.scope;
+    if connectors::registry::platform(scope.platform.as_str()).is_none() {
+        return Err(takes_files(scope));
+    }
     let sealed = match cell.catalog.credential(&scope.tenant, &scope.connection, CREDENTIAL).await {
         Err(error) if error.kind() == CatalogErrorKind::NotFound => {
             return Err(FlowError::Conflict(format!(
@@ -146,8 +155,15 @@ fn open_platform(
             clock: Arc::clone(&cell.clock),
             rng: Arc::clone(&cell.rng),
         })?),
-        other => Err(FlowError::Input(format!("a {other} connection cannot be read from: it takes files"))),
+        _ => Err(takes_files(&connection.scope)),
     }
+}
+
+fn takes_files(scope: &Scope) -> FlowError {
+    FlowError::Input(format!(
+        "`{}` is a {} connection: there is no store to read from, its records come by `caretaker ingest {}`",
+        scope.connection, scope.platform, scope.connection
+    ))
 }
 
 /// The actions that open a platform's credential.
@@ -159,6 +175,9 @@ struct Keeper {
     catalog: catalog::Catalog,
     clock: Arc<dyn domain::Clock>,
     scope: Scope,
+    /// The connection, where it may not be there yet.
+    row: Option<Connection>,
+    has_kept: AtomicBool,
 }
 
 impl Keeper {
@@ -168,6 +187,16 @@ impl Keeper {
             catalog: cell.catalog.clone(),
             clock: Arc::clone(&cell.clock),
             scope: scope.clone(),
+            row: None,
+            has_kept: AtomicBool::new(false),
+        }
+    }
+
+    async fn make_room(&self) -> Result<(), CatalogError> {
+        let Some(row) = &self.row else { return Ok(()) };
+        match self.catalog.add_connection(row).await {
+            Err(CatalogError::Exists { .. }) => Ok(()),
+            other => other,
         }
     }
 }
@@ -186,9 +215,12 @@ impl CredentialKeeper for Keeper {
             let sealed = self.vault.seal_credential(&self.scope, CREDENTIAL, &secret).await;
             let sealed = sealed.map_err(|error| failed(&error))?;
             let Scope { tenant, connection, .. } = &self.scope;
+            self.make_room().await.map_err(|error| failed(&error))?;
             let kept =
                 self.catalog.put_credential(tenant, connection, CREDENTIAL, &sealed, self.clock.now()).await;
-            kept.map_err(|error| failed(&error))
+            kept.map_err(|error| failed(&error))?;
+            self.has_kept.store(true, Ordering::SeqCst);
+            Ok(())
         })
     }
 }

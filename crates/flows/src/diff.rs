@@ -1,13 +1,13 @@
 //! What changed between two snapshots, field by field.
 
 use connectors::contract::FieldChange;
-use domain::{Kind, SnapshotNumber};
-use repository::Reader;
+use domain::{Gap, Kind, SnapshotNumber};
+use repository::{Reader, Record};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Result;
-use crate::fields::differences;
+use crate::fields::{differences, shared};
 
 /// A record that changed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,6 +38,9 @@ pub struct Diff {
     pub changed: Vec<Changed>,
     /// Records that are gone.
     pub removed: Vec<Named>,
+    /// What could not be compared, and why; only where a live store was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
 }
 
 /// Compares two snapshots.
@@ -53,29 +56,58 @@ pub async fn diff(
     let mut diff = Diff::default();
     let mut walk = reader.differences(from, to).await?;
     while let Some(difference) = walk.next().await? {
-        let key = difference.key;
-        if kind.is_some_and(|kind| *kind != key.kind) {
-            continue;
-        }
-        let named = Named { kind: key.kind.clone(), id: key.id.clone() };
-        match (difference.before, difference.after) {
-            (false, _) => diff.added.push(named),
-            (true, false) => diff.removed.push(named),
-            (true, true) => {
-                let before = reader.get(&key, from).await?;
-                let after = reader.get(&key, to).await?;
-                let (before, after) = (parse(&before.payload), parse(&after.payload));
-                let fields =
-                    differences(&before, &after).iter().map(crate::fields::Difference::shown).collect();
-                diff.changed.push(Changed { kind: key.kind, id: key.id, fields });
-            }
+        if kind.is_none_or(|kind| *kind == difference.key.kind) {
+            diff.note(reader, (from, to), difference).await?;
         }
     }
     Ok(diff)
 }
 
+impl Diff {
+    /// Notes one record that differs between two snapshots.
+    pub(crate) async fn note(
+        &mut self,
+        reader: &Reader,
+        (from, to): (SnapshotNumber, SnapshotNumber),
+        difference: repository::Difference,
+    ) -> Result<()> {
+        let key = difference.key;
+        let named = Named { kind: key.kind.clone(), id: key.id.clone() };
+        match (difference.before, difference.after) {
+            (false, _) => self.added.push(named),
+            (true, false) => self.removed.push(named),
+            (true, true) => {
+                let before = reader.get(&key, from).await?;
+                let after = reader.get(&key, to).await?;
+                self.changed.extend(Changed::of(&before, &after));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Changed {
+    /// What differs between two versions of a record; nothing where that is only what is selected.
+    pub(crate) fn of(before: &Record, after: &Record) -> Option<Self> {
+        let (older, newer) = (parse(&before.payload), parse(&after.payload));
+        let key = after.key.clone();
+        if before.meta.selection_digest == after.meta.selection_digest {
+            return Some(Self::between(key, &older, &newer));
+        }
+        let changed = Self::between(key, &shared(&older, &newer), &shared(&newer, &older));
+        // Where other bytes belong to it, it has changed all the same.
+        (!changed.fields.is_empty() || before.meta.media_refs != after.meta.media_refs).then_some(changed)
+    }
+
+    /// What differs between two payloads.
+    pub(crate) fn between(key: domain::RecordKey, before: &Value, after: &Value) -> Self {
+        let fields = differences(before, after).iter().map(crate::fields::Difference::shown).collect();
+        Self { kind: key.kind, id: key.id, fields }
+    }
+}
+
 /// A payload as JSON; one that is none counts as text.
-fn parse(payload: &[u8]) -> Value {
+pub(crate) fn parse(payload: &[u8]) -> Value {
     serde_json::from_slice(payload)
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(payload).into_owned()))
 }

@@ -107,11 +107,25 @@ fn fault_kind(fault: &Fault) -> ErrorKind {
 #[must_use]
 pub fn repository_kind(error: &RepositoryError) -> ErrorKind {
     match error.kind() {
-        repository::ErrorKind::Unavailable | repository::ErrorKind::Input => ErrorKind::Failed,
+        repository::ErrorKind::Unavailable => store_kind(error),
+        repository::ErrorKind::Input => ErrorKind::Failed,
         repository::ErrorKind::Integrity => ErrorKind::Integrity,
         repository::ErrorKind::NotFound => ErrorKind::NotFound,
         repository::ErrorKind::Conflict => ErrorKind::Conflict,
         repository::ErrorKind::Refused => ErrorKind::Refused,
+    }
+}
+
+/// How a command ends whose store did not do what was asked: a disk has failed, a server does not answer or does
+/// not let us in.
+fn store_kind(error: &RepositoryError) -> ErrorKind {
+    let RepositoryError::Store { source, .. } = error else { return ErrorKind::Failed };
+    match **source {
+        object_store::Error::Unauthenticated { .. } | object_store::Error::PermissionDenied { .. } => {
+            ErrorKind::Refused
+        }
+        object_store::Error::Generic { store: "S3", .. } => ErrorKind::Unavailable,
+        _ => ErrorKind::Failed,
     }
 }
 

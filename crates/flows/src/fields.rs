@@ -137,6 +137,30 @@ pub fn differences(from: &Value, to: &Value) -> Vec<Difference> {
     found
 }
 
+/// Of a value, the fields that another version of it has too: what both selections hold. Elements of lists go by
+/// their `id`, where all have one; an element that the other has not is no matter of selection, and stays whole.
+#[must_use]
+pub fn shared(value: &Value, other: &Value) -> Value {
+    match (value, other) {
+        (Value::Object(fields), Value::Object(others)) => fields
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), shared(value, others.get(name)?))))
+            .collect(),
+        (Value::Array(elements), Value::Array(others)) => {
+            let by_id = by_id(elements).and_then(|_| by_id(others));
+            let shared_at = |(at, element): (usize, &Value)| {
+                let other = match &by_id {
+                    Some(by_id) => element_id(element).and_then(|id| by_id.get(id).copied()),
+                    None => others.get(at),
+                };
+                other.map_or_else(|| element.clone(), |other| shared(element, other))
+            };
+            elements.iter().enumerate().map(shared_at).collect()
+        }
+        _ => value.clone(),
+    }
+}
+
 fn by_id(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
     let by_id: Option<BTreeMap<_, _>> =
         elements.iter().map(|element| element_id(element).map(|id| (id, element))).collect();

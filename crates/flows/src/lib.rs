@@ -5,17 +5,24 @@ pub mod cell;
 pub mod connect;
 pub mod coverage;
 pub mod diff;
+mod earlier;
 pub mod error;
 pub mod export;
 pub mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod ingest;
+pub mod live;
 mod media;
 pub mod picker;
 pub mod read;
 pub mod recover;
 pub mod report;
 pub mod restore;
+pub mod retention;
 pub mod set_up_again;
+pub mod store_access;
 
 pub use cell::{Cell, HeldLease};
 pub use error::{ErrorKind, FlowError, Result};

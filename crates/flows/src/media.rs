@@ -1,28 +1,37 @@
 //! Fetching the bytes that belong to items, in a backup.
 //!
 //! An address that did not change means bytes that did not: they are not fetched again. What is not stored yet is
-//! fetched some at a time, since each costs a round trip and a sync.
+//! fetched some at a time, since each costs a round trip, and becomes durable many at a time.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use connectors::contract::{Fault, Item, MediaSource, Store};
-use domain::{Gap, GapReason, Kind, MediaRef, RecordKey};
+use domain::{Gap, GapReason, MediaRef};
 use futures::stream::{self, StreamExt as _};
-use repository::{MediaStore, Reader, RepositoryError};
+use repository::{MediaBatch, MediaStore, RepositoryError};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
-use crate::error::Result;
+use crate::earlier::Earlier;
+use crate::error::{FlowError, Result};
 
 /// So many are fetched at one time.
-const FETCHES_MAX: usize = 16;
+const FETCHES_MAX: usize = 32;
+/// So many become durable together.
+const BATCH_MAX: usize = 2048;
+/// So many addresses are remembered; what is fetched twice for that is stored once all the same.
+const KNOWN_MAX: usize = 65_536;
 
 /// What was stored, with the bytes written for it; or why the platform did not give it.
 type Fetched = std::result::Result<(MediaRef, u64), Fault>;
 
 /// Knows the media of one run.
-pub(crate) struct MediaKeeper<'a> {
-    media: MediaStore,
-    before: Option<&'a Reader>,
+pub(crate) struct MediaKeeper {
+    media: Arc<MediaStore>,
+    batch: MediaBatch,
+    /// The batch before, on its way to the disk.
+    settling: Option<JoinHandle<std::result::Result<(), RepositoryError>>>,
     /// By address, within this run.
     known: HashMap<String, MediaRef>,
     /// What could not be fetched for the items at hand, by address.
@@ -30,30 +39,41 @@ pub(crate) struct MediaKeeper<'a> {
     pub(crate) bytes_written: u64,
 }
 
-impl<'a> MediaKeeper<'a> {
-    pub(crate) fn new(media: MediaStore, before: Option<&'a Reader>) -> Self {
-        Self { media, before, known: HashMap::new(), failed: HashMap::new(), bytes_written: 0 }
+impl MediaKeeper {
+    pub(crate) fn new(media: MediaStore) -> Self {
+        Self {
+            media: Arc::new(media),
+            batch: MediaBatch::default(),
+            settling: None,
+            known: HashMap::new(),
+            failed: HashMap::new(),
+            bytes_written: 0,
+        }
     }
 
-    /// Stores the media of these items that are not stored yet.
+    /// Stores the media of these items that are not stored yet. The items come in the order of their ids.
     pub(crate) async fn fetch<'i>(
         &mut self,
         store: &dyn Store,
-        kind: &Kind,
+        earlier: &mut Earlier<'_>,
         items: impl Iterator<Item = &'i Item>,
     ) -> Result<()> {
         self.failed.clear();
+        if self.known.len() > KNOWN_MAX {
+            self.known.clear();
+        }
         let mut wanted: BTreeMap<&str, &MediaSource> = BTreeMap::new();
         for item in items.filter(|item| !item.media.is_empty()) {
             if item.media.iter().any(|source| !self.known.contains_key(&source.url)) {
-                self.remember(kind, &item.id).await?;
+                self.remember(earlier, item).await?;
             }
             let unknown = item.media.iter().filter(|source| !self.known.contains_key(&source.url));
             wanted.extend(unknown.map(|source| (source.url.as_str(), source)));
         }
-        let media = &self.media;
-        let fetches =
-            wanted.into_values().map(|source| async move { (source, one(store, media, source).await) });
+        let (media, batch) = (&*self.media, &self.batch);
+        let fetches = wanted
+            .into_values()
+            .map(|source| async move { (source, one(store, media, batch, source).await) });
         let fetched: Vec<(&MediaSource, Result<Fetched>)> =
             stream::iter(fetches).buffer_unordered(FETCHES_MAX).collect().await;
         for (source, fetched) in fetched {
@@ -65,7 +85,30 @@ impl<'a> MediaKeeper<'a> {
                 Err(fault) => drop(self.failed.insert(source.url.clone(), fault)),
             }
         }
+        if self.batch.len() >= BATCH_MAX {
+            self.settle().await?;
+        }
         Ok(())
+    }
+
+    /// Begins to make the batch durable, once the one before is.
+    async fn settle(&mut self) -> Result<()> {
+        self.settled().await?;
+        let (media, batch) = (Arc::clone(&self.media), std::mem::take(&mut self.batch));
+        self.settling = Some(tokio::spawn(async move { media.settle(&batch).await }));
+        Ok(())
+    }
+
+    async fn settled(&mut self) -> Result<()> {
+        let Some(task) = self.settling.take() else { return Ok(()) };
+        task.await.map_err(|error| FlowError::from(RepositoryError::Stopped(error.to_string())))??;
+        Ok(())
+    }
+
+    /// Makes everything durable that was stored. No snapshot may be made before.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
+        self.settle().await?;
+        self.settled().await
     }
 
     /// The stored media of an item whose media were fetched; what is missing becomes a gap.
@@ -89,14 +132,17 @@ impl<'a> MediaKeeper<'a> {
     }
 
     /// What the parent snapshot has of this item's media, by address.
-    async fn remember(&mut self, kind: &Kind, id: &str) -> Result<()> {
-        let Some(before) = self.before else { return Ok(()) };
-        let key = RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?;
-        let record = match before.get(&key, before.head().name.number).await {
-            Ok(record) => record,
-            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+    async fn remember(&mut self, earlier: &mut Earlier<'_>, item: &Item) -> Result<()> {
+        let Some(record) = earlier.find(&item.id).await? else { return Ok(()) };
+        // Of what is as it was the addresses are known already.
+        if record.payload == item.payload {
+            for known in record.meta.media_refs {
+                if let Some(source) = item.media.iter().find(|source| source.pointer == known.pointer) {
+                    self.known.entry(source.url.clone()).or_insert(known);
+                }
+            }
+            return Ok(());
+        }
         let payload: Value = serde_json::from_slice(&record.payload).unwrap_or_default();
         for known in record.meta.media_refs {
             if let Some(Value::String(url)) = payload.pointer(&known.pointer) {
@@ -107,7 +153,12 @@ impl<'a> MediaKeeper<'a> {
     }
 }
 
-async fn one(store: &dyn Store, media: &MediaStore, source: &MediaSource) -> Result<Fetched> {
+async fn one(
+    store: &dyn Store,
+    media: &MediaStore,
+    batch: &MediaBatch,
+    source: &MediaSource,
+) -> Result<Fetched> {
     let body = match store.media(source).await {
         Ok(body) => body,
         // Without the platform nothing more can be fetched at all.
@@ -115,7 +166,7 @@ async fn one(store: &dyn Store, media: &MediaStore, source: &MediaSource) -> Res
         Err(fault) => return Ok(Err(fault)),
     };
     let media_type = body.media_type.clone().or_else(|| source.media_type.clone());
-    Ok(media.store(body.bytes).await?.map(|stored| {
+    Ok(media.store_in(batch, body.bytes).await?.map(|stored| {
         let pointer = source.pointer.clone();
         let media = MediaRef { pointer, name: stored.name, size_bytes: stored.size_bytes, media_type };
         (media, stored.bytes_written)

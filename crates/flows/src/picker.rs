@@ -1,6 +1,5 @@
 //! Checks that a line is JSON and picks a few of its fields, in one pass and without building a tree.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -16,7 +15,65 @@ pub struct Picker {
 #[derive(Debug, Default)]
 struct Node {
     take: Vec<usize>,
-    children: BTreeMap<String, Node>,
+    /// A handful: looking through them is faster than any tree.
+    children: Vec<(String, Node)>,
+}
+
+impl Node {
+    fn child(&self, step: &str) -> Option<&Self> {
+        self.children.iter().find(|(own, _)| own == step).map(|(_, child)| child)
+    }
+
+    /// Notes a pointer of these steps.
+    fn add(&mut self, steps: &mut std::str::Split<'_, char>, turn: usize) {
+        let Some(step) = steps.next() else {
+            self.take.push(turn);
+            return;
+        };
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let at = self.children.iter().position(|(own, _)| *own == step);
+        if at.is_none() {
+            self.children.push((step, Self::default()));
+        }
+        let at = at.unwrap_or(self.children.len() - 1);
+        if let Some((_, child)) = self.children.get_mut(at) {
+            child.add(steps, turn);
+        }
+    }
+
+    /// Keeps what the pointers at and below this step find in `value`.
+    fn keep(&self, value: &Value, found: &mut [Option<Value>]) {
+        for turn in &self.take {
+            if let Some(slot) = found.get_mut(*turn) {
+                *slot = Some(value.clone());
+            }
+        }
+        for (step, child) in &self.children {
+            let inner = match value {
+                Value::Array(elements) => index(step).and_then(|at| elements.get(at)),
+                other => other.get(step),
+            };
+            if let Some(inner) = inner {
+                child.keep(inner, found);
+            }
+        }
+    }
+
+    /// Forgets what was found below a field that is named a second time: the last one counts.
+    fn forget(&self, found: &mut [Option<Value>]) {
+        for turn in &self.take {
+            if let Some(slot) = found.get_mut(*turn) {
+                *slot = None;
+            }
+        }
+        self.children.iter().for_each(|(_, child)| child.forget(found));
+    }
+}
+
+/// An element's place in a list, in the one spelling that RFC 6901 gives it.
+fn index(step: &str) -> Option<usize> {
+    let is_spelled = step == "0" || !step.starts_with(['0', '+']);
+    step.parse().ok().filter(|_| is_spelled)
 }
 
 /// A pointer that is not one (RFC 6901: empty, or `/` and steps).
@@ -32,14 +89,10 @@ impl Picker {
     pub fn new(pointers: &[&str]) -> Result<Self, PointerError> {
         let mut root = Node::default();
         for (turn, pointer) in pointers.iter().enumerate() {
-            let mut node = &mut root;
             let Some(steps) = pointer.strip_prefix('/') else {
                 return Err(PointerError((*pointer).to_owned()));
             };
-            for step in steps.split('/') {
-                node = node.children.entry(step.replace("~1", "/").replace("~0", "~")).or_default();
-            }
-            node.take.push(turn);
+            root.add(&mut steps.split('/'), turn);
         }
         Ok(Self { root, count: pointers.len() })
     }
@@ -62,16 +115,6 @@ struct Pick<'a> {
     found: &'a mut Vec<Option<Value>>,
 }
 
-impl Pick<'_> {
-    fn keep(self, value: &Value) {
-        for turn in &self.node.take {
-            if let Some(slot) = self.found.get_mut(*turn) {
-                *slot = Some(value.clone());
-            }
-        }
-    }
-}
-
 impl<'de> DeserializeSeed<'de> for Pick<'_> {
     type Value = ();
 
@@ -80,12 +123,7 @@ impl<'de> DeserializeSeed<'de> for Pick<'_> {
             return json.deserialize_any(self);
         }
         let value = <Value as serde::Deserialize>::deserialize(json)?;
-        for (step, child) in &self.node.children {
-            if let Some(inner) = value.get(step) {
-                Pick { node: child, found: self.found }.keep(inner);
-            }
-        }
-        self.keep(&value);
+        self.node.keep(&value, self.found);
         Ok(())
     }
 }
@@ -100,7 +138,10 @@ impl<'de> Visitor<'de> for Pick<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(child) = map.next_key_seed(Step(self.node))? {
             match child {
-                Some(node) => map.next_value_seed(Pick { node, found: self.found })?,
+                Some(node) => {
+                    node.forget(self.found);
+                    map.next_value_seed(Pick { node, found: self.found })?;
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -108,7 +149,19 @@ impl<'de> Visitor<'de> for Pick<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        let wanted = |at: usize| {
+            let mut children = self.node.children.iter();
+            children.find(|(step, _)| index(step) == Some(at)).map(|(_, child)| child)
+        };
+        for at in 0_usize.. {
+            let more = match wanted(at) {
+                Some(node) => seq.next_element_seed(Pick { node, found: self.found })?.is_some(),
+                None => seq.next_element::<IgnoredAny>()?.is_some(),
+            };
+            if !more {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -148,7 +201,7 @@ impl<'a> Visitor<'_> for Step<'a> {
         f.write_str("a key")
     }
     fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.children.get(key))
+        Ok(self.0.child(key))
     }
 }
 
@@ -172,10 +225,22 @@ mod tests {
         check(r#"{"a":{"b":{"c":[]}}}"#, Some([None, Some(json!({"c": []})), None]));
         check(r#"{"a":3,"id":"é\n"}"#, Some([Some(json!("é\n")), None, None]));
         check("[1,2]", Some([None, None, None]));
+        // The last of two fields of one name counts, whole.
+        check(r#"{"a":{"b":1},"a":{}}"#, Some([None, None, None]));
+        check(r#"{"id":1,"id":2,"a":{"b":1},"a":3}"#, Some([Some(json!(2)), None, None]));
         check(r#"{"id":7"#, None);
         check(r#"{"id":7}x"#, None);
         check(r#"{"id":7,"bad":"\x"}"#, None);
         check("", None);
         assert!(Picker::new(&["id"]).is_err());
+    }
+
+    #[test]
+    fn a_pointer_goes_through_lists_and_below_what_another_one_names() {
+        let picker = Picker::new(&["/a", "/a/0/b/c", "/a/01", "/a/1"]).unwrap();
+        let picked = picker.pick(r#"{"a":[{"b":{"c":5}},6]}"#).unwrap();
+        assert_eq!(picked, [Some(json!([{"b": {"c": 5}}, 6])), Some(json!(5)), None, Some(json!(6))]);
+        let deep = Picker::new(&["/a/1/b"]).unwrap();
+        assert_eq!(deep.pick(r#"{"a":[0,{"b":7}]}"#).unwrap(), [Some(json!(7))]);
     }
 }

@@ -31,7 +31,19 @@ pub async fn open(
     let connection = cell.connection(tenant, name).await?;
     let grant = cell.grant(&connection.scope, &[action], purpose).await?;
     let known = cell.known_head(&connection.scope).await?;
-    Ok(cell.repository(&connection.scope).reader(&grant, action, known.as_ref()).await?)
+    let reader = cell.repository(&connection.scope).reader(&grant, action, known.as_ref()).await;
+    reader.map_err(|error| never_backed_up(name, error))
+}
+
+/// Where the history begins there is nothing to be found: said so that people know what to do.
+#[must_use]
+pub fn never_backed_up(name: &ConnectionId, error: RepositoryError) -> FlowError {
+    match error {
+        RepositoryError::NotFound(_) => {
+            FlowError::NotFound(format!("`{name}` was never backed up: there is no snapshot of it yet"))
+        }
+        other => other.into(),
+    }
 }
 
 /// The snapshot that a TIME names: `latest`, a snapshot's number, or a time (the newest at or before it).

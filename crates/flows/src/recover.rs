@@ -12,7 +12,7 @@ use serde::Serialize;
 use vault::{Handles, RecoveryKey, RecoveryKeys};
 
 use crate::error::{FlowError, Result};
-use crate::export::{Exported, Sink, empty_folder, export};
+use crate::export::{Exported, Sink, Source, empty_folder, export};
 
 /// The recovery key's own grant lasts so long.
 pub(crate) const GRANT_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -32,8 +32,10 @@ pub struct Recovered {
 
 /// Every connection that has a data key in the key store.
 pub(crate) async fn scopes(stores: &Stores) -> Result<Vec<Scope>> {
-    let unreadable =
-        |error: object_store::Error| FlowError::Conflict(format!("the key store cannot be read: {error}"));
+    let unreadable = |source: object_store::Error| {
+        let object = "the key store".to_owned();
+        FlowError::Repository(RepositoryError::Store { operation: "read", object, source: Box::new(source) })
+    };
     let listed: Vec<_> = stores.keys.list(Some(&"t".into())).try_collect().await.map_err(unreadable)?;
     let mut scopes = BTreeMap::new();
     for object in listed {
@@ -55,6 +57,37 @@ pub(crate) async fn scopes(stores: &Stores) -> Result<Vec<Scope>> {
     Ok(scopes.into_values().collect())
 }
 
+/// Whether the recovery key opens these stores: tried on the first connection that was backed up.
+///
+/// # Errors
+/// As [`recover`].
+pub async fn opens(stores: &Stores, key: RecoveryKey, handles: &Handles) -> Result<()> {
+    let keys = Arc::new(RecoveryKeys::new(key, handles)?);
+    for scope in scopes(stores).await? {
+        match repository(stores, &scope, &keys, handles)
+            .reader(&grant(&keys, &scope), Action::Read, None)
+            .await
+        {
+            Ok(_) => return Ok(()),
+            // Connected, and never backed up.
+            Err(RepositoryError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(FlowError::NotFound("the stores hold no backup".to_owned()))
+}
+
+fn grant(keys: &RecoveryKeys, scope: &Scope) -> domain::Grant {
+    keys.grant(&scope.tenant, &scope.connection, GRANT_TTL)
+}
+
+fn repository(stores: &Stores, scope: &Scope, keys: &Arc<RecoveryKeys>, handles: &Handles) -> Repository {
+    let opener: Arc<dyn DataKeys> = Arc::clone(keys) as Arc<dyn DataKeys>;
+    let clock: Arc<dyn Clock> = Arc::clone(&handles.clock);
+    let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
+    Repository::new(stores, scope.clone(), opener, clock, rng)
+}
+
 /// Reads every connection's newest snapshot, into a folder per tenant and connection, or only to prove that it can be.
 ///
 /// # Errors
@@ -71,11 +104,8 @@ pub async fn recover(
     let keys = Arc::new(RecoveryKeys::new(key, handles)?);
     let mut recovered = Vec::new();
     for scope in scopes(stores).await? {
-        let grant = keys.grant(&scope.tenant, &scope.connection, GRANT_TTL);
-        let opener: Arc<dyn DataKeys> = Arc::clone(&keys) as Arc<dyn DataKeys>;
-        let clock: Arc<dyn Clock> = Arc::clone(&handles.clock);
-        let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
-        let repository = Repository::new(stores, scope.clone(), opener, clock, rng);
+        let grant = grant(&keys, &scope);
+        let repository = repository(stores, &scope, &keys, handles);
         let reader = match repository.reader(&grant, Action::Read, None).await {
             Ok(reader) => reader,
             // Connected, and never backed up.
@@ -83,14 +113,21 @@ pub async fn recover(
             Err(error) => return Err(error.into()),
         };
         let head = reader.latest().await?;
-        let media = repository.media(&grant, Action::Read).await?;
+        let source = Source {
+            repository: &repository,
+            grant: &grant,
+            action: Action::Read,
+            platform: &scope.platform,
+            reader: &reader,
+            head: &head,
+        };
         let folder = out.map(|out| out.join(scope.tenant.as_str()).join(scope.connection.as_str()));
         let exported = match &folder {
             Some(folder) => {
                 empty_folder(folder)?;
-                export(&reader, &media, &head, Sink::Folder(folder)).await?
+                export(&source, Sink::Folder(folder)).await?
             }
-            None => export(&reader, &media, &head, Sink::Nowhere).await?,
+            None => export(&source, Sink::Nowhere).await?,
         };
         recovered.push(Recovered { scope, head: head.name, exported });
     }

@@ -55,13 +55,14 @@ pub async fn set_up_again(
             Arc::clone(&cell.rng),
         );
         let reading = keys.grant(&scope.tenant, &scope.connection, GRANT_TTL);
-        // INVARIANT (proven before adopted): a wrapped key can be made by anybody who knows the recovery key's
-        // public half. One under which the connection's newest commit opens was the cell's own.
         let newest = match offline.reader(&reading, Action::Read, None).await {
             Ok(reader) => reader.head().clone(),
             Err(RepositoryError::NotFound(_)) => continue,
             Err(error) => return Err(error.into()),
         };
+        // INVARIANT (proven before adopted): a wrapped key can be made by anybody who knows the recovery key's
+        // public half. One under which a commit of the history opens was the cell's own.
+        let proven = offline.proven_keys(&reading, Action::Read).await?;
         let entries = ledger(&offline, &reading, &scope).await?;
         let now = cell.clock.now();
         if !cell.catalog.tenants().await?.contains(&scope.tenant) {
@@ -87,6 +88,10 @@ pub async fn set_up_again(
         // Last, because from here on the cell that was before opens these keys no longer.
         let grant = cell.grant(&scope, &[Action::Connect], "set the cell up again").await?;
         for (id, wrapped) in offline.wrapped_keys().await? {
+            if !proven.contains(&id) {
+                tracing::warn!(%id, connection = %scope.connection, "no commit was sealed under this data key: it is left alone");
+                continue;
+            }
             let adopted = cell.vault.adopt(&grant, &scope, &wrapped, recovery).await?;
             offline.replace_wrapped_key(id, adopted.wrapped).await?;
         }
@@ -98,10 +103,19 @@ pub async fn set_up_again(
     Ok(done)
 }
 
+/// The id ledger as it is sealed into the stores.
+pub(crate) async fn sealed_ledger(
+    repository: &Repository,
+    grant: &Grant,
+    action: Action,
+) -> Result<Vec<SealedEntry>> {
+    let Some(text) = repository.state(grant, action, LEDGER).await? else { return Ok(Vec::new()) };
+    serde_json::from_slice(&text)
+        .map_err(|error| FlowError::Integrity(format!("the sealed id ledger is damaged: {error}")))
+}
+
 async fn ledger(offline: &Repository, reading: &Grant, scope: &Scope) -> Result<Vec<LedgerEntry>> {
-    let Some(text) = offline.state(reading, Action::Read, LEDGER).await? else { return Ok(Vec::new()) };
-    let entries: Vec<SealedEntry> = serde_json::from_slice(&text)
-        .map_err(|error| FlowError::Integrity(format!("the sealed id ledger is damaged: {error}")))?;
+    let entries = sealed_ledger(offline, reading, Action::Read).await?;
     let entries = entries.into_iter().map(|entry| LedgerEntry {
         connection: scope.connection.clone(),
         target: entry.target,

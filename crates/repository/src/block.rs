@@ -8,8 +8,11 @@ use domain::{MediaRef, RecordMeta, Timestamp};
 
 use crate::encoding::{Bytes, put_count, put_number};
 
-/// A block is closed at this many bytes of payload.
-pub(crate) const BLOCK_LEN: usize = 256 * 1024;
+/// A block is closed at this many bytes of payload. Larger ones compress better and faster, and one record costs
+/// more: some 400 kB to read, and a millisecond or two to decompress.
+pub(crate) const BLOCK_LEN: usize = 2 * 1024 * 1024;
+/// Bytes that are kept free in front of the payloads: what stands there in the block is known last.
+const HEAD_LEN: usize = 64 * 1024;
 
 /// Microseconds since 1970, for one number in the format; `None` where the platform told no time.
 fn micros(at: Option<Timestamp>) -> u64 {
@@ -45,8 +48,28 @@ pub(crate) struct BlockBuilder {
     metas: Vec<Vec<u8>>,
     last_meta: Option<RecordMeta>,
     rows: Vec<u8>,
-    payloads: Vec<u8>,
+    /// [`HEAD_LEN`] bytes, then the payloads; empty before the first record.
+    bytes: Vec<u8>,
     pub(crate) records: u32,
+}
+
+/// A block's plain bytes, in memory that can be used again.
+#[derive(Debug)]
+pub(crate) struct PlainBlock {
+    bytes: Vec<u8>,
+    start: usize,
+    pub(crate) records: u32,
+}
+
+impl PlainBlock {
+    pub(crate) fn plain(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+
+    /// The memory, for [`BlockBuilder::reuse`].
+    pub(crate) fn into_memory(self) -> Vec<u8> {
+        self.bytes
+    }
 }
 
 impl BlockBuilder {
@@ -69,27 +92,54 @@ impl BlockBuilder {
         put_count(&mut self.rows, self.metas.len() - 1);
         put_number(&mut self.rows, micros(meta.source_updated_at));
         put_count(&mut self.rows, payload.len());
-        self.payloads.extend_from_slice(payload);
+        if self.bytes.is_empty() {
+            // At once, so that nothing is left behind by growing. What is not written to takes no memory.
+            self.bytes.reserve(HEAD_LEN + BLOCK_LEN + HEAD_LEN);
+            self.bytes.resize(HEAD_LEN, 0);
+        }
+        self.bytes.extend_from_slice(payload);
         self.records += 1;
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.payloads.len() >= BLOCK_LEN
+    /// Whether it has so many bytes of payload.
+    pub(crate) fn has(&self, len: usize) -> bool {
+        self.bytes.len() >= HEAD_LEN + len
     }
 
-    /// The block's plain bytes; the builder is empty afterwards.
-    pub(crate) fn finish(&mut self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.payloads.len() + self.rows.len() + 256);
-        put_number(&mut out, u64::from(self.records));
-        put_count(&mut out, self.metas.len());
-        for meta in &self.metas {
-            put_count(&mut out, meta.len());
-            out.extend_from_slice(meta);
+    /// Gives memory for the next block, of one that is done with.
+    pub(crate) fn reuse(&mut self, mut memory: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            memory.clear();
+            self.bytes = memory;
         }
-        out.append(&mut self.rows);
-        out.append(&mut self.payloads);
+    }
+
+    /// The block; the builder is empty afterwards.
+    pub(crate) fn finish(&mut self) -> PlainBlock {
+        let mut head = Vec::with_capacity(self.rows.len() + 256);
+        put_number(&mut head, u64::from(self.records));
+        put_count(&mut head, self.metas.len());
+        for meta in &self.metas {
+            put_count(&mut head, meta.len());
+            head.extend_from_slice(meta);
+        }
+        head.append(&mut self.rows);
+        let records = self.records;
+        let mut bytes = std::mem::take(&mut self.bytes);
         *self = Self::default();
-        out
+        let start = HEAD_LEN.saturating_sub(head.len());
+        let start = match bytes.get_mut(start..HEAD_LEN) {
+            Some(room) if room.len() == head.len() => {
+                room.copy_from_slice(&head);
+                start
+            }
+            // Very small records, or very many metas.
+            _ => {
+                bytes.splice(..HEAD_LEN.min(bytes.len()), head);
+                0
+            }
+        };
+        PlainBlock { bytes, start, records }
     }
 }
 
@@ -198,16 +248,17 @@ mod tests {
             let records: Vec<_> =
                 records.into_iter().map(|(at, updated, digest, payload)| (meta(at, updated, &digest), payload)).collect();
             records.iter().for_each(|(meta, payload)| builder.push(meta, payload));
-            let plain = builder.finish();
+            let block = builder.finish();
+            let plain = block.plain();
             for (turn, (meta, payload)) in records.iter().enumerate() {
-                let stored = read_one(&plain, turn).unwrap();
+                let stored = read_one(plain, turn).unwrap();
                 prop_assert_eq!(&stored.meta, meta);
                 prop_assert_eq!(stored.payload, &payload[..]);
                 let text = personal_text(meta, payload);
                 prop_assert_eq!(read_personal(&text).unwrap(), stored);
             }
-            prop_assert!(read_one(&plain, records.len()).is_none());
-            prop_assert_eq!(media_refs(&plain).unwrap(), (records.len(), vec![]));
+            prop_assert!(read_one(plain, records.len()).is_none());
+            prop_assert_eq!(media_refs(plain).unwrap(), (records.len(), vec![]));
         }
 
         #[test]
@@ -215,6 +266,22 @@ mod tests {
             let _ = read_one(&plain, turn);
             let _ = read_personal(&plain);
             let _ = media_refs(&plain);
+        }
+    }
+
+    #[test]
+    fn a_head_of_any_length_has_room() {
+        let (one, other) = (meta(1, None, "a"), meta(2, None, "b"));
+        let mut builder = BlockBuilder::default();
+        let mut memory = Vec::new();
+        for records in [1, HEAD_LEN / 4, HEAD_LEN] {
+            builder.reuse(memory);
+            (0..records).for_each(|turn| builder.push(if turn % 2 == 0 { &one } else { &other }, b"x"));
+            let block = builder.finish();
+            let last = read_one(block.plain(), records - 1).unwrap();
+            assert_eq!((&last.meta, last.payload), (if records % 2 == 1 { &one } else { &other }, &b"x"[..]));
+            assert_eq!(read_one(block.plain(), records), None);
+            memory = block.into_memory();
         }
     }
 }

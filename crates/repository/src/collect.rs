@@ -7,7 +7,7 @@
 //! What a commit names counts while the commit is the newest or younger than the grace, whether it won or not.
 //! Ages are taken by the store's own times and by our clock, and the lower one counts.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,13 +78,15 @@ impl Repository {
     /// One pass: deletes what the pass before listed, if that is long enough ago, and lists anew.
     ///
     /// # Errors
-    /// When a store fails or a commit is damaged: what it names is not known then, and nothing is deleted.
+    /// When a store fails, or a commit, a pack or a table of people's keys is damaged: what they name is not known
+    /// then, and nothing is deleted.
     /// [`RepositoryError::Conflict`] where somebody else writes.
     pub async fn collect(&self, grant: &Grant, lease: &Lease, grace: Duration) -> Result<Collected> {
         let segments = self.segments(grant, Action::Prune)?;
         let grace_seconds = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let now = self.clock.now();
-        let listed = self.candidates(grant).await?;
+        // A list from a time that has not come was made by a clock that was wrong: it is made anew.
+        let listed = self.candidates(grant).await?.filter(|(list, _)| list.made_at <= now);
         if let Some((list, _)) = &listed
             && now.as_second().saturating_sub(list.made_at.as_second()) < grace_seconds
         {
@@ -94,10 +96,16 @@ impl Repository {
         let Some(mut newest) = ground.parent.clone() else { return Err(self.nothing_written()) };
         let mut at = Now { clock_second: now.as_second(), store_second: None, grace_seconds };
         let mut due = None;
-        if let Some((list, modified_second)) = listed {
-            if self.key_store_second(grant, now).await?.saturating_sub(modified_second) < grace_seconds {
-                return Ok(waiting(&list, grace));
+        let mut listed = listed;
+        if let Some((list, modified_second)) = &listed {
+            let age_second = self.key_store_second(grant, now).await?.saturating_sub(*modified_second);
+            if age_second < 0 {
+                listed = None;
+            } else if age_second < grace_seconds {
+                return Ok(waiting(list, grace));
             }
+        }
+        if let Some((list, _)) = listed {
             // INVARIANT (fences before delete): a commit that was prepared before has at most the number of the
             // first fence, and so cannot win against the second, whatever its generation.
             for _ in 0..2 {
@@ -125,7 +133,7 @@ impl Repository {
         }
         Subjects::open(&segments.keyring, &self.keys_area, &self.objects, Some(&newest))
             .await?
-            .delete_older()
+            .delete_older(lease.generation)
             .await?;
         let list = Candidates { made_at: now, objects: left };
         let text = serde_json::to_vec(&list).map_err(|error| {
@@ -188,14 +196,19 @@ impl Repository {
         objects.extend(self.objects.list("index").await?);
         let media = self.objects.list(MEDIA).await?;
         let mut named: HashSet<String> = HashSet::new();
-        let mut packs = std::collections::BTreeMap::new();
+        let mut packs = BTreeMap::new();
+        let mut newest_packs = HashSet::new();
         for object in self.objects.list(COMMITS).await? {
             let name = commit::name_of(&self.objects, &object)?;
             if name != newest.name && at.is_old(object.modified_second) {
                 continue;
             }
             let commit = commit::read(&segments.keyring, &self.objects, &name).await?;
-            packs.extend(listed_packs(segments, &commit.components).await?);
+            let listed = listed_packs(segments, &commit.components).await?;
+            if name == newest.name {
+                newest_packs.extend(listed.keys().copied());
+            }
+            packs.extend(listed);
             let parts = |component: &crate::view::Component| {
                 let layout = component.layout;
                 component.parts.iter().map(move |part| name_of(layout, &part.object)).collect::<Vec<_>>()
@@ -207,16 +220,20 @@ impl Repository {
             media.into_iter().partition(|object| media::name_in(&object.name).is_some());
         objects.extend(passing);
         if !whole.is_empty() && self.keys_area.list(RUNS).await?.is_empty() {
-            let subjects = Mutex::new(
-                Subjects::open(&segments.keyring, &self.keys_area, &self.objects, Some(newest)).await?,
-            );
+            // What a record names whose key is not there is not known, so nothing is deleted then.
+            let mut subjects =
+                Subjects::open(&segments.keyring, &self.keys_area, &self.objects, Some(newest)).await?;
+            if let Some(error) = subjects.load_all(&newest.commit.buckets).await?.pop() {
+                return Err(error);
+            }
+            let subjects = Mutex::new(subjects);
             for pack in packs.values() {
                 let segment = segments.open(Layout::Pack, pack).await?;
                 let mut contents = inspect(&segment, &subjects, true).await?;
-                if let Some(error) = contents.index_damage.pop() {
-                    return Err(error);
-                }
-                if let Some((_, error)) = contents.damaged.pop() {
+                let damage = contents.damaged.pop().map(|(_, error)| error).or(contents.index_damage.pop());
+                // The keys of a commit that lost a race stand in a table that does not count.
+                let keyless = contents.keyless.pop().filter(|_| newest_packs.contains(&pack.id));
+                if let Some(error) = damage.or(keyless) {
                     return Err(error);
                 }
                 let refs = contents.media.into_iter().flat_map(|(_, refs)| refs);

@@ -159,6 +159,12 @@ pub struct Commit {
     /// Numbers of the snapshots that were dropped, as ranges with both ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pruned: Vec<(u64, u64)>,
+    /// Packs that this commit copied together from others, by the snapshot that they belong to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) copied: Vec<Component>,
+    /// Packs that it names no more: what still counts of them stands in those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) dropped: Vec<Id128>,
 }
 
 impl Commit {
@@ -187,6 +193,8 @@ impl Commit {
                 components: Vec::new(),
                 buckets: Vec::new(),
                 pruned: Vec::new(),
+                copied: Vec::new(),
+                dropped: Vec::new(),
             },
             Some(parent) => Self {
                 number: parent.name.number.next(),
@@ -194,6 +202,8 @@ impl Commit {
                 role,
                 taken_at: parent.commit.taken_at.max(now),
                 ancestors,
+                copied: Vec::new(),
+                dropped: Vec::new(),
                 ..parent.commit.clone()
             },
         })
@@ -269,7 +279,7 @@ pub(crate) async fn read(keyring: &Arc<Keyring>, area: &Area, name: &CommitName)
         && commit.scope == keyring.scope
         && commit.number == name.number
         && commit.generation == name.generation
-        && commit.parent().map_or(0, |parent| parent.number.0) + 1 == commit.number.0;
+        && commit.parent().map_or(Some(1), |parent| parent.number.0.checked_add(1)) == Some(commit.number.0);
     if !fits {
         return Err(RepositoryError::damaged(&full, "it contradicts its name or its place"));
     }

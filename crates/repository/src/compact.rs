@@ -2,24 +2,29 @@
 //!
 //! Versions that no kept snapshot shows leave the index. A pack of which less than half is still named is
 //! copied: what remains of it goes into a new pack under a new salt, persons' records sealed anew. A new pack
-//! belongs to one snapshot, as every pack does, and lists the packs that it was copied from: the chain of
-//! commits names those, and so tells its number when an index must be rebuilt.
+//! belongs to one snapshot, as every pack does. The commit names the copies and the packs that they replace, so
+//! that the chain of commits tells what an index must be rebuilt from.
+//!
+//! A removal is copied whether the index still has it or not: as long as an older version of its record stands in
+//! any pack, nothing else hides that version from an index that is rebuilt. A pack that holds removals only is
+//! never sparse.
 //!
 //! A record of a person who was erased cannot be copied: it becomes a removal, *redacted*.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{Action, Grant, Id128, Kind, RecordKey, Removal};
+use domain::{Action, DataKeyId, Grant, Id128, RecordKey, Removal};
 
 use crate::commit::{Commit, Head, Role};
 use crate::connection::Repository;
-use crate::entries::{Entry, Layout};
+use crate::entries::Layout;
 use crate::error::{RepositoryError, Result};
 use crate::footer::ObjectRef;
 use crate::heads::{self, Ground, Lease};
 use crate::merge::{Keep, listed_packs, merge, visible};
 use crate::pack::{PackRecord, PackWriter};
+use crate::packs::{Packs, part_of, without_overlap};
 use crate::reader::Reader;
 use crate::segment::Segment;
 use crate::subjects::{SubjectKey, Subjects};
@@ -41,19 +46,8 @@ pub struct Compacted {
     pub bytes_written: u64,
 }
 
-/// Which snapshot each pack belongs to, by the commits that named it first.
-pub(crate) fn pack_numbers(chain: &[Head]) -> HashMap<Id128, u64> {
-    let components = chain.iter().flat_map(|head| &head.commit.components);
-    let single =
-        components.filter(|component| component.layout == Layout::Pack && component.from == component.to);
-    single.flat_map(|component| component.parts.iter().map(|part| (part.object.id, component.from))).collect()
-}
-
-/// The number of a pack: its own, or that of the packs that it was copied from.
-pub(crate) fn number_of(numbers: &HashMap<Id128, u64>, pack: &Id128, segment: &Segment) -> Option<u64> {
-    let origins = segment.footer.packs.iter().map(|origin| &origin.id);
-    std::iter::once(pack).chain(origins).find_map(|id| numbers.get(id).copied())
-}
+/// Packs that are mostly dropped, by the snapshot that they belong to.
+type Sparse = BTreeMap<u64, Vec<Arc<Segment>>>;
 
 /// Everything that a compaction looks at.
 struct Compaction<'a> {
@@ -65,6 +59,15 @@ struct Compaction<'a> {
     head: u64,
 }
 
+/// What the index says before a compaction.
+#[derive(Default)]
+struct Counted {
+    /// Versions that go.
+    dropped: u64,
+    /// Of each pack how many versions stay.
+    named: HashMap<Id128, u64>,
+}
+
 impl Compaction<'_> {
     fn visible(&self, versions: Vec<Version>) -> Vec<Version> {
         let kept = |from: u64, to: u64| {
@@ -74,47 +77,56 @@ impl Compaction<'_> {
         visible(versions, &kept, self.head, true)
     }
 
-    /// How many versions go, and of each pack how many stay.
-    async fn count(&self) -> Result<(u64, HashMap<Id128, u64>)> {
-        let mut dropped = 0;
-        let mut named: HashMap<Id128, u64> = HashMap::new();
+    async fn count(&self) -> Result<Counted> {
+        let mut counted = Counted::default();
         let mut walk = Walk::from(self.segments, self.components, None).await?;
         while let Some(group) = walk.next().await? {
             let before = group.versions.len();
             let versions = self.visible(group.versions);
-            dropped += u64::try_from(before - versions.len()).unwrap_or_default();
+            counted.dropped += u64::try_from(before - versions.len()).unwrap_or_default();
             for version in versions {
                 if let VersionState::Present { pack, .. } = version.state {
-                    *named.entry(pack.id).or_default() += 1;
+                    *counted.named.entry(pack.id).or_default() += 1;
                 }
             }
         }
-        Ok((dropped, named))
+        Ok(counted)
     }
 }
 
-/// What stays of packs, in order: walks their entries beside the index.
+/// What the index still says of the records of packs: walks it beside them.
 struct Survivors<'a, 'b> {
     compaction: &'a Compaction<'b>,
-    walk: Walk,
+    index: Walk,
     number: u64,
 }
 
 impl<'a, 'b> Survivors<'a, 'b> {
     async fn new(compaction: &'a Compaction<'b>, number: u64) -> Result<Self> {
-        let walk = Walk::from(compaction.segments, compaction.components, None).await?;
-        Ok(Self { compaction, walk, number })
+        let index = Walk::from(compaction.segments, compaction.components, None).await?;
+        Ok(Self { compaction, index, number })
     }
 
-    /// What the index still says of an entry of a pack. Entries must come in order.
-    async fn version(&mut self, kind: &Kind, entry: &Entry) -> Result<Option<Version>> {
-        self.walk.seek(kind, &entry.id).await?;
-        if self.walk.peek() != Some((kind, &*entry.id)) {
+    /// The version that stays of what packs of this snapshot have of a record, and the pack that the index names.
+    /// `None` where the index names none of these. Records must come in order.
+    async fn version(&mut self, own: &Group) -> Result<Option<(Version, Id128)>> {
+        let RecordKey { kind, id } = &own.key;
+        self.index.seek(kind, id).await?;
+        if self.index.peek() != Some((kind, &**id)) {
             return Ok(None);
         }
-        let Some(group) = self.walk.next().await? else { return Ok(None) };
+        let Some(group) = self.index.next().await? else { return Ok(None) };
         let versions = self.compaction.visible(group.versions);
-        Ok(versions.into_iter().find(|version| version.number == self.number))
+        let version = versions.into_iter().find(|version| version.number == self.number);
+        Ok(version.filter(|version| own.versions.contains(version)).and_then(|version| {
+            match &version.state {
+                VersionState::Present { pack, .. } => {
+                    let pack = pack.id;
+                    Some((version, pack))
+                }
+                VersionState::Removed(_) => None,
+            }
+        }))
     }
 }
 
@@ -142,16 +154,24 @@ impl Repository {
             kept,
             head: parent.name.number.0,
         };
-        let (versions_dropped, named) = compaction.count().await?;
+        let counted = compaction.count().await?;
         let packs = listed_packs(&segments, compaction.components).await?;
-        let sparse = sparse_packs(&compaction, &packs, &named, &pack_numbers(&chain)).await?;
-        let merged_already = matches!(compaction.components, [] | [Component { layout: Layout::Index, .. }]);
-        if merged_already && versions_dropped == 0 && sparse.is_empty() {
+        let sparse = sparse_packs(&compaction, &packs, &counted.named, &Packs::of(&chain)).await?;
+        let unchanged = match compaction.components {
+            [] => true,
+            // An index of which nothing stays keeps one entry, for the packs that it lists: see `merge`.
+            [index] if index.layout == Layout::Index => {
+                counted.dropped == 0 || (counted.dropped == 1 && index.entries == 1)
+            }
+            _ => false,
+        };
+        if unchanged && sparse.is_empty() {
             return Ok(Compacted { head: parent, versions_dropped: 0, packs_dropped: 0, bytes_written: 0 });
         }
-        let (head, bytes_written) = self.rewrite(&compaction, &ground, &parent, &sparse, lease).await?;
+        let (head, bytes_written) =
+            self.rewrite(&compaction, &ground, &parent, (&sparse, &counted.named), lease).await?;
         let packs_dropped = u64::try_from(sparse.values().map(Vec::len).sum::<usize>()).unwrap_or_default();
-        Ok(Compacted { head, versions_dropped, packs_dropped, bytes_written })
+        Ok(Compacted { head, versions_dropped: counted.dropped, packs_dropped, bytes_written })
     }
 
     async fn rewrite(
@@ -159,18 +179,20 @@ impl Repository {
         compaction: &Compaction<'_>,
         ground: &Ground,
         parent: &Head,
-        sparse: &BTreeMap<u64, Vec<Arc<Segment>>>,
+        (sparse, named): (&Sparse, &HashMap<Id128, u64>),
         lease: &Lease,
     ) -> Result<(Head, u64)> {
         let segments = compaction.segments;
         let data_key = segments.keyring.current().await?.id();
         let mut components = compaction.components.to_vec();
+        let mut copied = Vec::new();
         let mut bytes_written = 0;
         for (number, packs) in sparse {
-            let (component, bytes) = self.copy(compaction, *number, packs).await?;
-            components.extend(component);
+            let (copy, bytes) = self.copy(compaction, *number, packs, named).await?;
+            copied.extend(copy);
             bytes_written += bytes;
         }
+        components.extend(copied.iter().cloned());
         let replaced: HashSet<Id128> = sparse.values().flatten().map(|segment| segment.id).collect();
         let versions = |mut group: Group| {
             group.versions.retain(|version| match &version.state {
@@ -187,19 +209,24 @@ impl Repository {
         let (generation, role) = (lease.generation, Role::Maintenance);
         let mut commit = Commit::after(segments, Some(parent), generation, role, &*self.clock).await?;
         commit.components = merged.into_iter().collect();
+        // INVARIANT (packs by number): the copies are told by name too, and what they replace.
+        commit.copied = copied;
+        commit.dropped = sparse.values().flat_map(|packs| dropped_with(packs)).collect();
         let head =
             ground.publish(&segments.keyring, &self.objects, data_key, &*self.rng, lease, commit).await?;
         Ok((head, bytes_written + bytes))
     }
 
-    /// Copies what stays of the packs of one snapshot.
+    /// Copies what stays of the packs of one snapshot, and their removals.
     async fn copy(
         &self,
         compaction: &Compaction<'_>,
         number: u64,
         packs: &[Arc<Segment>],
+        named: &HashMap<Id128, u64>,
     ) -> Result<(Option<Component>, u64)> {
-        let keyring = &compaction.segments.keyring;
+        let segments = compaction.segments;
+        let keyring = &segments.keyring;
         let data_key = keyring.current().await?.id();
         let mut subjects =
             Subjects::open(keyring, &self.keys_area, &self.objects, Some(compaction.reader.head())).await?;
@@ -207,22 +234,46 @@ impl Repository {
             PackWriter::new(keyring, &self.objects, data_key, &self.rng).copied_from(origins(packs));
         let mut survivors = Survivors::new(compaction, number).await?;
         let mut entries = 0;
+        let mut copied: HashMap<Id128, u64> = HashMap::new();
+        let parts = packs.iter().filter_map(|segment| part_of(segment)).collect();
+        let mut walk = Walk::from(segments, &without_overlap(number, parts), None).await?;
+        while let Some(group) = walk.next().await? {
+            if let Some((version, pack)) = survivors.version(&group).await? {
+                copy_version(&compaction.reader, &mut subjects, &mut writer, data_key, &group.key, &version)
+                    .await?;
+                *copied.entry(pack).or_default() += 1;
+            } else {
+                let removal = group.versions.iter().find_map(|version| match version.state {
+                    VersionState::Removed(why) => Some(why),
+                    VersionState::Present { .. } => None,
+                });
+                let Some(why) = removal else { continue };
+                writer.removed(&group.key.kind, &group.key.id, why).await?;
+            }
+            entries += 1;
+        }
+        // INVARIANT (nothing is lost): what the index names of a pack that it will name no more is in the copy.
         for segment in packs {
-            for block in 0..segment.footer.entries.len() {
-                for entry in segment.entries(block, number).await? {
-                    let Some(kind) = segment.footer.kinds.get(usize::from(entry.kind)) else { continue };
-                    let Some(version) = survivors.version(kind, &entry).await? else { continue };
-                    let key = RecordKey { kind: kind.clone(), id: entry.id };
-                    copy_version(&compaction.reader, &mut subjects, &mut writer, data_key, &key, &version)
-                        .await?;
-                    entries += 1;
-                }
+            let stays = named.get(&segment.id).copied().unwrap_or_default();
+            let found = copied.get(&segment.id).copied().unwrap_or_default();
+            if stays != found {
+                return Err(RepositoryError::damaged(
+                    &segment.full_name(),
+                    format!("the index names {stays} of its records, and it has {found} of those"),
+                ));
             }
         }
         let (parts, bytes) = writer.finish().await?;
         let component = Component { layout: Layout::Pack, from: number, to: number, entries, parts };
         Ok(((entries > 0).then_some(component), bytes))
     }
+}
+
+/// The packs that are dropped with these: themselves, and those that they were copied from.
+fn dropped_with(packs: &[Arc<Segment>]) -> impl Iterator<Item = Id128> + '_ {
+    let origins = packs.iter().flat_map(|segment| segment.footer.packs.iter().map(|origin| origin.id));
+    let dropped: BTreeSet<Id128> = packs.iter().map(|segment| segment.id).chain(origins).collect();
+    dropped.into_iter()
 }
 
 /// The packs that these were made of, in the end: what they were copied from, or themselves.
@@ -244,23 +295,29 @@ async fn copy_version(
     reader: &Reader,
     subjects: &mut Subjects,
     writer: &mut PackWriter,
-    data_key: domain::DataKeyId,
+    data_key: DataKeyId,
     key: &RecordKey,
     version: &Version,
 ) -> Result<()> {
-    let hash = match &version.state {
-        VersionState::Removed(why) => return writer.removed(key, *why),
-        VersionState::Present { hash, .. } => *hash,
-    };
+    let VersionState::Present { hash, .. } = version.state else { return Ok(()) };
     let record = match reader.read(key, version).await {
-        Err(RepositoryError::Erased(_)) => return writer.removed(key, Removal::Redacted),
+        Err(RepositoryError::Erased(_)) => {
+            return writer.removed(&key.kind, &key.id, Removal::Redacted).await;
+        }
         other => other?,
     };
     let summary = reader.summary(key, version).await?.unwrap_or_default();
-    let record = PackRecord { key, hash, meta: &record.meta, payload: &record.payload, summary: &summary };
+    let record = PackRecord {
+        kind: &key.kind,
+        id: &key.id,
+        hash,
+        meta: &record.meta,
+        payload: &record.payload,
+        summary: &summary,
+    };
     let Some(tag) = version.subject else { return writer.record(&record).await };
     let SubjectKey::Present(wrapped) = subjects.find(&tag).await? else {
-        return writer.removed(key, Removal::Redacted);
+        return writer.removed(&key.kind, &key.id, Removal::Redacted).await;
     };
     let data_key = reader.segments.keyring.key(data_key).await?;
     let maker = |salt: &domain::Salt, number: u64| {
@@ -269,45 +326,23 @@ async fn copy_version(
     writer.personal_record(&record, tag, &maker).await
 }
 
-/// Packs of which less than half is still named, by the snapshot that they belong to, in order of their keys.
+/// Packs of which less than half is still named, by the snapshot that they belong to.
 async fn sparse_packs(
     compaction: &Compaction<'_>,
     packs: &BTreeMap<Id128, ObjectRef>,
     named: &HashMap<Id128, u64>,
-    numbers: &HashMap<Id128, u64>,
-) -> Result<BTreeMap<u64, Vec<Arc<Segment>>>> {
-    let mut sparse: BTreeMap<u64, Vec<Arc<Segment>>> = BTreeMap::new();
+    history: &Packs,
+) -> Result<Sparse> {
+    let mut sparse = Sparse::new();
     for (id, pack) in packs {
         let segment = compaction.segments.open(Layout::Pack, pack).await?;
-        let records = segment.footer.records();
         let stays = named.get(id).copied().unwrap_or_default();
         // A pack whose snapshot nobody knows any more stays as it is.
-        let Some(number) = number_of(numbers, id, &segment) else { continue };
-        let is_sparse = if records == 0 {
-            !all_survive(compaction, number, &segment).await?
-        } else {
-            stays * 2 < records
-        };
+        let Some(number) = history.number_of(&segment) else { continue };
+        let is_sparse = stays.saturating_mul(2) < segment.footer.records();
         if is_sparse && (sparse.len() < NUMBERS_MAX || sparse.contains_key(&number)) {
             sparse.entry(number).or_default().push(segment);
         }
     }
-    for packs in sparse.values_mut() {
-        packs.sort_by(|a, b| a.footer.last.cmp(&b.footer.last));
-    }
     Ok(sparse)
-}
-
-/// Whether every entry of a pack that holds removals only still counts.
-async fn all_survive(compaction: &Compaction<'_>, number: u64, segment: &Segment) -> Result<bool> {
-    let mut survivors = Survivors::new(compaction, number).await?;
-    for block in 0..segment.footer.entries.len() {
-        for entry in segment.entries(block, number).await? {
-            let Some(kind) = segment.footer.kinds.get(usize::from(entry.kind)) else { continue };
-            if survivors.version(kind, &entry).await?.is_none() {
-                return Ok(false);
-            }
-        }
-    }
-    Ok(true)
 }

@@ -1,5 +1,6 @@
 //! One connection's part of the stores, and what can be done there on a grant.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::{Action, Clock, DataKeyId, DataKeys, Grant, Rng, Scope};
@@ -7,7 +8,8 @@ use domain::{Action, Clock, DataKeyId, DataKeys, Grant, Rng, Scope};
 use crate::commit::{self, CommitName, Generation, Head};
 use crate::error::{RepositoryError, Result};
 use crate::heads::{self, Ground, Lease};
-use crate::keyring::{DATA_KEYS, Keyring};
+use crate::keyring::{DATA_KEYS, Keyring, sealed_under};
+use crate::limits::Limits;
 use crate::reader::Reader;
 use crate::store::{Area, Stores};
 use crate::view::Segments;
@@ -39,6 +41,13 @@ impl Repository {
         Self { scope, objects, keys_area, keys, clock, rng }
     }
 
+    /// Closes blocks and objects at other sizes.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.objects.limits = limits;
+        self
+    }
+
     pub(crate) fn keyring(&self, grant: &Grant, action: Action) -> Result<Arc<Keyring>> {
         let keyring = Keyring::new(
             self.scope.clone(),
@@ -47,6 +56,7 @@ impl Repository {
             Arc::clone(&self.keys),
             Arc::clone(&self.clock),
             self.keys_area.clone(),
+            self.objects.clone(),
         )?;
         Ok(Arc::new(keyring))
     }
@@ -68,10 +78,28 @@ impl Repository {
         Ok(keys)
     }
 
+    /// The data keys under which commits of the history open, from the newest commit back to where every wrapped key
+    /// is proven, or to the first.
+    ///
+    /// # Errors
+    /// When a commit does not verify.
+    pub async fn proven_keys(&self, grant: &Grant, action: Action) -> Result<BTreeSet<DataKeyId>> {
+        let keyring = self.keyring(grant, action)?;
+        let wrapped: BTreeSet<DataKeyId> = self.wrapped_keys().await?.into_iter().map(|(id, _)| id).collect();
+        let mut proven = BTreeSet::new();
+        let mut here = commit::list(&self.objects).await?.pop();
+        while let Some(name) = here.filter(|_| !wrapped.is_subset(&proven)) {
+            let commit = commit::read(&keyring, &self.objects, &name).await?;
+            proven.insert(sealed_under(&self.objects, &name).await?);
+            here = commit.parent().cloned();
+        }
+        Ok(proven)
+    }
+
     /// Puts a data key's new wrapping in the place of its old one.
     ///
-    /// The caller must have seen a commit of this connection open under that key: a wrapped key proves nothing
-    /// about who made it.
+    /// The caller must have seen a commit of this connection open under that key ([`Repository::proven_keys`]): a
+    /// wrapped key proves nothing about who made it.
     ///
     /// # Errors
     /// When the key store cannot be written; the old wrapping then still stands.

@@ -128,7 +128,7 @@ pub(crate) fn decode(
     let count = bytes.count().filter(|count| *count <= ENTRIES_MAX)?;
     let mut kinds = Vec::with_capacity(count);
     while kinds.len() < count {
-        let kind = u16::try_from(bytes.number()?).ok()?;
+        let kind = u16::try_from(bytes.number()?).ok().filter(|kind| kinds.last() != Some(kind))?;
         let run = bytes.count().filter(|run| *run > 0 && *run <= count - kinds.len())?;
         kinds.extend(std::iter::repeat_n(kind, run));
     }
@@ -136,9 +136,14 @@ pub(crate) fn decode(
     let mut id = Vec::new();
     for _ in 0..count {
         let shared = bytes.count().filter(|shared| *shared <= id.len())?;
-        id.truncate(shared);
         let suffix = bytes.count()?;
-        id.extend_from_slice(bytes.take(suffix)?);
+        let rest = bytes.take(suffix)?;
+        // One spelling: what is shared is not written again.
+        if rest.first().is_some_and(|first| id.get(shared) == Some(first)) {
+            return None;
+        }
+        id.truncate(shared);
+        id.extend_from_slice(rest);
         ids.push(std::str::from_utf8(&id).ok()?.into());
     }
     let flags = bytes.take(count)?.to_vec();

@@ -39,6 +39,9 @@ pub enum RepositoryError {
     /// Somebody else writes, or has written.
     #[error("{0}")]
     Conflict(String),
+    /// Work on another thread did not end: a defect of this program.
+    #[error("the work was stopped: {0}")]
+    Stopped(String),
     /// What was given cannot be stored.
     #[error("{0}")]
     Input(String),
@@ -85,7 +88,10 @@ impl RepositoryError {
             Self::NotFound(_) | Self::Erased(_) => ErrorKind::NotFound,
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::Input(_) | Self::Unordered(_) | Self::Name(_) => ErrorKind::Input,
-            Self::Key(KeyError::Unavailable(_)) => ErrorKind::Unavailable,
+            // A key that ended while it was in use can be had again.
+            Self::Key(KeyError::Unavailable(_) | KeyError::Expired) | Self::Stopped(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Key(_) | Self::Grant(_) => ErrorKind::Refused,
         }
     }

@@ -94,7 +94,7 @@ pub(crate) fn may_follow(names: &[CommitName], parent: Option<&CommitName>, gene
     if parent.is_some_and(|parent| parent.generation > generation) {
         return false;
     }
-    let number = parent.map_or(0, |parent| parent.number.0) + 1;
+    let number = parent.map_or(0, |parent| parent.number.0).saturating_add(1);
     names
         .iter()
         .filter(|name| name.number.0 >= number)

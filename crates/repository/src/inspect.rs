@@ -3,17 +3,18 @@
 //! Blocks are opened on the blocking threads while the next piece is read. Damage is noted by the ordinals of
 //! the records that it hits, and reading goes on behind it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{DataKey, KeyError, MediaRef, SealingKey, SubjectTag, WrappedSubjectKey};
+use domain::{DataKey, KeyError, Kind, MediaRef, SealingKey, SubjectTag, WrappedSubjectKey};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::block;
 use crate::encoding::Bytes as Reading;
-use crate::entries::State;
+use crate::entries::{Entry, State};
 use crate::error::{ErrorKind, RepositoryError, Result};
 use crate::object::{Decompressor, opening};
 use crate::pack::stopped;
@@ -27,8 +28,12 @@ pub(crate) struct Contents {
     pub(crate) damaged: Vec<(Range<u32>, RepositoryError)>,
     /// What is wrong with the pack's own index.
     pub(crate) index_damage: Vec<RepositoryError>,
+    /// By ordinal, which record it is, as [`fingerprint`] has it; 0 where that is not known.
+    pub(crate) records: Vec<u64>,
     /// Records that name media, by their ordinals.
     pub(crate) media: Vec<(u32, Vec<MediaRef>)>,
+    /// Why people's keys were not found: it is not known what their records name.
+    pub(crate) keyless: Vec<RepositoryError>,
 }
 
 /// A person's key for a record, where there is one: it was not destroyed, and is not missing.
@@ -88,6 +93,14 @@ pub(crate) async fn read(
     }
 }
 
+/// Record, content and person of a present entry, in 64 bits that are never 0: equal where index and pack agree.
+pub(crate) fn fingerprint(kind: &Kind, entry: &Entry) -> u64 {
+    let State::Present { hash, .. } = entry.state else { return 0 };
+    let mut hasher = DefaultHasher::new();
+    (kind.as_str(), &*entry.id, hash.0, entry.subject.map(|tag| tag.0)).hash(&mut hasher);
+    hasher.finish().max(1)
+}
+
 /// Reads a pack's own index: by ordinal, whose record it is. Damage goes into `contents`.
 async fn read_index(segment: &Segment, contents: &mut Contents) -> Result<Vec<Option<SubjectTag>>> {
     let mut tags = Vec::new();
@@ -100,9 +113,14 @@ async fn read_index(segment: &Segment, contents: &mut Contents) -> Result<Vec<Op
             match entries {
                 Ok(entries) => {
                     let first = segment.footer.entries.get(index).map_or(0, |block| block.ordinal);
-                    tags.resize(usize::try_from(first).unwrap_or_default(), None);
-                    let present = entries.iter().filter(|entry| matches!(entry.state, State::Present { .. }));
-                    tags.extend(present.map(|entry| entry.subject));
+                    let first = usize::try_from(first).unwrap_or_default();
+                    tags.resize(first, None);
+                    contents.records.resize(first, 0);
+                    for entry in entries.iter().filter(|entry| matches!(entry.state, State::Present { .. })) {
+                        tags.push(entry.subject);
+                        let kind = segment.footer.kinds.get(usize::from(entry.kind));
+                        contents.records.push(kind.map_or(0, |kind| fingerprint(kind, entry)));
+                    }
                 }
                 Err(error) => contents.index_damage.push(integrity(error)?),
             }
@@ -142,7 +160,7 @@ pub(crate) async fn inspect(
                             Region::Entries | Region::Summaries => 0,
                         };
                         let owners = if table > 0 {
-                            owners(&tags, ordinals.clone(), subjects).await?
+                            owners(&tags, ordinals.clone(), subjects, &mut contents.keyless).await?
                         } else {
                             Vec::new()
                         };
@@ -174,11 +192,12 @@ async fn finish(opening: Option<JoinHandle<Result<Found>>>, contents: &mut Conte
     Ok(())
 }
 
-/// The keys of a container's records. A key that is missing is not this pack's damage.
+/// The keys of a container's records. A key that is missing is not this pack's damage: it is noted by itself.
 async fn owners(
     tags: &[Option<SubjectTag>],
     ordinals: Range<u32>,
     subjects: &Mutex<Subjects>,
+    keyless: &mut Vec<RepositoryError>,
 ) -> Result<Vec<Option<Owner>>> {
     let mut subjects = subjects.lock().await;
     let mut owners = Vec::with_capacity(ordinals.len());
@@ -193,7 +212,10 @@ async fn owners(
                 Some(Owner { tag, wrapped, was_destroyed: subjects.was_destroyed(&tag).await? })
             }
             Ok(SubjectKey::Destroyed) => None,
-            Err(error) => integrity(error).map(|_| None)?,
+            Err(error) => {
+                keyless.push(integrity(error)?);
+                None
+            }
         });
     }
     Ok(owners)

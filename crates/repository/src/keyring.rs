@@ -11,8 +11,10 @@ use domain::{
 };
 use tokio::sync::Mutex;
 
+use crate::commit::{self, COMMITS, CommitName};
 use crate::error::{RepositoryError, Result};
-use crate::object::opening;
+use crate::inspect::integrity;
+use crate::object::{HEADER_LEN, opening, read_header};
 use crate::store::Area;
 
 /// An opened key is asked for anew after this time, well before the vault ends it (60 s).
@@ -31,7 +33,10 @@ pub(crate) struct Keyring {
     keys: Arc<dyn DataKeys>,
     clock: Arc<dyn Clock>,
     area: Area,
+    objects: Area,
     opened: Mutex<HashMap<DataKeyId, Opened>>,
+    /// Which key new objects are sealed under, once that is known.
+    current: Mutex<Option<DataKeyId>>,
 }
 
 impl fmt::Debug for Keyring {
@@ -42,6 +47,7 @@ impl fmt::Debug for Keyring {
 
 impl Keyring {
     /// Checks that the grant allows `action` here and now. The vault checks the grant itself when a key is opened.
+    /// `area` is the connection's place in the key store, `objects` that in the object store.
     pub(crate) fn new(
         scope: Scope,
         grant: Grant,
@@ -49,17 +55,20 @@ impl Keyring {
         keys: Arc<dyn DataKeys>,
         clock: Arc<dyn Clock>,
         area: Area,
+        objects: Area,
     ) -> Result<Self> {
         grant.allows(action, &scope.tenant, &scope.connection, clock.now())?;
-        Ok(Self { scope, grant, keys, clock, area, opened: Mutex::default() })
+        let (opened, current) = (Mutex::default(), Mutex::default());
+        Ok(Self { scope, grant, keys, clock, area, objects, opened, current })
     }
 
     /// The key that a named object was sealed under.
     pub(crate) async fn key(&self, id: DataKeyId) -> Result<Arc<dyn DataKey>> {
         let mut opened = self.opened.lock().await;
-        if let Some((since, key)) = opened.get(&id)
-            && self.clock.monotonic().saturating_sub(*since) < RENEW_AFTER
-        {
+        let now = self.clock.monotonic();
+        // What has grown old is wiped, also where nobody asks for it again.
+        opened.retain(|_, (since, _)| now.saturating_sub(*since) < RENEW_AFTER);
+        if let Some((_, key)) = opened.get(&id) {
             return Ok(Arc::clone(key));
         }
         let wrapped = self.area.get(&format!("{DATA_KEYS}/{id}")).await?;
@@ -74,37 +83,70 @@ impl Keyring {
         Ok(key)
     }
 
-    /// The id of the key that new objects are sealed under; `None` where the connection has no key yet.
-    pub(crate) async fn newest(&self) -> Result<Option<DataKeyId>> {
-        // The newest is the one that was written last; ids are random. One key is the rule.
-        let mut listed = self.area.list(DATA_KEYS).await?;
-        listed.sort_by_key(|object| object.modified_second);
-        let Some(object) = listed.last() else { return Ok(None) };
-        let id = object.name.rsplit('/').next().unwrap_or_default();
-        let id = id.parse().map_err(|_| {
-            RepositoryError::damaged(
-                &self.area.full(&object.name),
-                "it stands among the data keys and is none",
-            )
-        })?;
-        Ok(Some(id))
-    }
-
-    /// The key for new objects; made, and stored durably, where there is none yet.
+    /// The key for new objects: that of the newest commit. Where there is no commit yet, one that the vault opens;
+    /// made, and stored durably, where there is none.
+    ///
+    /// What else lies in the key store does not count, however new it is: whoever can write there can put there what
+    /// they like.
     pub(crate) async fn current(&self) -> Result<Arc<dyn DataKey>> {
-        if let Some(id) = self.newest().await? {
+        let mut current = self.current.lock().await;
+        if let Some(id) = *current {
             return self.key(id).await;
         }
-        let new = self.keys.create(&self.grant, &self.scope).await?;
-        self.area.put_new(&format!("{DATA_KEYS}/{}", new.key.id()), new.wrapped).await?;
-        self.opened.lock().await.insert(new.key.id(), (self.clock.monotonic(), Arc::clone(&new.key)));
-        Ok(new.key)
+        let key = match self.in_use().await? {
+            Some(key) => key,
+            None => {
+                let new = self.keys.create(&self.grant, &self.scope).await?;
+                self.area.put_new(&format!("{DATA_KEYS}/{}", new.key.id()), new.wrapped).await?;
+                self.opened.lock().await.insert(new.key.id(), (self.clock.monotonic(), Arc::clone(&new.key)));
+                new.key
+            }
+        };
+        *current = Some(key.id());
+        Ok(key)
+    }
+
+    async fn in_use(&self) -> Result<Option<Arc<dyn DataKey>>> {
+        let mut refused = None;
+        let names = commit::list(&self.objects).await?;
+        let top = names.last().map_or(0, |name| name.number.0);
+        // A commit with the greatest number may be a loser's, and damaged: one before it will do. Farther back
+        // nobody passes over damage.
+        for name in names.iter().rev().take_while(|name| name.number.0.saturating_add(1) >= top) {
+            let opened = async { self.key(sealed_under(&self.objects, name).await?).await };
+            match opened.await {
+                Ok(key) => return Ok(Some(key)),
+                Err(error) => refused = refused.or(Some(integrity(error)?)),
+            }
+        }
+        if names.is_empty() {
+            for object in self.area.list(DATA_KEYS).await? {
+                let id = object.name.rsplit('/').next().unwrap_or_default().parse::<DataKeyId>();
+                let id = id.map_err(|_| {
+                    let full = self.area.full(&object.name);
+                    RepositoryError::damaged(&full, "it stands among the data keys and is none")
+                })?;
+                match self.key(id).await {
+                    Ok(key) => return Ok(Some(key)),
+                    Err(error) => refused = refused.or(Some(integrity(error)?)),
+                }
+            }
+        }
+        refused.map_or(Ok(None), Err)
     }
 
     /// A hash function of this connection.
     pub(crate) async fn keyed_hash(&self, id: DataKeyId, purpose: HashPurpose) -> Result<Arc<dyn KeyedHash>> {
         Ok(self.key(id).await?.keyed_hash(purpose)?.into())
     }
+}
+
+/// The data key that a commit names in its header.
+pub(crate) async fn sealed_under(objects: &Area, name: &CommitName) -> Result<DataKeyId> {
+    let object = format!("{COMMITS}/{name}");
+    let header_len = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
+    let header = objects.get_range(&object, 0..header_len).await?;
+    Ok(read_header(&objects.full(&object), &header, ObjectPurpose::Commit)?.0)
 }
 
 /// The key of one object, derived again whenever it has grown old.

@@ -5,23 +5,30 @@
 //! on disk are described in docs/format.md.
 
 mod block;
+mod census;
 mod collect;
 mod commit;
 mod compact;
 mod connection;
+mod directory;
 mod encoding;
 mod entries;
 mod erase;
 mod error;
 mod footer;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod heads;
 mod inspect;
 mod keyring;
+mod limits;
 mod media;
 mod merge;
 mod object;
 mod open_store;
 mod pack;
+mod packs;
 mod probe;
 #[cfg(test)]
 mod protocol;
@@ -33,6 +40,7 @@ mod segment;
 mod state;
 mod store;
 mod subjects;
+mod unfinished;
 mod verify;
 mod view;
 mod writer;
@@ -44,13 +52,16 @@ pub use connection::Repository;
 pub use erase::ErasedKeys;
 pub use error::{ErrorKind, RepositoryError, Result};
 pub use heads::{Heads, Lease};
-pub use media::{MediaStore, StoredMedia};
+pub use limits::Limits;
+pub use media::{MediaBatch, MediaStore, StoredMedia};
 pub use object::FORMAT;
 pub use open_store::{StoreCredentials, StoreOptions, make_store, open_store};
 pub use probe::{Promises, probe, refuses_destruction};
 pub use reader::{Difference, Differences, HistoryEntry, Reader, Record, Scan, SummaryRow};
 pub use retention::{Retention, to_drop};
 pub use runs::{MergedLines, Run, RunKind, RunLine};
+pub use state::SAVED;
 pub use store::Stores;
+pub use unfinished::{Unfinished, delete_unfinished};
 pub use verify::{DamagedObject, DamagedRecord, Depth, OnProgress, VerifyProgress, VerifyReport};
-pub use writer::{Change, KindCounts, KindOutcome, Mode, NewRecord, Writer, Written};
+pub use writer::{Change, ContentHasher, KindCounts, KindOutcome, Mode, NewRecord, Writer, Written};

@@ -1,9 +1,11 @@
 //! Media: bytes that belong to records, in sealed 8 MiB chunks, named by a keyed hash of their content.
 //!
-//! The same bytes are stored once per connection. A medium is written under a passing name and takes its own
+//! The same bytes are stored once per connection. Many small media become durable together ([`MediaBatch`]), since in
+//! a directory each would wait for two syncs of its own. A medium is written under a passing name and takes its own
 //! once its hash is known; what is read back is hashed again, so that a swapped object is found.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use domain::aad::ObjectAad;
@@ -11,6 +13,7 @@ use domain::{Action, DataKeyId, Grant, HashPurpose, Id128, KeyedHash, ObjectPurp
 use futures::stream::{Stream, StreamExt as _};
 
 use crate::connection::Repository;
+use crate::directory::Batch;
 use crate::error::{RepositoryError, Result};
 use crate::keyring::{Keyring, ObjectKey};
 use crate::object::{HEADER_LEN, LAST_BLOCK, header, keyless, opening, read_header};
@@ -57,6 +60,32 @@ pub struct MediaStore {
     rng: Arc<dyn domain::Rng>,
 }
 
+/// Media that become durable together ([`MediaStore::settle`]). What names them must wait for that.
+#[derive(Default)]
+pub struct MediaBatch {
+    objects: Batch,
+    names: Mutex<HashSet<String>>,
+}
+
+impl MediaBatch {
+    /// How many media wait for being made durable.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether nobody else stores it with this batch.
+    fn claim(&self, name: &str) -> bool {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
+    }
+}
+
 impl Repository {
     /// Opens the media.
     ///
@@ -77,6 +106,29 @@ impl MediaStore {
     /// When the stream fails (its own error), or the store.
     pub async fn store<E>(
         &self,
+        stream: impl Stream<Item = Result<Bytes, E>> + Send,
+    ) -> Result<Result<StoredMedia, E>> {
+        let batch = MediaBatch::default();
+        let stored = self.store_in(&batch, stream).await?;
+        self.settle(&batch).await?;
+        Ok(stored)
+    }
+
+    /// Makes the media of a batch durable.
+    ///
+    /// # Errors
+    /// When the store fails. Then nothing may name a medium of this batch.
+    pub async fn settle(&self, batch: &MediaBatch) -> Result<()> {
+        self.area.settle(&batch.objects, MEDIA).await
+    }
+
+    /// Stores what the stream gives; durable, and to be read, once the batch has settled.
+    ///
+    /// # Errors
+    /// When the stream fails (its own error), or the store.
+    pub async fn store_in<E>(
+        &self,
+        batch: &MediaBatch,
         stream: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> Result<Result<StoredMedia, E>> {
         let mut stream = std::pin::pin!(stream);
@@ -135,15 +187,13 @@ impl MediaStore {
                 self.area.rename(&passing, &object).await?;
                 written
             }
+            None if !batch.claim(&name) => 0,
             None => {
                 let mut bytes = header(ObjectPurpose::Media, self.data_key, &salt);
                 bytes.append(&mut text);
                 let written = u64::try_from(bytes.len()).unwrap_or_default();
-                match self.area.put_new(&object, bytes).await {
-                    // Somebody stored the same bytes at the same time.
-                    Ok(()) | Err(RepositoryError::Conflict(_)) => written,
-                    Err(error) => return Err(error),
-                }
+                self.area.put_in(&batch.objects, &object, bytes).await?;
+                written
             }
         };
         Ok(Ok(StoredMedia { name, size_bytes: size, bytes_written }))

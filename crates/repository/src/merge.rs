@@ -1,7 +1,8 @@
 //! Merging components into one index, so that a record costs a constant number of reads.
 //!
 //! Only entries are written anew, some thirty bytes each; packs stay where they are. Versions that no kept
-//! snapshot shows are left out on the way.
+//! snapshot shows are left out on the way, and so are removals that hide no older version of their record in the
+//! index. In the packs those may still hide one: packs stay listed though no entry names them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,13 +12,12 @@ use domain::{DataKeyId, Id128, Rng};
 use crate::entries::{Layout, Place, State};
 use crate::error::Result;
 use crate::footer::ObjectRef;
+use crate::limits::Limits;
 use crate::pack::ObjectBuilder;
 use crate::view::{Component, Group, Part, Segments, Version, VersionState, Walk};
 
 /// More components than this are merged.
 pub(crate) const COMPONENTS_MAX: usize = 8;
-/// An index object is closed at this many entries; together some tens of MiB.
-const PART_ENTRIES: u64 = 512 * 1024;
 
 /// Which of a list of components, newest first, to merge: the newest so many.
 ///
@@ -54,7 +54,8 @@ pub(crate) fn visible(
             out.push(version);
         }
     }
-    // At the far end of history a removal says nothing: the record simply is not there.
+    // At the far end of history a removal says nothing: the record simply is not there. That is so in an index;
+    // in packs, which may hold older versions still, every removal stays.
     if oldest {
         while out.last().is_some_and(|version| matches!(version.state, VersionState::Removed(_))) {
             out.pop();
@@ -93,9 +94,19 @@ pub(crate) async fn merge(
     let mut merged = Component { layout: Layout::Index, from, to, entries: 0, parts: Vec::new() };
     let mut bytes_written = 0;
     let mut part = Builder::new(segments, data_key, rng);
+    // A removal that was left out, should nothing else remain: without an entry there is no index, and without an
+    // index nothing lists the packs that hold removals only.
+    let mut spare: Option<Group> = None;
     while let Some(group) = walk.next().await? {
+        let newest = if spare.is_none() { group.versions.first().cloned() } else { None };
         let group = (keep.versions)(group);
-        if part.entries >= PART_ENTRIES && !group.versions.is_empty() {
+        if let Some(newest) = newest
+            && group.versions.is_empty()
+            && matches!(newest.state, VersionState::Removed(_))
+        {
+            spare = Some(Group { key: group.key.clone(), versions: vec![newest] });
+        }
+        if part.is_full() && !group.versions.is_empty() {
             unnamed.retain(|id, _| !part.packs.contains_key(id));
             let full = std::mem::replace(&mut part, Builder::new(segments, data_key, rng));
             full.store(segments, &mut merged, &mut bytes_written).await?;
@@ -105,6 +116,12 @@ pub(crate) async fn merge(
         }
     }
     unnamed.retain(|id, _| !part.packs.contains_key(id));
+    let nothing = merged.parts.is_empty() && part.entries == 0;
+    if let Some(spare) = spare.filter(|_| nothing && !unnamed.is_empty()) {
+        for version in &spare.versions {
+            part.add(&spare, version)?;
+        }
+    }
     part.object.packs.extend(unnamed.into_values());
     part.store(segments, &mut merged, &mut bytes_written).await?;
     Ok(((merged.entries > 0).then_some(merged), bytes_written))
@@ -135,12 +152,18 @@ struct Builder {
     packs: HashMap<Id128, u32>,
     ends: Option<(domain::RecordKey, domain::RecordKey)>,
     entries: u64,
+    limits: Limits,
 }
 
 impl Builder {
     fn new(segments: &Segments, data_key: DataKeyId, rng: &dyn Rng) -> Self {
-        let object = ObjectBuilder::new(&segments.keyring, data_key, Layout::Index, rng);
-        Self { object, packs: HashMap::new(), ends: None, entries: 0 }
+        let limits = segments.area.limits;
+        let object = ObjectBuilder::new(&segments.keyring, data_key, Layout::Index, limits, rng);
+        Self { object, packs: HashMap::new(), ends: None, entries: 0, limits }
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries >= self.limits.index_entries || self.object.index_len >= self.limits.index_len
     }
 
     fn add(&mut self, group: &Group, version: &Version) -> Result<()> {
@@ -155,7 +178,8 @@ impl Builder {
                 State::Present { hash: *hash, place: Place { pack: turn, ordinal: *ordinal } }
             }
         };
-        self.object.entry(&group.key, version.number, state, version.subject, Vec::new())?;
+        let key = (&group.key.kind, &*group.key.id);
+        self.object.entry(key, version.number, state, version.subject, &[])?;
         match &mut self.ends {
             Some((_, last)) if *last == group.key => {}
             Some((_, last)) => *last = group.key.clone(),

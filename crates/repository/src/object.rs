@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use domain::aad::ObjectAad;
 use domain::{DataKeyId, Id128, KeyError, ObjectPurpose, Salt};
+use zstd::zstd_safe::CParameter;
 
 use crate::encoding::Bytes;
 use crate::error::{RepositoryError, Result};
@@ -74,17 +75,70 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
+/// How hard to compress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// One of zstd's own levels.
+    Level(i32),
+    /// For large blocks of many records: zstd's level 1 with a table that is as small and matches that are as
+    /// short as level 2 has them in small blocks. A larger table takes longer than it saves.
+    Quick,
+}
+
+/// zstd's name for "as the level has it".
+const BY_LEVEL: u32 = 0;
+
+impl Effort {
+    /// Level, logarithm of the table's length, length of the shortest match.
+    fn settings(self) -> (i32, u32, u32) {
+        match self {
+            Self::Level(level) => (level, BY_LEVEL, BY_LEVEL),
+            Self::Quick => (1, 14, 6),
+        }
+    }
+}
+
 /// Compresses.
 pub(crate) fn compress(plain: &[u8], level: i32) -> Result<Vec<u8>> {
-    let compressed = COMPRESSOR.with_borrow_mut(|compressor| -> std::io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    compress_into(plain, Effort::Level(level), &mut packed)?;
+    packed.shrink_to_fit();
+    Ok(packed)
+}
+
+/// Compresses into memory that may be used again; what was in it before is gone.
+pub(crate) fn compress_into(plain: &[u8], effort: Effort, packed: &mut Vec<u8>) -> Result<()> {
+    // What no reader takes must not be written.
+    if plain.len() > PLAIN_LEN_MAX {
+        let len = plain.len();
+        return Err(RepositoryError::Input(format!(
+            "{len} bytes were to be sealed in one piece; at most {PLAIN_LEN_MAX} (256 MiB) can be read again"
+        )));
+    }
+    let (level, table, shortest) = effort.settings();
+    packed.clear();
+    packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+    let compressed = COMPRESSOR.with_borrow_mut(|compressor| -> std::io::Result<usize> {
         let compressor = match compressor {
             Some(compressor) => compressor,
             None => compressor.insert(zstd::bulk::Compressor::new(level)?),
         };
         compressor.set_compression_level(level)?;
-        compressor.compress(plain)
+        compressor.set_parameter(CParameter::HashLog(table))?;
+        compressor.set_parameter(CParameter::MinMatch(shortest))?;
+        compressor.compress_to_buffer(plain, packed)
     });
-    compressed.map_err(|error| RepositoryError::Input(format!("compression failed: {error}")))
+    compressed.map(drop).map_err(|error| RepositoryError::Input(format!("compression failed: {error}")))
+}
+
+/// Names the object of which a piece cannot be sealed.
+pub(crate) fn too_long(object: &str, error: RepositoryError) -> RepositoryError {
+    match error {
+        RepositoryError::Input(detail) => {
+            RepositoryError::Input(format!("`{object}` cannot be written: {detail}"))
+        }
+        other => other,
+    }
 }
 
 /// The plain length, which stands in the frame, if it is sensible.
@@ -158,7 +212,7 @@ pub(crate) async fn seal_whole(
 ) -> Result<Vec<u8>> {
     let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose, salt);
     let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, aad_name);
-    let mut text = compress(plain, LEVEL)?;
+    let mut text = compress(plain, LEVEL).map_err(|error| too_long(aad_name, error))?;
     key.sealing_key().await?.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)?;
     let mut out = header(purpose, data_key, &salt);
     out.append(&mut text);
@@ -195,4 +249,42 @@ pub(crate) async fn read_whole(
 ) -> Result<Vec<u8>> {
     let bytes = area.get(name).await?;
     open_whole(keyring, purpose, &area.full(name), aad_name, &bytes).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_by_turns_decompresses() {
+        let plain: Vec<u8> =
+            (0..40_000_u32).flat_map(|n| format!("record {}, ", n % 777).into_bytes()).collect();
+        let mut packed = vec![7; 3];
+        for effort in [Effort::Quick, Effort::Level(6), Effort::Quick, Effort::Level(3)] {
+            compress_into(&plain, effort, &mut packed).unwrap();
+            assert_eq!(decompress("an object", &packed).unwrap(), plain, "{effort:?}");
+            let alone = std::thread::scope(|scope| {
+                let alone = scope.spawn(|| {
+                    let mut alone = Vec::new();
+                    compress_into(&plain, effort, &mut alone).unwrap();
+                    alone
+                });
+                alone.join().unwrap()
+            });
+            assert_eq!(packed, alone, "{effort:?} is the same after another");
+        }
+    }
+
+    #[test]
+    fn what_no_reader_would_take_is_not_compressed() {
+        let error = compress(&vec![0; PLAIN_LEN_MAX + 1], 1).unwrap_err();
+        assert!(
+            matches!(&error, RepositoryError::Input(text) if text.contains("268435457 bytes")),
+            "{error}"
+        );
+        let named = too_long("pack/1", error).to_string();
+        assert!(named.starts_with("`pack/1` cannot be written"), "{named}");
+        let text = vec![0; 1_000_000];
+        assert_eq!(decompress("pack/1", &compress(&text, 1).unwrap()).unwrap(), text);
+    }
 }

@@ -13,15 +13,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum, S3ConditionalPut};
-use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::directory::Directory;
 use crate::error::{RepositoryError, Result};
 
-/// Longest time for one request, body included: a pack has 16 MiB, and some lines are slow.
+/// Longest time for one request, body included: a pack has some 12 MiB, and some lines are slow.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 /// Longest time until a connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,27 +71,31 @@ pub(crate) fn locate(text: &str) -> Result<Location> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err(refuse(&format!("{scheme}://…@…"), "credentials do not belong into a URL"));
     }
+    // Nor one that stands in the address of a server.
+    let may_hold_secret = text.contains('@') || text.contains("%40");
+    let shown = if may_hold_secret { format!("{scheme}://…") } else { text.to_owned() };
     match scheme {
         "file" => {
             if url.query().is_some() || url.fragment().is_some() {
-                return Err(refuse(text, "a directory takes no options"));
+                return Err(refuse(&shown, "a directory takes no options"));
             }
             let path = url
                 .to_file_path()
-                .map_err(|()| refuse(text, "a file URL has an absolute path and no host"))?;
+                .map_err(|()| refuse(&shown, "a file URL has an absolute path and no host"))?;
             Ok(Location::Directory(path))
         }
-        "s3" => locate_bucket(text, &url),
-        _ => Err(refuse(text, "a directory, `file://` or `s3://` is expected")),
+        "s3" => locate_bucket(&shown, &url),
+        _ => Err(refuse(&shown, "a directory, `file://` or `s3://` is expected")),
     }
 }
 
-fn locate_bucket(text: &str, url: &Url) -> Result<Location> {
+/// `shown` is the URL as errors may repeat it.
+fn locate_bucket(shown: &str, url: &Url) -> Result<Location> {
     let bucket =
-        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refuse(text, "it has no bucket"))?;
+        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| refuse(shown, "it has no bucket"))?;
     if url.port().is_some() || url.fragment().is_some() {
         return Err(refuse(
-            text,
+            shown,
             "behind `s3://` come a bucket and a prefix; a server is given as `?endpoint=`",
         ));
     }
@@ -103,14 +107,17 @@ fn locate_bucket(text: &str, url: &Url) -> Result<Location> {
                     ["http", "https"].contains(&server.scheme())
                         && server.path() == "/"
                         && server.query().is_none()
+                        && server.username().is_empty()
+                        && server.password().is_none()
                 });
                 if server.is_none() {
-                    return Err(refuse(text, format!("`{value}` is not the http or https URL of a server")));
+                    let value = if value.contains('@') { "…" } else { &value };
+                    return Err(refuse(shown, format!("`{value}` is not the http or https URL of a server")));
                 }
                 endpoint = Some(value.trim_end_matches('/').to_owned());
             }
             "region" if !value.is_empty() => region = value.into_owned(),
-            other => return Err(refuse(text, format!("it takes `endpoint` and `region`, not `{other}`"))),
+            other => return Err(refuse(shown, format!("it takes `endpoint` and `region`, not `{other}`"))),
         }
     }
     let prefix = url.path().trim_matches('/').to_owned();
@@ -153,9 +160,8 @@ pub fn make_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn ObjectSto
 }
 
 fn open_directory(url: &str, path: &Path) -> Result<Arc<dyn ObjectStore>> {
-    let store = LocalFileSystem::new_with_prefix(path).map_err(|source| failed("open", url, source))?;
-    // Without this an object that was written may be lost by a power cut, though its commit is there.
-    Ok(Arc::new(store.with_fsync(true)))
+    let store = Directory::open(path).map_err(|source| failed("open", url, source))?;
+    Ok(Arc::new(store))
 }
 
 /// A bucket's client, and the prefix below which its objects stand.
@@ -239,6 +245,12 @@ mod tests {
     fn a_password_in_a_url_is_refused_and_not_repeated() {
         let error = locate("s3://key:hunter2@b/p").unwrap_err().to_string();
         assert!(error.contains("credentials") && !error.contains("hunter2"), "{error}");
+        for server in ["https://key:hunter2@host", "https://key:hunter2@host/path", "key:hunter2@host"] {
+            let error = locate(&format!("s3://b?endpoint={server}")).unwrap_err().to_string();
+            assert!(error.contains("of a server") && !error.contains("hunter2"), "{error}");
+        }
+        let error = locate("s3://b?zone=x&endpoint=https://key:hunter2@host").unwrap_err().to_string();
+        assert!(error.contains("not `zone`") && !error.contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -13,32 +13,39 @@ use domain::{
 };
 use tokio::task::JoinHandle;
 
-use crate::block::{BLOCK_LEN, BlockBuilder, personal_text};
+use crate::block::{BlockBuilder, personal_text};
 use crate::encoding::{put_count, put_number};
-use crate::entries::{self, ENTRIES_MAX, Entry, ID_BYTES_MAX, Layout, Place, State};
+use crate::entries::{self, Entry, ID_BYTES_MAX, Layout, Place, State};
 use crate::error::{RepositoryError, Result};
 use crate::footer::{DataBlock, EntryBlock, Footer, ObjectRef, TRAILER_LEN, TRAILER_MAGIC};
 use crate::keyring::{Keyring, ObjectKey};
-use crate::object::{LAST_BLOCK, compress, header};
+use crate::limits::Limits;
+use crate::object::{Effort, LAST_BLOCK, compress, compress_into, header, too_long};
 use crate::segment::{name_of, purpose_of};
 use crate::store::Area;
 use crate::view::Part;
 
 /// A pack is closed at this many sealed bytes.
-const PACK_LEN: usize = 16 * 1024 * 1024;
+pub(crate) const PACK_LEN: usize = 12 * 1024 * 1024;
+/// A container of persons' records is closed at this many sealed bytes.
+pub(crate) const CONTAINER_LEN: usize = 256 * 1024;
+/// A block of entries is closed at this many bytes of summaries beside it.
+const SUMMARY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Blocks that are being compressed at one time.
-const BLOCKS_UNDER_WAY: usize = 3;
+const BLOCKS_UNDER_WAY: usize = 2;
 /// The first blocks of a run that follows another are compressed harder: small runs are most of what a store
 /// ever holds, and cost little time.
-const HARD_BLOCKS: u32 = 64;
-const LEVEL_HARD: i32 = 12;
-const LEVEL: i32 = 2;
+const HARD_BLOCKS: u32 = 8;
+const HARD: Effort = Effort::Level(6);
+/// zstd level of a person's record, which is compressed alone.
+const LEVEL_RECORD: i32 = 2;
 /// zstd level of index and summary blocks.
 const LEVEL_INDEX: i32 = 3;
 
 /// Assembles one object of many blocks: what packs and merged indexes have in common.
 pub(crate) struct ObjectBuilder {
     layout: Layout,
+    limits: Limits,
     id: Id128,
     keyring: Arc<Keyring>,
     key: Arc<ObjectKey>,
@@ -48,8 +55,12 @@ pub(crate) struct ObjectBuilder {
     data: Vec<DataBlock>,
     /// Entries by the kinds' turn of appearance, which is the order of names: records come sorted.
     entries: Vec<Entry>,
-    summaries: Vec<Vec<u8>>,
+    /// The summaries of the entries, each counted.
+    summaries: Vec<u8>,
+    has_summaries: bool,
     finished: Vec<FinishedEntries>,
+    /// Bytes of the finished blocks, and of the ids that the footer repeats of them.
+    pub(crate) index_len: usize,
     id_bytes: usize,
     ordinal: u32,
     first_ordinal: u32,
@@ -63,7 +74,13 @@ struct FinishedEntries {
 }
 
 impl ObjectBuilder {
-    pub(crate) fn new(keyring: &Arc<Keyring>, data_key: DataKeyId, layout: Layout, rng: &dyn Rng) -> Self {
+    pub(crate) fn new(
+        keyring: &Arc<Keyring>,
+        data_key: DataKeyId,
+        layout: Layout,
+        limits: Limits,
+        rng: &dyn Rng,
+    ) -> Self {
         let mut id = [0; 16];
         rng.fill(&mut id);
         let mut salt = Salt([0; 32]);
@@ -73,6 +90,7 @@ impl ObjectBuilder {
         let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, &name_of(layout, &object));
         Self {
             layout,
+            limits,
             id,
             keyring: Arc::clone(keyring),
             key: Arc::new(ObjectKey::new(Arc::clone(keyring), data_key, purpose_of(layout), salt)),
@@ -82,7 +100,9 @@ impl ObjectBuilder {
             data: Vec::new(),
             entries: Vec::new(),
             summaries: Vec::new(),
+            has_summaries: false,
             finished: Vec::new(),
+            index_len: 0,
             id_bytes: 0,
             ordinal: 0,
             first_ordinal: 0,
@@ -105,25 +125,30 @@ impl ObjectBuilder {
     /// Adds an entry behind the last one. A present entry of a pack takes the next ordinal.
     pub(crate) fn entry(
         &mut self,
-        key: &RecordKey,
+        (kind, id): (&Kind, &str),
         number: u64,
         state: State,
         subject: Option<SubjectTag>,
-        summary: Vec<u8>,
+        summary: &[u8],
     ) -> Result<()> {
-        let kind = self.kind_index(&key.kind)?;
+        let kind = self.kind_index(kind)?;
         let state = match (self.layout, state) {
             (Layout::Pack, State::Present { hash, .. }) => {
                 let place = Place { pack: 0, ordinal: self.ordinal };
                 self.ordinal += 1;
-                self.summaries.push(summary);
+                put_count(&mut self.summaries, summary.len());
+                self.summaries.extend_from_slice(summary);
+                self.has_summaries |= !summary.is_empty();
                 State::Present { hash, place }
             }
             (_, state) => state,
         };
-        self.id_bytes += key.id.len();
-        self.entries.push(Entry { kind, id: key.id.clone(), number, state, subject });
-        if self.entries.len() >= ENTRIES_MAX || self.id_bytes >= ID_BYTES_MAX {
+        self.id_bytes += id.len();
+        self.entries.push(Entry { kind, id: id.into(), number, state, subject });
+        let full = self.entries.len() >= self.limits.block_entries
+            || self.id_bytes >= ID_BYTES_MAX
+            || self.summaries.len() >= SUMMARY_BYTES_MAX;
+        if full {
             self.close_entries()?;
         }
         Ok(())
@@ -146,18 +171,12 @@ impl ObjectBuilder {
         put_count(&mut text, packed.len());
         text.extend_from_slice(&packed);
         text.extend_from_slice(&columns.raw);
-        let mut summaries = Vec::new();
-        if self.summaries.iter().any(|row| !row.is_empty()) {
-            let mut plain = Vec::new();
-            for row in &self.summaries {
-                put_count(&mut plain, row.len());
-                plain.extend_from_slice(row);
-            }
-            summaries = compress(&plain, LEVEL_INDEX)?;
-        }
+        let summaries = if self.has_summaries { compress(&self.summaries, LEVEL_INDEX)? } else { Vec::new() };
+        self.index_len += text.len() + summaries.len() + block.id.len();
         self.finished.push(FinishedEntries { block, text, summaries });
         self.entries.clear();
         self.summaries.clear();
+        self.has_summaries = false;
         self.id_bytes = 0;
         self.first_ordinal = self.ordinal;
         Ok(())
@@ -191,7 +210,9 @@ impl ObjectBuilder {
             number += 1;
         }
         let footer = Footer { kinds: self.kinds, data: self.data, entries: blocks, last, packs: self.packs };
-        let mut text = compress(&footer.to_bytes(), LEVEL_INDEX)?;
+        let name = name_of(self.layout, &ObjectRef { id: self.id, size: 0, tail: 0 });
+        let packed = compress(&footer.to_bytes(), LEVEL_INDEX);
+        let mut text = packed.map_err(|error| too_long(&name, error))?;
         key.seal(LAST_BLOCK, &self.aad.block(LAST_BLOCK, 0), &mut text)?;
         let tail = text.len() + TRAILER_LEN;
         self.bytes.extend_from_slice(&text);
@@ -203,14 +224,15 @@ impl ObjectBuilder {
             tail: u64::try_from(tail).unwrap_or(u64::MAX),
         };
         drop(self.keyring);
-        area.put_new(&name_of(self.layout, &object), self.bytes).await?;
+        area.put_new(&name, self.bytes).await?;
         Ok(object)
     }
 }
 
 /// A record on its way into a pack.
 pub(crate) struct PackRecord<'a> {
-    pub(crate) key: &'a RecordKey,
+    pub(crate) kind: &'a Kind,
+    pub(crate) id: &'a str,
     pub(crate) hash: ContentHash,
     pub(crate) meta: &'a RecordMeta,
     pub(crate) payload: &'a [u8],
@@ -221,7 +243,40 @@ pub(crate) struct PackRecord<'a> {
 /// A person's record key maker: given the pack's salt and the record's ordinal.
 pub(crate) type RecordKeyMaker<'a> = &'a (dyn Fn(&Salt, u64) -> Result<Box<dyn SealingKey>> + Sync);
 
-type Sealed = Result<(Vec<u8>, DataBlock)>;
+/// A sealed block, and memory that can be used again.
+struct SealedBlock {
+    text: Vec<u8>,
+    block: DataBlock,
+    plain: Option<Vec<u8>>,
+}
+
+type Sealed = Result<SealedBlock>;
+
+/// First and last record of a pack.
+struct Ends {
+    first: RecordKey,
+    last_kind: Kind,
+    last_id: String,
+}
+
+impl Ends {
+    fn new(kind: &Kind, id: &str) -> Self {
+        let first = RecordKey { kind: kind.clone(), id: id.into() };
+        Self { first, last_kind: kind.clone(), last_id: id.to_owned() }
+    }
+
+    fn move_to(&mut self, kind: &Kind, id: &str) {
+        if self.last_kind != *kind {
+            self.last_kind = kind.clone();
+        }
+        self.last_id.clear();
+        self.last_id.push_str(id);
+    }
+
+    fn into_keys(self) -> (RecordKey, RecordKey) {
+        (self.first, RecordKey { kind: self.last_kind, id: self.last_id.into() })
+    }
+}
 
 /// Writes the packs of one run.
 pub(crate) struct PackWriter {
@@ -230,9 +285,10 @@ pub(crate) struct PackWriter {
     data_key: DataKeyId,
     rng: Arc<dyn Rng>,
     builder: ObjectBuilder,
-    first: Option<RecordKey>,
-    last: Option<RecordKey>,
+    ends: Option<Ends>,
     block: BlockBuilder,
+    /// Memory of a block that was sealed and taken in.
+    spare_text: Option<Vec<u8>>,
     container: Vec<Vec<u8>>,
     container_len: usize,
     /// Whether the run follows another.
@@ -256,10 +312,10 @@ impl PackWriter {
             area: area.clone(),
             data_key,
             rng: Arc::clone(rng),
-            builder: ObjectBuilder::new(keyring, data_key, Layout::Pack, &**rng),
-            first: None,
-            last: None,
+            builder: ObjectBuilder::new(keyring, data_key, Layout::Pack, area.limits, &**rng),
+            ends: None,
             block: BlockBuilder::default(),
+            spare_text: None,
             container: Vec::new(),
             container_len: 0,
             follows: false,
@@ -286,21 +342,22 @@ impl PackWriter {
         self
     }
 
-    fn touch(&mut self, key: &RecordKey) {
-        if self.first.is_none() {
-            self.first = Some(key.clone());
+    fn touch(&mut self, kind: &Kind, id: &str) {
+        match &mut self.ends {
+            None => self.ends = Some(Ends::new(kind, id)),
+            Some(ends) => ends.move_to(kind, id),
         }
-        self.last = Some(key.clone());
     }
 
     /// Adds a record that is sealed with its block.
     pub(crate) async fn record(&mut self, record: &PackRecord<'_>) -> Result<()> {
         self.close_container().await?;
-        self.touch(record.key);
+        self.close_full_index().await?;
+        self.touch(record.kind, record.id);
         let state = State::Present { hash: record.hash, place: Place::default() };
-        self.builder.entry(record.key, 0, state, None, record.summary.to_vec())?;
+        self.builder.entry((record.kind, record.id), 0, state, None, record.summary)?;
         self.block.push(record.meta, record.payload);
-        if self.block.is_full() {
+        if self.block.has(self.area.limits.block_len) {
             self.close_block().await?;
         }
         Ok(())
@@ -314,47 +371,50 @@ impl PackWriter {
         record_key: RecordKeyMaker<'_>,
     ) -> Result<()> {
         self.close_block().await?;
-        self.touch(record.key);
+        self.close_full_index().await?;
+        self.touch(record.kind, record.id);
         let key = record_key(&self.builder.salt(), u64::from(self.builder.ordinal))?;
         let turn = u64::try_from(self.container.len() + 1).unwrap_or(u64::MAX);
         let aad = self.builder.aad.block(self.next_block, turn);
-        let mut text = compress(&personal_text(record.meta, record.payload), LEVEL)?;
+        let mut text = compress(&personal_text(record.meta, record.payload), LEVEL_RECORD)?;
         key.seal(0, &aad, &mut text)?;
         let mut summary = record.summary.to_vec();
         if !summary.is_empty() {
             key.seal(1, &aad, &mut summary)?;
         }
         let state = State::Present { hash: record.hash, place: Place::default() };
-        self.builder.entry(record.key, 0, state, Some(subject), summary)?;
+        self.builder.entry((record.kind, record.id), 0, state, Some(subject), &summary)?;
         self.container_len += text.len();
         self.container.push(text);
-        if self.container_len >= BLOCK_LEN {
+        if self.container_len >= self.area.limits.container_len {
             self.close_container().await?;
         }
         Ok(())
     }
 
     /// Notes that a record is gone.
-    pub(crate) fn removed(&mut self, key: &RecordKey, why: Removal) -> Result<()> {
-        self.touch(key);
-        self.builder.entry(key, 0, State::Removed(why), None, Vec::new())
+    pub(crate) async fn removed(&mut self, kind: &Kind, id: &str, why: Removal) -> Result<()> {
+        self.close_full_index().await?;
+        self.touch(kind, id);
+        self.builder.entry((kind, id), 0, State::Removed(why), None, &[])
     }
 
     async fn close_block(&mut self) -> Result<()> {
         if self.block.records == 0 {
             return Ok(());
         }
-        let records = self.block.records;
-        let plain = self.block.finish();
-        let level = if self.follows && self.blocks_begun < HARD_BLOCKS { LEVEL_HARD } else { LEVEL };
+        let block = self.block.finish();
+        let effort = if self.follows && self.blocks_begun < HARD_BLOCKS { HARD } else { Effort::Quick };
         let number = self.next_block;
         let key = self.builder.key.sealing_key().await?;
         let aad = self.builder.aad.block(number, 0);
+        let mut text = self.spare_text.take().unwrap_or_default();
         self.begin(tokio::task::spawn_blocking(move || {
-            let mut text = compress(&plain, level)?;
+            compress_into(block.plain(), effort, &mut text)?;
             key.seal(number, &aad, &mut text)?;
             let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
-            Ok((text, DataBlock { len, records, table: 0 }))
+            let data = DataBlock { len, records: block.records, table: 0 };
+            Ok(SealedBlock { text, block: data, plain: Some(block.into_memory()) })
         }))
         .await
     }
@@ -379,7 +439,8 @@ impl PackWriter {
             let table_len = u32::try_from(table.len()).unwrap_or(u32::MAX);
             texts.into_iter().for_each(|mut text| table.append(&mut text));
             let len = u64::try_from(table.len()).unwrap_or(u64::MAX);
-            Ok((table, DataBlock { len, records, table: table_len }))
+            let block = DataBlock { len, records, table: table_len };
+            Ok(SealedBlock { text: table, block, plain: None })
         };
         self.begin(tokio::spawn(sealed)).await
     }
@@ -391,7 +452,7 @@ impl PackWriter {
         while self.under_way.len() > BLOCKS_UNDER_WAY {
             self.take_oldest().await?;
         }
-        if self.builder.bytes.len() >= PACK_LEN {
+        if self.builder.bytes.len() >= self.area.limits.pack_len {
             self.close_pack().await?;
         }
         Ok(())
@@ -399,10 +460,29 @@ impl PackWriter {
 
     async fn take_oldest(&mut self) -> Result<()> {
         let Some(sealing) = self.under_way.pop_front() else { return Ok(()) };
-        let (mut text, block) = sealing.await.map_err(|error| stopped(&error))??;
-        self.builder.bytes.append(&mut text);
+        let SealedBlock { text, block, plain } = sealing.await.map_err(|error| stopped(&error))??;
+        if self.builder.data.len() == 1 {
+            // It will be a large one. At once, so that nothing is left behind by growing.
+            self.builder.bytes.reserve(PACK_LEN + PACK_LEN / 8);
+        }
+        self.builder.bytes.extend_from_slice(&text);
         self.builder.data.push(block);
+        if let Some(plain) = plain {
+            self.block.reuse(plain);
+            self.spare_text = Some(text);
+        }
         Ok(())
+    }
+
+    /// A pack is closed too when its entries and summaries have grown as long as records may: they are kept in
+    /// memory until then, and its footer repeats ids of them.
+    async fn close_full_index(&mut self) -> Result<()> {
+        if self.builder.index_len < self.area.limits.pack_len {
+            return Ok(());
+        }
+        self.close_block().await?;
+        self.close_container().await?;
+        self.close_pack().await
     }
 
     /// Finishes the pack and sends it off; waits first until the one before has arrived.
@@ -411,8 +491,10 @@ impl PackWriter {
             self.take_oldest().await?;
         }
         self.await_upload().await?;
-        let (Some(first), Some(last)) = (self.first.take(), self.last.take()) else { return Ok(()) };
-        let mut next = ObjectBuilder::new(&self.keyring, self.data_key, Layout::Pack, &*self.rng);
+        let Some(ends) = self.ends.take() else { return Ok(()) };
+        let (first, last) = ends.into_keys();
+        let limits = self.area.limits;
+        let mut next = ObjectBuilder::new(&self.keyring, self.data_key, Layout::Pack, limits, &*self.rng);
         next.packs.clone_from(&self.origin);
         let builder = std::mem::replace(&mut self.builder, next);
         self.next_block = 0;
@@ -458,5 +540,5 @@ impl PackWriter {
 }
 
 pub(crate) fn stopped(error: &tokio::task::JoinError) -> RepositoryError {
-    RepositoryError::Conflict(format!("the work was stopped: {error}"))
+    RepositoryError::Stopped(error.to_string())
 }

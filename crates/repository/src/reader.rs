@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use domain::{Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectTag, Timestamp};
+use domain::{Id128, Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectTag, Timestamp};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::block::{read_one, read_personal};
@@ -18,11 +18,44 @@ use crate::store::Area;
 use crate::subjects::{SubjectKey, Subjects};
 use crate::view::{Group, Segments, Version, VersionState, Walk};
 
-/// Decoded blocks that are kept for neighbours.
+/// Decoded blocks that are kept for neighbours: at most so many …
 const BLOCKS_CACHED: usize = 8;
+/// … and of so many bytes together, but always the one that was read last.
+const BYTES_CACHED: usize = 64 * 1024 * 1024;
 
 /// What was read last, by pack and block, newest first.
-type Recent<T> = VecDeque<(domain::Id128, usize, Arc<T>)>;
+#[derive(Debug)]
+struct Recent<T>(VecDeque<Kept<T>>);
+
+#[derive(Debug)]
+struct Kept<T> {
+    block: (Id128, usize),
+    len: usize,
+    content: Arc<T>,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<T> Recent<T> {
+    fn get(&self, block: (Id128, usize)) -> Option<Arc<T>> {
+        self.0.iter().find(|kept| kept.block == block).map(|kept| Arc::clone(&kept.content))
+    }
+
+    fn keep(&mut self, block: (Id128, usize), len: usize, content: &Arc<T>) {
+        self.0.push_front(Kept { block, len, content: Arc::clone(content) });
+        let mut bytes = 0_usize;
+        let fits = self.0.iter().take(BLOCKS_CACHED).take_while(|kept| {
+            bytes = bytes.saturating_add(kept.len);
+            bytes <= BYTES_CACHED
+        });
+        let fits = fits.count().max(1);
+        self.0.truncate(fits);
+    }
+}
 
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,20 +298,19 @@ impl Reader {
     }
 
     async fn block(&self, segment: &Segment, pack: &ObjectRef, index: usize) -> Result<Arc<Vec<u8>>> {
-        if let Some((.., block)) = self.blocks.lock().await.iter().find(|b| b.0 == pack.id && b.1 == index) {
-            return Ok(Arc::clone(block));
+        if let Some(block) = self.blocks.lock().await.get((pack.id, index)) {
+            return Ok(block);
         }
         let personal = segment.footer.data.get(index).is_some_and(|block| block.table > 0);
         let block =
             if personal { segment.sealed_data(index).await?.to_vec() } else { segment.data(index).await? };
         let block = Arc::new(block);
-        let mut blocks = self.blocks.lock().await;
-        blocks.truncate(BLOCKS_CACHED - 1);
-        blocks.push_front((pack.id, index, Arc::clone(&block)));
+        self.blocks.lock().await.keep((pack.id, index), block.len(), &block);
         Ok(block)
     }
 
-    /// Reads the bytes of a present version and compares them with its hash where that can be done here.
+    /// Reads the bytes of a present version. Their seal proves that they are what was written at this place; the
+    /// content hash is not compared: where the connector makes a canonical form it is that form's.
     pub(crate) async fn read(&self, key: &RecordKey, version: &Version) -> Result<Record> {
         let VersionState::Present { pack, ordinal, .. } = &version.state else {
             return Err(RepositoryError::NotFound(key.to_string()));
@@ -339,15 +371,13 @@ impl Reader {
         let VersionState::Present { pack, ordinal, .. } = &version.state else { return Ok(None) };
         let segment = self.segments.open(Layout::Pack, pack).await?;
         let (block, row) = segment.summary_place(*ordinal);
-        let cached =
-            self.rows.lock().await.iter().find(|b| b.0 == pack.id && b.1 == block).map(|b| Arc::clone(&b.2));
+        let cached = self.rows.lock().await.get((pack.id, block));
         let rows = match cached {
             Some(rows) => rows,
             None => {
                 let rows = Arc::new(segment.summaries(block).await?);
-                let mut cache = self.rows.lock().await;
-                cache.truncate(BLOCKS_CACHED - 1);
-                cache.push_front((pack.id, block, Arc::clone(&rows)));
+                let len = rows.iter().map(|row| row.len() + size_of::<Vec<u8>>()).sum();
+                self.rows.lock().await.keep((pack.id, block), len, &rows);
                 rows
             }
         };
@@ -368,7 +398,7 @@ impl Reader {
 }
 
 /// One sealed record of a container, by its turn.
-fn container_record<'a>(table: &[u8], texts: &'a [u8], turn: usize) -> Option<&'a [u8]> {
+pub(crate) fn container_record<'a>(table: &[u8], texts: &'a [u8], turn: usize) -> Option<&'a [u8]> {
     let mut table = Bytes(table);
     let mut texts = Bytes(texts);
     let count = table.count()?;
@@ -406,6 +436,25 @@ impl Scan<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The record with this id; `None` where there is none, or its person was erased. Ids are asked for in their
+    /// order, and what stands before them is passed over.
+    ///
+    /// # Errors
+    /// When its bytes are damaged or cannot be read.
+    pub async fn find(&mut self, id: &str) -> Result<Option<Record>> {
+        self.walk.seek(&self.kind, id).await?;
+        if self.walk.peek() != Some((&self.kind, id)) {
+            return Ok(None);
+        }
+        let Some(group) = self.walk.next().await? else { return Ok(None) };
+        let present = |version: &&Version| matches!(version.state, VersionState::Present { .. });
+        let Some(version) = group.at(self.at.0).filter(present) else { return Ok(None) };
+        match self.reader.read(&group.key, version).await {
+            Err(RepositoryError::Erased(_)) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// The next record with its bytes. An erased one is passed over.
@@ -469,5 +518,30 @@ impl Differences {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_kept_up_to_a_number_and_a_length_and_the_last_one_always() {
+        let mut recent = Recent::default();
+        let keep = |recent: &mut Recent<usize>, block: usize, len: usize| {
+            recent.keep((Id128([0; 16]), block), len, &Arc::new(block));
+        };
+        let kept = |recent: &Recent<usize>| recent.0.iter().map(|kept| *kept.content).collect::<Vec<_>>();
+        for block in 0..10 {
+            keep(&mut recent, block, 1);
+        }
+        assert_eq!(kept(&recent), [9, 8, 7, 6, 5, 4, 3, 2]);
+        keep(&mut recent, 10, BYTES_CACHED - 2);
+        assert_eq!(kept(&recent), [10, 9, 8]);
+        keep(&mut recent, 11, BYTES_CACHED + 1);
+        assert_eq!(kept(&recent), [11]);
+        keep(&mut recent, 12, 1);
+        assert_eq!(kept(&recent), [12]);
+        assert!(recent.get((Id128([0; 16]), 12)).is_some() && recent.get((Id128([0; 16]), 11)).is_none());
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A fetch puts lines in any order. Every 32 MiB or 30 seconds what was gathered is sorted, sealed and stored
 //! as a batch, and then a checkpoint that lists all batches and how far each kind had come. A crash loses at
-//! most what was gathered since. When the fetch is done, the batches are merged: lines come out by kind, item
-//! and part. All of it lies in the key store and is deleted once the snapshot stands.
+//! most what was gathered since. When the fetch is done, the batches and what is still in memory are merged: lines
+//! come out by kind, item and part. So a run that is small and quick writes nothing here. What was written lies in
+//! the key store and is deleted once the snapshot stands.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -14,7 +15,7 @@ use domain::aad::ObjectAad;
 use domain::{Action, Clock, DataKeyId, Grant, Id128, Kind, ObjectPurpose, Rng, Salt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::commit::CommitName;
 use crate::connection::Repository;
@@ -27,13 +28,17 @@ use crate::store::Area;
 
 /// Folder of unfinished runs, in the key store.
 pub(crate) const RUNS: &str = "run";
-/// A batch is stored at this many bytes of lines …
+/// A batch is stored when its lines take this many bytes of memory …
 const BATCH_LEN: usize = 32 * 1024 * 1024;
 /// … or when the oldest line in it is this old.
 const BATCH_AGE: Duration = Duration::from_secs(30);
 /// Plain length of a batch's block.
 const BLOCK_LEN: usize = 64 * 1024;
 const LEVEL: i32 = 1;
+/// Bytes that an allocator keeps beside each allocation.
+const ALLOCATOR_COST: usize = 8;
+/// No run has so many lines; a checkpoint that says so is damaged.
+const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// One line of an unfinished run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +53,16 @@ pub struct RunLine {
     sequence: u64,
     /// The line.
     pub bytes: Vec<u8>,
+}
+
+impl RunLine {
+    /// The memory that the line takes: its own size and that of its four texts, each with what an allocator adds.
+    fn held(&self) -> usize {
+        let texts = [self.kind.as_str().len(), self.id.len(), self.part.len(), self.bytes.capacity()];
+        let held =
+            |len: usize| if len == 0 { 0 } else { (len + ALLOCATOR_COST).next_multiple_of(16).max(32) };
+        size_of::<Self>() + texts.map(held).iter().sum::<usize>()
+    }
 }
 
 /// How far one kind has come.
@@ -65,20 +80,20 @@ pub struct RunKind {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Batch {
-    name: String,
+pub(crate) struct Batch {
+    pub(crate) name: String,
     /// Sealed lengths of its blocks.
-    blocks: Vec<u64>,
+    pub(crate) blocks: Vec<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Checkpoint {
-    parent: Option<CommitName>,
+pub(crate) struct Checkpoint {
+    pub(crate) parent: Option<CommitName>,
     /// What the run was asked to do; a resumed one must ask for the same.
-    request: Value,
+    pub(crate) request: Value,
     sequence: u64,
-    kinds: BTreeMap<Kind, RunKind>,
-    batches: Vec<Batch>,
+    pub(crate) kinds: BTreeMap<Kind, RunKind>,
+    pub(crate) batches: Vec<Batch>,
 }
 
 struct Gathered {
@@ -88,19 +103,25 @@ struct Gathered {
     checkpoint: Checkpoint,
     turn: u64,
     bytes_written: u64,
-    /// Storing failed half way: lines are lost, and only what the store holds is still true.
+    /// Storing failed half way, or the lines were given away to be merged: only what the store holds is still true.
     broken: bool,
 }
 
 /// An unfinished run. Once storing has failed, every call fails: whoever goes on opens it anew.
 pub struct Run {
+    place: Place,
+    gathered: Arc<Mutex<Gathered>>,
+}
+
+/// Where a run is kept, and what seals it.
+#[derive(Clone)]
+struct Place {
     id: Id128,
     keyring: Arc<Keyring>,
     area: Area,
     data_key: DataKeyId,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-    gathered: Mutex<Gathered>,
 }
 
 fn checkpoint_name(id: Id128, turn: u64) -> String {
@@ -142,8 +163,17 @@ impl Repository {
                 }
             };
             let Ok(checkpoint) = serde_json::from_slice::<Checkpoint>(&plain) else { continue };
+            if checkpoint.sequence > SEQUENCE_MAX {
+                continue;
+            }
             let fits = checkpoint.parent.as_ref() == parent && checkpoint.request == *request;
             if fits && found.as_ref().is_none_or(|(_, _, best)| best.sequence < checkpoint.sequence) {
+                // So is a run with a damaged batch. It is found here, where beginning anew still costs only time.
+                if let Err(error) = read_batches(&keyring, &self.keys_area, &checkpoint.batches).await {
+                    let error = integrity(error)?;
+                    tracing::warn!(%error, "the progress of an interrupted run is damaged: it begins anew");
+                    continue;
+                }
                 found = Some((id, turn, checkpoint));
             }
         }
@@ -163,23 +193,26 @@ impl Repository {
         let since = self.clock.monotonic();
         let gathered =
             Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0, broken: false };
-        Ok(Run {
-            id,
-            keyring,
-            area: self.keys_area.clone(),
-            data_key,
-            clock: Arc::clone(&self.clock),
-            rng: Arc::clone(&self.rng),
-            gathered: Mutex::new(gathered),
-        })
+        let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
+        let place = Place { id, keyring, area: self.keys_area.clone(), data_key, clock, rng };
+        Ok(Run { place, gathered: Arc::new(Mutex::new(gathered)) })
     }
+}
+
+/// Opens and reads every block, for the damage that there may be.
+async fn read_batches(keyring: &Arc<Keyring>, area: &Area, batches: &[Batch]) -> Result<()> {
+    for batch in batches {
+        let mut reader = BatchReader::open(keyring, area, batch).await?;
+        while reader.next().await?.is_some() {}
+    }
+    Ok(())
 }
 
 impl Gathered {
     fn check(&self) -> Result<()> {
         if self.broken {
             return Err(RepositoryError::Conflict(
-                "the run's progress could not be stored: open it anew".to_owned(),
+                "the run's progress could not be stored, or was merged already: open it anew".to_owned(),
             ));
         }
         Ok(())
@@ -219,13 +252,14 @@ impl Run {
     /// # Errors
     /// When a batch is due and cannot be stored.
     pub async fn put(&self, kind: &Kind, id: Box<str>, part: Box<str>, bytes: Vec<u8>) -> Result<()> {
-        let mut gathered = self.gathered.lock().await;
+        let mut gathered = Arc::clone(&self.gathered).lock_owned().await;
         gathered.check()?;
         gathered.checkpoint.sequence += 1;
         let sequence = gathered.checkpoint.sequence;
-        gathered.len += kind.as_str().len() + id.len() + part.len() + bytes.len() + 48;
-        gathered.lines.push(RunLine { kind: kind.clone(), id, part, sequence, bytes });
-        self.store_if_due(&mut gathered).await
+        let line = RunLine { kind: kind.clone(), id, part, sequence, bytes };
+        gathered.len += line.held();
+        gathered.lines.push(line);
+        self.store_if_due(gathered).await
     }
 
     /// Everything of `kind` up to `cursor` was put.
@@ -233,13 +267,13 @@ impl Run {
     /// # Errors
     /// When a batch is due and cannot be stored.
     pub async fn cursor(&self, kind: &Kind, cursor: Value) -> Result<()> {
-        let mut gathered = self.gathered.lock().await;
+        let mut gathered = Arc::clone(&self.gathered).lock_owned().await;
         gathered.check()?;
         let settled = gathered.checkpoint.sequence;
         let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
         state.cursor = Some(cursor);
         state.settled = settled;
-        self.store_if_due(&mut gathered).await
+        self.store_if_due(gathered).await
     }
 
     /// The kind is finished.
@@ -247,17 +281,17 @@ impl Run {
     /// # Errors
     /// When a batch is due and cannot be stored.
     pub async fn end(&self, kind: &Kind, end: Value) -> Result<()> {
-        let mut gathered = self.gathered.lock().await;
+        let mut gathered = Arc::clone(&self.gathered).lock_owned().await;
         gathered.check()?;
         let settled = gathered.checkpoint.sequence;
         let state = gathered.checkpoint.kinds.entry(kind.clone()).or_default();
         state.end = Some(end);
         state.settled = settled;
-        self.store_if_due(&mut gathered).await
+        self.store_if_due(gathered).await
     }
 
-    async fn store_if_due(&self, gathered: &mut Gathered) -> Result<()> {
-        let age = self.clock.monotonic().saturating_sub(gathered.since);
+    async fn store_if_due(&self, gathered: OwnedMutexGuard<Gathered>) -> Result<()> {
+        let age = self.place.clock.monotonic().saturating_sub(gathered.since);
         if gathered.len >= BATCH_LEN || age >= BATCH_AGE { self.store(gathered).await } else { Ok(()) }
     }
 
@@ -266,19 +300,63 @@ impl Run {
     /// # Errors
     /// When the key store fails.
     pub async fn flush(&self) -> Result<()> {
-        let mut gathered = self.gathered.lock().await;
-        self.store(&mut gathered).await
+        self.store(Arc::clone(&self.gathered).lock_owned().await).await
     }
 
-    async fn store(&self, gathered: &mut Gathered) -> Result<()> {
+    /// Stores in a task of its own: a caller that is dropped meanwhile, since another part of the same fetch
+    /// failed, must not leave the run half stored for those that go on.
+    async fn store(&self, mut gathered: OwnedMutexGuard<Gathered>) -> Result<()> {
         gathered.check()?;
+        let place = self.place.clone();
+        let stored = tokio::spawn(async move {
+            gathered.broken = true;
+            place.store(&mut gathered).await?;
+            gathered.broken = false;
+            Ok(())
+        });
+        stored.await.map_err(|error| crate::pack::stopped(&error))?
+    }
+
+    /// All lines that count, by kind, item and part; of two with the same part the later one. The run takes no more
+    /// lines from then on.
+    ///
+    /// # Errors
+    /// When a batch is damaged or cannot be read, or lines were lost or merged before.
+    pub async fn merged(&self) -> Result<MergedLines> {
+        let mut gathered = self.gathered.lock().await;
+        gathered.check()?;
+        let spans = gathered.checkpoint.kinds.iter().map(|(kind, state)| (kind.clone(), state.spans.clone()));
+        let mut merged = MergedLines { sources: Vec::new(), heap: BinaryHeap::new(), spans: spans.collect() };
+        for batch in &gathered.checkpoint.batches {
+            let reader = BatchReader::open(&self.place.keyring, &self.place.area, batch).await?;
+            merged.add(Source::Batch(Box::new(reader))).await?;
+        }
+        let mut rest = std::mem::take(&mut gathered.lines);
         gathered.broken = true;
-        self.store_lines(gathered).await?;
-        gathered.broken = false;
+        rest.sort_unstable();
+        merged.add(Source::Memory(rest.into_iter())).await?;
+        Ok(merged)
+    }
+
+    /// Bytes written to the key store so far.
+    pub async fn bytes_written(&self) -> u64 {
+        self.gathered.lock().await.bytes_written
+    }
+
+    /// Deletes the run: its snapshot stands, or it is given up.
+    ///
+    /// # Errors
+    /// When the key store fails.
+    pub async fn delete(self) -> Result<()> {
+        for object in self.place.area.list(&format!("{RUNS}/{}", self.place.id)).await? {
+            self.place.area.delete(&object.name).await?;
+        }
         Ok(())
     }
+}
 
-    async fn store_lines(&self, gathered: &mut Gathered) -> Result<()> {
+impl Place {
+    async fn store(&self, gathered: &mut Gathered) -> Result<()> {
         let mut lines = std::mem::take(&mut gathered.lines);
         gathered.len = 0;
         gathered.since = self.clock.monotonic();
@@ -296,13 +374,7 @@ impl Run {
                 let mut plain = Vec::with_capacity(BLOCK_LEN * 2);
                 let mut rest = lines.into_iter().peekable();
                 while let Some(line) = rest.next() {
-                    for field in [line.kind.as_str().as_bytes(), line.id.as_bytes(), line.part.as_bytes()] {
-                        put_count(&mut plain, field.len());
-                        plain.extend_from_slice(field);
-                    }
-                    put_number(&mut plain, line.sequence);
-                    put_count(&mut plain, line.bytes.len());
-                    plain.extend_from_slice(&line.bytes);
+                    put_line(&mut plain, &line);
                     if plain.len() >= BLOCK_LEN || rest.peek().is_none() {
                         let number = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
                         let mut text = compress(&plain, LEVEL)?;
@@ -341,37 +413,20 @@ impl Run {
         self.rng.fill(&mut id);
         Id128(id)
     }
+}
 
-    /// All lines that count, by kind, item and part; of two with the same part the later one.
-    ///
-    /// # Errors
-    /// When a batch is damaged or cannot be read.
-    pub async fn merged(&self) -> Result<MergedLines> {
-        self.flush().await?;
-        let gathered = self.gathered.lock().await;
-        let spans = gathered.checkpoint.kinds.iter().map(|(kind, state)| (kind.clone(), state.spans.clone()));
-        let mut merged = MergedLines { readers: Vec::new(), heap: BinaryHeap::new(), spans: spans.collect() };
-        for batch in &gathered.checkpoint.batches {
-            merged.readers.push(BatchReader::open(&self.keyring, &self.area, batch).await?);
-            merged.refill(merged.readers.len() - 1).await?;
+/// Sorted lines, from one place.
+enum Source {
+    Batch(Box<BatchReader>),
+    Memory(std::vec::IntoIter<RunLine>),
+}
+
+impl Source {
+    async fn next(&mut self) -> Result<Option<RunLine>> {
+        match self {
+            Self::Batch(reader) => reader.next().await,
+            Self::Memory(lines) => Ok(lines.next()),
         }
-        Ok(merged)
-    }
-
-    /// Bytes written to the key store so far.
-    pub async fn bytes_written(&self) -> u64 {
-        self.gathered.lock().await.bytes_written
-    }
-
-    /// Deletes the run: its snapshot stands, or it is given up.
-    ///
-    /// # Errors
-    /// When the key store fails.
-    pub async fn delete(self) -> Result<()> {
-        for object in self.area.list(&format!("{RUNS}/{}", self.id)).await? {
-            self.area.delete(&object.name).await?;
-        }
-        Ok(())
     }
 }
 
@@ -423,7 +478,18 @@ impl BatchReader {
     }
 }
 
-fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
+/// Appends a line to the text of a block.
+pub(crate) fn put_line(plain: &mut Vec<u8>, line: &RunLine) {
+    for field in [line.kind.as_str().as_bytes(), line.id.as_bytes(), line.part.as_bytes()] {
+        put_count(plain, field.len());
+        plain.extend_from_slice(field);
+    }
+    put_number(plain, line.sequence);
+    put_count(plain, line.bytes.len());
+    plain.extend_from_slice(&line.bytes);
+}
+
+pub(crate) fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
     let mut bytes = Bytes(plain);
     let mut lines = Vec::new();
     let text = |bytes: &mut Bytes<'_>| {
@@ -431,7 +497,13 @@ fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
         std::str::from_utf8(bytes.take(len)?).ok().map(str::to_owned)
     };
     while !bytes.is_empty() {
-        let kind = Kind::new(&text(&mut bytes)?).ok()?;
+        let name_len = bytes.count()?;
+        let name = bytes.take(name_len)?;
+        // Most lines are of the kind of the line before.
+        let kind = match lines.last() {
+            Some(RunLine { kind, .. }) if kind.as_str().as_bytes() == name => kind.clone(),
+            _ => Kind::new(std::str::from_utf8(name).ok()?).ok()?,
+        };
         let (id, part) = (text(&mut bytes)?.into(), text(&mut bytes)?.into());
         let sequence = bytes.number()?;
         let len = bytes.count()?;
@@ -442,7 +514,7 @@ fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
 
 /// The lines of a run, merged.
 pub struct MergedLines {
-    readers: Vec<BatchReader>,
+    sources: Vec<Source>,
     heap: BinaryHeap<Reverse<(RunLine, usize)>>,
     spans: BTreeMap<Kind, Vec<(u64, u64)>>,
 }
@@ -454,11 +526,16 @@ impl MergedLines {
         self.heap.peek().map(|Reverse((line, _))| (&line.kind, &*line.id))
     }
 
-    /// Takes the next line that counts from one batch; those of attempts that died are passed over here, so
+    async fn add(&mut self, source: Source) -> Result<()> {
+        self.sources.push(source);
+        self.refill(self.sources.len() - 1).await
+    }
+
+    /// Takes the next line that counts from one source; those of attempts that died are passed over here, so
     /// that nobody sees them.
     async fn refill(&mut self, turn: usize) -> Result<()> {
-        let Some(reader) = self.readers.get_mut(turn) else { return Ok(()) };
-        while let Some(line) = reader.next().await? {
+        let Some(source) = self.sources.get_mut(turn) else { return Ok(()) };
+        while let Some(line) = source.next().await? {
             let spans = self.spans.get(&line.kind);
             if spans
                 .is_some_and(|spans| spans.iter().any(|(from, to)| (*from..=*to).contains(&line.sequence)))

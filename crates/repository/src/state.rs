@@ -6,6 +6,9 @@ use crate::connection::Repository;
 use crate::error::{RepositoryError, Result};
 use crate::object::{read_whole, seal_whole};
 
+/// How the name of a state ends that holds records as they were before something overwrote them. An erasure deletes
+/// every one of these.
+pub const SAVED: &str = "-before";
 /// Folder of the state, in the key store.
 pub(crate) const STATE: &str = "state";
 
@@ -49,11 +52,14 @@ impl Repository {
             let file = object.name.rsplit('/').next()?;
             file.split('-').next()?.parse::<u64>().ok()
         });
+        let next = last.map_or(Some(0), |last| last.checked_add(1)).ok_or_else(|| {
+            RepositoryError::damaged(&self.keys_area.full(&folder), "a name there has the highest number")
+        })?;
         let mut salt = Salt([0; 32]);
         self.rng.fill(&mut salt.0);
         let mut id = [0; 16];
         self.rng.fill(&mut id);
-        let object = format!("{folder}/{:020}-{}", last.map_or(0, |last| last + 1), Id128(id));
+        let object = format!("{folder}/{:020}-{}", next, Id128(id));
         let sealed = seal_whole(&keyring, data_key, ObjectPurpose::State, salt, &object, plain).await?;
         self.keys_area.put_new(&object, sealed).await?;
         if self.keys_area.list(&folder).await?.last().is_none_or(|newest| newest.name != object) {

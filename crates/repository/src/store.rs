@@ -7,9 +7,13 @@ use bytes::Bytes;
 use domain::Scope;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart,
+};
 
+use crate::directory::{Batch, Forget};
 use crate::error::{RepositoryError, Result};
+use crate::limits::Limits;
 
 /// Where a cell keeps its bytes.
 ///
@@ -29,6 +33,8 @@ pub struct Stores {
 pub(crate) struct Area {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// At which sizes its objects are closed.
+    pub(crate) limits: Limits,
 }
 
 /// An object as a listing shows it.
@@ -45,7 +51,7 @@ pub(crate) struct Listed {
 impl Area {
     pub(crate) fn new(store: &Arc<dyn ObjectStore>, scope: &Scope) -> Self {
         let prefix = Path::from_iter(["t", scope.tenant.as_str(), scope.connection.as_str()]);
-        Self { store: Arc::clone(store), prefix }
+        Self { store: Arc::clone(store), prefix, limits: Limits::default() }
     }
 
     fn path(&self, name: &str) -> Path {
@@ -84,6 +90,22 @@ impl Area {
         }
     }
 
+    /// Writes an object whose name says what its bytes are; durable, and there, when its batch has settled.
+    pub(crate) async fn put_in(&self, batch: &Batch, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let mut options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        options.extensions.insert(batch.clone());
+        match self.store.put_opts(&self.path(name), PutPayload::from(bytes), options).await {
+            // Somebody wrote the same bytes at the same time.
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(source) => Err(self.fail("write", name, source)),
+        }
+    }
+
+    /// Makes a batch durable; `name` is for messages.
+    pub(crate) async fn settle(&self, batch: &Batch, name: &str) -> Result<()> {
+        batch.settle().await.map_err(|source| self.fail("write", name, source))
+    }
+
     /// Puts other bytes in the place of an object, in one step; durable when this returns.
     pub(crate) async fn replace(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let put = self.store.put(&self.path(name), PutPayload::from(bytes)).await;
@@ -96,17 +118,18 @@ impl Area {
     }
 
     pub(crate) async fn get_range(&self, name: &str, range: Range<u64>) -> Result<Bytes> {
-        let wanted = range.end.saturating_sub(range.start);
+        let (wanted, end) = (range.end.saturating_sub(range.start), range.end);
         match self.store.get_range(&self.path(name), range).await {
             Ok(bytes) if u64::try_from(bytes.len()).ok() == Some(wanted) => Ok(bytes),
             Ok(_) => Err(RepositoryError::damaged(&self.full(name), "it is shorter than it was written")),
-            // A local file that was cut answers a range beyond its end with an error of its own.
-            Err(object_store::Error::Generic { source, .. })
-                if source.to_string().contains("range") || source.to_string().contains("Range") =>
-            {
-                Err(RepositoryError::damaged(&self.full(name), "it is shorter than it was written"))
-            }
-            Err(source) => Err(self.fail("read", name, source)),
+            Err(source @ object_store::Error::NotFound { .. }) => Err(self.fail("read", name, source)),
+            // Stores refuse a range beyond an object's end in words of their own; its length tells.
+            Err(source) => match self.size(name).await {
+                Ok(Some(size)) if size < end => {
+                    Err(RepositoryError::damaged(&self.full(name), "it is shorter than it was written"))
+                }
+                _ => Err(self.fail("read", name, source)),
+            },
         }
     }
 
@@ -156,6 +179,18 @@ impl Area {
             .rename(&self.path(from), &self.path(to))
             .await
             .map_err(|source| self.fail("write", to, source))
+    }
+
+    /// Has the disk itself forget what was deleted below `folder`, and deletes what was begun there and never
+    /// finished. Nobody else may be writing there. A bucket has neither worry.
+    pub(crate) async fn forget(&self, folder: &str) -> Result<()> {
+        let mut options = GetOptions::default();
+        options.extensions.insert(Forget);
+        match self.store.get_opts(&self.path(folder), options).await {
+            // There is no object of that name, and a store that knows nothing of this says so.
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(self.fail("sync", folder, source)),
+        }
     }
 
     /// Deletes an object; one that is absent already is no error.

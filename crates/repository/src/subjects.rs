@@ -13,7 +13,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{DataKey, HashPurpose, ObjectPurpose, Rng, Salt, SubjectId, SubjectTag, WrappedSubjectKey};
+use domain::{
+    DataKey, HashPurpose, KeyedHash, ObjectPurpose, Rng, Salt, SubjectId, SubjectTag, WrappedSubjectKey,
+};
 
 use crate::commit::{self, Generation, Head};
 use crate::encoding::{Bytes, put_count};
@@ -51,10 +53,16 @@ impl Table {
         let mut bytes = Bytes(plain);
         let mut table = Self::default();
         for _ in 0..bytes.count()? {
-            table.keys.insert(SubjectTag(bytes.array()?), WrappedSubjectKey(bytes.array()?));
+            let tag = SubjectTag(bytes.array()?);
+            let in_order = table.keys.last_key_value().is_none_or(|(last, _)| *last < tag);
+            table.keys.insert(tag, WrappedSubjectKey(bytes.array()?));
+            in_order.then_some(())?;
         }
         for _ in 0..bytes.count()? {
-            table.destroyed.insert(SubjectTag(bytes.array()?));
+            let tag = SubjectTag(bytes.array()?);
+            let in_order = table.destroyed.last().is_none_or(|last| *last < tag);
+            table.destroyed.insert(tag);
+            in_order.then_some(())?;
         }
         bytes.is_empty().then_some(table)
     }
@@ -68,7 +76,7 @@ pub(crate) enum SubjectKey {
 }
 
 /// A version's name: bucket, counter, and the lease that wrote it, which orders two writers as commits are.
-fn table_name(bucket: u8, counter: u64, generation: domain::Id128) -> String {
+pub(crate) fn table_name(bucket: u8, counter: u64, generation: domain::Id128) -> String {
     format!("{SUBJECTS}/{bucket:02x}-{counter:016x}-{generation}")
 }
 
@@ -82,12 +90,14 @@ fn lease_id(lease: Generation) -> domain::Id128 {
     domain::Id128(id)
 }
 
-/// A version's name in its parts: bucket, counter, and lease as [`lease_id`] has it.
-fn read_name(name: &str) -> Option<(u8, u64, domain::Id128)> {
+/// A version's name in its parts: bucket, counter, and lease as [`lease_id`] has it. Only the spelling of
+/// [`table_name`] is one.
+pub(crate) fn read_name(name: &str) -> Option<(u8, u64, domain::Id128)> {
     let mut parts = name.rsplit('/').next()?.split('-');
     let bucket = u8::from_str_radix(parts.next()?, 16).ok()?;
     let counter = u64::from_str_radix(parts.next()?, 16).ok()?;
-    Some((bucket, counter, parts.next()?.parse().ok()?))
+    let lease = parts.next()?.parse().ok()?;
+    (table_name(bucket, counter, lease) == name).then_some((bucket, counter, lease))
 }
 
 /// One version of a table, as listed. They sort by lease, then counter.
@@ -291,7 +301,12 @@ impl Subjects {
         let changed = std::mem::take(&mut self.changed);
         for bucket in &changed {
             let Some(table) = self.loaded.get(bucket) else { continue };
-            let counter = self.newest.get(bucket).map_or(0, |version| version.counter + 1);
+            let counter = match self.newest.get(bucket) {
+                None => 0,
+                Some(version) => version.counter.checked_add(1).ok_or_else(|| {
+                    RepositoryError::damaged(&self.area.full(SUBJECTS), "a name there has the highest number")
+                })?,
+            };
             let lease = lease_id(lease);
             let name = table_name(*bucket, counter, lease);
             let mut salt = Salt([0; 32]);
@@ -311,16 +326,15 @@ impl Subjects {
         Ok(changed.into_iter().collect())
     }
 
-    /// Deletes every version that is older than the one that counts. After an erasure none may remain. What a
-    /// later lease has written is left alone.
-    pub(crate) async fn delete_older(&self) -> Result<u64> {
+    /// Deletes every version that does not count, those of leases that came to nothing too. After an erasure none may
+    /// remain. What a lease later than one's `own` has written is left alone.
+    pub(crate) async fn delete_older(&self, own: Generation) -> Result<u64> {
+        let own = lease_id(own);
         let mut deleted = 0;
         for object in self.area.list(SUBJECTS).await? {
-            let Some((bucket, counter, lease)) = read_name(&object.name) else { continue };
-            let older = self.newest.get(&bucket).is_some_and(|newest| {
-                *object.name != newest.name && lease <= newest.lease && counter <= newest.counter
-            });
-            if older {
+            let Some((bucket, _, lease)) = read_name(&object.name) else { continue };
+            let counts = self.newest.get(&bucket).is_none_or(|newest| *object.name == newest.name);
+            if !counts && lease <= own {
                 self.area.delete(&object.name).await?;
                 deleted += 1;
             }
@@ -351,8 +365,12 @@ impl Subjects {
 
 /// A person's tag: a keyed hash, so that the tables tell nobody who has an account.
 pub(crate) fn tag(key: &dyn DataKey, subject: &SubjectId) -> Result<SubjectTag> {
-    let hash = key.keyed_hash(HashPurpose::Subject)?.hash(&[subject.0.as_bytes()]);
-    Ok(SubjectTag(first_half(hash)))
+    Ok(tag_by(&*key.keyed_hash(HashPurpose::Subject)?, subject))
+}
+
+/// As [`tag`], for whoever asks for many.
+pub(crate) fn tag_by(hash: &dyn KeyedHash, subject: &SubjectId) -> SubjectTag {
+    SubjectTag(first_half(hash.hash(&[subject.0.as_bytes()])))
 }
 
 /// The first 16 of 32 bytes: hashes are kept at 128 bits.
@@ -376,6 +394,10 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(Table::read(&bytes[..len]), None, "cut to {len}");
         }
+        let tags = |tags: &[u8]| [&[0, 2][..], &[tags[0]; 16], &[tags[1]; 16]].concat();
+        assert!(Table::read(&tags(&[1, 2])).is_some());
+        assert_eq!(Table::read(&tags(&[2, 1])), None, "out of order");
+        assert_eq!(Table::read(&tags(&[1, 1])), None, "twice");
     }
 
     #[test]
@@ -383,6 +405,8 @@ mod tests {
         let name = table_name(0xab, 17, domain::Id128([3; 16]));
         assert_eq!(read_name(&name), Some((0xab, 17, domain::Id128([3; 16]))));
         assert_eq!(read_name("subjects/zz-0-0"), None);
+        assert_eq!(read_name(&name.replace("/ab", "/AB")), None, "one spelling");
+        assert_eq!(read_name(&name.replace("-0000000000000011", "-+11")), None, "one spelling");
     }
 
     #[test]

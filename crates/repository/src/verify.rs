@@ -2,7 +2,10 @@
 //!
 //! Nothing stops at damage: the report names every object that is missing or damaged, and exactly the records
 //! that are hit. The order is media, packs, then all entries, so that each entry can be judged by what is known
-//! of its bytes.
+//! of its bytes and by what its pack says of the same record.
+//!
+//! What is in no index any more is seen by none of that. So the records of every snapshot are counted at the end
+//! and compared with the number that its own commit gives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
@@ -14,15 +17,17 @@ use futures::stream::{self, StreamExt as _};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::commit::{self, CommitName, Head};
+use crate::census::{self, Census};
+use crate::commit::{self, Commit, CommitName, Head, Role};
 use crate::connection::Repository;
-use crate::entries::{Layout, State};
+use crate::entries::{Entry, Layout, State};
 use crate::error::{RepositoryError, Result};
 use crate::footer::ObjectRef;
 use crate::inspect::{self, integrity};
 use crate::keyring::Keyring;
 use crate::media::{MEDIA, MediaStore};
 use crate::object::read_whole;
+use crate::packs::Packs;
 use crate::segment::{Region, Segment, name_of};
 use crate::state::STATE;
 use crate::subjects::{SUBJECTS, Subjects};
@@ -141,9 +146,47 @@ fn range_of(part: &Part) -> String {
 /// What is known of a pack once it was looked at.
 #[derive(Default)]
 struct PackState {
+    /// The snapshot that it belongs to, where the chain of commits tells.
+    number: Option<u64>,
     records: u32,
+    /// By ordinal, which record it is; see [`inspect::fingerprint`].
+    fingerprints: Vec<u64>,
     /// Records that are hit, by ordinal.
     damaged: Vec<Range<u32>>,
+}
+
+impl PackState {
+    /// Whether the pack says the same of a record as an entry of an index.
+    fn agrees(&self, kind: &Kind, entry: &Entry, ordinal: u32) -> bool {
+        let own = usize::try_from(ordinal).ok().and_then(|ordinal| self.fingerprints.get(ordinal)).copied();
+        ordinal < self.records
+            && self.number.is_none_or(|number| number == entry.number)
+            && own.is_none_or(|own| own == 0 || own == inspect::fingerprint(kind, entry))
+    }
+}
+
+/// What the commits from the head back to the first say.
+#[derive(Default)]
+struct Chain {
+    /// The newest commit that can be read.
+    head: Option<Head>,
+    packs: Packs,
+    /// Of each snapshot that was not dropped, how many records it has of each kind.
+    records: Census,
+}
+
+impl Chain {
+    fn add(&mut self, name: CommitName, commit: Commit) {
+        self.packs.add(&commit);
+        let head = self.head.as_ref().map_or(&commit, |head| &head.commit);
+        if commit.role == Role::Snapshot && !head.is_pruned(name.number) {
+            let records = commit.kinds.iter().map(|(kind, state)| (kind.clone(), state.records)).collect();
+            self.records.insert(name.clone(), records);
+        }
+        if self.head.is_none() {
+            self.head = Some(Head { name, commit });
+        }
+    }
 }
 
 impl Repository {
@@ -164,20 +207,20 @@ impl Repository {
     ) -> Result<VerifyReport> {
         let segments = self.segments(grant, Action::Verify)?;
         let mut findings = Findings::default();
-        let head = self.verify_commits(&segments.keyring, known, &mut findings).await?;
-        if let Some(head) = &head {
+        let chain = self.verify_commits(&segments.keyring, known, &mut findings).await?;
+        if let Some(head) = &chain.head {
             let media = match depth {
                 Depth::Structure => None,
                 Depth::AllBytes => Some(self.media(grant, Action::Verify).await?),
             };
-            self.verify_content(&segments, head, media, &mut findings, progress).await?;
+            self.verify_content(&segments, &chain, head, media, &mut findings, progress).await?;
         }
         Ok(VerifyReport {
             ok: findings.damaged.is_empty() && findings.objects.is_empty() && findings.missing.is_empty(),
             damaged: findings.damaged.into_iter().collect(),
             damaged_objects: findings.objects.into_iter().collect(),
             missing_objects: findings.missing.into_iter().collect(),
-            head: head.map(|head| head.name),
+            head: chain.head.map(|head| head.name),
             objects: findings.looked_at,
             bytes: findings.bytes,
             records: findings.records,
@@ -190,7 +233,7 @@ impl Repository {
         keyring: &Arc<Keyring>,
         known: Option<&CommitName>,
         findings: &mut Findings,
-    ) -> Result<Option<Head>> {
+    ) -> Result<Chain> {
         let mut names = BTreeSet::new();
         for object in self.objects.list(commit::COMMITS).await? {
             findings.looked_at += 1;
@@ -203,7 +246,7 @@ impl Repository {
         if names.is_empty() && findings.objects.is_empty() && known.is_none() {
             return Err(self.nothing_written());
         }
-        let mut head: Option<Head> = None;
+        let mut chain = Chain::default();
         let mut pending: BTreeSet<CommitName> = BTreeSet::new();
         let mut numbers: HashSet<u64> = HashSet::new();
         // Names come from the greatest down: those that the chain leads to, and those that merely stand there.
@@ -211,7 +254,7 @@ impl Repository {
             let in_chain = pending.remove(&name);
             names.remove(&name);
             match commit::read(keyring, &self.objects, &name).await {
-                Ok(commit) if in_chain || head.is_none() => {
+                Ok(commit) if in_chain || chain.head.is_none() => {
                     if !numbers.insert(name.number.0) {
                         let object = self.objects.full(&format!("{}/{name}", commit::COMMITS));
                         findings.note(RepositoryError::damaged(
@@ -220,25 +263,24 @@ impl Repository {
                         ))?;
                     }
                     pending.extend(commit.ancestors.iter().map(|ancestor| ancestor.name.clone()));
-                    if head.is_none() {
-                        head = Some(Head { name, commit });
-                    }
+                    chain.add(name, commit);
                 }
                 // A rival that lost. Nothing depends on it.
                 Ok(_) => {}
                 Err(error) => findings.note(error)?,
             }
         }
-        match self.check_known(keyring, head.as_ref(), known).await {
+        match self.check_known(keyring, chain.head.as_ref(), known).await {
             Ok(()) => {}
             Err(error) => findings.note(error)?,
         }
-        Ok(head)
+        Ok(chain)
     }
 
     async fn verify_content(
         &self,
         segments: &Arc<Segments>,
+        chain: &Chain,
         head: &Head,
         media: Option<MediaStore>,
         findings: &mut Findings,
@@ -273,8 +315,9 @@ impl Repository {
         let states = {
             let all_bytes = media.is_some();
             let (sizes, subjects, media) = (&sizes, &subjects, whole_media.as_ref());
+            let history = &chain.packs;
             let looks = packs.values().map(|pack| async move {
-                let looked = look_at(segments, pack, sizes, subjects, all_bytes, media).await;
+                let looked = look_at(segments, (pack, history), sizes, subjects, all_bytes, media).await;
                 (pack, looked)
             });
             let mut looks = stream::iter(looks).buffer_unordered(AT_ONCE);
@@ -292,9 +335,16 @@ impl Repository {
             states
         };
         let mut subjects = subjects.into_inner();
+        let mut whole = unreadable.is_empty();
         for component in &head.commit.components {
             for part in component.parts.iter().filter(|part| !unreadable.contains(&part.object.id)) {
-                verify_entries(segments, component, part, &states, &mut subjects, findings).await?;
+                whole &= verify_entries(segments, component, part, &states, &mut subjects, findings).await?;
+            }
+        }
+        if whole {
+            for (name, detail) in census::disagreements(segments, head, &chain.records).await? {
+                let object = self.objects.full(&format!("{}/{name}", commit::COMMITS));
+                findings.note(RepositoryError::damaged(&object, detail))?;
             }
         }
         Ok(())
@@ -380,7 +430,7 @@ async fn verify_media(
 /// Looks at one pack, without stopping at damage.
 async fn look_at(
     segments: &Segments,
-    pack: &ObjectRef,
+    (pack, history): (&ObjectRef, &Packs),
     sizes: &HashMap<String, u64>,
     subjects: &Mutex<Subjects>,
     all_bytes: bool,
@@ -389,7 +439,8 @@ async fn look_at(
     let name = name_of(Layout::Pack, pack);
     let full = segments.area.full(&name);
     let lost = |error| {
-        Ok((PackState { records: u32::MAX, damaged: std::iter::once(0..u32::MAX).collect() }, vec![error]))
+        let damaged = std::iter::once(0..u32::MAX).collect();
+        Ok((PackState { records: u32::MAX, damaged, ..PackState::default() }, vec![error]))
     };
     let mut errors = Vec::new();
     match sizes.get(&name) {
@@ -406,7 +457,8 @@ async fn look_at(
     };
     let contents = inspect::inspect(&segment, subjects, all_bytes).await?;
     let records = u32::try_from(segment.footer.records()).unwrap_or(u32::MAX);
-    let mut state = PackState { records, damaged: Vec::new() };
+    let number = history.number_of(&segment);
+    let mut state = PackState { number, records, fingerprints: contents.records, damaged: Vec::new() };
     errors.extend(contents.index_damage);
     for (ordinals, error) in contents.damaged {
         state.damaged.push(ordinals);
@@ -424,7 +476,7 @@ async fn look_at(
     Ok((state, errors))
 }
 
-/// Reads all entries of one object of a component, and judges each.
+/// Reads all entries of one object of a component, and judges each. Answers whether all could be read.
 async fn verify_entries(
     segments: &Segments,
     component: &Component,
@@ -432,8 +484,9 @@ async fn verify_entries(
     states: &HashMap<Id128, PackState>,
     subjects: &mut Subjects,
     findings: &mut Findings,
-) -> Result<()> {
+) -> Result<bool> {
     let segment = segments.open(component.layout, &part.object).await?;
+    let mut whole = true;
     for piece in segment.pieces(Region::Entries) {
         for (index, sealed) in inspect::read(&segment, Region::Entries, &piece).await? {
             let entries = match sealed {
@@ -444,6 +497,7 @@ async fn verify_entries(
                 Ok(entries) => entries,
                 Err(error) => {
                     findings.note_range(error, &block_range(&segment, index, part))?;
+                    whole = false;
                     continue;
                 }
             };
@@ -457,10 +511,19 @@ async fn verify_entries(
                         .and_then(|turn| segment.footer.packs.get(turn))
                         .map(|pack| pack.id),
                 };
-                let hit = pack.and_then(|pack| states.get(&pack)).is_none_or(|state| {
-                    place.ordinal >= state.records
-                        || state.damaged.iter().any(|ordinals| ordinals.contains(&place.ordinal))
-                });
+                let Some(kind) = segment.footer.kinds.get(usize::from(entry.kind)) else { continue };
+                let state = pack.and_then(|pack| states.get(&pack));
+                let is_other = state.is_some_and(|state| !state.agrees(kind, &entry, place.ordinal));
+                if is_other {
+                    findings.note(RepositoryError::damaged(
+                        &segment.full_name(),
+                        "its entries do not agree with the packs that they name",
+                    ))?;
+                }
+                let hit = is_other
+                    || state.is_none_or(|state| {
+                        state.damaged.iter().any(|ordinals| ordinals.contains(&place.ordinal))
+                    });
                 let key_lost = match &entry.subject {
                     None => false,
                     Some(tag) => match subjects.find(tag).await {
@@ -469,16 +532,13 @@ async fn verify_entries(
                     },
                 };
                 if hit || key_lost {
-                    let Some(kind) = segment.footer.kinds.get(usize::from(entry.kind)).cloned() else {
-                        continue;
-                    };
-                    let snapshot = SnapshotNumber(entry.number);
+                    let (kind, snapshot) = (kind.clone(), SnapshotNumber(entry.number));
                     findings.damaged.insert(DamagedRecord { kind, id: entry.id, snapshot });
                 }
             }
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 /// Between which keys the entries of a damaged block lie.

@@ -152,6 +152,17 @@ impl Walker {
         Ok(())
     }
 
+    /// As [`Walker::seek`], for a key that is not behind. A block that is open is not opened again.
+    async fn seek_forward(&mut self, kind: &Kind, id: &str) -> Result<()> {
+        let behind = |entry: &Entry| self.kind(entry).is_some_and(|own| (own, &*entry.id) < (kind, id));
+        let passed = self.entries.as_slice().partition_point(behind);
+        if passed == self.entries.len() {
+            return self.seek(kind, id).await;
+        }
+        self.head = self.entries.nth(passed);
+        Ok(())
+    }
+
     /// How the entry in front compares with a key; `None` at the end.
     fn compare(&self, kind: &Kind, id: &str) -> Option<Ordering> {
         let head = self.head.as_ref()?;
@@ -220,6 +231,17 @@ impl Walker {
     }
 }
 
+/// The record that a walk stands before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Front<'a> {
+    pub(crate) kind: &'a Kind,
+    pub(crate) id: &'a str,
+    /// Its content; `None` where it is gone.
+    pub(crate) hash: Option<ContentHash>,
+    /// Whose it is, where it is sealed under a person's key.
+    pub(crate) subject: Option<SubjectTag>,
+}
+
 /// Walks all components at once, record by record.
 pub(crate) struct Walk {
     walkers: Vec<Walker>,
@@ -247,7 +269,7 @@ impl Walk {
     pub(crate) async fn seek(&mut self, kind: &Kind, id: &str) -> Result<()> {
         for walker in &mut self.walkers {
             if walker.compare(kind, id) == Some(Ordering::Less) {
-                walker.seek(kind, id).await?;
+                walker.seek_forward(kind, id).await?;
             }
         }
         Ok(())
@@ -256,6 +278,35 @@ impl Walk {
     /// The key of the next record.
     pub(crate) fn peek(&self) -> Option<(&Kind, &str)> {
         self.walkers.iter().filter_map(Walker::head_key).min()
+    }
+
+    /// The next record, as its newest version has it.
+    pub(crate) fn front(&self) -> Option<Front<'_>> {
+        let (kind, id) = self.peek()?;
+        let heads = self.walkers.iter().filter(|walker| walker.head_key() == Some((kind, id)));
+        // Each component has the newest version first.
+        let newest = heads.filter_map(|walker| walker.head.as_ref()).max_by_key(|entry| entry.number)?;
+        let hash = match newest.state {
+            State::Present { hash, .. } => Some(hash),
+            State::Removed(_) => None,
+        };
+        Some(Front { kind, id, hash, subject: newest.subject })
+    }
+
+    /// Goes behind the next record.
+    pub(crate) async fn pass(&mut self) -> Result<()> {
+        let Some(key) = self.peek() else { return Ok(()) };
+        let first = self.walkers.iter().position(|walker| walker.head_key() == Some(key));
+        let Some(first) = first.and_then(|turn| self.walkers.get_mut(turn)) else { return Ok(()) };
+        let (Some(entry), Some(segment)) = (first.head.take(), first.segment.clone()) else { return Ok(()) };
+        first.advance().await?;
+        let Some(kind) = segment.footer.kinds.get(usize::from(entry.kind)) else { return Ok(()) };
+        for walker in &mut self.walkers {
+            while walker.compare(kind, &entry.id) == Some(Ordering::Equal) {
+                walker.advance().await?;
+            }
+        }
+        Ok(())
     }
 
     /// The next record with all its versions.

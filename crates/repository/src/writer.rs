@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::record::PAYLOAD_LEN_MAX;
+use domain::record::{PAYLOAD_LEN_MAX, RECORD_ID_LEN_MAX};
 use domain::{
-    Clock, ContentHash, DataKeyId, Gap, HashPurpose, KeyedHash, Kind, RecordKey, RecordMeta, Removal, Rng,
-    SubjectTag,
+    Clock, ContentHash, DataKeyId, Gap, HashPurpose, KeyedHash, Kind, NameError, RecordMeta, Removal, Rng,
+    SubjectId, SubjectTag,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -22,7 +22,7 @@ use crate::merge::{Keep, merge, newest_to_merge, outside, visible};
 use crate::pack::{PackRecord, PackWriter};
 use crate::store::Area;
 use crate::subjects::{self, Subjects, first_half};
-use crate::view::{Component, Group, Segments, Version, VersionState, Walk};
+use crate::view::{Component, Front, Group, Segments, Walk};
 
 /// A record to be kept.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +94,24 @@ pub struct Written {
     pub bytes_written: u64,
 }
 
+/// The hash by which a connection's records are compared, for those who hash while others write.
+#[derive(Clone)]
+pub struct ContentHasher(Arc<dyn KeyedHash>);
+
+impl ContentHasher {
+    /// The hash of the bytes that decide whether a record changed.
+    #[must_use]
+    pub fn hash(&self, content: &[u8]) -> ContentHash {
+        ContentHash(first_half(self.0.hash(&[content])))
+    }
+}
+
 struct OpenKind {
-    kind: Kind,
+    kind: Arc<Kind>,
     mode: Mode,
     columns: Vec<String>,
-    last_id: Option<Box<str>>,
+    /// The id before; empty before the first.
+    last_id: String,
     counts: KindCounts,
 }
 
@@ -110,7 +123,9 @@ pub struct Writer {
     ground: Ground,
     lease: Lease,
     data_key: DataKeyId,
-    content_hash: Arc<dyn KeyedHash>,
+    hasher: ContentHasher,
+    /// Gives people's tags.
+    tags: Arc<dyn KeyedHash>,
     pack: PackWriter,
     subjects: Subjects,
     walk: Walk,
@@ -130,7 +145,8 @@ impl Writer {
     ) -> Result<Self> {
         let keyring = Arc::clone(&segments.keyring);
         let data_key = keyring.current().await?.id();
-        let content_hash = keyring.keyed_hash(data_key, HashPurpose::Content).await?;
+        let hasher = ContentHasher(keyring.keyed_hash(data_key, HashPurpose::Content).await?);
+        let tags = keyring.keyed_hash(data_key, HashPurpose::Subject).await?;
         let subjects = Subjects::open(&keyring, keys_area, &segments.area, ground.parent.as_ref()).await?;
         let pack = PackWriter::new(&keyring, &segments.area, data_key, &rng);
         let parent = ground.parent.as_ref();
@@ -145,7 +161,8 @@ impl Writer {
             ground,
             lease,
             data_key,
-            content_hash,
+            hasher,
+            tags,
             pack,
             subjects,
             walk,
@@ -159,10 +176,6 @@ impl Writer {
     #[must_use]
     pub fn parent(&self) -> Option<&Head> {
         self.ground.parent.as_ref()
-    }
-
-    fn parent_number(&self) -> u64 {
-        self.parent().map_or(0, |head| head.name.number.0)
     }
 
     /// Begins a kind. Kinds come in order of their names, each once.
@@ -181,52 +194,83 @@ impl Writer {
         }
         self.walk.seek(kind, "").await?;
         self.open = Some(OpenKind {
-            kind: kind.clone(),
+            kind: Arc::new(kind.clone()),
             mode,
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
-            last_id: None,
+            last_id: String::new(),
             counts: KindCounts::default(),
         });
         Ok(())
     }
 
-    /// Keeps a record of the open kind. Ids come in order of their bytes.
+    /// Puts a record of the open kind. Ids come in order of their bytes. One that is as the parent has it, under the same
+    /// person's key or none, is not written.
     ///
     /// # Errors
     /// A repeated id, one out of order, one too long, a payload over 64 MiB: [`RepositoryError::Input`], which
-    /// names the record.
+    /// names the record. The parent's version then stands, as after [`Writer::keep`].
     pub async fn put(&mut self, record: NewRecord<'_>) -> Result<Change> {
-        let key = self.next_key(record.id)?;
-        if record.payload.len() > PAYLOAD_LEN_MAX {
+        let hash = self.hasher.hash(record.canonical.unwrap_or(record.payload));
+        self.put_hashed(record, hash).await
+    }
+
+    /// As [`Writer::put`], with a hash that [`Writer::hasher`] gave for the same content.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub async fn put_hashed(&mut self, record: NewRecord<'_>, hash: ContentHash) -> Result<Change> {
+        let change = self.store(record, hash).await?;
+        self.count(change);
+        Ok(change)
+    }
+
+    /// As [`Writer::put_hashed`], for a record that differs from the parent's only by what is selected: the new version is
+    /// kept, and counts as unchanged.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub async fn put_reselected(&mut self, record: NewRecord<'_>, hash: ContentHash) -> Result<()> {
+        self.store(record, hash).await?;
+        self.count(Change::Unchanged);
+        Ok(())
+    }
+
+    /// Leaves a record as the parent has it, if it has it: the record is there, and cannot be kept as it is now. In
+    /// order with [`Writer::put`]; it counts as nothing.
+    ///
+    /// # Errors
+    /// As [`Writer::put`].
+    pub async fn keep(&mut self, id: &str) -> Result<()> {
+        let kind = self.next_key(id)?;
+        self.before(&kind, id).await?;
+        Ok(())
+    }
+
+    async fn store(&mut self, record: NewRecord<'_>, hash: ContentHash) -> Result<Change> {
+        debug_assert_eq!(hash, self.hasher.hash(record.canonical.unwrap_or(record.payload)));
+        let NewRecord { id, payload, meta, summary, .. } = record;
+        let kind = self.next_key(id)?;
+        // Before anything is refused: whatever becomes of this record, it is not gone.
+        let before = self.before(&kind, id).await?;
+        if payload.len() > PAYLOAD_LEN_MAX {
             return Err(RepositoryError::Input(format!(
-                "{key} has {} bytes; at most {PAYLOAD_LEN_MAX} (64 MiB) are kept in one record",
-                record.payload.len()
+                "{kind} {id} has {} bytes; at most {PAYLOAD_LEN_MAX} (64 MiB) are kept in one record",
+                payload.len()
             )));
         }
-        let hash =
-            ContentHash(first_half(self.content_hash.hash(&[record.canonical.unwrap_or(record.payload)])));
-        let before = self.before(&key).await?;
-        let change = match before.as_ref().map(|version| &version.state) {
-            Some(VersionState::Present { hash: old, .. }) if *old == hash => Change::Unchanged,
-            Some(VersionState::Present { .. }) => Change::Changed,
-            Some(VersionState::Removed(_)) | None => Change::Added,
+        let tag = meta.subjects.first().map(|subject| self.tag(subject));
+        // A record that became personal, or another person's, is sealed anew though its content is the same.
+        let change = match before {
+            Some(old) if old == (hash, tag) => Change::Unchanged,
+            Some(_) => Change::Changed,
+            None => Change::Added,
         };
-        if let Some(open) = &mut self.open {
-            open.counts.seen += 1;
-            match change {
-                Change::Added => open.counts.added += 1,
-                Change::Changed => open.counts.changed += 1,
-                Change::Unchanged => {}
-            }
-        }
         if change != Change::Unchanged {
-            let NewRecord { payload, meta, summary, .. } = record;
-            let record = PackRecord { key: &key, hash, meta, payload, summary };
-            match meta.subjects.first() {
+            let record = PackRecord { kind: &kind, id, hash, meta, payload, summary };
+            match tag {
                 None => self.pack.record(&record).await?,
-                Some(subject) => {
+                Some(tag) => {
                     let data_key = self.segments.keyring.key(self.data_key).await?;
-                    let tag: SubjectTag = subjects::tag(&*data_key, subject)?;
                     let wrapped = self.subjects.find_or_create(&*data_key, &tag).await?;
                     let maker = |salt: &domain::Salt, number: u64| {
                         data_key.record_key(&tag, &wrapped, salt, number).map_err(RepositoryError::from)
@@ -238,15 +282,60 @@ impl Writer {
         Ok(change)
     }
 
+    /// What gives the hashes that [`Writer::put_hashed`] and [`Writer::unchanged`] take.
+    #[must_use]
+    pub fn hasher(&self) -> ContentHasher {
+        self.hasher.clone()
+    }
+
+    /// Whether the record that comes next in the parent snapshot is this one, with this very content, under the key of
+    /// this person or none. Then it is counted as seen, and done with. Else nothing has happened: the record is to be put.
+    ///
+    /// Whoever knows from content that it was taken before need not look at it again.
+    ///
+    /// # Errors
+    /// When the parent's index cannot be read.
+    pub async fn unchanged(
+        &mut self,
+        id: &str,
+        hash: ContentHash,
+        person: Option<&SubjectId>,
+    ) -> Result<bool> {
+        let subject = person.map(|person| self.tag(person));
+        let Some(open) = &mut self.open else { return Ok(false) };
+        let wanted = Front { kind: &open.kind, id, hash: Some(hash), subject };
+        if open.last_id.as_str() >= id || self.walk.front() != Some(wanted) {
+            return Ok(false);
+        }
+        open.last_id.clear();
+        open.last_id.push_str(id);
+        self.walk.pass().await?;
+        self.count(Change::Unchanged);
+        Ok(true)
+    }
+
+    fn tag(&self, person: &SubjectId) -> SubjectTag {
+        subjects::tag_by(&*self.tags, person)
+    }
+
+    fn count(&mut self, change: Change) {
+        let Some(open) = &mut self.open else { return };
+        open.counts.seen += 1;
+        match change {
+            Change::Added => open.counts.added += 1,
+            Change::Changed => open.counts.changed += 1,
+            Change::Unchanged => {}
+        }
+    }
+
     /// Notes that a record of the open kind is gone. In order with [`Writer::put`].
     ///
     /// # Errors
     /// As [`Writer::put`].
     pub async fn remove(&mut self, id: &str, why: Removal) -> Result<()> {
-        let key = self.next_key(id)?;
-        let before = self.before(&key).await?;
-        if before.is_some_and(|version| matches!(version.state, VersionState::Present { .. })) {
-            self.pack.removed(&key, why)?;
+        let kind = self.next_key(id)?;
+        if self.before(&kind, id).await?.is_some() {
+            self.pack.removed(&kind, id, why).await?;
             if let Some(open) = &mut self.open {
                 open.counts.removed += 1;
             }
@@ -254,50 +343,52 @@ impl Writer {
         Ok(())
     }
 
-    fn next_key(&mut self, id: &str) -> Result<RecordKey> {
+    /// The open kind, whose next record has this id.
+    fn next_key(&mut self, id: &str) -> Result<Arc<Kind>> {
         let Some(open) = &mut self.open else {
             return Err(RepositoryError::Input("no kind was begun".to_owned()));
         };
-        let key = RecordKey::new(open.kind.clone(), id)?;
-        match open.last_id.as_deref() {
-            Some(last) if last == id => {
-                return Err(RepositoryError::Input(format!("{key} occurs twice")));
-            }
-            Some(last) if last > id => {
-                return Err(RepositoryError::Unordered(format!("{key} comes after `{last}`, out of order")));
-            }
-            _ => open.last_id = Some(key.id.clone()),
+        if id.is_empty() || id.len() > RECORD_ID_LEN_MAX {
+            return Err(NameError::RecordId { len: id.len(), max: RECORD_ID_LEN_MAX }.into());
         }
-        Ok(key)
+        let (kind, last) = (&open.kind, open.last_id.as_str());
+        if last == id {
+            return Err(RepositoryError::Input(format!("{kind} {id} occurs twice")));
+        }
+        if last > id {
+            return Err(RepositoryError::Unordered(format!(
+                "{kind} {id} comes after `{last}`, out of order"
+            )));
+        }
+        open.last_id.clear();
+        open.last_id.push_str(id);
+        Ok(Arc::clone(kind))
     }
 
-    /// Goes forward in the parent to a key, and answers what the parent knows of it. On the way of a sweep,
-    /// what was passed over is gone.
-    async fn before(&mut self, key: &RecordKey) -> Result<Option<Version>> {
+    /// Goes forward in the parent to a record, and answers the content that the parent has of it, and whose it is. On
+    /// the way of a sweep, what was passed over is gone.
+    async fn before(&mut self, kind: &Kind, id: &str) -> Result<Option<(ContentHash, Option<SubjectTag>)>> {
         match self.open.as_ref().map(|open| open.mode) {
-            Some(Mode::Sweep(why)) => {
-                while self.walk.peek().is_some_and(|(kind, id)| (kind, id) < (&key.kind, &*key.id)) {
-                    let group = self.walk.next().await?;
-                    self.gone(group, why)?;
+            Some(Mode::Sweep(why)) => self.sweep(why, |next| next < (kind, id)).await?,
+            Some(Mode::Increment) | None => self.walk.seek(kind, id).await?,
+        }
+        let front = self.walk.front();
+        let Some(front) = front.filter(|front| (front.kind, front.id) == (kind, id)) else { return Ok(None) };
+        let before = front.hash.map(|hash| (hash, front.subject));
+        self.walk.pass().await?;
+        Ok(before)
+    }
+
+    /// Passes over records of the parent, which are gone.
+    async fn sweep(&mut self, why: Removal, passed: impl Fn((&Kind, &str)) -> bool) -> Result<()> {
+        while let Some(front) = self.walk.front().filter(|front| passed((front.kind, front.id))) {
+            if front.hash.is_some() {
+                self.pack.removed(front.kind, front.id, why).await?;
+                if let Some(open) = &mut self.open {
+                    open.counts.removed += 1;
                 }
             }
-            Some(Mode::Increment) | None => self.walk.seek(&key.kind, &key.id).await?,
-        }
-        if self.walk.peek() != Some((&key.kind, &*key.id)) {
-            return Ok(None);
-        }
-        let at = self.parent_number();
-        Ok(self.walk.next().await?.and_then(|group| group.at(at).cloned()))
-    }
-
-    fn gone(&mut self, group: Option<Group>, why: Removal) -> Result<()> {
-        let at = self.parent_number();
-        let Some(group) = group else { return Ok(()) };
-        if group.at(at).is_some_and(|version| matches!(version.state, VersionState::Present { .. })) {
-            self.pack.removed(&group.key, why)?;
-            if let Some(open) = &mut self.open {
-                open.counts.removed += 1;
-            }
+            self.walk.pass().await?;
         }
         Ok(())
     }
@@ -308,20 +399,18 @@ impl Writer {
     /// When none is open, or the parent's index cannot be read.
     pub async fn end_kind(&mut self, outcome: KindOutcome) -> Result<KindCounts> {
         let sweep = match self.open.as_ref() {
-            Some(OpenKind { kind, mode: Mode::Sweep(why), .. }) => Some((kind.clone(), *why)),
+            Some(OpenKind { kind, mode: Mode::Sweep(why), .. }) => Some((Arc::clone(kind), *why)),
             _ => None,
         };
         if let Some((kind, why)) = &sweep {
-            while self.walk.peek().is_some_and(|(next, _)| next == kind) {
-                let group = self.walk.next().await?;
-                self.gone(group, *why)?;
-            }
+            self.sweep(*why, |(next, _)| next == &**kind).await?;
         }
         let Some(open) = self.open.take() else {
             return Err(RepositoryError::Input("no kind was begun".to_owned()));
         };
         let now = self.clock.now();
-        let before = self.kinds.get(&open.kind);
+        let kind = Kind::clone(&open.kind);
+        let before = self.kinds.get(&kind);
         let state = KindState {
             captured_at: now,
             swept_at: if sweep.is_some() { Some(now) } else { before.and_then(|state| state.swept_at) },
@@ -332,8 +421,8 @@ impl Writer {
             columns: open.columns,
             gaps: outcome.gaps,
         };
-        self.kinds.insert(open.kind.clone(), state);
-        self.counts.insert(open.kind, open.counts);
+        self.kinds.insert(kind.clone(), state);
+        self.counts.insert(kind, open.counts);
         Ok(open.counts)
     }
 
@@ -395,7 +484,7 @@ impl Writer {
         let (keyring, area) = (&self.segments.keyring, &self.segments.area);
         let head = self.ground.publish(keyring, area, self.data_key, &*self.rng, &self.lease, commit).await?;
         if !tables.is_empty()
-            && let Err(error) = self.subjects.delete_older().await
+            && let Err(error) = self.subjects.delete_older(self.lease.generation).await
         {
             // The snapshot stands. Whoever may delete there does so at the next collection.
             tracing::warn!(%error, "older tables of people's keys remain");

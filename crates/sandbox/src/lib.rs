@@ -7,3 +7,7 @@
 //! One platform is one module: [`shopify`].
 
 pub mod shopify;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use shopify::fuzzing;

@@ -219,7 +219,7 @@ async fn bulk_queries_have_rules() {
             "deeper",
         ),
         ("mutation { pageDelete(id: \"x\") { userErrors { message } } }".to_owned(), "must be a query"),
-        ("{ products { edges { node { titel } } } }".to_owned(), "titel"),
+        ("# wrong on purpose\n{ products { edges { node { titel } } } }".to_owned(), "titel"),
     ];
     for (query, part) in cases {
         let errors = shop.refused(RUN, json!({ "q": query })).await;

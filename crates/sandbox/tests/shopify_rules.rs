@@ -364,7 +364,7 @@ async fn an_unknown_version_is_answered_by_the_known_one() {
 #[tokio::test]
 async fn wrong_requests_are_refused_as_the_platform_does() {
     let shop = Shop::start(Settings::empty()).await;
-    let answer = shop.ask("{ products(first: 1) { nodes { titel } } }", json!({})).await;
+    let answer = shop.ask("# wrong on purpose\n{ products(first: 1) { nodes { titel } } }", json!({})).await;
     assert!(answer["errors"].to_string().contains("`titel`"), "{answer}");
     assert!(answer.get("data").is_none());
     let answer = shop.ask(CREATE_PAGE, json!({ "p": { "title": "x", "bogus": 1 } })).await;

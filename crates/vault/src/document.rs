@@ -34,7 +34,7 @@ pub(crate) fn to_text<T: Serialize>(document: &T) -> Result<Zeroizing<Vec<u8>>, 
     Ok(text)
 }
 
-fn checksum_of<D: Document>(document: &mut D) -> Result<HexBytes, VaultError> {
+pub(crate) fn checksum_of<D: Document>(document: &mut D) -> Result<HexBytes, VaultError> {
     let kept = std::mem::take(document.checksum());
     let sum = sha256(&to_text(document)?);
     *document.checksum() = kept;
@@ -50,13 +50,17 @@ pub(crate) fn create<D: Document>(path: &Path, mut document: D) -> Result<(), Va
 
 /// Reads a document file, and refuses one whose bytes are not exactly as they were written.
 pub(crate) fn read<D: Document>(path: &Path) -> Result<D, VaultError> {
+    parse(&private_file::read(D::WHAT, path)?, path)
+}
+
+/// Reads a document's text; the path is named in errors.
+pub(crate) fn parse<D: Document>(text: &[u8], path: &Path) -> Result<D, VaultError> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: String,
     }
     let damaged = |problem| VaultError::Damaged { what: D::WHAT, path: path.into(), problem };
-    let text = private_file::read(D::WHAT, path)?;
-    let named: Option<Format> = serde_json::from_slice(&text).ok();
+    let named: Option<Format> = serde_json::from_slice(text).ok();
     let (family, _) = D::FORMAT.rsplit_once('-').unwrap_or((D::FORMAT, ""));
     let of_family = |format: &str| {
         let version = format.strip_prefix(family).and_then(|rest| rest.strip_prefix('-'));
@@ -70,9 +74,8 @@ pub(crate) fn read<D: Document>(path: &Path) -> Result<D, VaultError> {
         Some(_) => return Err(damaged("it names another format")),
         None => return Err(damaged("it is not a JSON document of this format")),
     }
-    let mut document: D =
-        serde_json::from_slice(&text).map_err(|_| damaged("a field is missing or wrong"))?;
-    if to_text(&document)?.as_slice() != text.as_slice() {
+    let mut document: D = serde_json::from_slice(text).map_err(|_| damaged("a field is missing or wrong"))?;
+    if to_text(&document)?.as_slice() != text {
         return Err(damaged("it is not spelled as it was written"));
     }
     let sum = checksum_of(&mut document)?;

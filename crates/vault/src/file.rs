@@ -162,11 +162,17 @@ impl VaultFile {
         Ok(file)
     }
 
+    /// Refuses a file that takes less work to open than is allowed, or more than a machine has.
+    pub(crate) fn check_cost(&self, path: &Path) -> Result<(), VaultError> {
+        let Unseal::Passphrase(unseal) = &self.unseal;
+        unseal.check(Self::WHAT, path)
+    }
+
     /// Opens the contents with a passphrase.
     pub(crate) fn open(mut self, passphrase: &Passphrase, path: &Path) -> Result<Contents, VaultError> {
         let damaged = |problem| VaultError::Damaged { what: Self::WHAT, path: path.into(), problem };
+        self.check_cost(path)?;
         let Unseal::Passphrase(unseal) = &self.unseal;
-        unseal.check(Self::WHAT, path)?;
         let outer = aead_key(&*unseal.key(passphrase)?).map_err(|_| MACHINE)?;
         let id = self.id;
         let root = open_key(&outer, &associated(id, ROOT, 1), self.root.as_ref())

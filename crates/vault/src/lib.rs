@@ -51,6 +51,9 @@
 //! # }
 //! ```
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod system;
 
 mod cipher;

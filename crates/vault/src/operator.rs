@@ -24,7 +24,7 @@ const SIGN_IN: &[u8] = b"caretaker-sign-in-1";
 pub struct OperatorKey(Ed25519KeyPair);
 
 #[derive(Serialize, Deserialize)]
-struct OperatorKeyFile {
+pub(crate) struct OperatorKeyFile {
     format: String,
     public: HexBytes,
     seed: HexBytes,
@@ -59,9 +59,13 @@ impl OperatorKey {
     pub fn read(dir: &Path) -> Result<Self, VaultError> {
         let path = Self::path(dir);
         private_file::refuse_exposed(OperatorKeyFile::WHAT, &path)?;
-        let file: OperatorKeyFile = document::read(&path)?;
+        Self::open(&document::read(&path)?, &path)
+    }
+
+    /// The key of a file that is spelled as it was written.
+    pub(crate) fn open(file: &OperatorKeyFile, path: &Path) -> Result<Self, VaultError> {
         let damaged =
-            |problem| VaultError::Damaged { what: OperatorKeyFile::WHAT, path: path.clone(), problem };
+            |problem| VaultError::Damaged { what: OperatorKeyFile::WHAT, path: path.into(), problem };
         let seed = key_bytes(file.seed.as_ref()).ok_or_else(|| damaged("the key has a wrong length"))?;
         let key = Self(pair(&seed)?);
         if key.public() != file.public.as_ref() {

@@ -92,7 +92,9 @@ pub(crate) fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>
         io::ErrorKind::NotFound => VaultError::Missing { what, path: path.into() },
         _ => VaultError::Io { doing: "open", path: path.into(), source },
     })?;
-    let mut bytes = Zeroizing::new(Vec::new());
+    // Room for all of it at once: a list that grows leaves copies behind that nobody wipes.
+    let len = file.metadata().map_or(0, |metadata| metadata.len()).min(FILE_LEN_MAX);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(len).unwrap_or_default() + 2));
     file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(failed("read", path))?;
     if bytes.len() as u64 > FILE_LEN_MAX {
         return Err(VaultError::Damaged { what, path: path.into(), problem: "it is far too large" });

@@ -33,7 +33,7 @@ pub struct RecoveryKey {
 }
 
 #[derive(Serialize, Deserialize)]
-struct RecoveryKeyFile {
+pub(crate) struct RecoveryKeyFile {
     format: String,
     /// For the person who finds the file years later.
     about: String,
@@ -114,9 +114,17 @@ impl RecoveryKey {
     /// # Errors
     /// When the file is missing or damaged, when it is sealed and no passphrase was given, or another one.
     pub fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, VaultError> {
+        Self::open(document::read(path)?, path, passphrase)
+    }
+
+    /// The key of a file that is spelled as it was written.
+    pub(crate) fn open(
+        file: RecoveryKeyFile,
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self, VaultError> {
         const WHAT: &str = RecoveryKeyFile::WHAT;
         let damaged = |problem| VaultError::Damaged { what: WHAT, path: path.into(), problem };
-        let file: RecoveryKeyFile = document::read(path)?;
         let claimed = RecoveryRecipient { owner: file.recipient.clone(), public: file.public.clone() };
         let bytes: KeyBytes = match (&file.private, passphrase) {
             (Private::Clear(bytes), _) => {

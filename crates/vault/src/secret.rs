@@ -1,7 +1,7 @@
 //! Secrets in memory: wiped when dropped, never printed.
 
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -13,6 +13,8 @@ pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
 
 /// Longest passphrase or pasted secret that is read from a file, in bytes. More is surely the wrong file.
 const SECRET_FILE_LEN_MAX: usize = 64 * 1024;
+/// One byte more tells that there is more.
+const SECRET_FILE_READ_MAX: u64 = 64 * 1024 + 1;
 
 /// A secret text or byte string: a token, a client secret, a passphrase.
 ///
@@ -35,12 +37,16 @@ impl Secret {
     /// Reads a secret from a file, without the line end that editors put behind it.
     ///
     /// # Errors
-    /// When the file is missing, cannot be read, is empty, or is larger than a secret can be.
+    /// When the file is missing, cannot be read, is empty, or is larger than a secret can be (64 KiB).
     pub fn read(path: &Path) -> Result<Self, VaultError> {
-        let mut bytes = fs::read(path).map_err(|source| match source.kind() {
+        let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => VaultError::Missing { what: "secret file", path: path.into() },
             _ => VaultError::Io { doing: "read", path: path.into(), source },
-        })?;
+        };
+        let file = File::open(path).map_err(failed)?;
+        // All at once: a list that grows leaves copies behind. And no more than that: a device never ends.
+        let mut bytes = Vec::with_capacity(SECRET_FILE_LEN_MAX + 2);
+        file.take(SECRET_FILE_READ_MAX).read_to_end(&mut bytes).map_err(failed)?;
         let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
         if end == 0 || bytes.len() > SECRET_FILE_LEN_MAX {
             let problem =
@@ -100,7 +106,7 @@ mod tests {
     fn check(content: &[u8], expected: Option<&[u8]>) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        fs::write(&path, content).unwrap();
+        std::fs::write(&path, content).unwrap();
         let read = Secret::read(&path).ok();
         assert_eq!(read.as_ref().map(Secret::expose_secret), expected);
     }
@@ -113,5 +119,12 @@ mod tests {
         check(b"", None);
         check(b"\n\n", None);
         check(&vec![b'a'; SECRET_FILE_LEN_MAX + 1], None);
+        check(&vec![b'a'; SECRET_FILE_LEN_MAX], Some(&vec![b'a'; SECRET_FILE_LEN_MAX]));
+    }
+
+    #[test]
+    fn a_file_that_never_ends_is_refused_by_name() {
+        let error = Secret::read(Path::new("/dev/zero")).err().unwrap();
+        assert!(matches!(&error, VaultError::Unusable { path, .. } if path == Path::new("/dev/zero")));
     }
 }

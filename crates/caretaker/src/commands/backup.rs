@@ -4,13 +4,15 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use catalog::Connection;
 use connectors::contract::Progress;
-use domain::{ConnectionId, Kind};
+use domain::Kind;
 use flows::backup::{Backup, BackupProgress};
 
 use crate::arguments::Common;
 use crate::commands::ingest::print_report;
-use crate::home;
+use crate::commands::many::each;
+use crate::names::Names;
 use crate::output::Output;
 
 /// Progress is told at most so often.
@@ -43,13 +45,11 @@ impl<'a> Bar<'a> {
 impl BackupProgress for Bar<'_> {
     fn fetching(&self, progress: &Progress<'_>) {
         if self.due() {
-            let left =
-                progress.remaining.map_or_else(String::new, |left| format!("{} s left", left.as_secs()));
             self.output.progress(
                 &format!("fetching {}", progress.kind),
                 progress.items,
                 progress.total,
-                &left,
+                &time_left(progress.remaining),
             );
         }
     }
@@ -62,21 +62,29 @@ impl BackupProgress for Bar<'_> {
 }
 
 impl flows::restore::RestoreProgress for Bar<'_> {
-    fn advanced(&self, what: &str, done: u64, of: u64) {
+    fn advanced(&self, what: &str, done: u64, of: u64, left: Option<Duration>) {
         if self.due() {
-            self.output.progress(what, done, Some(of), "");
+            self.output.progress(what, done, Some(of), &time_left(left));
         }
     }
 }
 
+fn time_left(left: Option<Duration>) -> String {
+    left.map_or_else(String::new, |left| format!("{} s left", left.as_secs()))
+}
+
 pub(crate) async fn run(
     common: &Common,
-    name: &ConnectionId,
+    names: &Names,
     full: bool,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    let connection = cell.connection(&common.tenant, name).await?;
-    let report = flows::backup::backup(&cell, &Backup { connection, full }, &Bar::new(output, &cell)).await?;
-    print_report(output, &report)
+    // What takes its records from files has nothing to fetch.
+    let fetched = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
+    each(common, names, output, fetched, async |cell, connection| {
+        let bar = Bar::new(output, cell);
+        let report = flows::backup::backup(cell, &Backup { connection, full }, &bar).await?;
+        print_report(output, &report)
+    })
+    .await
 }

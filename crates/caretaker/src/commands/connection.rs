@@ -1,5 +1,6 @@
 //! `caretaker connect` and `caretaker connection`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,26 +16,40 @@ use zeroize::Zeroizing;
 
 use crate::arguments::{self, Common, ConnectShopify, ConnectionCommand};
 use crate::home;
+use crate::names::Tag;
 use crate::output::Output;
 
-fn as_json(connection: &Connection) -> serde_json::Value {
+type Tags = BTreeMap<ConnectionId, BTreeSet<String>>;
+
+fn tags_of<'a>(connection: &Connection, tags: &'a Tags) -> impl Iterator<Item = &'a str> {
+    tags.get(&connection.scope.connection).into_iter().flatten().map(String::as_str)
+}
+
+fn as_json(connection: &Connection, tags: &Tags) -> serde_json::Value {
     json!({
         "name": connection.scope.connection,
         "platform": connection.scope.platform,
         "region": connection.scope.region,
         "url": connection.url,
         "created_at": connection.created_at,
+        "tags": tags_of(connection, tags).collect::<Vec<_>>(),
     })
 }
 
-fn as_text(connection: &Connection) -> String {
+fn as_text(connection: &Connection, tags: &Tags) -> String {
     let Connection { scope, url, .. } = connection;
-    format!(
-        "{:<24} {:<12} {:<8} {url}",
+    let tags: String = tags_of(connection, tags).map(|tag| format!("  #{tag}")).collect();
+    let line = format!(
+        "{:<24} {:<12} {:<8} {url}{tags}",
         scope.connection.as_str(),
         scope.platform.as_str(),
         scope.region.as_str()
-    )
+    );
+    line.trim_end().to_owned()
+}
+
+fn words(tags: &[Tag]) -> Vec<&str> {
+    tags.iter().map(Tag::as_str).collect()
 }
 
 pub(crate) async fn connect(
@@ -44,7 +59,7 @@ pub(crate) async fn connect(
 ) -> anyhow::Result<ExitCode> {
     match connect {
         arguments::Connect::Shopify(words) => shopify(common, words, output).await,
-        arguments::Connect::Jsonl { name } => jsonl(common, name, output).await,
+        arguments::Connect::Jsonl { name, tag } => jsonl(common, name, tag, output).await,
     }
 }
 
@@ -63,6 +78,7 @@ async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> an
         credential,
     };
     let connected = flows::connect::connect(&cell, connect).await?;
+    cell.catalog.change_tags(&common.tenant, &words.name, &self::words(&words.tag), &[]).await?;
     output.result(&connected, || {
         let probe = &connected.probe;
         let mut text = format!(
@@ -99,14 +115,29 @@ fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         }
         Ok(Secret::new(text))
     };
-    let credential = match (&words.client_id, &words.client_secret_file, &words.token_file) {
-        (Some(client_id), Some(file), _) => {
-            Credential::ClientCredentials { client_id: client_id.clone(), client_secret: read(file)? }
+    let token = words.token_file.as_ref().map(read).transpose()?;
+    let app = match (&words.client_id, &words.client_secret_file) {
+        (Some(client_id), Some(file)) => Some((client_id.clone(), read(file)?)),
+        _ => None,
+    };
+    let credential = match (app, token, &words.refresh_token_file) {
+        (Some((client_id, client_secret)), token, Some(file)) => Credential::Offline {
+            client_id,
+            client_secret,
+            access_token: token.unwrap_or_else(|| Secret::new("")),
+            refresh_token: read(file)?,
+            // One whose end nobody knows is renewed before it is used.
+            expires_at: words.token_expires_at.unwrap_or(domain::Timestamp::UNIX_EPOCH),
+        },
+        (Some((client_id, client_secret)), None, None) => {
+            Credential::ClientCredentials { client_id, client_secret }
         }
-        (_, _, Some(file)) => Credential::Static { access_token: read(file)? },
+        (None, Some(access_token), None) => Credential::Static { access_token },
         _ => {
             return Err(FlowError::Input(
-                "give --client-id with --client-secret-file, or --token-file".to_owned(),
+                "give one way in: --client-id with --client-secret-file; or --token-file; or, for a token that ends, \
+                 --client-id, --client-secret-file, --refresh-token-file and --token-file"
+                    .to_owned(),
             )
             .into());
         }
@@ -114,7 +145,12 @@ fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(Zeroizing::new(credential.to_bytes()?))
 }
 
-async fn jsonl(common: &Common, name: &ConnectionId, output: &Output) -> anyhow::Result<ExitCode> {
+async fn jsonl(
+    common: &Common,
+    name: &ConnectionId,
+    tags: &[Tag],
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
     let scope = Scope {
         tenant: common.tenant.clone(),
@@ -130,7 +166,9 @@ async fn jsonl(common: &Common, name: &ConnectionId, output: &Output) -> anyhow:
         swept: None,
     };
     cell.catalog.add_connection(&connection).await?;
-    output.result(&as_json(&connection), || {
+    cell.catalog.change_tags(&common.tenant, name, &words(tags), &[]).await?;
+    let tags = cell.catalog.tags(&common.tenant).await?;
+    output.result(&as_json(&connection, &tags), || {
         format!("`{name}` takes JSON lines: `caretaker ingest {name} …`")
     })?;
     Ok(ExitCode::SUCCESS)
@@ -145,17 +183,25 @@ pub(crate) async fn run(
     match command {
         ConnectionCommand::List => {
             let connections = cell.catalog.connections(&common.tenant).await?;
-            let rows: Vec<_> = connections.iter().map(as_json).collect();
+            let tags = cell.catalog.tags(&common.tenant).await?;
+            let rows: Vec<_> = connections.iter().map(|one| as_json(one, &tags)).collect();
             output.result(&json!({ "connections": rows }), || {
                 if connections.is_empty() {
                     return "Nothing is connected yet: `caretaker connect …`".to_owned();
                 }
-                connections.iter().map(|connection| as_text(connection) + "\n").collect()
+                connections.iter().map(|connection| as_text(connection, &tags) + "\n").collect()
             })?;
         }
         ConnectionCommand::Show { name } => {
             let connection = cell.connection(&common.tenant, name).await?;
-            output.result(&as_json(&connection), || as_text(&connection))?;
+            let tags = cell.catalog.tags(&common.tenant).await?;
+            output.result(&as_json(&connection, &tags), || as_text(&connection, &tags))?;
+        }
+        ConnectionCommand::Tag { name, add, remove } => {
+            let connection = cell.connection(&common.tenant, name).await?;
+            cell.catalog.change_tags(&common.tenant, name, &words(add), &words(remove)).await?;
+            let tags = cell.catalog.tags(&common.tenant).await?;
+            output.result(&as_json(&connection, &tags), || as_text(&connection, &tags))?;
         }
         ConnectionCommand::Coverage { name } => {
             let connection = cell.connection(&common.tenant, name).await?;

@@ -19,7 +19,7 @@ use flows::backup::Backup;
 use flows::connect::{Connect, ConnectionSettings};
 use flows::restore::{Ask, Selection};
 use flows::{Cell, RunReport};
-use repository::Depth;
+use repository::{Depth, StoreOptions};
 use sandbox::shopify::{Running, Settings, start};
 use serde_json::{Value, json};
 use vault::system::{SystemClock, SystemRng};
@@ -32,6 +32,7 @@ use crate::commands::restore::write_plan;
 use crate::commands::sandbox::{faults, wait_for_the_end};
 use crate::home::{self, CellFile};
 use crate::output::Output;
+use crate::stores;
 
 const PRODUCTS: u32 = 60;
 const CUSTOMERS: u32 = 25;
@@ -263,6 +264,9 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
         cost: Argon2Cost::default(),
     };
     Vault::init(dir, &passphrase, settings, &handles)?;
+    for store in ["store", "keys"] {
+        repository::make_store(&dir.join(store).display().to_string(), &StoreOptions::default())?;
+    }
     let catalog = Catalog::create(dir).await?;
     let tenant = "default".parse()?;
     catalog.add_tenant(&tenant, handles.clock.now()).await?;
@@ -304,8 +308,8 @@ fn gaps(report: &RunReport) -> String {
 
 async fn recover(dir: &Path, recovery_key: &Path) -> anyhow::Result<u64> {
     let stores = repository::Stores {
-        objects: home::open_existing_store(&dir.join("store").display().to_string())?,
-        keys: home::open_existing_store(&dir.join("keys").display().to_string())?,
+        objects: stores::open(&dir.join("store").display().to_string(), &StoreOptions::default())?,
+        keys: stores::open(&dir.join("keys").display().to_string(), &StoreOptions::default())?,
     };
     let handles = home::handles(dir)?;
     let key = RecoveryKey::read(recovery_key, None)?;

@@ -3,23 +3,41 @@
 use std::process::ExitCode;
 
 use domain::{Action, ConnectionId, Kind};
+use flows::live::LiveDiff;
 
 use crate::arguments::Common;
+use crate::commands::backup::Bar;
 use crate::home;
-use crate::output::Output;
+use crate::output::{Output, exit};
+
+/// The TIME that means: the store as it is.
+const LIVE: &str = "live";
 
 pub(crate) async fn run(
     common: &Common,
     name: &ConnectionId,
     (from, to): (&str, &str),
-    kind: Option<&Kind>,
+    (kind, full): (Option<&Kind>, bool),
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
-    let reader = flows::read::open(&cell, &common.tenant, name, Action::Read, "compare snapshots").await?;
-    let from = flows::read::snapshot(&reader, from).await?.name.number;
-    let to = flows::read::snapshot(&reader, to).await?.name.number;
-    let diff = flows::diff::diff(&reader, from, to, kind).await?;
+    if full && to != LIVE {
+        return Err(flows::FlowError::Input(
+            "--full is for `--to live`: two snapshots are always compared whole".to_owned(),
+        )
+        .into());
+    }
+    let diff = if to == LIVE {
+        let connection = &cell.connection(&common.tenant, name).await?;
+        let ask = LiveDiff { connection, from, kind, full };
+        flows::live::diff_live(&cell, &ask, &Bar::new(output, &cell)).await?
+    } else {
+        let reader =
+            flows::read::open(&cell, &common.tenant, name, Action::Read, "compare snapshots").await?;
+        let from = flows::read::snapshot(&reader, from).await?.name.number;
+        let to = flows::read::snapshot(&reader, to).await?.name.number;
+        flows::diff::diff(&reader, from, to, kind).await?
+    };
     output.result(&diff, || {
         let mut text = String::new();
         for added in &diff.added {
@@ -34,6 +52,9 @@ pub(crate) async fn run(
                 text += &format!("    {}: {} -> {}\n", field.path, short(&field.from), short(&field.to));
             }
         }
+        for gap in &diff.gaps {
+            text += &format!("not compared: {} ({})\n", gap.what, gap.detail);
+        }
         text += &format!(
             "{} added, {} changed, {} removed",
             diff.added.len(),
@@ -42,7 +63,7 @@ pub(crate) async fn run(
         );
         text
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if diff.gaps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
 }
 
 /// A value on one line, cut where it is long.

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use domain::Action;
+use flows::store_access::WhichStore;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::Common;
-use crate::home;
+use crate::home::{self, CellFile};
 use crate::output::{Output, exit};
 
 /// One thing that was looked at.
@@ -58,6 +59,7 @@ pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<Exit
         });
         findings.push(finding(name, found));
     }
+    findings.push(finding("unfinished writes", unfinished_writes(&cell)));
     for connection in cell.catalog.connections(&common.tenant).await? {
         let name = &connection.scope.connection;
         findings.push(finding(format!("connection {name}"), connection_state(&cell, &connection).await));
@@ -73,6 +75,23 @@ pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<Exit
             .collect()
     })?;
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+}
+
+/// Deletes what commands that were killed have left in stores that are directories.
+fn unfinished_writes(cell: &flows::Cell) -> Result<String, String> {
+    let file = CellFile::read(&cell.dir).map_err(|error| format!("{error:#}"))?;
+    let (mut files, mut bytes) = (0, 0);
+    for which in [WhichStore::Objects, WhichStore::Keys] {
+        let url = file.url(which, &cell.dir);
+        let found = repository::delete_unfinished(&url, cell.clock.now(), repository::GRACE);
+        let found = found.map_err(|error| sentence(&error))?;
+        files += found.files;
+        bytes += found.bytes;
+    }
+    if files == 0 {
+        return Ok("none that are older than three days".to_owned());
+    }
+    Ok(format!("{files} files ({bytes} bytes) of commands that were killed over three days ago were deleted"))
 }
 
 /// Whether the newest snapshot can be read, and whether the platform still lets us in.

@@ -56,11 +56,11 @@ pub(crate) async fn run(
     };
     let progress = Progress { output, cell: &cell, told: Mutex::new(cell.clock.monotonic()) };
     let report = flows::ingest::ingest(&cell, &ingest, &progress).await?;
-    print_report(output, &report)
+    Ok(ExitCode::from(print_report(output, &report)?))
 }
 
 /// Prints what a run did; exit 3 where it is not whole.
-pub(crate) fn print_report(output: &Output, report: &RunReport) -> anyhow::Result<ExitCode> {
+pub(crate) fn print_report(output: &Output, report: &RunReport) -> anyhow::Result<u8> {
     output.result(report, || {
         let mut text = format!("Snapshot {}, head {}\n", report.snapshot, report.head);
         for (kind, counts) in &report.kinds {
@@ -93,7 +93,7 @@ pub(crate) fn print_report(output: &Output, report: &RunReport) -> anyhow::Resul
         }
         text
     })?;
-    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
+    Ok(if report.complete { exit::DONE } else { exit::INCOMPLETE })
 }
 
 /// A size for people.

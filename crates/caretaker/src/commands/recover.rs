@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use domain::{AuditError, AuditEvent, AuditSink};
+use flows::store_access::WhichStore;
 use repository::Stores;
 use serde_json::json;
 use vault::system::{SystemClock, SystemRng};
@@ -11,12 +12,12 @@ use vault::{Handles, Passphrase, RecoveryKey};
 
 use crate::arguments::Recover;
 use crate::commands::ingest::size;
-use crate::home;
 use crate::output::Output;
+use crate::stores;
 
 /// There is no cell here whose record could be kept.
 #[derive(Debug)]
-struct NoCell;
+pub(super) struct NoCell;
 
 impl AuditSink for NoCell {
     fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
@@ -26,8 +27,8 @@ impl AuditSink for NoCell {
 
 pub(crate) async fn run(words: &Recover, output: &Output) -> anyhow::Result<ExitCode> {
     let stores = Stores {
-        objects: home::open_existing_store(&words.store)?,
-        keys: home::open_existing_store(&words.keys_store)?,
+        objects: stores::given(WhichStore::Objects, &words.store, &words.credentials)?.open()?,
+        keys: stores::given(WhichStore::Keys, &words.keys_store, &words.credentials)?.open()?,
     };
     let passphrase = words.recovery_passphrase_file.as_deref().map(Passphrase::read).transpose()?;
     let key = RecoveryKey::read(&words.recovery_key_file, passphrase.as_ref())?;

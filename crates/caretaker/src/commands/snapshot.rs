@@ -2,27 +2,45 @@
 
 use std::process::ExitCode;
 
-use domain::Action;
-use flows::FlowError;
-use repository::RepositoryError;
+use domain::{Action, Scope};
+use flows::{Cell, FlowError, retention};
+use repository::Retention;
 use serde_json::json;
 
-use crate::arguments::{Common, SnapshotCommand};
+use crate::arguments::{Common, SnapshotCommand, SnapshotPrune};
+use crate::commands::many::each;
 use crate::home;
-use crate::output::Output;
+use crate::output::{Output, exit};
 
 pub(crate) async fn run(
     common: &Common,
     command: &SnapshotCommand,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let SnapshotCommand::List { name } = command;
-    let cell = home::open(common).await?;
-    let snapshots = match flows::read::open(&cell, &common.tenant, name, Action::Read, "list snapshots").await
-    {
+    match command {
+        SnapshotCommand::List(names) => {
+            each(
+                common,
+                names,
+                output,
+                |_| true,
+                async |cell, connection| {
+                    list(cell, &connection.scope, output).await?;
+                    Ok(exit::DONE)
+                },
+            )
+            .await
+        }
+        SnapshotCommand::Prune(words) => prune(common, words, output).await,
+    }
+}
+
+async fn list(cell: &Cell, scope: &Scope, output: &Output) -> anyhow::Result<()> {
+    let (tenant, name) = (&scope.tenant, &scope.connection);
+    let snapshots = match flows::read::open(cell, tenant, name, Action::Read, "list snapshots").await {
         Ok(reader) => reader.snapshots().await?,
         // Connected, and never backed up.
-        Err(FlowError::Repository(RepositoryError::NotFound(_))) => Vec::new(),
+        Err(FlowError::NotFound(_)) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let rows: Vec<_> = snapshots
@@ -55,6 +73,60 @@ pub(crate) async fn run(
                 format!("{:>6}  {:.0}  {records:>9} records{whole}\n", head.name.number, head.commit.taken_at)
             })
             .collect()
+    })
+}
+
+/// Drops what the rules do not keep.
+async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyhow::Result<ExitCode> {
+    let name = &words.name;
+    let rules = Retention {
+        last: words.keep_last,
+        hourly: words.keep_hourly,
+        daily: words.keep_daily,
+        weekly: words.keep_weekly,
+        monthly: words.keep_monthly,
+        yearly: words.keep_yearly,
+    };
+    if rules == Retention::default() {
+        return Err(FlowError::Input(
+            "say what is kept, such as --keep-daily 30 --keep-monthly 12; rules that all keep 0 would keep nothing"
+                .to_owned(),
+        )
+        .into());
+    }
+    let cell = home::open(common).await?;
+    let connection = cell.connection(&common.tenant, name).await?;
+    let pruning = retention::pruning(&cell, &connection, &rules).await?;
+    for gone in &pruning.dropped {
+        output.say(&format!("{:>6}  {:.0}  goes", gone.snapshot, gone.taken_at));
+    }
+    for kept in &pruning.kept {
+        output.say(&format!("{:>6}  {:.0}  stays", kept.snapshot, kept.taken_at));
+    }
+    let numbers: Vec<_> = pruning.dropped.iter().map(|gone| gone.snapshot).collect();
+    let mut head = cell.known_head(&connection.scope).await?;
+    if !words.dry_run && !numbers.is_empty() {
+        let what = format!(
+            "{} of {} snapshots are dropped for good.",
+            numbers.len(),
+            numbers.len() + pruning.kept.len()
+        );
+        output.confirm(name, &what, words.yes)?;
+        head = Some(retention::prune(&cell, &connection, &numbers).await?);
+    }
+    let answer =
+        json!({ "kept": pruning.kept, "dropped": pruning.dropped, "dry_run": words.dry_run, "head": head });
+    output.result(&answer, || {
+        let (gone, kept) = (numbers.len(), pruning.kept.len());
+        match (words.dry_run, gone) {
+            (_, 0) => format!("Nothing to drop: the rules keep all {kept} snapshots."),
+            (true, _) => format!("{gone} snapshots would be dropped, {kept} kept. Nothing was changed."),
+            (false, _) => format!(
+                "{gone} snapshots were dropped, {kept} are kept.\n\
+                 Their space comes back with `caretaker store compact {name}`, and `caretaker store collect {name}` \
+                 some days later."
+            ),
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,17 +2,19 @@
 
 use std::process::ExitCode;
 
-use domain::{Action, ConnectionId};
+use domain::{Action, Scope};
+use flows::Cell;
 use repository::{CommitName, Depth};
 
 use crate::arguments::Common;
 use crate::commands::ingest::size;
-use crate::home;
+use crate::commands::many::each;
+use crate::names::Names;
 use crate::output::{Output, exit};
 
 pub(crate) async fn run(
     common: &Common,
-    name: &ConnectionId,
+    names: &Names,
     all_bytes: bool,
     expect_head: Option<&str>,
     output: &Output,
@@ -23,18 +25,40 @@ pub(crate) async fn run(
                 .map_err(|_| flows::FlowError::Input(format!("`{head}` is not a head that `backup` printed")))
         })
         .transpose()?;
-    let cell = home::open(common).await?;
-    let scope = cell.connection(&common.tenant, name).await?.scope;
-    let grant = cell.grant(&scope, &[Action::Verify], "verify").await?;
+    if expected.is_some() && names.name.is_none() {
+        return Err(flows::FlowError::Input(
+            "--expect-head is the head of one connection: give its name".to_owned(),
+        )
+        .into());
+    }
+    each(
+        common,
+        names,
+        output,
+        |_| true,
+        async |cell, connection| verify(cell, &connection.scope, all_bytes, expected.as_ref(), output).await,
+    )
+    .await
+}
+
+async fn verify(
+    cell: &Cell,
+    scope: &Scope,
+    all_bytes: bool,
+    expected: Option<&CommitName>,
+    output: &Output,
+) -> anyhow::Result<u8> {
+    let grant = cell.grant(scope, &[Action::Verify], "verify").await?;
     let known = match expected {
-        Some(expected) => Some(expected),
-        None => cell.known_head(&scope).await?,
+        Some(expected) => Some(expected.clone()),
+        None => cell.known_head(scope).await?,
     };
     let depth = if all_bytes { Depth::AllBytes } else { Depth::Structure };
     let told = |progress: repository::VerifyProgress| {
         output.progress("verifying", progress.bytes_done, Some(progress.bytes), "");
     };
-    let report = cell.repository(&scope).verify(&grant, depth, known.as_ref(), &told).await?;
+    let report = cell.repository(scope).verify(&grant, depth, known.as_ref(), &told).await;
+    let report = report.map_err(|error| flows::read::never_backed_up(&scope.connection, error))?;
     output.result(&report, || {
         let mut text = String::new();
         for damaged in &report.damaged {
@@ -59,5 +83,5 @@ pub(crate) async fn run(
         }
         text
     })?;
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::from(exit::INTEGRITY) })
+    Ok(if report.ok { exit::DONE } else { exit::INTEGRITY })
 }

@@ -239,6 +239,74 @@ fn a_withdrawn_scope_is_a_gap_and_no_removal() {
 }
 
 #[test]
+fn a_scope_that_was_never_granted_is_a_gap_and_no_empty_kind() {
+    let (cell, shop) = (TestCell::new(), Shop::small());
+    let all = shop.scopes();
+    let left: Vec<&str> =
+        all.iter().map(String::as_str).filter(|scope| !scope.ends_with("_customers")).collect();
+    assert!(left.len() < all.len());
+    shop.running.set_access(&left, true);
+    let connected = shop.connect(&cell, "shop").succeeds();
+    assert!(connected["missing"].to_string().contains("read_customers"), "{connected}");
+
+    let report = cell.run(&["backup", "shop"]).ends(3);
+    assert_eq!(report["complete"], false);
+    let customer = &report["kinds"]["customer"];
+    let gaps = customer["gaps"].to_string();
+    assert!(gaps.contains("read_customers") && gaps.contains("missing_scope"), "{customer}");
+    assert!(report["kinds"]["product"]["seen"].as_u64().unwrap() > 0);
+    let coverage = cell.run(&["connection", "coverage", "shop"]).succeeds();
+    let kinds = coverage["kinds"].as_array().unwrap();
+    let row = kinds.iter().find(|row| row["kind"] == "customer").unwrap();
+    assert!(row["missing_to_read"].to_string().contains("read_customers"), "{row}");
+    assert!(row["gaps"].to_string().contains("read_customers"), "{row}");
+    let list = cell.run(&["snapshot", "list", "shop"]).succeeds();
+    assert_eq!(list["snapshots"][0]["complete"], false);
+
+    // Once it is granted the next backup has them, without anybody asking for a full one.
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    shop.running.set_access(&all, true);
+    let report = cell.run(&["backup", "shop"]).succeeds();
+    assert_eq!(report["kinds"]["customer"]["added"], 6, "{}", report["kinds"]["customer"]);
+    assert_eq!(report["kinds"]["customer"].get("gaps"), None);
+}
+
+#[test]
+fn a_token_that_is_revoked_midway_is_told_and_what_was_read_is_kept() {
+    let latency = std::time::Duration::from_millis(20);
+    let settings = Settings { products: 20, customers: 250, orders: 200, latency, ..Settings::default() };
+    let (cell, shop) = (TestCell::new(), Shop::open(settings));
+    // Without operations everything is read page by page.
+    shop.faults("bulk-failed@1+");
+    let calm = TestCell::new();
+    shop.connect(&calm, "shop").succeeds();
+    let asked = shop.stats().requests;
+    cell_backup(&calm);
+    let once = shop.stats().requests - asked;
+    assert!(once > 200, "{once}");
+
+    shop.connect(&cell, "shop").succeeds();
+    let asked = shop.stats().requests;
+    let refused = shop.while_revoking_after(once / 2, || cell.run(&["backup", "shop"]));
+    refused.refuses(5, &["token"]);
+    let first = shop.stats().requests - asked;
+    assert!(cell.snapshots("shop").is_empty());
+    // With a new credential it goes on where it was: whoever began anew would ask for half of it twice. What is
+    // asked again is whether operations work now, and the pages that were under way.
+    shop.connect_by_client(&cell, "shop").succeeds();
+    let asked = shop.stats().requests;
+    cell_backup(&cell);
+    let rest = shop.stats().requests - asked;
+    println!("{first} requests, then {rest}, {once} undisturbed");
+    assert!(first + rest <= once + 60, "{first} and {rest} requests, {once} undisturbed");
+    assert!(cell.export("shop") == calm.export("shop"));
+}
+
+fn cell_backup(cell: &TestCell) {
+    assert_eq!(cell.run(&["backup", "shop"]).succeeds()["complete"], true);
+}
+
+#[test]
 fn a_sweep_whose_last_page_fails_removes_nothing() {
     let (cell, shop) = (TestCell::new(), Shop::small());
     shop.connect(&cell, "shop").succeeds();
@@ -276,7 +344,10 @@ fn a_second_backup_at_the_same_time_is_refused() {
     let asked = shop.stats().requests;
     let mut first = cell.start(&["backup", "shop"]);
     assert!(running_until(&mut first, || shop.stats().requests > asked + 1));
+    // However slow the machine is, the first does not end before the second has begun.
+    kill_process(Pid::from_child(&first), Signal::STOP).unwrap();
     cell.run(&["backup", "shop"]).refuses(7, &["shop", "wait"]);
+    kill_process(Pid::from_child(&first), Signal::CONT).unwrap();
     assert!(first.wait().unwrap().success());
     assert_eq!(cell.snapshots("shop"), [1]);
     assert_eq!(cell.run(&["backup", "shop"]).succeeds()["snapshot"], 2);
@@ -284,18 +355,17 @@ fn a_second_backup_at_the_same_time_is_refused() {
 
 #[test]
 fn ctrl_c_ends_a_backup_at_once_and_the_next_one_is_whole() {
-    let latency = std::time::Duration::from_millis(30);
+    let latency = std::time::Duration::from_millis(60);
     let (cell, shop) =
         (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
     shop.connect(&cell, "shop").succeeds();
-    for further in [0, 3, 20] {
+    for further in [0, 3, 12] {
         let asked = shop.stats().requests;
         let mut child = cell.start(&["backup", "shop"]);
         assert!(running_until(&mut child, || shop.stats().requests > asked + further));
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-        let begun = SystemClock.monotonic();
+        assert!(!running_until(&mut child, || false), "it did not end");
         assert!(!child.wait().unwrap().success());
-        assert!((SystemClock.monotonic() - begun).as_secs() < 5, "it did not end promptly");
     }
     assert!(cell.snapshots("shop").is_empty());
     assert_eq!(cell.run(&["backup", "shop"]).succeeds()["complete"], true);

@@ -138,6 +138,13 @@ impl TestCell {
         cell
     }
 
+    /// The same cell once more, in another folder. Nothing may run on it meanwhile.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(self.folder.path(), folder.path());
+        Self { folder }
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -179,9 +186,15 @@ impl TestCell {
         self.command(words).output().unwrap().into()
     }
 
-    /// Starts a command whose output goes nowhere.
+    /// Starts a command. What it says on stderr is kept for [`TestCell::said`].
     pub(crate) fn start(&self, words: &[&str]) -> Child {
-        self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        let stderr = std::fs::File::create(self.path("stderr")).unwrap();
+        self.command(words).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+    }
+
+    /// What the command that was started last has said on stderr.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(self.path("stderr")).unwrap()
     }
 
     /// Takes lines of a kind into a connection.
@@ -209,6 +222,20 @@ impl TestCell {
         let list = self.run(&["snapshot", "list", name]).succeeds();
         let rows = list["snapshots"].as_array().unwrap();
         rows.iter().map(|row| row["snapshot"].as_u64().unwrap()).collect()
+    }
+}
+
+/// Copies what is in a folder, empty folders and the modes of files too.
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
     }
 }
 
@@ -249,6 +276,25 @@ pub(crate) fn assert_same(found: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMa
         assert_eq!(bytes.len(), other.len(), "{}", name.display());
     }
     assert_eq!(names(found), names(expected));
+}
+
+/// Tells what a test has done, for the result of a soak.
+pub(crate) fn tell(fact: &str) {
+    use std::io::Write as _;
+    println!("{fact}");
+    if let Some(path) = std::env::var_os("CARETAKER_FACTS") {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{fact}").unwrap();
+    }
+}
+
+/// Says that a suite has really run, where somebody counts.
+pub(crate) fn note(suite: &str) {
+    use std::io::Write as _;
+    if let Some(path) = std::env::var_os("CARETAKER_SUITES") {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        writeln!(file, "{suite}").unwrap();
+    }
 }
 
 /// Waits until `reached` says so, or the process has ended; answers whether it is still running.

@@ -8,15 +8,31 @@
     reason = "tests; what they print is shown when one fails"
 )]
 
+mod again;
 mod bad_disk;
 mod bad_plan;
 mod bad_records;
 mod bad_store;
 mod bad_way_in;
+#[path = "../../../repository/tests/conformance/bucket.rs"]
+mod bucket;
+mod buckets;
 mod cell;
+mod clock;
 mod demo;
 mod hasty;
+mod import_files;
+mod keeping;
 mod kill_and_resume;
+mod killed_at_a_call;
+mod live;
+mod manual;
+mod many;
+mod offline;
 mod recover;
 mod shop;
+mod sync_order;
+mod target;
+mod traced;
 mod traces;
+mod unfinished;

@@ -29,6 +29,11 @@ impl Shop {
         Self::open(Settings { products: 8, customers: 6, orders: 6, ..Settings::default() })
     }
 
+    /// One with as little as there can be of everything.
+    pub(crate) fn tiny() -> Self {
+        Self::open(Settings { products: 2, customers: 2, orders: 2, ..Settings::default() })
+    }
+
     pub(crate) fn stats(&self) -> Stats {
         self.running.stats()
     }
@@ -54,6 +59,36 @@ impl Shop {
         let url = &self.running.url;
         let words = ["--url", url, "--token-file", text(&token), "--ca-file", text(&ca)];
         cell.run(&[&["connect", "shopify", name], &words[..]].concat())
+    }
+
+    /// The same, by the client's secret: tokens are got with it.
+    pub(crate) fn connect_by_client(&self, cell: &TestCell, name: &str) -> Answer {
+        let secret = cell.file(&format!("{name}.secret"), &self.running.client_secret);
+        let (_, ca) = self.files(cell, name);
+        let Running { url, client_id, .. } = &self.running;
+        let words = ["--url", url, "--client-id", client_id, "--client-secret-file", &secret];
+        cell.run(&[&["connect", "shopify", name, "--ca-file", text(&ca)], &words[..]].concat())
+    }
+
+    /// The scopes that the app has.
+    pub(crate) fn scopes(&self) -> Vec<String> {
+        let data = self.owner("{ currentAppInstallation { accessScopes { handle } } }", &json!({}));
+        let scopes = data["currentAppInstallation"]["accessScopes"].as_array().unwrap();
+        scopes.iter().map(|scope| scope["handle"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Does something, and ends all tokens once the store was asked for so much more.
+    pub(crate) fn while_revoking_after<T: Send>(&self, requests: u64, act: impl FnOnce() -> T + Send) -> T {
+        let until = self.stats().requests + requests;
+        std::thread::scope(|scope| {
+            let acting = scope.spawn(act);
+            while self.stats().requests < until {
+                assert!(!acting.is_finished(), "it ended before the tokens did");
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            self.running.revoke_all();
+            acting.join().unwrap()
+        })
     }
 
     /// Does something in the shop, as its owner would. Refusals fail the test.

@@ -65,3 +65,33 @@ async fn known_media_are_found_until_they_are_collected() {
     assert!(cell.catalog.put_media(&t, &shop(), &[(one, known("a")), (two, endless)]).await.is_err());
     assert_eq!((read(one).await, read(two).await), (None, Some(known("b"))));
 }
+
+#[tokio::test]
+async fn tags_come_and_go_together() {
+    let cell = Cell::new().await;
+    let t = tenant("t");
+    let tags = async || {
+        let tags = cell.catalog.tags(&t).await.unwrap();
+        tags.get(&shop()).map(|tags| tags.iter().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
+    assert!(tags().await.is_empty());
+    cell.catalog.change_tags(&t, &shop(), &["eu", "daily", "eu"], &["never there"]).await.unwrap();
+    assert_eq!(tags().await, ["daily", "eu"]);
+    cell.catalog.change_tags(&t, &shop(), &["us"], &["eu"]).await.unwrap();
+    assert_eq!(tags().await, ["daily", "us"]);
+    let nobodys = cell.catalog.change_tags(&t, &"none".parse().unwrap(), &[], &["us"]).await.unwrap_err();
+    assert!(matches!(nobodys, CatalogError::NotFound { what: "connection", .. }), "{nobodys}");
+    assert!(cell.catalog.tags(&tenant("t2")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stores_credential_is_the_cells_and_is_replaced() {
+    let cell = Cell::new().await;
+    let none = cell.catalog.store_credential("key-store").await.unwrap_err();
+    assert!(matches!(none, CatalogError::NotFound { .. }), "{none}");
+    cell.catalog.put_store_credential("key-store", b"sealed 1", second(1)).await.unwrap();
+    cell.catalog.put_store_credential("object-store", b"sealed 2", second(1)).await.unwrap();
+    cell.catalog.put_store_credential("key-store", b"sealed 3", second(2)).await.unwrap();
+    assert_eq!(cell.catalog.store_credential("key-store").await.unwrap(), b"sealed 3");
+    assert_eq!(cell.catalog.store_credential("object-store").await.unwrap(), b"sealed 2");
+}

@@ -78,6 +78,27 @@ async fn an_empty_catalog_is_migrated_once() {
 }
 
 #[tokio::test]
+async fn a_catalog_of_the_first_schema_is_migrated_with_what_it_holds() {
+    let cell = Cell::new().await;
+    let known = Catalog::schema(cell.home()).await.unwrap().known;
+    let mut database = behind(cell.home()).await;
+    for undo in [
+        "DROP TABLE connection_tag",
+        "DROP TABLE store_credential",
+        "DELETE FROM schema_version WHERE version > 1",
+    ] {
+        sqlx::query(undo).execute(&mut database).await.unwrap();
+    }
+    let error = Catalog::open(cell.home()).await.unwrap_err();
+    assert!(matches!(error, CatalogError::SchemaOlder { found: 1, .. }), "{error}");
+    assert_eq!(Catalog::migrate(cell.home()).await.unwrap(), SchemaState { found: 1, known });
+    let catalog = cell.open_again().await;
+    assert_eq!(catalog.connections(&tenant("t")).await.unwrap().len(), 1);
+    catalog.put_store_credential("key-store", b"sealed", second(1)).await.unwrap();
+    assert!(catalog.tags(&tenant("t")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_newer_schema_is_left_alone() {
     let cell = Cell::new().await;
     let known = Catalog::schema(cell.home()).await.unwrap().known;

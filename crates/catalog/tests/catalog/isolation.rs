@@ -41,6 +41,7 @@ async fn fill(catalog: &Catalog, t: &TenantId) {
     catalog.intend(t, id, &["a"], second(0)).await.unwrap();
     catalog.record_ids(t, &[entry("1", "101", 1)]).await.unwrap();
     catalog.put_media(t, &shop(), &media()).await.unwrap();
+    catalog.change_tags(t, &shop(), &["eu"], &[]).await.unwrap();
 }
 
 /// Everything that a tenant can read, as text.
@@ -58,6 +59,7 @@ async fn read(catalog: &Catalog, t: &TenantId) -> Vec<String> {
         shown(catalog.connection(t, &shop()).await),
         shown(catalog.connections(t).await),
         shown(catalog.credential(t, &shop(), "token").await),
+        shown(catalog.tags(t).await),
         shown(catalog.head(t, &shop()).await),
         shown(catalog.lease(t, &shop()).await),
         shown(catalog.snapshots(t, &shop()).await),
@@ -97,6 +99,7 @@ async fn another_tenants_things_are_not_found_and_not_changed() {
     let refused = [
         ("set_connection", catalog.set_connection(s, &shop(), "x", &settings).await),
         ("set_swept", catalog.set_swept(s, &shop(), sweep).await),
+        ("change_tags", catalog.change_tags(s, &shop(), &["x"], &["eu"]).await),
         ("put_credential", catalog.put_credential(s, &shop(), "token", b"x", second(1)).await),
         ("advance_head to a first", catalog.advance_head(s, &shop(), None, &head(2, 1)).await),
         ("advance_head", catalog.advance_head(s, &shop(), Some(&head(1, 1)), &head(2, 1)).await),

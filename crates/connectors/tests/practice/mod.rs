@@ -219,7 +219,8 @@ impl Practice {
         media: &Stored,
     ) -> Result<Applied, Fault> {
         let id = wanted["id"].as_str().or(wanted["locale"].as_str()).unwrap();
-        let write = ItemWrite { kind: kind(name), id, wanted, live, options, ids, media, journal };
+        let former = None;
+        let write = ItemWrite { kind: kind(name), id, wanted, live, former, options, ids, media, journal };
         self.store.apply(write).await
     }
 }

@@ -87,7 +87,7 @@ async fn the_budget_is_kept_to() {
     let stats = practice.running.stats();
     assert!(stats.throttled * 100 <= stats.requests, "{stats:?}");
     assert_eq!(store.usage().throttled, stats.throttled);
-    assert!(store.budget_per_second().is_some_and(|rate| (rate - 2_000.0).abs() < 1.0));
+    assert!(store.pace().budget.is_some_and(|budget| (budget.per_second - 2_000.0).abs() < 1.0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

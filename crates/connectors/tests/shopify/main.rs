@@ -1,10 +1,20 @@
 //! Fetching from a practice store: whole, interrupted, disturbed, and again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
 
+#[path = "../official/mod.rs"]
+mod official;
 mod practice;
 mod spool;
 
 mod access;
 mod changes;
 mod faults;
+mod received;
 mod whole;

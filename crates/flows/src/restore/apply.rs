@@ -1,71 +1,24 @@
 //! Applying a plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use bytes::{Bytes, BytesMut};
-use catalog::{LedgerEntry, Restore, RestoreState, StepResult, StepState};
-use connectors::contract::{
-    Applied, Fault, IdMap, ItemWrite, Journal, KindSpec, Lookup, MediaReader, PlanAction, Prior,
-    RestoreOptions, SpoolError,
-};
-use domain::{Action, ConnectionId, Id128, Ids as _, Kind, MediaRef, RecordKey, TenantId};
-use futures::future::BoxFuture;
-use repository::{MediaStore, RepositoryError};
+use catalog::{Restore, RestoreState};
+use connectors::contract::{Applied, Effort, PlanAction, RestoreOptions};
+use domain::{Action, ConnectionId, Id128, Ids as _, Kind, RecordKey, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::{Candidate, LOOKUPS, Parts, Plan, Selection, summed_up};
-use super::{RestoreProgress, parse};
+use super::candidate::Candidate;
+use super::look::{LOOKUPS, Parts};
+use super::plan::{Plan, Selection, summed_up};
+use super::predict::{self, Look};
+use super::report::{RestoreReport, SoFar, state_name};
+use super::schedule::{self, side_by_side};
+use super::writes::{Job, Start, Writes};
+use super::{RestoreProgress, parse, refer};
 use crate::cell::Cell;
-use crate::error::{FlowError, Result, with_causes};
-
-/// What became of one item.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ItemReport {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its id in the backup.
-    pub id: Box<str>,
-    /// Its id on the live store now, where it is there.
-    pub new_id: Option<Box<str>>,
-    /// What was to be done.
-    #[serde(flatten)]
-    pub action: PlanAction,
-    /// What could not be done, in sentences.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub problems: Vec<String>,
-    /// It cannot be known whether it was made twice.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub possibly_twice: bool,
-}
-
-/// What a restore did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RestoreReport {
-    /// The restore's id: `restore undo ID` takes it back.
-    pub restore: Id128,
-    /// Whether everything that was planned is done.
-    pub complete: bool,
-    /// Items made anew.
-    pub created: u64,
-    /// Items set back.
-    pub updated: u64,
-    /// Items deleted (by an undo).
-    pub deleted: u64,
-    /// Items that needed nothing.
-    pub skipped: u64,
-    /// Items that could not be restored.
-    pub cannot: u64,
-    /// Requests sent.
-    pub requests: u64,
-    /// Requests that were throttled.
-    pub throttled: u64,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
-    /// Every item that was touched or could not be.
-    pub items: Vec<ItemReport>,
-}
+use crate::error::{FlowError, Result};
 
 /// An item as it was before the restore touched it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,6 +28,12 @@ pub(super) struct Before {
     pub(super) live_id: Option<Box<str>>,
     /// `None`: it was not there.
     pub(super) live: Option<Value>,
+    /// What the restore makes of one that was there, in the words of the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) wanted: Option<Value>,
+    /// It comes into being with another item, and goes with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) follows: bool,
 }
 
 impl Before {
@@ -94,10 +53,6 @@ pub(super) struct Saved {
     pub(super) items: Vec<Before>,
 }
 
-pub(super) fn state_name(restore: Id128, what: &str) -> String {
-    format!("restore-{restore}-{what}")
-}
-
 /// Applies a plan: draws it up again, and refuses where anything differs.
 ///
 /// An interrupted application of the same plan goes on where it stood.
@@ -115,14 +70,11 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
         .await?
         .into_iter()
         .find(|restore| restore.plan_digest == digest && restore.state == RestoreState::Applying);
-    let (candidates, mut ids) = parts.candidates(progress).await?;
-    let (restore, saved) = match interrupted {
-        Some(restore) => {
-            let saved = saved_before(cell, &plan.ask.tenant, &restore).await?;
-            (restore.id, saved)
-        }
+    let (candidates, ids) = parts.candidates(interrupted.as_ref().map(|_| plan), progress).await?;
+    let (restore, so_far) = match interrupted {
+        Some(row) => (row.id, so_far(cell, &plan.ask.tenant, &row).await?.unwrap_or_default()),
         None => {
-            let again = summed_up(&parts, &candidates).await?;
+            let again = summed_up(&parts, &candidates, Look::default()).await?;
             if again.items != plan.items || plan.format != again.format {
                 return Err(FlowError::Conflict(moved(plan, &again)));
             }
@@ -134,38 +86,201 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
                 selection: plan.ask.selection.clone(),
                 items: before(&candidates),
             };
-            (begin(&parts, &saved, &digest, None).await?, saved)
+            (begin(&parts, &saved, &digest, None).await?, SoFar::default())
         }
     };
-    let mut writes = Writes::new(&parts, restore, saved.items.len()).await?;
-    for candidate in &candidates {
-        writes.remember(&candidate.item.kind, &candidate.paired).await?;
+    let of = plan.count(|action| matches!(action, PlanAction::Create | PlanAction::Update));
+    let left = predict::of_all(&parts, &candidates);
+    let start = Start { restore, started, ids, of, left, so_far, progress };
+    let writes = Writes::new(&parts, start).await?;
+    if let Err(error) = write_all(&writes, plan, &candidates).await {
+        // What cannot be kept now is missing in the report's counts; what stopped the restore matters more.
+        drop(writes.keep(true).await);
+        return Err(error);
     }
-    let already: BTreeMap<RecordKey, &Before> =
-        saved.items.iter().map(|before| (before.key(), before)).collect();
-    let mut again = Vec::new();
-    for candidate in &candidates {
-        match &candidate.item.plan.action {
-            PlanAction::Update if candidate.item.after.is_some() => again.push(candidate),
-            PlanAction::Create | PlanAction::Update => {
-                let whole = writes.write(candidate, candidate.live.as_ref(), &mut ids).await?;
-                if !whole || candidate.item.again {
-                    again.push(candidate);
-                }
-            }
-            // Done by the interrupted application.
-            PlanAction::Skip if already.contains_key(&candidate.key()) => {
-                writes.count_done(&already, &candidate.key());
-            }
-            PlanAction::Skip => writes.report.skipped += 1,
-            PlanAction::Cannot { .. } | PlanAction::Delete => writes.cannot(candidate),
-        }
-        progress.advanced("restoring", writes.done, writes.of);
-    }
-    writes.write_again(&again, &mut ids, progress).await?;
-    let report = writes.finish(started).await?;
+    let report = writes.finish().await?;
     cell.release(lease).await?;
     Ok(report)
+}
+
+/// One item in its turn.
+struct Turn<'a> {
+    candidate: &'a Candidate,
+    key: RecordKey,
+    /// Its place in the plan.
+    place: usize,
+    /// What the plan said, where this attempt finds it begun or done.
+    action: PlanAction,
+}
+
+fn turns<'a>(plan: &Plan, candidates: &'a [Candidate]) -> Vec<Turn<'a>> {
+    let planned: BTreeMap<RecordKey, (usize, &PlanAction)> = (plan.items.iter().enumerate())
+        .map(|(place, item)| {
+            (RecordKey { kind: item.kind.clone(), id: item.id.clone() }, (place, &item.plan.action))
+        })
+        .collect();
+    let turn = |(number, candidate): (usize, &'a Candidate)| {
+        let key = candidate.key();
+        let now = candidate.item.plan.action.clone();
+        let (place, action) = match (planned.get(&key), now) {
+            (Some((place, PlanAction::Create)), PlanAction::Update | PlanAction::Skip) => {
+                (*place, PlanAction::Create)
+            }
+            (Some((place, PlanAction::Update)), PlanAction::Skip) => (*place, PlanAction::Update),
+            (Some((place, _)), now) => (*place, now),
+            (None, now) => (plan.items.len().saturating_add(number), now),
+        };
+        Turn { candidate, key, place, action }
+    };
+    let turns = candidates.iter().enumerate().map(turn);
+    // What only an interrupted attempt made others refer to, and needs nothing, is no part of the plan.
+    turns.filter(|turn| turn.place < plan.items.len() || turn.action != PlanAction::Skip).collect()
+}
+
+/// First what can be written at once, kind by kind; then what waited for that.
+async fn write_all(writes: &Writes<'_>, plan: &Plan, candidates: &[Candidate]) -> Result<()> {
+    let mut paired = Vec::new();
+    for candidate in candidates {
+        paired.extend(writes.entries(&candidate.item.kind, &candidate.paired)?);
+    }
+    writes.record(&paired).await?;
+    let turns = turns(plan, candidates);
+    let nodes: Vec<refer::Node<'_>> = turns.iter().map(|turn| turn.candidate.node()).collect();
+    let refers = refer::refers(&nodes);
+    let again = Mutex::new(BTreeSet::new());
+    let mut first = 0;
+    for of_kind in turns.chunk_by(|one, other| one.candidate.spec.name == other.candidate.spec.name) {
+        let here = first..first + of_kind.len();
+        first = here.end;
+        let mut written = Vec::new();
+        for (number, turn) in here.zip(of_kind) {
+            match &turn.candidate.item.plan.action {
+                PlanAction::Update if turn.candidate.item.after.is_some() => {
+                    again.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+                }
+                PlanAction::Create | PlanAction::Update => written.push((number, turn)),
+                _ => without_writing(writes, turn),
+            }
+        }
+        let local: BTreeMap<usize, usize> =
+            written.iter().enumerate().map(|(local, (number, _))| (*number, local)).collect();
+        let waits: Vec<Vec<usize>> = (written.iter())
+            .map(|(number, _)| {
+                let others = refers.get(*number).into_iter().flatten();
+                others.filter_map(|other| local.get(other).copied()).collect()
+            })
+            .collect();
+        let lanes = schedule::lanes(&writes.parts.store.pace());
+        side_by_side(&waits, lanes, |local| {
+            let (written, again) = (&written, &again);
+            async move {
+                let Some((number, turn)) = written.get(local) else { return Ok(()) };
+                let whole = write(writes, turn).await?;
+                if !whole || turn.candidate.item.again {
+                    again.lock().unwrap_or_else(PoisonError::into_inner).insert(*number);
+                }
+                Ok(())
+            }
+        })
+        .await?;
+    }
+    let again = again.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let again: Vec<&Turn<'_>> = again.into_iter().filter_map(|number| turns.get(number)).collect();
+    write_again(writes, &again).await
+}
+
+fn without_writing(writes: &Writes<'_>, turn: &Turn<'_>) {
+    let Turn { candidate, key, place, action } = turn;
+    match action {
+        PlanAction::Skip => writes.tally(super::report::Tally::skipped),
+        PlanAction::Cannot { .. } | PlanAction::Delete => {
+            writes.tally(|tally| tally.told(*place, key, action.clone(), None, Applied::default()));
+        }
+        // An interrupted attempt has done it.
+        PlanAction::Create | PlanAction::Update => {
+            let possibly_twice = writes.is_doubtful(key);
+            let applied = Applied { possibly_twice, ..Applied::default() };
+            let new_id = Some(writes.now_called(&key.id));
+            writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
+        }
+    }
+    writes.advanced(&doing(candidate), Effort::default());
+}
+
+fn doing(candidate: &Candidate) -> String {
+    format!("restoring {}", candidate.spec.plural)
+}
+
+/// Writes an item, and notes what became of it. Answers whether all of it was done.
+async fn write(writes: &Writes<'_>, turn: &Turn<'_>) -> Result<bool> {
+    let Turn { candidate, key, place, action } = turn;
+    let Candidate { spec, wanted, media, .. } = candidate;
+    let (live, former) = (candidate.live.as_ref(), candidate.former.as_ref());
+    let mut applied = writes.apply_one(Job { key, spec, wanted, live, former, media }).await?;
+    applied.possibly_twice |= writes.is_doubtful(key);
+    let whole = applied.problems.is_empty();
+    let new_id = Some(writes.now_called(&key.id));
+    writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
+    writes.advanced(&doing(candidate), predict::of_item(candidate));
+    Ok(whole)
+}
+
+/// The second pass: what referred to something that was made after it, what could not be done, and what came back with
+/// another item is looked at again, and written with the ids that are known by now.
+async fn write_again(writes: &Writes<'_>, again: &[&Turn<'_>]) -> Result<()> {
+    for of_kind in again.chunk_by(|one, other| one.candidate.spec.name == other.candidate.spec.name) {
+        for chunk in of_kind.chunks(LOOKUPS) {
+            let Some(spec) = chunk.first().map(|turn| turn.candidate.spec) else { continue };
+            let ids = writes.ids();
+            let called: Vec<Option<&str>> =
+                chunk.iter().map(|turn| writes.parts.called_there(&turn.key.id, &ids)).collect();
+            let payloads: Vec<&Value> = chunk.iter().map(|turn| &turn.candidate.wanted).collect();
+            let looking = writes.parts.store.looking(spec, &payloads);
+            let live = writes.parts.live(spec, &called).await?;
+            let live: Vec<Option<Value>> = (live.into_iter())
+                .map(|item| item.map(|item| parse(&item.payload)).transpose())
+                .collect::<Result<_>>()?;
+            writes.advanced("restoring what refers to others", looking);
+            let lanes = schedule::lanes(&writes.parts.store.pace());
+            side_by_side(&vec![Vec::new(); chunk.len()], lanes, |number| {
+                let (turn, live) = (chunk.get(number), live.get(number).and_then(Option::as_ref));
+                async move {
+                    if let Some(turn) = turn { write_one_again(writes, turn, live).await } else { Ok(()) }
+                }
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn write_one_again(writes: &Writes<'_>, turn: &Turn<'_>, live: Option<&Value>) -> Result<()> {
+    let Turn { candidate, key, place, action } = turn;
+    let follows = candidate.item.after.is_some();
+    let former = candidate.former.as_ref();
+    let options = &writes.parts.ask.options;
+    let ids = writes.ids();
+    let plan = writes.parts.store.plan_back(candidate.spec, &candidate.wanted, live, former, &ids, options);
+    let applied = match (plan.action, live) {
+        (PlanAction::Skip, _) => Applied::default(),
+        (_, None) if follows => {
+            let why = "It did not come back with the item that it belongs to.".to_owned();
+            Applied { problems: vec![why], ..Applied::default() }
+        }
+        (PlanAction::Cannot { why }, _) => Applied { problems: vec![why], ..Applied::default() },
+        _ => {
+            let Candidate { spec, wanted, media, .. } = candidate;
+            writes.apply_one(Job { key, spec, wanted, live, former, media }).await?
+        }
+    };
+    let new_id = Some(writes.now_called(&key.id));
+    if follows {
+        writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
+        writes.advanced(&doing(candidate), predict::of_item(candidate));
+    } else {
+        writes.tally(|tally| tally.told_again(*place, new_id, applied));
+    }
+    Ok(())
 }
 
 fn digest(plan: &Plan) -> Result<String> {
@@ -186,16 +301,15 @@ fn moved(plan: &Plan, again: &Plan) -> String {
 }
 
 fn before(candidates: &[Candidate]) -> Vec<Before> {
-    let touched = candidates
-        .iter()
-        // What comes back with another item is gone again with it.
-        .filter(|candidate| candidate.is_written() && candidate.item.after.is_none());
+    let touched = candidates.iter().filter(|candidate| candidate.is_written());
     touched
         .map(|candidate| Before {
             kind: candidate.item.kind.clone(),
             id: candidate.item.id.clone(),
             live_id: candidate.item.live_id.clone(),
             live: candidate.live.clone(),
+            wanted: candidate.live.as_ref().map(|_| candidate.wanted.clone()),
+            follows: candidate.item.after.is_some(),
         })
         .collect()
 }
@@ -242,366 +356,11 @@ pub(super) async fn saved_before(cell: &Cell, tenant: &TenantId, row: &Restore) 
         .map_err(|error| FlowError::Integrity(format!("what restore {restore} touched is damaged: {error}")))
 }
 
-/// Steps of one restore, and how far each is.
-type Steps = Mutex<BTreeMap<String, StepState>>;
-
-/// The writes of one restore.
-pub(super) struct Writes<'a, 'b> {
-    pub(super) parts: &'a Parts<'b>,
-    pub(super) restore: Id128,
-    pub(super) report: RestoreReport,
-    pub(super) done: u64,
-    pub(super) of: u64,
-    steps: Steps,
-}
-
-/// One item to be written.
-pub(super) struct Job<'a> {
-    pub(super) key: &'a RecordKey,
-    pub(super) spec: &'static KindSpec,
-    pub(super) wanted: &'a Value,
-    pub(super) live: Option<&'a Value>,
-    pub(super) media: &'a [MediaRef],
-}
-
-impl<'a, 'b> Writes<'a, 'b> {
-    pub(super) async fn new(parts: &'a Parts<'b>, restore: Id128, of: usize) -> Result<Self> {
-        let report = RestoreReport {
-            restore,
-            complete: true,
-            created: 0,
-            updated: 0,
-            deleted: 0,
-            skipped: 0,
-            cannot: 0,
-            requests: 0,
-            throttled: 0,
-            duration_ms: 0,
-            items: Vec::new(),
-        };
-        let steps = Mutex::new(parts.cell.catalog.steps(&parts.ask.tenant, restore).await?);
-        let of = u64::try_from(of).unwrap_or(u64::MAX);
-        Ok(Self { parts, restore, report, done: 0, of, steps })
-    }
-
-    /// Writes an item, and notes what became of it: new ids into the ledger, problems into the report. Answers
-    /// whether all of it was done.
-    async fn write(&mut self, candidate: &Candidate, live: Option<&Value>, ids: &mut IdMap) -> Result<bool> {
-        let key = candidate.key();
-        let Candidate { spec, wanted, media, .. } = candidate;
-        let applied = self.apply_one(Job { key: &key, spec, wanted, live, media }, ids).await?;
-        let whole = applied.problems.is_empty();
-        match candidate.item.plan.action {
-            PlanAction::Create => self.report.created += 1,
-            _ => self.report.updated += 1,
-        }
-        self.note(candidate, applied, ids);
-        Ok(whole)
-    }
-
-    fn note(&mut self, candidate: &Candidate, applied: Applied, ids: &IdMap) {
-        let item = &candidate.item;
-        let new_id = Some(ids.resolve(&item.id).into());
-        self.told(&candidate.key(), item.plan.action.clone(), new_id, applied);
-    }
-
-    /// Notes what became of an item.
-    pub(super) fn told(
-        &mut self,
-        key: &RecordKey,
-        action: PlanAction,
-        new_id: Option<Box<str>>,
-        applied: Applied,
-    ) {
-        let Applied { problems, possibly_twice, .. } = applied;
-        let (kind, id) = (key.kind.clone(), key.id.clone());
-        self.report.items.push(ItemReport { kind, id, new_id, action, problems, possibly_twice });
-        self.done += 1;
-    }
-
-    /// The second pass: what referred to something that was made after it, what could not be done, and what came
-    /// back with another item is looked at again, and written with the ids that are known by now.
-    async fn write_again(
-        &mut self,
-        again: &[&Candidate],
-        ids: &mut IdMap,
-        progress: &dyn RestoreProgress,
-    ) -> Result<()> {
-        let total = u64::try_from(again.len()).unwrap_or(u64::MAX);
-        let mut done = 0;
-        for of_kind in again.chunk_by(|one, other| one.spec.name == other.spec.name) {
-            for chunk in of_kind.chunks(LOOKUPS) {
-                let Some(spec) = chunk.first().map(|candidate| candidate.spec) else { continue };
-                let lookups: Vec<Lookup<'_>> =
-                    chunk.iter().map(|one| Lookup::Id(ids.resolve(&one.item.id))).collect();
-                let live = self.parts.store.live(spec, &lookups).await?;
-                for (candidate, live) in chunk.iter().zip(live) {
-                    let live = live.map(|item| parse(&item.payload)).transpose()?;
-                    self.write_one_again(candidate, live.as_ref(), ids).await?;
-                    done += 1;
-                    progress.advanced("restoring what refers to others", done, total);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_one_again(
-        &mut self,
-        candidate: &Candidate,
-        live: Option<&Value>,
-        ids: &mut IdMap,
-    ) -> Result<()> {
-        let options = &self.parts.ask.options;
-        let plan = self.parts.store.plan(candidate.spec, &candidate.wanted, live, ids, options);
-        let key = candidate.key();
-        let applied = match (plan.action, live) {
-            (PlanAction::Skip, _) => Applied::default(),
-            (_, None) if candidate.item.after.is_some() => {
-                let why = "It did not come back with the item that it belongs to.".to_owned();
-                Applied { problems: vec![why], ..Applied::default() }
-            }
-            (PlanAction::Cannot { why }, _) => Applied { problems: vec![why], ..Applied::default() },
-            _ => {
-                let Candidate { spec, wanted, media, .. } = candidate;
-                self.apply_one(Job { key: &key, spec, wanted, live, media }, ids).await?
-            }
-        };
-        if candidate.item.after.is_some() {
-            self.report.updated += 1;
-            self.note(candidate, applied, ids);
-        } else if let Some(first) =
-            self.report.items.iter_mut().find(|item| item.kind == key.kind && item.id == key.id)
-        {
-            first.problems = applied.problems;
-            first.possibly_twice |= applied.possibly_twice;
-            first.new_id = Some(ids.resolve(&key.id).into());
-        }
-        Ok(())
-    }
-
-    /// Writes one item. What the platform refused of it is a problem of that item; new ids go into the ledger
-    /// and into `ids`.
-    pub(super) async fn apply_one(&self, job: Job<'_>, ids: &mut IdMap) -> Result<Applied> {
-        let (cell, scope) = (self.parts.cell, &self.parts.source.scope);
-        let grant = cell.grant(scope, &[Action::Restore], "read media for a restore").await?;
-        let stored = cell.repository(scope).media(&grant, Action::Restore).await?;
-        let media = StoredMediaReader { stored, refs: job.media };
-        let journal = CatalogJournal { writes: self, key: job.key };
-        let options = &self.parts.ask.options;
-        let write = ItemWrite {
-            kind: job.spec,
-            id: &job.key.id,
-            wanted: job.wanted,
-            live: job.live,
-            options,
-            ids,
-            media: &media,
-            journal: &journal,
-        };
-        let applied = match self.parts.store.apply(write).await {
-            Ok(applied) => applied,
-            Err(Fault::Rejected(why)) => Applied { problems: vec![why], ..Applied::default() },
-            Err(fault) => return Err(fault.into()),
-        };
-        self.remember(&job.key.kind, &applied.ids).await?;
-        for (old, new) in &applied.ids {
-            ids.insert(old, new);
-        }
-        Ok(applied)
-    }
-
-    /// Writes new ids into the ledger.
-    pub(super) async fn remember(&self, kind: &Kind, pairs: &[(String, String)]) -> Result<()> {
-        let ask = self.parts.ask;
-        let now = self.parts.cell.clock.now();
-        let mut entries = Vec::with_capacity(pairs.len());
-        for (old, new) in pairs.iter().filter(|(old, new)| old != new) {
-            entries.push(LedgerEntry {
-                connection: ask.connection.clone(),
-                target: ask.target.clone(),
-                old: RecordKey::new(kind.clone(), old).map_err(RepositoryError::from)?,
-                new_id: new.as_str().into(),
-                restore: self.restore,
-                recorded_at: now,
-            });
-        }
-        if !entries.is_empty() {
-            self.parts.cell.catalog.record_ids(&ask.tenant, &entries).await?;
-        }
-        Ok(())
-    }
-
-    fn count_done(&mut self, already: &BTreeMap<RecordKey, &Before>, key: &RecordKey) {
-        match already.get(key).and_then(|before| before.live.as_ref()) {
-            None => self.report.created += 1,
-            Some(_) => self.report.updated += 1,
-        }
-        self.done += 1;
-    }
-
-    fn cannot(&mut self, candidate: &Candidate) {
-        self.report.cannot += 1;
-        let action = candidate.item.plan.action.clone();
-        self.told(&candidate.key(), action, None, Applied::default());
-    }
-
-    /// Seals the ledger and the report, and closes the restore.
-    pub(super) async fn finish(mut self, started: std::time::Duration) -> Result<RestoreReport> {
-        let cell = self.parts.cell;
-        let ask = self.parts.ask;
-        self.report.complete =
-            self.report.items.iter().all(|item| item.problems.is_empty() && !item.possibly_twice);
-        let usage = self.parts.store.usage();
-        self.report.requests = usage.requests;
-        self.report.throttled = usage.throttled;
-        let duration = cell.clock.monotonic().saturating_sub(started);
-        self.report.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        let grant =
-            cell.grant(&self.parts.source.scope, &[Action::Restore], "seal ledger and report").await?;
-        let repository = cell.repository(&self.parts.source.scope);
-        let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await?;
-        let ledger: Vec<SealedEntry> = ledger.into_iter().map(SealedEntry::from).collect();
-        let text =
-            serde_json::to_vec(&ledger).map_err(|error| FlowError::Input(format!("the ledger: {error}")))?;
-        repository.put_state(&grant, Action::Restore, LEDGER, &text).await?;
-        let text = serde_json::to_vec(&self.report)
-            .map_err(|error| FlowError::Input(format!("the report: {error}")))?;
-        repository.put_state(&grant, Action::Restore, &state_name(self.restore, "report"), &text).await?;
-        let state = if self.report.complete { RestoreState::Done } else { RestoreState::Incomplete };
-        let moved = (RestoreState::Applying, state);
-        cell.catalog.move_restore(&ask.tenant, self.restore, moved, cell.clock.now()).await?;
-        Ok(self.report)
-    }
-}
-
-/// The name of the sealed id ledger.
-pub const LEDGER: &str = "id-ledger";
-
-/// A ledger entry as it is sealed into the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealedEntry {
-    /// Into which connection.
-    pub target: ConnectionId,
-    /// Its kind and the id that it has in the snapshots.
-    pub old: RecordKey,
-    /// The id that it has in the target.
-    pub new_id: Box<str>,
-    /// By which restore.
-    pub restore: Id128,
-    /// When.
-    pub recorded_at: domain::Timestamp,
-}
-
-impl From<LedgerEntry> for SealedEntry {
-    fn from(entry: LedgerEntry) -> Self {
-        let LedgerEntry { target, old, new_id, restore, recorded_at, .. } = entry;
-        Self { target, old, new_id, restore, recorded_at }
-    }
-}
-
-/// The sealed report of a restore.
-///
-/// # Errors
-/// Not found where there is no such restore of the tenant's.
-pub async fn show(cell: &Cell, tenant: &TenantId, restore: Id128) -> Result<RestoreReport> {
-    let row = cell.catalog.restore(tenant, restore).await?;
-    let connection = cell.connection(tenant, &row.connection).await?;
-    let grant = cell.grant(&connection.scope, &[Action::Read], "show a restore").await?;
-    let repository = cell.repository(&connection.scope);
-    let text = repository.state(&grant, Action::Read, &state_name(restore, "report")).await?;
-    let text = text.ok_or_else(|| {
-        FlowError::Conflict(format!(
-            "restore {restore} has not ended yet ({:?}): apply its plan again",
-            row.state
-        ))
-    })?;
-    serde_json::from_slice(&text)
-        .map_err(|error| FlowError::Integrity(format!("the report is damaged: {error}")))
-}
-
-/// Steps of one item, in the catalog.
-struct CatalogJournal<'a, 'b, 'c> {
-    writes: &'a Writes<'b, 'c>,
-    key: &'a RecordKey,
-}
-
-impl CatalogJournal<'_, '_, '_> {
-    fn name(&self, step: &str) -> String {
-        format!("{} {} {step}", self.key.kind, self.key.id)
-    }
-
-    fn known(&self, name: &str) -> Option<StepState> {
-        self.writes.steps.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
-    }
-
-    fn set(&self, name: String, state: StepState) {
-        self.writes.steps.lock().unwrap_or_else(PoisonError::into_inner).insert(name, state);
-    }
-}
-
-fn failed(error: &dyn std::error::Error) -> SpoolError {
-    SpoolError(with_causes(error))
-}
-
-impl Journal for CatalogJournal<'_, '_, '_> {
-    fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>> {
-        Box::pin(async move {
-            let Parts { cell, ask, .. } = self.writes.parts;
-            let restore = self.writes.restore;
-            let name = self.name(step);
-            match self.known(&name) {
-                None | Some(StepState::Refused) => {
-                    let noted = cell.catalog.intend(&ask.tenant, restore, &[&name], cell.clock.now()).await;
-                    noted.map_err(|error| failed(&error))?;
-                    self.set(name, StepState::Intent);
-                    Ok(Prior::New)
-                }
-                Some(StepState::Intent | StepState::Unknown) => Ok(Prior::InDoubt),
-                Some(StepState::Done) => {
-                    let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await;
-                    let ledger = ledger.map_err(|error| failed(&error))?;
-                    let own = ledger.into_iter().filter(|entry| entry.restore == restore);
-                    Ok(Prior::Done(own.map(|e| (e.old.id.into(), e.new_id.into())).collect()))
-                }
-            }
-        })
-    }
-
-    fn done<'a>(
-        &'a self,
-        step: &'a str,
-        ids: &'a [(String, String)],
-    ) -> BoxFuture<'a, Result<(), SpoolError>> {
-        Box::pin(async move {
-            let Parts { cell, ask, .. } = self.writes.parts;
-            self.writes.remember(&self.key.kind, ids).await.map_err(|error| failed(&error))?;
-            let result = StepResult { step: self.name(step), state: StepState::Done, ledger: None };
-            let now = cell.clock.now();
-            let finished = cell.catalog.finish_steps(&ask.tenant, self.writes.restore, &[result], now).await;
-            finished.map_err(|error| failed(&error))?;
-            self.set(self.name(step), StepState::Done);
-            Ok(())
-        })
-    }
-}
-
-/// Media as the backup holds them.
-struct StoredMediaReader<'a> {
-    stored: MediaStore,
-    refs: &'a [MediaRef],
-}
-
-impl MediaReader for StoredMediaReader<'_> {
-    fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>> {
-        Box::pin(async move {
-            let found = self.refs.iter().find(|media| media.pointer == pointer)?;
-            let mut bytes = BytesMut::new();
-            let read = self.stored.read(&found.name, |chunk| {
-                bytes.extend_from_slice(&chunk);
-                Ok(())
-            });
-            Some(read.await.map(|()| bytes.freeze()).map_err(|error| failed(&error)))
-        })
-    }
+/// What interrupted attempts did, as far as they had told.
+async fn so_far(cell: &Cell, tenant: &TenantId, row: &Restore) -> Result<Option<SoFar>> {
+    let scope = cell.connection(tenant, &row.connection).await?.scope;
+    let grant = cell.grant(&scope, &[Action::Restore], "read how far a restore came").await?;
+    let text = cell.repository(&scope).state(&grant, Action::Restore, &state_name(row.id, "so-far")).await?;
+    let read = text.map(|text| serde_json::from_slice(&text)).transpose();
+    read.map_err(|error| FlowError::Integrity(format!("how far restore {} came is damaged: {error}", row.id)))
 }

@@ -3,24 +3,41 @@
 //! A plan is a file that says what was asked for and what was found: every create, update, skip and cannot.
 //! Applying it draws it up again and refuses where anything differs, so that a plan that was edited or has
 //! grown old does nothing. What is about to be touched is sealed into the store first; an undo puts that back.
+//!
+//! In reading order: what is wanted and what is there ([`look`], [`candidate`]), who refers to whom ([`refer`]), sales
+//! at prices that are taken back ([`sale`]), the plan and what it will take ([`plan`], [`predict`]); then the writing:
+//! in which order and how much at a time ([`schedule`]), what all items share ([`writes`]) with its steps ([`journal`]),
+//! what became of them ([`report`]); and the two that do it all ([`apply`], [`undo`]).
+
+use std::time::Duration;
 
 mod apply;
+mod candidate;
+mod journal;
+mod look;
 mod plan;
+mod predict;
 mod refer;
+mod report;
+mod sale;
+mod schedule;
 mod undo;
+mod writes;
 
-pub use apply::{ItemReport, LEDGER, RestoreReport, SealedEntry, apply, show};
+pub use apply::apply;
 pub use plan::{Ask, Plan, PlanItem, RevertedOrder, Selection, draw};
+pub use report::{ItemReport, LEDGER, RestoreReport, SealedEntry, show};
 pub use undo::undo;
 
 use serde_json::Value;
 
 use crate::error::{FlowError, Result};
 
-/// Where a restore says how far it is.
+/// Where a restore says how far it is. Cheap; called often.
 pub trait RestoreProgress: Send + Sync {
-    /// So many items of so many are done.
-    fn advanced(&self, what: &str, done: u64, of: u64);
+    /// So many items of so many are done; `left` is how long the rest takes at the platform's budget, where that can be
+    /// told.
+    fn advanced(&self, what: &str, done: u64, of: u64, left: Option<Duration>);
 }
 
 fn parse(payload: &[u8]) -> Result<Value> {

@@ -6,7 +6,7 @@ use connectors::canonical;
 use connectors::contract::{KindSpec, PlanAction, Restorable};
 use serde_json::Value;
 
-use super::plan::Candidate;
+use super::candidate::Candidate;
 
 /// Ids that an item refers to, each with its kind; an empty kind: the id tells. A text may hold a list of ids.
 pub(super) fn referred(spec: &'static KindSpec, payload: &Value) -> Vec<(String, &'static str)> {
@@ -20,6 +20,102 @@ pub(super) fn referred(spec: &'static KindSpec, payload: &Value) -> Vec<(String,
         }
     }
     ids
+}
+
+/// An item as others may refer to it, and it to them.
+pub(super) struct Node<'a> {
+    pub(super) id: &'a str,
+    pub(super) spec: &'static KindSpec,
+    pub(super) payload: &'a Value,
+    /// Whether it is to be made, and so has no id yet.
+    pub(super) made: bool,
+}
+
+/// For every item the others to be made that it refers to, by their own ids or by those of their parts.
+pub(super) fn refers(nodes: &[Node<'_>]) -> Vec<Vec<usize>> {
+    let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
+    for (turn, node) in nodes.iter().enumerate().filter(|(_, node)| node.made) {
+        parts(node.spec, node.payload, &mut String::new(), &mut |id| {
+            owners.entry(id).or_insert(turn);
+        });
+    }
+    let own = nodes.iter().enumerate().filter(|(_, node)| node.made);
+    owners.extend(own.map(|(turn, node)| (node.id, turn)));
+    let targets = |(turn, node): (usize, &Node<'_>)| {
+        let ids = referred(node.spec, node.payload);
+        let found: BTreeSet<usize> = ids
+            .iter()
+            .filter_map(|(id, _)| owners.get(id.as_str()).copied())
+            .filter(|other| *other != turn)
+            .collect();
+        found.into_iter().collect()
+    };
+    nodes.iter().enumerate().map(targets).collect()
+}
+
+/// Tells the ids of an item's parts: those that the kind's row does not know as another item's.
+fn parts<'a>(spec: &KindSpec, value: &'a Value, at: &mut String, tell: &mut impl FnMut(&'a str)) {
+    let stem = at.len();
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                at.push('/');
+                at.push_str(name);
+                match field.as_str() {
+                    Some(id) if name == "id" && !spec.references.iter().any(|one| one.pointer == at) => {
+                        tell(id);
+                    }
+                    _ => parts(spec, field, at, tell),
+                }
+                at.truncate(stem);
+            }
+        }
+        Value::Array(elements) => {
+            at.push_str("/*");
+            elements.iter().for_each(|element| parts(spec, element, at, tell));
+            at.truncate(stem);
+        }
+        _ => {}
+    }
+}
+
+/// The same items, those of one kind so that what is to be made comes before what refers to it; else as they were.
+pub(super) fn in_order(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let nodes: Vec<Node<'_>> = candidates.iter().map(Candidate::node).collect();
+    let mut refers = refers(&nodes);
+    for (turn, others) in refers.iter_mut().enumerate() {
+        let name = |turn: usize| nodes.get(turn).map(|node| node.spec.name);
+        others.retain(|other| name(*other) == name(turn));
+    }
+    let order = depth_first(&refers);
+    let mut left: Vec<Option<Candidate>> = candidates.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|turn| left.get_mut(turn)?.take()).collect()
+}
+
+/// Turns, each after those that it refers to, as far as that is possible: a circle is cut where it is entered.
+fn depth_first(refers: &[Vec<usize>]) -> Vec<usize> {
+    let mut met = vec![false; refers.len()];
+    let mut order = Vec::with_capacity(refers.len());
+    for first in 0..refers.len() {
+        // A turn, and how many of those that it refers to were gone through.
+        let mut way = vec![(first, 0)];
+        while let Some((turn, through)) = way.pop() {
+            let known = met.get_mut(turn).is_none_or(|met| std::mem::replace(met, true));
+            if through == 0 && known {
+                continue;
+            }
+            match refers.get(turn).and_then(|others| others.get(through)) {
+                Some(other) => {
+                    way.push((turn, through + 1));
+                    if !met.get(*other).copied().unwrap_or(true) {
+                        way.push((*other, 0));
+                    }
+                }
+                None => order.push(turn),
+            }
+        }
+    }
+    order
 }
 
 /// Whether the kind's natural key holds the id of another item.
@@ -84,14 +180,52 @@ pub(super) fn followers(candidates: &[Candidate]) -> Vec<(usize, Box<str>)> {
 
 /// Marks the items to be written that refer to something which is made only after them.
 pub(super) fn mark_again(candidates: &mut [Candidate]) {
-    let mut still_to_be_made: BTreeSet<Box<str>> = candidates
-        .iter()
-        .filter(|one| one.item.plan.action == PlanAction::Create)
-        .map(|one| one.item.id.clone())
-        .collect();
-    for one in candidates.iter_mut().filter(|one| one.is_written()) {
-        still_to_be_made.remove(&one.item.id);
-        one.item.again =
-            referred(one.spec, &one.wanted).iter().any(|(id, _)| still_to_be_made.contains(id.as_str()));
+    let nodes: Vec<Node<'_>> = candidates.iter().map(Candidate::node).collect();
+    let refers = refers(&nodes);
+    for (turn, (one, others)) in candidates.iter_mut().zip(refers).enumerate() {
+        // What comes back with another item is written in the second pass anyway.
+        let first = one.is_written() && one.item.after.is_none();
+        one.item.again = first && others.iter().any(|other| *other > turn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connectors::platforms::shopify;
+    use serde_json::json;
+
+    use super::*;
+
+    fn node<'a>(kind: &str, payload: &'a Value, made: bool) -> Node<'a> {
+        Node { id: payload["id"].as_str().unwrap(), spec: shopify::kind(kind).unwrap(), payload, made }
+    }
+
+    #[test]
+    fn items_are_found_by_their_ids_and_by_those_of_their_parts() {
+        let file = json!({"id": "file 1"});
+        let shoe = json!({"id": "product 1", "media": [{"id": "file 1"}],
+            "variants": [{"id": "variant 1", "media": [{"id": "file 1"}], "inventoryItem": {"id": "stock 1"}}]});
+        let sock = json!({"id": "product 2", "metafields": [{"id": "m", "value": "variant 1"}, {"id": "n", "value": "product 2"}]});
+        let there = json!({"id": "product 3"});
+        let sale = json!({"id": "collection 1", "metafields": [{"id": "o", "value": "[\"product 2\",\"product 3\",\"x\"]"}]});
+        let nodes = [
+            node("file", &file, true),
+            node("product", &shoe, true),
+            node("product", &sock, true),
+            node("product", &there, false),
+            node("collection", &sale, true),
+        ];
+        assert_eq!(refers(&nodes), [vec![], vec![0], vec![1], vec![], vec![2]]);
+    }
+
+    #[test]
+    fn what_is_referred_to_comes_first_and_circles_end() {
+        let check = |refers: &[Vec<usize>], expected: &[usize]| assert_eq!(depth_first(refers), expected);
+        check(&[vec![], vec![], vec![]], &[0, 1, 2]);
+        check(&[vec![2], vec![], vec![1]], &[1, 2, 0]);
+        check(&[vec![1], vec![0], vec![0]], &[1, 0, 2]);
+        check(&[vec![3, 1], vec![], vec![], vec![2]], &[2, 3, 1, 0]);
+        let long: Vec<Vec<usize>> = (1..20_000).map(|next| vec![next]).chain([vec![]]).collect();
+        assert_eq!(depth_first(&long).first(), Some(&19_999));
     }
 }

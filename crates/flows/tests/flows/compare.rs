@@ -52,11 +52,23 @@ fn look(spec: &KindSpec, payload: &Value, known: &dyn Fn(&str) -> bool) -> Value
     // First without, then sorted by what is left.
     let only_metafields = spec.lost.iter().any(|loss| loss.pointer.is_empty());
     let metafields = || serde_json::json!({"metafields": payload.get("metafields")});
-    let payload = &if only_metafields { metafields() } else { payload.clone() };
+    let mut payload = if only_metafields { metafields() } else { payload.clone() };
+    worked_out_order(&mut payload);
+    let payload = &payload;
     let left_out: Vec<&str> = left_out.into_iter().filter(|pointer| !pointer.is_empty()).collect();
     let rules = Rules::new(&left_out, spec.unordered);
     let bare = serde_json::from_slice(&Rules::new(&left_out, &[]).canonical(payload)).unwrap();
     serde_json::from_slice(&rules.canonical(&plain(&bare, known))).unwrap()
+}
+
+/// Products of a collection that is not ordered by hand stand in an order that the platform works out, by sales or by the
+/// time of creation, and items that are made side by side may change places in that.
+fn worked_out_order(payload: &mut Value) {
+    if payload.get("sortOrder").and_then(Value::as_str).is_some_and(|sort| sort != "MANUAL")
+        && let Some(products) = payload.get_mut("products").and_then(Value::as_array_mut)
+    {
+        products.sort_by_key(ToString::to_string);
+    }
 }
 
 fn plain(value: &Value, known: &dyn Fn(&str) -> bool) -> Value {

@@ -70,7 +70,7 @@ impl AuditSink for NoAudit {
 pub(crate) struct Silent;
 
 impl RestoreProgress for Silent {
-    fn advanced(&self, _: &str, _: u64, _: u64) {}
+    fn advanced(&self, _: &str, _: u64, _: u64, _: Option<Duration>) {}
 }
 
 impl flows::backup::BackupProgress for Silent {

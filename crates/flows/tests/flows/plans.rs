@@ -82,6 +82,32 @@ async fn an_interrupted_restore_goes_on_without_doubles() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_another_store_calls_by_the_same_id_is_left_alone() {
+    let mut world = World::new(7).await;
+    let page = |title: &str| json!({"page": {"title": title, "body": "x"}});
+    for (name, title) in [("from", "Theirs"), ("to", "Mine")] {
+        world.open(name, Settings::empty()).await;
+        world.owner(name, PAGE, page(title)).await;
+    }
+    let first = world.back_up("from").await;
+    let mine = world.dump("to")["Page"].clone();
+    assert_eq!(
+        mine.as_object().unwrap().keys().collect::<Vec<_>>(),
+        world.dump("from")["Page"].as_object().unwrap().keys().collect::<Vec<_>>()
+    );
+    let mut ask = World::ask("from", "to", Selection::At(first));
+    ask.kinds = vec!["page".parse().unwrap()];
+    let report = world.restore(&ask).await;
+    assert_eq!((report.created, report.updated), (1, 0));
+    let now = world.dump("to")["Page"].clone();
+    assert_eq!(now.as_object().unwrap().len(), 2);
+    assert!(mine.as_object().unwrap().iter().all(|(id, page)| now[id] == *page), "{now:#}");
+    // The control: what was restored is known by its new id, and by that it is found.
+    let plan = world.plan(&ask).await;
+    assert!(plan.items.iter().all(|item| item.plan.action == PlanAction::Skip), "{:#?}", plan.items);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_for_brings_what_it_refers_to() {
     let (world, whole) = world().await;
     let records = world.records("from", whole.head.number).await;

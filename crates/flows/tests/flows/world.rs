@@ -131,8 +131,7 @@ impl World {
 
     /// Everything that a snapshot holds.
     pub(crate) async fn records(&self, name: &str, at: SnapshotNumber) -> Records {
-        let name = name.parse().unwrap();
-        let reader = flows::read::open(&self.cell, &tenant(), &name, Action::Read, "compare").await.unwrap();
+        let reader = self.reader(name).await;
         let mut records = Records::new();
         for spec in KINDS {
             let mut scan = reader.scan(&Kind::new(spec.name).unwrap(), at, None).await.unwrap();
@@ -154,9 +153,8 @@ impl World {
     /// What the shop's owner does, beside us.
     pub(crate) async fn owner(&self, name: &str, document: &str, variables: Value) -> Value {
         let shop = self.shop(name);
-        let authority = reqwest::Certificate::from_pem(shop.ca_pem.as_bytes()).unwrap();
-        let http = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-        let answer = http
+        let answer = self
+            .http(name)
             .post(format!("{}/admin/api/2026-10/graphql.json", shop.url))
             .header("X-Shopify-Access-Token", &shop.access_token)
             .json(&json!({"query": document, "variables": variables}))
@@ -167,6 +165,71 @@ impl World {
         let refused = answer.get("errors").is_some() || answer.to_string().contains("serErrors\":[{");
         assert!(!refused, "{document}: {answer}");
         answer["data"].clone()
+    }
+
+    fn http(&self, name: &str) -> reqwest::Client {
+        let authority = reqwest::Certificate::from_pem(self.shop(name).ca_pem.as_bytes()).unwrap();
+        reqwest::Client::builder().tls_certs_only([authority]).build().unwrap()
+    }
+
+    /// A file of the owner's own, by its bytes.
+    pub(crate) async fn upload(
+        &self,
+        name: &str,
+        resource: &str,
+        file: (&str, &str),
+        bytes: Vec<u8>,
+    ) -> Value {
+        const STAGE: &str = "mutation($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) { stagedTargets { url resourceUrl } userErrors { message } } }";
+        const CREATE: &str = "mutation($files: [FileCreateInput!]!) { fileCreate(files: $files) { files { id } userErrors { message } } }";
+        let (filename, mime_type) = file;
+        let input = json!([{"filename": filename, "mimeType": mime_type, "resource": resource,
+            "fileSize": bytes.len().to_string(), "httpMethod": "PUT"}]);
+        let target = self.owner(name, STAGE, json!({"input": input})).await;
+        let target = &target["stagedUploadsCreate"]["stagedTargets"][0];
+        let put = self.http(name).put(target["url"].as_str().unwrap()).body(bytes).send().await.unwrap();
+        assert!(put.status().is_success());
+        let files = json!([{"alt": filename, "contentType": resource, "filename": filename,
+            "originalSource": target["resourceUrl"]}]);
+        let made = self.owner(name, CREATE, json!({"files": files})).await;
+        made["fileCreate"]["files"][0]["id"].clone()
+    }
+
+    /// The digests of all bytes that a snapshot's items name, as the store serves them now: by kind, id and pointer.
+    pub(crate) async fn bytes(
+        &self,
+        name: &str,
+        at: SnapshotNumber,
+    ) -> BTreeMap<(String, String, String), String> {
+        let reader = self.reader(name).await;
+        let http = self.http(name);
+        let mut digests = BTreeMap::new();
+        for spec in KINDS {
+            let mut scan = reader.scan(&Kind::new(spec.name).unwrap(), at, None).await.unwrap();
+            while let Some(record) = scan.next().await.unwrap() {
+                let payload: Value = serde_json::from_slice(&record.payload).unwrap();
+                let of_files = record.meta.media_refs.iter().map(|media| media.pointer.clone());
+                // A product's pictures are files, whose bytes are kept there.
+                let media = payload["media"].as_array().map_or(0, Vec::len);
+                let of_media = (0..media).flat_map(|turn| {
+                    ["image/url", "originalSource/url"].map(|at| format!("/media/{turn}/{at}"))
+                });
+                for pointer in of_files.chain(of_media) {
+                    let Some(url) = payload.pointer(&pointer).and_then(Value::as_str) else { continue };
+                    let answer = http.get(url).send().await.unwrap();
+                    assert!(answer.status().is_success(), "{url}: {}", answer.status());
+                    let digest = repository::sha256_hex(&answer.bytes().await.unwrap());
+                    let key = (spec.name.to_owned(), record.key.id.to_string(), pointer);
+                    digests.insert(key, digest.into());
+                }
+            }
+        }
+        digests
+    }
+
+    async fn reader(&self, name: &str) -> repository::Reader {
+        let name = name.parse().unwrap();
+        flows::read::open(&self.cell, &tenant(), &name, Action::Read, "compare").await.unwrap()
     }
 
     /// Every document that the practice stores received is valid by Shopify's own schema.

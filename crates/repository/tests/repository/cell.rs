@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
-use repository::{Generation, KindOutcome, Mode, NewRecord, Repository, Stores, Written};
+use repository::{Generation, KindOutcome, Limits, Mode, NewRecord, Repository, Stores, Written};
 use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, SignedIn, Vault};
 
 #[derive(Debug, Default)]
@@ -69,9 +69,20 @@ pub struct Cell {
     pub clock: Arc<ManualClock>,
     pub rng: Arc<SeededRng>,
     pub vault: Arc<Vault>,
+    pub limits: Limits,
     operator: Arc<SignedIn>,
     _home: Arc<tempfile::TempDir>,
 }
+
+/// Limits under which some ten records make several blocks, packs and parts of an index.
+pub const TINY: Limits = Limits {
+    block_len: 1,
+    container_len: 1,
+    pack_len: 100,
+    block_entries: 4,
+    index_entries: 5,
+    index_len: 32 * 1024 * 1024,
+};
 
 /// The second at which every cell's clock begins.
 pub const BEGIN: i64 = 1_800_000_000;
@@ -117,7 +128,8 @@ impl Cell {
             Arc::new(Vault::init(&home.path().join("cell"), &passphrase, settings, &handles).unwrap());
         let operator = vault.sign_in(&OperatorKey::read(&home.path().join("cell")).unwrap()).await.unwrap();
         let operator = Arc::new(operator);
-        Self { stores: Stores { objects, keys }, clock, rng, vault, operator, _home: home }
+        let (stores, limits) = (Stores { objects, keys }, Limits::default());
+        Self { stores, clock, rng, vault, limits, operator, _home: home }
     }
 
     /// The same vault and clock over other stores, with a source of chance of its own.
@@ -127,6 +139,7 @@ impl Cell {
             clock: self.clock.clone(),
             rng: Arc::new(SeededRng::new(seed)),
             vault: self.vault.clone(),
+            limits: self.limits,
             operator: self.operator.clone(),
             _home: self._home.clone(),
         }
@@ -140,6 +153,7 @@ impl Cell {
             self.clock.clone(),
             self.rng.clone(),
         )
+        .with_limits(self.limits)
     }
 
     pub async fn grant(&self, connection: &str, actions: &[Action]) -> Grant {

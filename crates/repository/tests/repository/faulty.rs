@@ -110,7 +110,7 @@ impl Plan {
 }
 
 fn unreachable_store() -> Error {
-    Error::Generic { store: "faulty", source: "the store cannot be reached".into() }
+    Error::Generic { store: "faulty", source: "the store at http://orange.example cannot be reached".into() }
 }
 
 fn answer<T>(fault: Option<Fault>, result: Result<T>) -> Result<T> {

@@ -12,7 +12,9 @@
 )]
 
 mod cell;
+mod compacting;
 mod crash;
+mod erasing;
 mod faulty;
 mod history;
 mod keeping;

@@ -8,7 +8,7 @@ use domain::Action;
 use futures::stream;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
-use repository::{ErrorKind, MediaStore, RepositoryError, StoredMedia};
+use repository::{ErrorKind, MediaBatch, MediaStore, RepositoryError, StoreOptions, StoredMedia, make_store};
 
 use crate::cell::{BEGIN, Cell, objects};
 use crate::faulty::{Fault, Plan};
@@ -147,4 +147,89 @@ async fn a_crash_leaves_a_whole_medium_or_what_is_collected() {
         }
     }
     assert!(passing > 0, "some crash left a passing object behind");
+}
+
+async fn store_in(media: &MediaStore, batch: &MediaBatch, content: &[u8]) -> StoredMedia {
+    let pieces = [Ok::<_, std::io::Error>(Bytes::copy_from_slice(content))];
+    media.store_in(batch, stream::iter(pieces)).await.unwrap().unwrap()
+}
+
+/// Names of all files below a folder.
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn media_of_a_batch_are_there_once_it_has_settled_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = make_store(dir.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
+    let cell = Cell::with_stores(directory, Arc::new(InMemory::new())).await;
+    let media = media(&cell).await;
+    let batch = MediaBatch::default();
+    let contents: Vec<Vec<u8>> = (1..=40).map(|turn| content(turn * 100)).collect();
+    let mut stored = Vec::new();
+    for content in &contents {
+        stored.push(store_in(&media, &batch, content).await);
+    }
+    let twin = store_in(&media, &batch, &contents[7]).await;
+    assert_eq!((&twin.name, twin.bytes_written), (&stored[7].name, 0), "the same bytes are stored once");
+    assert_eq!(batch.len(), 40);
+    assert!(objects(&*cell.stores.objects).await.is_empty());
+    assert!(files(dir.path()).iter().all(|name| name.contains('#')), "none has its name yet");
+
+    media.settle(&batch).await.unwrap();
+    for (content, stored) in contents.iter().zip(&stored) {
+        assert!(read(&media, &stored.name).await.unwrap() == *content);
+    }
+    let mut names = files(dir.path());
+    names.sort();
+    let mut expected: Vec<String> = stored.iter().map(|stored| stored.name.clone()).collect();
+    expected.sort();
+    assert_eq!(names, expected, "nothing is left beside them");
+    let again = store_in(&media, &MediaBatch::default(), &contents[3]).await;
+    assert_eq!(again.bytes_written, 0);
+}
+
+#[tokio::test]
+async fn a_batch_that_never_settled_is_stored_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = make_store(dir.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
+    let cell = Cell::with_stores(directory, Arc::new(InMemory::new())).await;
+    let media = media(&cell).await;
+    let lost = store_in(&media, &MediaBatch::default(), &content(5000)).await;
+    // What was written aside may have been cut by a power loss.
+    let aside =
+        dir.path().join("t/default/shop/media").join(&lost.name[..2]).join(format!("{}#0", lost.name));
+    std::fs::write(&aside, b"cut").unwrap();
+    let batch = MediaBatch::default();
+    let stored = store_in(&media, &batch, &content(5000)).await;
+    assert!(stored.name == lost.name && stored.bytes_written > 5000);
+    media.settle(&batch).await.unwrap();
+    assert!(read(&media, &stored.name).await.unwrap() == content(5000));
+}
+
+#[tokio::test]
+async fn the_same_bytes_in_two_batches_at_one_time_disturb_neither() {
+    let dir = tempfile::tempdir().unwrap();
+    let directory = make_store(dir.path().to_str().unwrap(), &StoreOptions::default()).unwrap();
+    let cell = Cell::with_stores(directory, Arc::new(InMemory::new())).await;
+    let media = media(&cell).await;
+    // The first is still on its way to the disk while the second is gathered, as in a large backup.
+    let (first, second) = (MediaBatch::default(), MediaBatch::default());
+    let stored = store_in(&media, &first, &content(5000)).await;
+    let twin = store_in(&media, &second, &content(5000)).await;
+    assert_eq!(stored.name, twin.name);
+    media.settle(&first).await.unwrap();
+    media.settle(&second).await.unwrap();
+    assert!(read(&media, &stored.name).await.unwrap() == content(5000));
+    assert_eq!(files(dir.path()), [stored.name], "nothing is left beside it");
 }

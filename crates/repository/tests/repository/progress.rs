@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::Action;
+use object_store::ObjectStoreExt as _;
 use repository::{Repository, RepositoryError, Run};
 use serde_json::{Value, json};
 
@@ -240,4 +241,101 @@ async fn what_is_old_is_stored_without_being_asked_for() {
     cell.tick();
     put(&run, "product", "2", "", "y").await.unwrap();
     assert!(run.bytes_written().await > 0);
+}
+
+#[tokio::test]
+async fn what_is_still_in_memory_is_merged_without_being_stored() {
+    let cell = Cell::new().await;
+    let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+    run.begin(&kind("product")).await;
+    put(&run, "product", "2", "", "stored, and replaced since").await.unwrap();
+    put(&run, "product", "3", "", "stored").await.unwrap();
+    run.flush().await.unwrap();
+    put(&run, "product", "1", "", "in memory").await.unwrap();
+    put(&run, "product", "2", "", "newer").await.unwrap();
+    put(&run, "product", "3", "child", "in memory").await.unwrap();
+    let stored = run.bytes_written().await;
+    let expected = [
+        line("product", "1", "", "in memory"),
+        line("product", "2", "", "newer"),
+        line("product", "3", "", "stored"),
+        line("product", "3", "child", "in memory"),
+    ];
+    assert_eq!(lines(&run).await.unwrap(), expected);
+    assert_eq!(run.bytes_written().await, stored);
+    // The lines are given away: a checkpoint that counts them would be a lie.
+    run.flush().await.unwrap_err();
+    put(&run, "product", "4", "", "too late").await.unwrap_err();
+    let again = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+    again.begin(&kind("product")).await;
+    assert_eq!(lines(&again).await.unwrap(), [], "no cursor stood before what was stored");
+}
+
+/// A fetch of several parts is dropped where one of them fails, perhaps while another has its lines stored. The kind is
+/// then read in another way, into the same run.
+#[tokio::test]
+async fn a_caller_that_is_dropped_while_it_stores_does_not_break_the_run() {
+    let cell = Cell::new().await;
+    let run = open(&cell, &cell.repository("shop"), &json!("all")).await.unwrap();
+    run.begin(&kind("product")).await;
+    put(&run, "product", "1", "", "first").await.unwrap();
+    let mut storing = Box::pin(run.flush());
+    let polled = std::future::poll_fn(|context| std::task::Poll::Ready(storing.as_mut().poll(context))).await;
+    assert!(polled.is_pending(), "it is on its way");
+    drop(storing);
+    put(&run, "product", "2", "", "second").await.unwrap();
+    let expected = [line("product", "1", "", "first"), line("product", "2", "", "second")];
+    assert_eq!(lines(&run).await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn many_small_lines_are_stored_before_they_fill_the_memory() {
+    let cell = Cell::new().await;
+    let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+    run.begin(&kind("product")).await;
+    let mut texts = 0;
+    while run.bytes_written().await == 0 {
+        let id = format!("{texts:08}");
+        put(&run, "product", &id, "", "1").await.unwrap();
+        texts += 1;
+    }
+    // Each has some twenty bytes of text, and costs an allocator far more than that.
+    assert!((100_000..250_000).contains(&texts), "{texts} lines");
+}
+
+#[tokio::test]
+async fn a_damaged_batch_costs_the_progress_and_no_more() {
+    let cell = Cell::new().await;
+    let repository = cell.repository("shop");
+    let put_one = async || {
+        let run = open(&cell, &repository, &json!({})).await.unwrap();
+        run.begin(&kind("product")).await;
+        put(&run, "product", "1", "", "x").await.unwrap();
+        run.cursor(&kind("product"), json!(1)).await.unwrap();
+        run.flush().await.unwrap();
+        let found = objects(&*cell.stores.keys).await;
+        found.into_iter().find(|(path, _)| path.as_ref().contains("/batch-")).unwrap()
+    };
+    for damage in ["none", "bits", "short", "gone"] {
+        let (path, mut bytes) = put_one().await;
+        match damage {
+            "bits" => *bytes.last_mut().unwrap() ^= 1,
+            "short" => bytes.truncate(bytes.len() - 1),
+            _ => {}
+        }
+        if damage == "gone" {
+            cell.stores.keys.delete(&path).await.unwrap();
+        } else {
+            cell.stores.keys.put(&path, bytes.into()).await.unwrap();
+        }
+        let run = open(&cell, &repository, &json!({})).await.unwrap();
+        let known = run.kinds().await.len();
+        assert_eq!(known, usize::from(damage == "none"), "{damage}");
+        run.begin(&kind("product")).await;
+        put(&run, "product", "2", "", "y").await.unwrap();
+        let expected = if known == 1 { vec!["1", "2"] } else { vec!["2"] };
+        let merged = lines(&run).await.unwrap();
+        assert_eq!(merged.iter().map(|line| &*line.1).collect::<Vec<_>>(), expected, "{damage}");
+        run.delete().await.unwrap();
+    }
 }

@@ -4,6 +4,8 @@ use domain::{Action, RecordKey, Removal, SnapshotNumber};
 use repository::{ErrorKind, KindOutcome, Mode, NewRecord, RepositoryError};
 
 use crate::cell::{Cell, kind};
+use crate::faulty::{Fault, Plan};
+use crate::history::{Step, World};
 
 fn product(id: &str) -> RecordKey {
     RecordKey::new(kind("product"), id).unwrap()
@@ -22,6 +24,29 @@ async fn an_idle_store_costs_next_to_nothing() {
     let counts = second.counts[&kind("product")];
     assert_eq!((counts.seen, counts.added, counts.changed, counts.removed), (2_000, 0, 0, 0));
     assert_eq!(second.bytes_written, 0, "no pack, only a commit");
+}
+
+/// The store's own words hold *range*, as a refusal of a range would.
+#[tokio::test]
+async fn a_store_that_cannot_be_reached_is_not_called_damaged() {
+    let mut world = World::new(&Cell::new().await, &Plan::new([]), 1);
+    world.run(&Step::Sweep(&[("1", "one"), ("2", "two")])).await.unwrap();
+    world.run(&Step::Customer("p", Some("a person"))).await.unwrap();
+    let mut failed = 0;
+    for turn in 1.. {
+        world.reopen(&Plan::with_reads([], [(turn, Fault::Fails)]));
+        let grant = world.cell.grant("shop", Action::ALL).await;
+        let read = async {
+            let reader = world.repository().reader(&grant, Action::Read, None).await?;
+            let number = reader.latest().await?.name.number;
+            reader.get(&product("1"), number).await?;
+            reader.get(&RecordKey::new(kind("customer"), "p").unwrap(), number).await
+        };
+        let Err(error) = read.await else { break };
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "read {turn}: {error:?}");
+        failed += 1;
+    }
+    assert!(failed > 8, "{failed} reads");
 }
 
 #[tokio::test]

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{Action, MediaRef, Removal};
+use domain::aad::ObjectAad;
+use domain::{Action, DataKeys as _, MediaRef, ObjectPurpose, Removal, Salt};
 use futures::stream;
 use object_store::ObjectStoreExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use repository::{
-    CommitName, DamagedRecord, Depth, ErrorKind, KindOutcome, Mode, NewRecord, RepositoryError, VerifyReport,
+    CommitName, DamagedRecord, Depth, ErrorKind, KindOutcome, Lease, Mode, NewRecord, RepositoryError,
+    VerifyReport,
 };
 
-use crate::cell::{Cell, kind, objects};
+use crate::cell::{Cell, kind, objects, scope};
 
 struct Shop {
     cell: Cell,
@@ -168,7 +170,8 @@ const HEADER_LEN: usize = 56;
 
 #[tokio::test]
 async fn exactly_the_records_of_a_damaged_block_are_named() {
-    let shop = Shop::new().await;
+    let mut shop = Shop::new().await;
+    shop.cell.limits.block_len = 256 * 1024;
     let large = "x".repeat(300_000);
     let records = [("1", "a"), ("2", large.as_str()), ("3", "b"), ("4", large.as_str())];
     shop.cell.sweep("shop", "product", &records).await;
@@ -262,6 +265,77 @@ async fn records_whose_medium_is_gone_or_changed_are_named() {
     );
     shop.store.put(path, bytes.clone().into()).await.unwrap();
     assert!(shop.all_bytes().await.ok);
+}
+
+/// Changes the text of a block.
+type Forge = fn(&mut Vec<u8>);
+
+/// Opens the one block of entries of a merged index, changes what it says, and puts it back.
+async fn forge_index(shop: &Shop, forge: Forge) {
+    let (path, mut bytes) = shop.folder("index").await.remove(0);
+    let grant = shop.cell.grant("shop", &[Action::Verify]).await;
+    let (_, wrapped) = shop.cell.repository("shop").wrapped_keys().await.unwrap().remove(0);
+    let data_key = shop.cell.vault.open(&grant, &scope("shop"), &wrapped).await.unwrap();
+    let salt = Salt(bytes[24..HEADER_LEN].try_into().unwrap());
+    let key = data_key.object_key(ObjectPurpose::Index, &salt).unwrap();
+    let object = format!("index/{}", path.filename().unwrap());
+    let aad = ObjectAad::new(&scope("shop").tenant, &scope("shop").connection, &object);
+    let footer_at = bytes.len()
+        - 8
+        - usize::try_from(u32::from_be_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()))
+            .unwrap();
+    let mut block = bytes[HEADER_LEN..footer_at].to_vec();
+    key.open(0, &aad.block(0, 0), &mut block).unwrap();
+    let packed_len = usize::from(block[0]);
+    assert!(packed_len < 128, "one byte of length");
+    let mut packed = zstd::bulk::decompress(&block[1..=packed_len], 10_000).unwrap();
+    forge(&mut packed);
+    let packed = zstd::bulk::compress(&packed, 3).unwrap();
+    assert_eq!(packed.len(), packed_len, "it takes the same place");
+    block[1..=packed_len].copy_from_slice(&packed);
+    key.seal(0, &aad.block(0, 0), &mut block).unwrap();
+    bytes[HEADER_LEN..footer_at].copy_from_slice(&block);
+    shop.store.put(&path, bytes.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_index_that_names_another_record_of_a_pack_is_told() {
+    let shop = Shop::new().await;
+    shop.cell.sweep("shop", "product", &[("1", "one"), ("2", "two"), ("3", "three")]).await;
+    let grant = shop.cell.grant("shop", Action::ALL).await;
+    let lease = Lease { generation: shop.cell.generation(), heads: None };
+    shop.cell.repository("shop").compact(&grant, &lease).await.unwrap();
+    let whole = shop.folder("index").await;
+    // Ordinals come last; snapshots' numbers, then packs, before them.
+    let forgeries: [(Forge, &[&str]); 3] = [
+        (
+            |text| {
+                let len = text.len();
+                text.swap(len - 3, len - 2);
+            },
+            &["1", "2"],
+        ),
+        (|text| *text.last_mut().unwrap() = 9, &["3"]),
+        (
+            |text| {
+                let len = text.len();
+                text[len - 9] = 2;
+            },
+            &["1"],
+        ),
+    ];
+    for (forge, hit) in forgeries {
+        forge_index(&shop, forge).await;
+        for depth in [Depth::Structure, Depth::AllBytes] {
+            let report = shop.verify(depth, None).await.unwrap();
+            assert!(!report.ok);
+            let ids: Vec<&str> = report.damaged.iter().map(|record| &*record.id).collect();
+            assert_eq!(ids, hit, "{report:?}");
+            assert!(report.damaged_objects.iter().any(|object| object.object == whole[0].0.as_ref()));
+        }
+        shop.store.put(&whole[0].0, whole[0].1.clone().into()).await.unwrap();
+        assert!(shop.all_bytes().await.ok, "put back");
+    }
 }
 
 #[tokio::test]

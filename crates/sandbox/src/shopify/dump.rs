@@ -9,6 +9,7 @@ use super::value::{Gid, Kind};
 const TRACES: &[Kind] = &[
     Kind::BasicEvent,
     Kind::BulkOperation,
+    Kind::DiscountRedeemCodeBulkCreation,
     Kind::Job,
     Kind::WebhookSubscription,
     Kind::AppInstallation,

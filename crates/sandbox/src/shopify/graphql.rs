@@ -53,10 +53,19 @@ impl Answer {
         Self::new(StatusCode::OK, json!({ "errors": [error] }).to_string())
     }
 
-    pub(crate) fn unauthorized() -> Self {
+    fn unauthorized() -> Self {
         let text = "[API] Invalid API key or access token (unrecognized login or wrong password)";
         Self::new(StatusCode::UNAUTHORIZED, json!({ "errors": text }).to_string())
     }
+}
+
+/// Refuses a request whose token is not known. What it asked for is written down all the same.
+pub(crate) fn refuse(shop: &Shop, body: &[u8]) -> Answer {
+    let request: Json = serde_json::from_slice(body).unwrap_or_default();
+    if let Some(text) = request.get("query").and_then(Json::as_str) {
+        shop.record.document(&sha256_hex(text.as_bytes()), text);
+    }
+    Answer::unauthorized()
 }
 
 /// Answers one request body.
@@ -88,12 +97,7 @@ pub(crate) fn parse(shop: &Shop, text: &str) -> Result<Arc<Valid<ExecutableDocum
     if let Some(document) = lock(&shop.documents).get(&name) {
         return Ok(Arc::clone(document));
     }
-    if let Some(directory) = &shop.record_documents {
-        let path = directory.join(format!("{name}.graphql"));
-        if let Err(error) = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text)) {
-            tracing::warn!(path = %path.display(), %error, "a document was not recorded");
-        }
-    }
+    shop.record.document(&name, text);
     let Some(schema) = schema::schema() else {
         return Err(json!({ "errors": [{ "message": "no schema" }] }).to_string());
     };

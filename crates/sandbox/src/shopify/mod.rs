@@ -31,6 +31,9 @@ mod exec;
 mod fault;
 mod fields;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod graphql;
 mod leaf;
 mod list;
@@ -38,6 +41,7 @@ mod mutate;
 mod node;
 mod plan;
 mod png;
+mod record;
 mod running;
 mod schema;
 mod search;
@@ -93,7 +97,8 @@ pub struct Settings {
     pub protected_data: bool,
     /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// A directory into which each distinct GraphQL document is written once, named by its SHA-256.
+    /// A directory into which each distinct GraphQL document is written once, named by its SHA-256. The one that
+    /// `CARETAKER_SANDBOX_DOCUMENTS` names in the environment gets them too.
     pub record_documents: Option<PathBuf>,
     /// Authorities, in PEM, that receivers of webhooks are checked against.
     pub webhook_ca_pem: Option<String>,

@@ -17,7 +17,7 @@ pub(crate) mod bulk;
 pub(crate) mod collections;
 mod content;
 mod customers;
-mod definitions;
+pub(crate) mod definitions;
 mod discounts;
 mod drafts;
 pub(crate) mod media;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::fault::{Fault, Faults};
 use super::files::Uploads;
+use super::record::Record;
 use super::store::Store;
 use super::throttle::Bucket;
 use super::token::{OfflineToken, Tokens, fresh};
@@ -59,7 +59,7 @@ pub(crate) struct Shop {
     pub(crate) uploads: Mutex<Uploads>,
     pub(crate) results: Mutex<super::bulk::Results>,
     pub(crate) documents: Mutex<HashMap<String, Arc<Valid<ExecutableDocument>>>>,
-    pub(crate) record_documents: Option<PathBuf>,
+    pub(crate) record: Record,
     pub(crate) counters: Counters,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
@@ -133,7 +133,7 @@ pub(crate) async fn start(
         uploads: Mutex::default(),
         results: Mutex::default(),
         documents: Mutex::default(),
-        record_documents: settings.record_documents,
+        record: Record::new(settings.record_documents),
         counters: Counters::default(),
         client_id: fresh(&rng, ""),
         client_secret: fresh(&rng, "shpss_"),

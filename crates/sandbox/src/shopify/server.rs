@@ -174,7 +174,7 @@ async fn access_token(State(shop): State<Arc<Shop>>, body: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], answer.to_string()).into_response()
 }
 
-fn form(text: &str) -> std::collections::HashMap<String, String> {
+pub(crate) fn form(text: &str) -> std::collections::HashMap<String, String> {
     let plain = |text: &str| {
         let mut bytes = Vec::with_capacity(text.len());
         let mut rest = text.bytes();
@@ -209,7 +209,7 @@ async fn graphql_json(
     let given =
         headers.get("x-shopify-access-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let known = lock(&shop.tokens).check(given, shop.clock.now().as_second());
-    let answer = if known { graphql::answer(&shop, &body) } else { graphql::Answer::unauthorized() };
+    let answer = if known { graphql::answer(&shop, &body) } else { graphql::refuse(&shop, &body) };
     if !answer.changes.is_empty() {
         super::webhook::deliver(&shop, answer.changes);
     }
@@ -274,7 +274,7 @@ async fn bulk_result(
 }
 
 /// `bytes=from-` or `bytes=from-to`, within `len`.
-fn range(text: &str, len: u64) -> Option<(u64, u64)> {
+pub(crate) fn range(text: &str, len: u64) -> Option<(u64, u64)> {
     let (from, to) = text.strip_prefix("bytes=")?.split_once('-')?;
     let from = from.parse().ok()?;
     let to = if to.is_empty() { len } else { to.parse::<u64>().ok()?.saturating_add(1).min(len) };

@@ -38,7 +38,8 @@ kinds! {
     FulfillmentOrderLineItem, FulfillmentEvent, OrderTransaction, ShippingLine, DraftOrder, DraftOrderLineItem,
     DiscountCodeNode, DiscountAutomaticNode, DiscountRedeemCode, DiscountRedeemCodeBulkCreation, Shop, ShopPolicy,
     ShopLocale, BasicEvent, AppInstallation, App, BulkOperation, WebhookSubscription, Job, TaxonomyCategory, Domain,
-    ShopAddress, ProductSetOperation, ProductDeleteOperation, CalculatedOrder, OrderAdjustment,
+    ShopAddress, ProductSetOperation, ProductDeleteOperation, CalculatedOrder, OrderAdjustment, AdditionalFee, Duty,
+    TransactionFee,
 }
 
 /// An id: a kind and a number below 2^56.

@@ -16,9 +16,10 @@ use tokio::sync::{Mutex, Semaphore};
 use super::Shopify;
 use super::assemble::DETAILS;
 use super::documents::{BULK_CANCEL, BULK_RUN, BULK_STATE, KindDocuments};
-use super::reading::Bulk;
+use super::outlook::{By, Outlook};
+use super::reading::{Bulk, BulkText};
 use super::route::Router;
-use crate::contract::{Fault, Line, Progress, Spool};
+use crate::contract::{Fault, Line, Progress, Spool, Store as _};
 use crate::engine::http::{describe, store_url};
 use crate::engine::retry::TRIES_MAX;
 
@@ -84,6 +85,9 @@ pub(super) struct Reader<'a> {
     pub(super) set: &'static KindDocuments,
     pub(super) spool: &'a dyn Spool,
     pub(super) slots: &'a Semaphore,
+    pub(super) outlook: &'a Outlook,
+    /// How many items there are, where the platform told.
+    pub(super) total: Option<u64>,
     /// When the run began, on the platform's clock: part of every cursor.
     pub(super) started: Timestamp,
     /// How far the operations are; the lock also keeps cursors in their order.
@@ -96,6 +100,15 @@ pub(super) enum Read {
     Whole,
     /// The operations failed: it is to be read page by page.
     Failed(String),
+}
+
+/// What is being done with an operation.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    /// The platform makes its result.
+    Made,
+    /// We take it.
+    Taken,
 }
 
 /// What the platform says of an operation.
@@ -156,7 +169,8 @@ impl Reader<'_> {
                 operation
             }
         };
-        let state = self.finished(&operation).await?;
+        let state = self.finished(bulk, &operation).await?;
+        self.outlook.ended(&self.reading(bulk, Stage::Made));
         match state.status.as_str() {
             "COMPLETED" => {}
             "FAILED" if state.error == "ACCESS_DENIED" => {
@@ -213,7 +227,7 @@ impl Reader<'_> {
         }
     }
 
-    async fn finished(&self, operation: &str) -> Result<State, Failure> {
+    async fn finished(&self, bulk: &Bulk, operation: &str) -> Result<State, Failure> {
         let mut wait = LOOK_FIRST;
         let clock = self.shop.client.clock();
         let mut moved = (0, clock.monotonic());
@@ -242,14 +256,23 @@ impl Reader<'_> {
                 let _ = self.shop.query(BULK_CANCEL, json!({ "id": operation })).await;
                 return Err(Failure::Broken("it stands still".to_owned()));
             }
-            self.progress(count(found, "rootObjectCount"), None);
+            let total = self.total.filter(|_| matches!(bulk.text, BulkText::Items(..) | BulkText::Only(_)));
+            self.progress(bulk, Stage::Made, (count(found, "rootObjectCount"), total));
             clock.sleep(wait).await;
             wait = (wait * 5 / 4).min(LOOK_LONGEST);
         }
     }
 
-    fn progress(&self, items: u64, total: Option<u64>) {
-        self.spool.progress(Progress { kind: self.kind.as_str(), items, total, remaining: None });
+    fn reading(&self, bulk: &Bulk, stage: Stage) -> String {
+        format!("{} {} {stage:?}", self.kind, bulk.name)
+    }
+
+    fn progress(&self, bulk: &Bulk, stage: Stage, (items, total): (u64, Option<u64>)) {
+        let name = self.reading(bulk, stage);
+        let now = self.shop.client.clock().monotonic();
+        let used = (self.shop.pace(), self.shop.usage());
+        let remaining = self.outlook.told(&name, (By::Bulk, items, total), now, used);
+        self.spool.progress(Progress { kind: self.kind.as_str(), items, total, remaining });
     }
 
     /// Takes the result from where the part is; a download that breaks off goes on at the last whole line.
@@ -448,7 +471,7 @@ impl<'a, 'b> Lines<'a, 'b> {
         self.details().await?;
         self.part.clone_from(&self.at);
         self.reader.cursor(self.bulk, self.part).await?;
-        self.reader.progress(self.at.roots, Some(self.total));
+        self.reader.progress(self.bulk, Stage::Taken, (self.at.roots, Some(self.total)));
         self.cursor_offset = self.at.offset;
         self.cursor_time = now;
         Ok(())
@@ -481,7 +504,7 @@ impl<'a, 'b> Lines<'a, 'b> {
         if self.at.offset == size || !self.bulk.grouped {
             self.part.clone_from(&self.at);
         }
-        self.reader.progress(self.at.roots, Some(self.total));
+        self.reader.progress(self.bulk, Stage::Taken, (self.at.roots, Some(self.total)));
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::API_VERSION;
 use super::auth::{Auth, host};
-use crate::contract::{Fault, Usage};
+use crate::contract::{Fault, Pace, Usage};
 use crate::engine::http::{Https, describe};
 use crate::engine::retry::{TRIES_MAX, backoff};
 use crate::engine::throttle::{Permit, Status, Throttle};
@@ -77,7 +77,7 @@ pub(crate) struct Client {
 }
 
 /// What came of one try.
-enum Tried {
+pub(super) enum Tried {
     Data(Value),
     /// Send it again at once: the token was renewed.
     Renewed,
@@ -149,12 +149,13 @@ impl Client {
             requests: self.counters.requests.load(Ordering::Relaxed),
             throttled: self.counters.throttled.load(Ordering::Relaxed),
             bytes_read: self.counters.bytes_read.load(Ordering::Relaxed),
+            cost: whole(self.throttle.spent()),
         }
     }
 
-    /// What flows into the budget per second.
-    pub(crate) fn budget_per_second(&self) -> Option<f64> {
-        self.throttle.per_second()
+    /// How fast may be asked.
+    pub(crate) fn pace(&self) -> Pace {
+        self.throttle.pace()
     }
 
     /// Sends a document and gives its `data`.
@@ -312,15 +313,21 @@ fn cost_key(document: &str, variables: &Value) -> u64 {
     hasher.finish()
 }
 
-fn cost_status(body: &Value) -> Option<Status> {
+pub(super) fn cost_status(body: &Value) -> Option<Status> {
     let cost = body.pointer("/extensions/cost")?;
     let number = |pointer: &str| cost.pointer(pointer).and_then(Value::as_f64);
     Some(Status {
         requested: number("/requestedQueryCost").unwrap_or(0.0),
+        actual: number("/actualQueryCost"),
         maximum: number("/throttleStatus/maximumAvailable")?,
         available: number("/throttleStatus/currentlyAvailable")?,
         per_second: number("/throttleStatus/restoreRate")?,
     })
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a sum of costs, not negative")]
+fn whole(cost: f64) -> u64 {
+    cost.max(0.0).round() as u64
 }
 
 fn errors(body: &Value) -> impl Iterator<Item = (&str, &str)> {
@@ -330,11 +337,11 @@ fn errors(body: &Value) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-fn has_code(body: &Value, wanted: &str) -> bool {
+pub(super) fn has_code(body: &Value, wanted: &str) -> bool {
     errors(body).any(|(code, _)| code == wanted)
 }
 
-fn data_of(mut body: Value) -> Result<Tried, Refusal> {
+pub(super) fn data_of(mut body: Value) -> Result<Tried, Refusal> {
     if has_code(&body, "INTERNAL_SERVER_ERROR") {
         return Ok(Tried::Lost("Shopify says that it failed".to_owned()));
     }
@@ -356,7 +363,7 @@ fn data_of(mut body: Value) -> Result<Tried, Refusal> {
     }
 }
 
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(WAIT_MAX))
 }

@@ -24,6 +24,8 @@ pub(crate) struct KindDocuments {
     pub(crate) selection: Selection,
     /// Reads one page, or all where there are no pages.
     pub(crate) page: Named,
+    /// Counts the items, where the platform does.
+    pub(crate) count: Option<Named>,
     /// Reads by id.
     pub(crate) nodes: Option<Named>,
     /// Reads the rest of a connection, by the connection's number.
@@ -103,7 +105,8 @@ pub(crate) fn derived() -> impl Iterator<Item = Document> {
     SET.iter()
         .flat_map(|set| {
             let details = set.details.as_ref().map(|details| &details.document);
-            [&set.page].into_iter().chain(&set.nodes).chain(&set.rests).chain(&set.bulks).chain(details)
+            let pages = [&set.page].into_iter().chain(&set.count);
+            pages.chain(&set.nodes).chain(&set.rests).chain(&set.bulks).chain(details)
         })
         .map(|named| Document { name: &named.name, text: &named.text })
 }
@@ -122,6 +125,7 @@ fn derive(reading: &'static Reading) -> Option<KindDocuments> {
     Some(KindDocuments {
         reading,
         page: page(reading, &selection),
+        count: count(reading),
         nodes: reading.by_id.then(|| nodes(reading, &selection)),
         rests: rests(reading, &selection),
         bulks: reading.bulk.iter().map(|bulk| bulk_text(reading, &selection, bulk)).collect(),
@@ -187,6 +191,20 @@ fn page(reading: &Reading, selection: &Selection) -> Named {
             let inner = selection::paged(&selection.entries);
             let body = fields.iter().rev().fold(inner, |inner, field| format!("{field} {{ {inner}}} "));
             operation(reading, "page", &[children], &body)
+        }
+    }
+}
+
+/// Without a limit: what is asked for is how long the reading will take.
+fn count(reading: &Reading) -> Option<Named> {
+    match reading.counted {
+        ("", _) => None,
+        (field, true) => {
+            let body = format!("{field}(limit: null, query: $query) {{ count }} ");
+            Some(operation(reading, "count", &["$query: String"], &body))
+        }
+        (field, false) => {
+            Some(operation(reading, "count", &[], &format!("{field}(limit: null) {{ count }} ")))
         }
     }
 }

@@ -12,10 +12,11 @@ use super::assemble::item_id;
 use super::bulk::{self, AT_ONCE, Parts};
 use super::deletions;
 use super::documents::KindDocuments;
+use super::outlook::{By, Outlook};
 use super::pages::{Page, Pager, Place, Span, known};
 use super::probe::{self, OLD_ORDERS};
 use super::reading::{Listing, Values};
-use crate::contract::{Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool};
+use crate::contract::{Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool, Store as _};
 
 /// Kinds that are read at once. They share one budget.
 const KINDS_AT_ONCE: usize = 12;
@@ -59,7 +60,8 @@ pub(super) async fn fetch(shop: &Shopify, kinds: Vec<KindRequest>, spool: &dyn S
     // This first answer also tells the platform's time.
     let granted = probe::granted(shop).await?;
     let slots = Semaphore::new(AT_ONCE);
-    let run = Run { shop, spool, granted: &granted, slots: &slots };
+    let outlook = Outlook::default();
+    let run = Run { shop, spool, granted: &granted, slots: &slots, outlook: &outlook };
     stream::iter(kinds.into_iter().map(|request| run.kind(request)))
         .buffer_unordered(KINDS_AT_ONCE)
         .try_collect()
@@ -71,6 +73,7 @@ struct Run<'a> {
     spool: &'a dyn Spool,
     granted: &'a [String],
     slots: &'a Semaphore,
+    outlook: &'a Outlook,
 }
 
 impl Run<'_> {
@@ -155,6 +158,8 @@ impl Run<'_> {
                 set,
                 spool: self.spool,
                 slots: self.slots,
+                outlook: self.outlook,
+                total: self.count(set, None).await,
                 started,
                 parts: Mutex::new(resume.bulk.unwrap_or_default()),
             };
@@ -164,7 +169,7 @@ impl Run<'_> {
                 // read again, whole: so no item is made of two moments, or of parts alone.
                 bulk::Read::Whole => {
                     let pager = Pager::new(self.shop, set, Span::Since(&search_time(started)), None);
-                    return self.pages(kind, pager, started).await;
+                    return self.pages(kind, set, pager, started).await;
                 }
                 bulk::Read::Failed(why) => {
                     tracing::warn!(kind = %kind, %why, "bulk operations failed twice; reading page by page");
@@ -172,7 +177,7 @@ impl Run<'_> {
                 }
             }
         }
-        self.pages(kind, Pager::new(self.shop, set, Span::All, resume.pages), started).await
+        self.pages(kind, set, Pager::new(self.shop, set, Span::All, resume.pages), started).await
     }
 
     /// Reads what changed, and what was deleted.
@@ -188,16 +193,33 @@ impl Run<'_> {
         let from = since.at.saturating_sub(OVERLAP).unwrap_or(since.at);
         let from = search_time(from);
         let pager = Pager::new(self.shop, set, Span::Since(&from), resume.pages);
-        let outcome = self.pages(kind, pager, started).await?;
+        let outcome = self.pages(kind, set, pager, started).await?;
         if deletions == Deletions::Events {
             deletions::report(self.shop, kind, set.reading.deleted_as, &from, self.spool).await?;
         }
         Ok(outcome)
     }
 
-    async fn pages(&self, kind: &Kind, mut pager: Pager<'_>, started: Timestamp) -> Result<Outcome, Fault> {
+    /// How many items there are, or how many a search finds, where the platform tells. Nothing depends on it but the
+    /// progress that is shown, so a refusal is no failure.
+    async fn count(&self, set: &'static KindDocuments, query: Option<&str>) -> Option<u64> {
+        let (field, searches) = set.reading.counted;
+        let document = set.count.as_ref().filter(|_| searches || query.is_none())?;
+        let variables = if searches { json!({ "query": query }) } else { json!({}) };
+        let data = self.shop.query(&document.text, variables).await.ok()?;
+        data.get(field)?.get("count")?.as_u64()
+    }
+
+    async fn pages(
+        &self,
+        kind: &Kind,
+        set: &'static KindDocuments,
+        mut pager: Pager<'_>,
+        started: Timestamp,
+    ) -> Result<Outcome, Fault> {
         let mut outcome = Outcome::whole();
         let mut items = 0;
+        let total = if pager.place.done { None } else { self.count(set, pager.place.query()).await };
         while let Some(page) = pager.next().await? {
             match page {
                 Page::Items(nodes) => {
@@ -214,8 +236,12 @@ impl Run<'_> {
             }
             let cursor = json!({ "started": started, "pages": pager.place });
             self.spool.page_end(kind.clone(), cursor).await?;
-            self.spool.progress(Progress { kind: kind.as_str(), items, total: None, remaining: None });
+            let now = self.shop.client.clock().monotonic();
+            let used = (self.shop.pace(), self.shop.usage());
+            let remaining = self.outlook.told(kind.as_str(), (By::Pages, items, total), now, used);
+            self.spool.progress(Progress { kind: kind.as_str(), items, total, remaining });
         }
+        self.outlook.ended(kind.as_str());
         Ok(outcome)
     }
 

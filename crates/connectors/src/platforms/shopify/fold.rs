@@ -135,7 +135,9 @@ fn settle_fields(entries: &[Entry], fields: &mut Map<String, Value>, path: &str,
             Entry::On { on, entries } if is_a(fields, on) => settle_fields(entries, fields, path, children),
             Entry::On { .. } => {}
             Entry::Field(field) if field.connection.is_none() => {
-                if let Some(value) = fields.get_mut(&field.key) {
+                if let Some(value) = fields.get_mut(&field.key)
+                    && (value.is_object() || value.is_array())
+                {
                     settle_at(&field.entries, value, &below(path, &field.key), children);
                 }
                 // Types that share a list and not a field's type need another name in the document only.

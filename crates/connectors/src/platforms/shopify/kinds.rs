@@ -4,7 +4,7 @@
 //! fields of the platform's types are left out in [`super::omitted`].
 
 use crate::contract::{
-    Changes, Deletions, KindSpec, Loss, Reference, Restorable, SubjectRule, SummaryColumn,
+    Changes, Deletions, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, SummaryColumn,
 };
 
 /// A row with the answers that most kinds share.
@@ -21,6 +21,8 @@ const PLAIN: KindSpec = KindSpec {
     unordered: &[],
     references: &[],
     natural_key: &["/handle"],
+    prices: &[],
+    sale: None,
     restore: Restorable::Yes,
     lost: &[],
 };
@@ -114,10 +116,9 @@ pub static KINDS: &[KindSpec] = &[
                 why: "What is pinned is pinned again; its place among the pinned ones cannot be set.",
             },
             Loss {
-                pointer: "/standardTemplate",
-                why: "A standard definition comes back as one of the shop's own, with the same fields.",
+                pointer: "/capabilities/adminFilterable/status",
+                why: "Shopify says so itself, once it has prepared the filter.",
             },
-            Loss { pointer: "/capabilities", why: "Capabilities that Shopify works out itself are not set." },
         ],
         ..PLAIN
     },
@@ -206,6 +207,7 @@ pub static KINDS: &[KindSpec] = &[
             reference("/metafields/*/value", ""),
             reference("/variants/*/metafields/*/value", ""),
         ],
+        prices: &["/variants/*/price"],
         lost: &[
             NEW_ID,
             CREATED,
@@ -213,7 +215,14 @@ pub static KINDS: &[KindSpec] = &[
             Loss { pointer: "/variants/*/inventoryQuantity", why: "Stock is only set when asked for." },
             Loss { pointer: "/publishedAt", why: PUBLISHED },
             Loss { pointer: "/resourcePublicationsV2/*/publishDate", why: PUBLISHED },
-            Loss { pointer: "/requiresSellingPlan", why: "Selling plans belong to the app that made them." },
+            Loss {
+                pointer: "/giftCardSettings",
+                why: "Shopify sets by itself in which currencies gift cards are issued.",
+            },
+            Loss {
+                pointer: "/options/*/optionValues/*/swatch",
+                why: "Shopify takes the swatch from the entry that the value is linked to.",
+            },
             Loss { pointer: "/onlineStoreUrl", why: "Shopify makes the address from the handle." },
         ],
         ..PLAIN
@@ -299,6 +308,7 @@ pub static KINDS: &[KindSpec] = &[
         lost: &[
             NEW_ID,
             CREATED,
+            Loss { pointer: "/feed", why: "Shopify has no way to set the address of a feed." },
             Loss { pointer: "/tags", why: "The tags of a blog are those of its articles." },
         ],
         ..PLAIN
@@ -434,7 +444,10 @@ pub static KINDS: &[KindSpec] = &[
             Loss { pointer: "/numberOfOrders", why: "Orders are never placed again." },
             Loss { pointer: "/amountSpent", why: "Orders are never placed again." },
             Loss { pointer: "/verifiedEmail", why: "Shopify verifies addresses itself." },
-            Loss { pointer: "/multipassIdentifier", why: "Shopify sets it when the customer signs in." },
+            Loss {
+                pointer: "/dataSaleOptOut",
+                why: "Needs a permission of its own: who had opted out must be noted anew by hand.",
+            },
             Loss { pointer: "/addressesV2/*/id", why: "Addresses that are made anew get new ids." },
         ],
         ..PLAIN
@@ -464,6 +477,7 @@ pub static KINDS: &[KindSpec] = &[
             reference("/metafields/*/value", ""),
         ],
         natural_key: &["/name"],
+        sale: Some(SaleRule { name: "/name", placed_at: "/createdAt", sold: "/lineItems/*/variant/id" }),
         restore: Restorable::UpdateOnly(
             "An order that is gone is never placed again: that would move money, stock and mail. Note, tags, addresses and metafields of one that exists come back.",
         ),
@@ -503,9 +517,17 @@ pub static KINDS: &[KindSpec] = &[
             NEW_ID,
             CREATED,
             Loss { pointer: "/name", why: "Shopify numbers draft orders itself." },
-            Loss { pointer: "/status", why: "A draft that was completed comes back open." },
+            Loss {
+                pointer: "/status",
+                why: "A draft that had become an order is kept for reading and does not come back; every other comes back open.",
+            },
             Loss { pointer: "/order", why: "Orders are never placed again." },
+            Loss { pointer: "/completedAt", why: "A draft that had become an order does not come back." },
             Loss { pointer: "/invoiceSentAt", why: "Mails are never sent again." },
+            Loss {
+                pointer: "/reserveInventoryUntil",
+                why: "A reservation holds back stock, which is only touched when asked for.",
+            },
         ],
         ..PLAIN
     },

@@ -18,8 +18,8 @@ use self::auth::Auth;
 use self::client::{Again, Client};
 use self::reading::PageSize;
 use crate::contract::{
-    Applied, CredentialKeeper, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line, Lookup,
-    MediaBody, MediaSource, Probe, RestoreOptions, Spool, Store, Usage,
+    Applied, CredentialKeeper, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line,
+    Lookup, MediaBody, MediaSource, Pace, Probe, RestoreOptions, Spool, Store, Usage,
 };
 use crate::engine::http::{Https, store_url};
 
@@ -31,9 +31,14 @@ mod deletions;
 mod documents;
 mod fetch;
 mod fold;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod import_files;
 mod kinds;
 mod media;
 mod omitted;
+mod outlook;
 mod pages;
 mod probe;
 mod reading;
@@ -43,6 +48,7 @@ mod selection;
 
 pub use auth::{Credential, Secret};
 pub use documents::Document;
+pub use import_files::IMPORT_FILES;
 pub use kinds::{KINDS, kind};
 pub use omitted::{KEPT, Kept, NOWHERE};
 
@@ -198,15 +204,16 @@ impl Store for Shopify {
         Box::pin(restore::live(self, kind, lookups))
     }
 
-    fn plan(
+    fn plan_back(
         &self,
         kind: &'static KindSpec,
         wanted: &Value,
         live: Option<&Value>,
+        former: Option<&Value>,
         ids: &IdMap,
         options: &RestoreOptions,
     ) -> ItemPlan {
-        restore::plan(kind, wanted, live, ids, options)
+        restore::plan(kind, wanted, live, former, ids, options)
     }
 
     fn pair(
@@ -227,8 +234,12 @@ impl Store for Shopify {
         Box::pin(restore::delete(self, kind, id))
     }
 
-    fn budget_per_second(&self) -> Option<f64> {
-        self.client.budget_per_second()
+    fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort {
+        pages::looking(self, kind, items)
+    }
+
+    fn pace(&self) -> Pace {
+        self.client.pace()
     }
 
     fn usage(&self) -> Usage {

@@ -26,7 +26,8 @@ pub static NOWHERE: &[(&str, &str)] = &[
     ("translations", "Needs a language; translations are a kind that is not backed up yet."),
 ];
 
-const RARE: &str = "Not read yet: few stores have it.";
+const COMPANY: &str = "A business customer stands in it, of a kind that is not backed up yet and without which it could \
+                       not be put back; the person is kept in `customer`.";
 const SCREEN: &str = "A hint for the admin pages, worked out from other fields.";
 const DERIVED: &str = "Worked out from other fields that are kept.";
 const ELSEWHERE: &str = "Kept with the other item, which refers to this one.";
@@ -45,6 +46,7 @@ const ARGUMENT: &str = "One value of a list that is kept whole, picked by an arg
 
 /// The types that are kept whole, by name.
 pub static KEPT: &[Kept] = &[
+    Kept { name: "AdditionalFee", omitted: &[] },
     Kept { name: "AllDiscountItems", omitted: &[] },
     Kept {
         name: "Article",
@@ -55,7 +57,8 @@ pub static KEPT: &[Kept] = &[
     },
     Kept { name: "Attribute", omitted: &[] },
     Kept { name: "AutomaticDiscountApplication", omitted: &[] },
-    Kept { name: "Blog", omitted: &[("articles", ELSEWHERE), ("articlesCount", DERIVED), ("feed", RARE)] },
+    Kept { name: "Blog", omitted: &[("articles", ELSEWHERE), ("articlesCount", DERIVED)] },
+    Kept { name: "BlogFeed", omitted: &[] },
     Kept { name: "CashRoundingAdjustment", omitted: &[] },
     Kept {
         name: "Collection",
@@ -141,8 +144,10 @@ pub static KEPT: &[Kept] = &[
         name: "CustomerEmailAddress",
         omitted: &[("marketingUnsubscribeUrl", LINK), ("openTrackingUrl", LINK)],
     },
-    Kept { name: "CustomerPhoneNumber", omitted: &[("whatsAppMarketingConsent", RARE)] },
+    Kept { name: "CustomerPhoneNumber", omitted: &[] },
     Kept { name: "CustomerSmsMarketingConsent", omitted: &[] },
+    Kept { name: "CustomerWhatsAppMarketingConsent", omitted: &[] },
+    Kept { name: "DeliveryLocalPickupSettings", omitted: &[] },
     Kept { name: "DiscountAllocation", omitted: &[] },
     Kept { name: "DiscountAmount", omitted: &[] },
     Kept { name: "DiscountAutomaticApp", omitted: &[("appDiscountType", APP), ("errorHistory", PASSING)] },
@@ -234,10 +239,7 @@ pub static KEPT: &[Kept] = &[
             ("localizedFields", "Needs a permission of its own; the fields of some countries’ tax laws."),
             ("paymentTerms", "Needs a permission of its own."),
             ("platformDiscounts", DERIVED),
-            (
-                "purchasingEntity",
-                "Business customers are a kind that is not backed up yet; the person is kept in `customer`.",
-            ),
+            ("purchasingEntity", COMPANY),
             ("ready", PASSING),
             ("transformerFingerprint", PASSING),
             ("warnings", SCREEN),
@@ -248,6 +250,7 @@ pub static KEPT: &[Kept] = &[
         name: "DraftOrderLineItem",
         omitted: &[("components", APP), ("customAttributesV2", "The same as `customAttributes`.")],
     },
+    Kept { name: "Duty", omitted: &[] },
     Kept {
         name: "ExternalVideo",
         omitted: &[
@@ -273,6 +276,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "FulfillmentOriginAddress", omitted: &[] },
     Kept { name: "FulfillmentTrackingInfo", omitted: &[] },
     Kept { name: "GenericFile", omitted: &[("fileErrors", PASSING)] },
+    Kept { name: "GiftCardProductSettings", omitted: &[] },
     Kept {
         name: "InventoryItem",
         omitted: &[
@@ -293,19 +297,18 @@ pub static KEPT: &[Kept] = &[
         omitted: &[
             ("contract", LATER),
             ("discountedUnitPriceAfterAllDiscountsSet", DERIVED),
-            ("duties", RARE),
             ("merchantEditable", SCREEN),
             ("nonFulfillableQuantity", DERIVED),
             ("priceAfterAllDiscountsBeforeTaxesSet", DERIVED),
             ("refundableQuantity", DERIVED),
             ("restockable", SCREEN),
-            ("sellingPlan", LATER),
             ("staffMember", STAFF),
             ("suggestedReturnReasonDefinitions", LATER),
             ("unfulfilledDiscountedTotalSet", DERIVED),
             ("unfulfilledOriginalTotalSet", DERIVED),
         ],
     },
+    Kept { name: "LineItemSellingPlan", omitted: &[] },
     Kept { name: "LinkedMetafield", omitted: &[] },
     Kept {
         name: "Location",
@@ -318,7 +321,6 @@ pub static KEPT: &[Kept] = &[
             ("inventoryLevel", ELSEWHERE),
             ("inventoryLevels", ELSEWHERE),
             ("legacyResourceId", DERIVED),
-            ("localPickupSettingsV2", RARE),
             ("suggestedAddresses", SCREEN),
         ],
     },
@@ -364,14 +366,10 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "MetafieldCapabilityUniqueValues", omitted: &[] },
     Kept {
         name: "MetafieldDefinition",
-        omitted: &[
-            ("metafields", ELSEWHERE),
-            ("metafieldsCount", DERIVED),
-            ("standardTemplate", DERIVED),
-            ("validationStatus", PASSING),
-        ],
+        omitted: &[("metafields", ELSEWHERE), ("metafieldsCount", DERIVED), ("validationStatus", PASSING)],
     },
-    Kept { name: "MetafieldDefinitionConstraints", omitted: &[("values", RARE)] },
+    Kept { name: "MetafieldDefinitionConstraintValue", omitted: &[] },
+    Kept { name: "MetafieldDefinitionConstraints", omitted: &[] },
     Kept {
         name: "MetafieldDefinitionType",
         omitted: &[
@@ -404,12 +402,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "MetaobjectCapabilityDefinitionDataRenderable", omitted: &[] },
     Kept {
         name: "MetaobjectDefinition",
-        omitted: &[
-            ("createdByStaff", STAFF),
-            ("metaobjects", ELSEWHERE),
-            ("metaobjectsCount", DERIVED),
-            ("standardTemplate", DERIVED),
-        ],
+        omitted: &[("createdByStaff", STAFF), ("metaobjects", ELSEWHERE), ("metaobjectsCount", DERIVED)],
     },
     Kept {
         name: "MetaobjectField",
@@ -440,7 +433,6 @@ pub static KEPT: &[Kept] = &[
     Kept {
         name: "Order",
         omitted: &[
-            ("additionalFees", RARE),
             ("agreements", "The history of edits; its outcome is kept in the line items."),
             ("alerts", SCREEN),
             ("attribution", "Needs a permission of its own."),
@@ -468,10 +460,7 @@ pub static KEPT: &[Kept] = &[
             ("nonFulfillableLineItems", DERIVED),
             ("paymentCollectionDetails", LINK),
             ("paymentTerms", "Needs a permission of its own."),
-            (
-                "purchasingEntity",
-                "Business customers are a kind that is not backed up yet; the person is kept in `customer`.",
-            ),
+            ("purchasingEntity", COMPANY),
             ("refundable", SCREEN),
             ("restockable", SCREEN),
             ("returns", LATER),
@@ -491,7 +480,6 @@ pub static KEPT: &[Kept] = &[
         omitted: &[
             ("currencyExchangeAdjustment", LATER),
             ("device", STAFF),
-            ("fees", RARE),
             ("manuallyCapturable", SCREEN),
             ("maximumRefundableV2", SCREEN),
             ("multiCapturable", SCREEN),
@@ -516,7 +504,6 @@ pub static KEPT: &[Kept] = &[
             ("combinedListing", "Only for stores on the largest plan; kept with its parent product."),
             ("compareAtPriceRange", DERIVED),
             ("description", DERIVED),
-            ("giftCardSettings", RARE),
             ("hasOnlyDefaultVariant", DERIVED),
             ("hasOutOfStockVariants", DERIVED),
             ("hasVariantsThatRequiresComponents", DERIVED),
@@ -581,13 +568,13 @@ pub static KEPT: &[Kept] = &[
     Kept {
         name: "Refund",
         omitted: &[
-            ("duties", "Kept with the line items."),
             ("legacyResourceId", DERIVED),
             ("order", OWNER),
             ("return", LATER),
             ("staffMember", STAFF),
         ],
     },
+    Kept { name: "RefundDuty", omitted: &[] },
     Kept { name: "RefundLineItem", omitted: &[] },
     Kept { name: "RefundShippingLine", omitted: &[] },
     Kept { name: "ResourcePublicationV2", omitted: &[("publishable", OWNER)] },
@@ -632,6 +619,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "ShopPlan", omitted: &[] },
     Kept { name: "ShopPolicy", omitted: &[] },
     Kept { name: "TaxLine", omitted: &[] },
+    Kept { name: "TransactionFee", omitted: &[] },
     Kept { name: "UnitPriceMeasurement", omitted: &[] },
     Kept { name: "UrlRedirect", omitted: &[] },
     Kept { name: "Vector3", omitted: &[] },

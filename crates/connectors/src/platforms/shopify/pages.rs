@@ -12,7 +12,7 @@ use super::client::{Again, Refusal};
 use super::documents::{self, KindDocuments, METAOBJECT_TYPES, Named};
 use super::fold::{self, Rest};
 use super::reading::{Listing, PageSize, Values};
-use crate::contract::{Fault, Item, KindSpec};
+use crate::contract::{Effort, Fault, Item, KindSpec};
 
 /// A listing ends after so many items, without a word.
 const LISTED_MAX: u64 = 25_000;
@@ -41,6 +41,13 @@ pub(crate) struct Place {
     /// Everything was read.
     #[serde(default)]
     pub(crate) done: bool,
+}
+
+impl Place {
+    /// The search of this window; `None` where everything is listed.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
 }
 
 /// What is to be listed.
@@ -434,6 +441,43 @@ pub(super) async fn by_ids(
         .collect()
 }
 
+/// What it takes to look items up by their ids that are what these payloads say: an object costs a point, and of a
+/// list that is longer than a page the rest is asked for on its own.
+pub(super) fn looking(shop: &Shopify, kind: &KindSpec, items: &[&Value]) -> Effort {
+    let Some(set) = documents::of(kind.name) else { return Effort::default() };
+    let size = shop.size(set);
+    let at_once = match &set.nodes {
+        Some(document) => shop.at_once(document).unwrap_or(IDS_AT_ONCE),
+        None => size.items as usize,
+    };
+    let page = size.children as usize;
+    let rests: usize = items.iter().map(|item| rests(item, page)).sum();
+    let requests = items.len().div_ceil(at_once.max(1)) + rests;
+    Effort { requests: requests as u64, cost: items.iter().map(|item| objects(item)).sum() }
+}
+
+/// Objects in a payload, itself included.
+fn objects(value: &Value) -> u64 {
+    match value {
+        Value::Object(fields) => 1 + fields.values().map(objects).sum::<u64>(),
+        Value::Array(elements) => elements.iter().map(objects).sum(),
+        _ => 0,
+    }
+}
+
+/// Pages that lists in a payload take beyond the first of `page` elements.
+fn rests(value: &Value, page: usize) -> usize {
+    match value {
+        Value::Object(fields) => fields.values().map(|field| rests(field, page)).sum(),
+        Value::Array(elements) => {
+            let beyond = elements.iter().filter(|element| element.is_object()).count().saturating_sub(page);
+            let own = beyond.div_ceil(REST_NODES as usize);
+            own + elements.iter().map(|element| rests(element, page)).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
 /// Items that a search finds.
 pub(super) async fn search(
     shop: &Shopify,
@@ -479,6 +523,17 @@ mod tests {
         check(false, Some("status:active AND id:>3"), "status:active AND id:>7");
         check(true, Some("updated_at:>='2026-01-01T00:00:00Z'"), "updated_at:>='2026-01-02T00:00:00Z'");
         assert_eq!(window_after(&json!({"id": "x"}), false, None), None);
+    }
+
+    #[test]
+    fn an_object_costs_a_point_and_a_long_list_another_request() {
+        let variant = json!({"id": 1, "inventoryItem": {"id": 2}});
+        let product = json!({"id": 0, "tags": ["a"], "variants": vec![variant; 12]});
+        assert_eq!(objects(&product), 25);
+        let check = |page, expected| assert_eq!(rests(&product, page), expected, "{page}");
+        check(12, 0);
+        check(11, 1);
+        check(1, 1);
     }
 
     #[test]

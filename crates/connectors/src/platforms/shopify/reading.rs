@@ -19,6 +19,8 @@ pub(crate) struct Reading {
     pub(crate) children: &'static [Child],
     /// The bulk operations that together read the kind; none: it is read page by page.
     pub(crate) bulk: &'static [Bulk],
+    /// The field of the root that counts the items, and whether it takes a search; empty: there is none.
+    pub(crate) counted: (&'static str, bool),
     /// What the platform's list of deletions calls it; empty: there is none.
     pub(crate) deleted_as: &'static str,
     /// Where the bytes are that belong to it: pointers, of which those that hold an address count.
@@ -139,6 +141,7 @@ const PLAIN: Reading = Reading {
     nodes: &[],
     children: &[],
     bulk: &[],
+    counted: ("", false),
     deleted_as: "",
     media: &[],
     personal: &[],
@@ -190,6 +193,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "location",
         selection: include_str!("documents/read/location.graphql"),
+        counted: ("locationsCount", true),
         listing: Listing::Connection {
             field: "locations",
             arguments: "includeInactive: true, includeLegacy: true",
@@ -220,6 +224,7 @@ pub(crate) static READINGS: &[Reading] = &[
             argument_type: "MetafieldOwnerType!",
             values: Values::Of(METAFIELD_OWNERS),
         },
+        children: &[Child { path: "constraints.values", key: "/value", order: Order::Key }],
         ..PLAIN
     },
     Reading {
@@ -263,6 +268,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "product",
         selection: include_str!("documents/read/product.graphql"),
+        counted: ("productsCount", true),
         listing: listed("products", "ProductSortKeys", true),
         page: PageSize { items: 10, children: 10 },
         nodes: &[("variants", "ProductVariant")],
@@ -319,6 +325,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "collection",
         selection: include_str!("documents/read/collection.graphql"),
+        counted: ("collectionsCount", true),
         listing: listed("collections", "CollectionSortKeys", true),
         page: PageSize { items: 5, children: 50 },
         nodes: &[("sources", "CollectionConditionsSource")],
@@ -335,6 +342,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "page",
         selection: include_str!("documents/read/page.graphql"),
+        counted: ("pagesCount", false),
         listing: listed("pages", "PageSortKeys", true),
         deleted_as: "PAGE",
         ..PLAIN
@@ -342,6 +350,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "blog",
         selection: include_str!("documents/read/blog.graphql"),
+        counted: ("blogsCount", true),
         listing: listed("blogs", "BlogSortKeys", false),
         ..PLAIN
     },
@@ -362,6 +371,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "redirect",
         selection: include_str!("documents/read/redirect.graphql"),
+        counted: ("urlRedirectsCount", true),
         listing: listed("urlRedirects", "UrlRedirectSortKeys", false),
         page: PageSize { items: 250, children: 10 },
         bulk: &[items(&[])],
@@ -377,6 +387,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "discount",
         selection: include_str!("documents/read/discount.graphql"),
+        counted: ("discountNodesCount", true),
         listing: listed("discountNodes", "DiscountSortKeys", true),
         page: PageSize { items: 10, children: 10 },
         ..PLAIN
@@ -384,6 +395,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "customer",
         selection: include_str!("documents/read/customer.graphql"),
+        counted: ("customersCount", true),
         listing: listed("customers", "CustomerSortKeys", true),
         page: PageSize { items: 25, children: 10 },
         bulk: &[items(&["addressesV2", "metafields"])],
@@ -394,6 +406,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "order",
         selection: include_str!("documents/read/order.graphql"),
+        counted: ("ordersCount", true),
         listing: listed("orders", "OrderSortKeys", true),
         page: PageSize { items: 5, children: 5 },
         nodes: &[("refunds", "Refund")],
@@ -409,6 +422,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "draft_order",
         selection: include_str!("documents/read/draft_order.graphql"),
+        counted: ("draftOrdersCount", true),
         listing: listed("draftOrders", "DraftOrderSortKeys", true),
         page: PageSize { items: 5, children: 10 },
         bulk: &[items(&["lineItems", "metafields"])],

@@ -19,6 +19,12 @@ pub(super) const ROWS: &[Row] = &[
     ("Collection", "description", description),
     ("Product", "seo", seo),
     ("Collection", "seo", seo),
+    // Where the shop sells with one currency, gift cards are of that.
+    ("Product", "giftCardSettings", |_, node, _| {
+        let settings = obj! { "crossCurrencyRedeemable": false, "issuanceCurrency": "EUR" };
+        let card = node.obj().flag("isGiftCard") == Some(true);
+        Ok(if card { Out::Node(Node::made(settings, node.owner)) } else { Out::Null })
+    }),
     ("Product", "hasOnlyDefaultVariant", |_, node, _| Ok(Out::Own(Val::Bool(only_default(node.obj()))))),
     ("Product", "hasOutOfStockVariants", |ctx, node, _| {
         let out = variants(node).any(|variant| stock(ctx.store, variant) <= 0);
@@ -247,6 +253,18 @@ pub(super) const ROWS: &[Row] = &[
         let source = obj! { "url": node.obj().get("url").cloned(), "fileSize": node.obj().get("originalFileSize").cloned() };
         Ok(Out::Node(Node::made(source, node.owner)))
     }),
+    ("Video", "originalSource", |ctx, node, _| {
+        Ok(source(ctx, node, "mp4").map_or(Out::Null, |one| Out::Own(one.into())))
+    }),
+    ("Video", "sources", |ctx, node, _| {
+        Ok(Out::Own(Val::List(source(ctx, node, "mp4").into_iter().map(Val::from).collect())))
+    }),
+    ("Model3d", "originalSource", |ctx, node, _| {
+        Ok(source(ctx, node, "glb").map_or(Out::Null, |one| Out::Own(one.into())))
+    }),
+    ("Model3d", "sources", |ctx, node, _| {
+        Ok(Out::Own(Val::List(source(ctx, node, "glb").into_iter().map(Val::from).collect())))
+    }),
     ("MediaImage", "mediaContentType", |_, _, _| Ok(Out::Own(Val::Lit("IMAGE")))),
     ("Video", "mediaContentType", |_, _, _| Ok(Out::Own(Val::Lit("VIDEO")))),
     ("Model3d", "mediaContentType", |_, _, _| Ok(Out::Own(Val::Lit("MODEL_3D")))),
@@ -348,6 +366,17 @@ fn image<'a>(ctx: &Ctx<'a>, gid: Gid) -> Option<Node<'a>> {
         "height": file.get("height").cloned(),
     };
     Some(Node::made(image, Some(gid)))
+}
+
+/// Where the bytes of a video or a model are. Videos name its size otherwise than models do.
+fn source(ctx: &Ctx<'_>, node: &Node<'_>, format: &'static str) -> Option<Obj> {
+    let file = node.obj();
+    let size = file.get("originalFileSize").cloned();
+    Some(obj! {
+        "url": Val::text(format!("{}{}", ctx.base_url, file.str("url")?)), "format": format,
+        "mimeType": file.get("mimeType").cloned(), "fileSize": size.clone(), "filesize": size,
+        "height": 1_080_i64, "width": 1_920_i64,
+    })
 }
 
 /// A file is ready some time after it was made.

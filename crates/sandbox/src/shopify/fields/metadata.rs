@@ -50,6 +50,17 @@ pub(super) const ROWS: &[Row] = &[
     ("MetafieldDefinition", "type", type_of),
     ("MetaobjectFieldDefinition", "type", type_of),
     ("StandardMetafieldDefinitionTemplate", "type", type_of),
+    ("MetafieldDefinition", "capabilities", |_, node, _| {
+        Ok(Out::Node(Node::made(capabilities_of(node.obj()), node.owner)))
+    }),
+    ("MetafieldDefinition", "useAsCollectionCondition", |_, node, _| {
+        let condition = node.obj().obj("capabilities").and_then(|all| all.obj("smartCollectionCondition"));
+        Ok(Out::Own(Val::Bool(condition.is_some_and(|one| one.flag("enabled") == Some(true)))))
+    }),
+    ("MetaobjectDefinition", "standardTemplate", |_, node, _| {
+        let template = node.obj().str("type").and_then(crate::shopify::mutate::standard::metaobject_template);
+        Ok(template.map_or(Out::Null, |template| Out::Node(Node::made(template, node.owner))))
+    }),
     ("MetafieldDefinition", "metafieldsCount", |ctx, node, _| {
         Ok(Out::Own(Val::from(defined(ctx, node.obj()).len())))
     }),
@@ -202,6 +213,23 @@ fn type_of<'a>(_: &Ctx<'a>, node: &Node<'a>, _: &Field<'_>) -> Result<Out<'a>, F
         _ => "GENERAL",
     };
     Ok(Out::Node(Node::made(obj! { "name": name, "category": category }, node.owner)))
+}
+
+/// What a definition can do, and does: which of it is possible follows from its type.
+fn capabilities_of(definition: &Obj) -> Obj {
+    use crate::shopify::mutate::definitions::eligible;
+    let type_name = definition.str("type").unwrap_or_default();
+    let enabled = |name: &str| {
+        let of = definition.obj("capabilities").and_then(|all| all.obj(name));
+        of.is_some_and(|one| one.flag("enabled") == Some(true))
+    };
+    let one = |name: &str| obj! { "eligible": eligible(type_name, name), "enabled": enabled(name) };
+    let status = if enabled("adminFilterable") { "FILTERABLE" } else { "NOT_FILTERABLE" };
+    obj! {
+        "adminFilterable": one("adminFilterable").with("status", status),
+        "analyticsQueryable": one("analyticsQueryable"), "cartToOrderCopyable": one("cartToOrderCopyable"),
+        "smartCollectionCondition": one("smartCollectionCondition"), "uniqueValues": one("uniqueValues"),
+    }
 }
 
 fn of_type(definition: &Obj) -> Scan {

@@ -40,8 +40,11 @@ pub(super) const ROWS: &[Row] = &[
         let state = consent.get("marketingState").cloned().unwrap_or(Val::Lit("NOT_SUBSCRIBED"));
         Ok(Out::Node(Node::made(
             obj! {
-                "phoneNumber": phone, "marketingState": state.clone(),
-                "smsMarketingConsent": consent.clone().with("marketingState", state),
+                "phoneNumber": phone, "marketingState": state,
+                "smsMarketingConsent": shown(&consent, "marketingState", "marketingOptInLevel", "consentUpdatedAt"),
+                "whatsAppMarketingConsent": own
+                    .obj("whatsAppMarketingConsent")
+                    .map_or_else(Obj::default, |consent| shown(consent, "state", "optInLevel", "updatedAt")),
                 "marketingOptInLevel": consent.get("marketingOptInLevel").cloned(),
                 "marketingUpdatedAt": consent.get("consentUpdatedAt").cloned(),
                 "marketingCollectedFrom": consent.get("consentCollectedFrom").cloned(),
@@ -112,6 +115,15 @@ pub(super) const ROWS: &[Row] = &[
     ("DiscountAutomaticBxgy", "status", status),
     ("DiscountAutomaticFreeShipping", "status", status),
 ];
+
+/// A consent as both kinds of messages show it, from the names under which it was given.
+fn shown(consent: &Obj, state: &str, level: &str, at: &str) -> Obj {
+    obj! {
+        "state": consent.get(state).cloned().unwrap_or(Val::Lit("NEVER_SUBSCRIBED")),
+        "optInLevel": consent.get(level).cloned(),
+        "updatedAt": consent.get(at).cloned(),
+    }
+}
 
 fn display_name(person: &Obj) -> String {
     let both = [person.str("firstName"), person.str("lastName")];

@@ -13,6 +13,7 @@ pub(super) const ROWS: &[Row] = &[
     ("customerDelete", delete),
     ("customerEmailMarketingConsentUpdate", email_consent),
     ("customerSmsMarketingConsentUpdate", sms_consent),
+    ("customerWhatsAppMarketingConsentUpdate", whatsapp_consent),
     ("customerAddressCreate", create_address),
     ("customerAddressUpdate", update_address),
     ("customerAddressDelete", delete_address),
@@ -73,7 +74,8 @@ const COUNTRIES: &[(&str, &str)] = &[
 
 /// Sets the country's name by its code.
 pub(super) fn name_country(address: &mut Obj) {
-    let Some(code) = address.str("countryCodeV2").map(str::to_owned) else { return };
+    let code = address.str("countryCodeV2").or_else(|| address.str("countryCode")).map(str::to_owned);
+    let Some(code) = code else { return };
     let name = COUNTRIES.iter().find(|(one, _)| *one == code).map_or(code.as_str(), |(_, name)| name);
     address.set("country", Val::text(name));
 }
@@ -234,6 +236,29 @@ fn email_consent(store: &mut Store, call: &Call<'_>) -> Outcome {
 
 fn sms_consent(store: &mut Store, call: &Call<'_>) -> Outcome {
     set_consent(store, call, "smsMarketingConsent", "phone")
+}
+
+/// Consent to messages of the one service that has names of its own for the same.
+fn whatsapp_consent(store: &mut Store, call: &Call<'_>) -> Outcome {
+    let input = call.map("input");
+    let gid = input.and_then(|input| text(input, "customerId")).and_then(|id| store.find(Kind::Customer, id));
+    let name = "whatsAppMarketingConsent";
+    let given = input.and_then(|input| input.get(name)).and_then(Json::as_object);
+    let (Some(gid), Some(given)) = (gid, given) else {
+        return refuse(&["input", "customerId"], "Customer does not exist", "INVALID");
+    };
+    if store.get(gid).is_some_and(|customer| customer.str("phone").is_none()) {
+        return refuse(&["input", name], "The customer has no phone number", "MISSING_ARGUMENT");
+    }
+    let mut made = obj! { "optInLevel": "SINGLE_OPT_IN", "updatedAt": Val::Time(store.now) };
+    let fields = [
+        ("state", "state", As::Word),
+        ("optInLevel", "optInLevel", As::Word),
+        ("updatedAt", "updatedAt", As::Time),
+    ];
+    copy(&mut made, given, &fields);
+    store.edit(gid, |customer| customer.set(name, made));
+    Errors::default().payload(obj! {})
 }
 
 fn create_address(store: &mut Store, call: &Call<'_>) -> Outcome {

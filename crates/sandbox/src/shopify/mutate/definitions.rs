@@ -19,11 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     ("metaobjectDefinitionDelete", delete_type),
 ];
 
-const FIELDS: &[Copy] = &[
-    ("capabilities", "capabilities", As::Same),
-    ("description", "description", As::Same),
-    ("name", "name", As::Same),
-];
+const FIELDS: &[Copy] = &[("description", "description", As::Same), ("name", "name", As::Same)];
 
 /// How many definitions of one owner type can be pinned.
 const PINS_MAX: usize = 20;
@@ -69,7 +65,7 @@ fn known_type(name: &str) -> bool {
     TYPES.contains(&name.strip_prefix("list.").unwrap_or(name))
 }
 
-fn access(input: Option<&Json>) -> Obj {
+pub(super) fn access(input: Option<&Json>) -> Obj {
     let word = |name: &str| {
         input.and_then(|input| input.get(name)).and_then(Json::as_str).and_then(intern).map(Val::Lit)
     };
@@ -114,6 +110,102 @@ pub(super) fn pinned(store: &Store, owner: &str) -> i64 {
         .filter_map(|definition| definition.int("pinnedPosition"))
         .max()
         .unwrap_or(0)
+}
+
+/// Which types can have a capability: the beginnings of their names.
+const CAPABLE: &[(&str, &[&str])] = &[
+    ("adminFilterable", &["single_line_text_field", "boolean", "number_integer", "metaobject_reference"]),
+    ("smartCollectionCondition", &["single_line_text_field", "boolean", "number_", "metaobject_reference"]),
+    ("uniqueValues", &["single_line_text_field", "number_integer", "url", "id"]),
+];
+
+/// Whether a definition of that type can have a capability.
+pub(crate) fn eligible(type_name: &str, capability: &str) -> bool {
+    let of = |(name, types): &(&str, &[&str])| {
+        *name == capability && types.iter().any(|one| type_name.starts_with(one))
+    };
+    CAPABLE.iter().any(of)
+}
+
+/// What of a definition's input its type, its owner or its namespace do not allow.
+fn refused(type_name: &str, input: &Map<String, Json>, namespace: &str, errors: &mut Errors) {
+    let of_an_app = namespace.starts_with("$app") || namespace.starts_with("app--");
+    if input.get("access").is_some_and(|access| access.get("admin").is_some_and(|admin| !admin.is_null()))
+        && !of_an_app
+    {
+        errors.add(
+            &["definition", "access", "admin"],
+            "Admin access can only be specified for app-owned metafield definitions.",
+            "ADMIN_ACCESS_INPUT_NOT_ALLOWED",
+        );
+    }
+    for (name, one) in input.get("capabilities").and_then(Json::as_object).into_iter().flatten() {
+        let enabled = one.get("enabled").and_then(Json::as_bool) == Some(true);
+        if enabled && !eligible(type_name, name) {
+            errors.add(
+                &["definition", "capabilities", name],
+                format!("The capability {name} is not valid for this definition."),
+                "INVALID_CAPABILITY",
+            );
+        }
+    }
+}
+
+/// Capabilities that an input names are set; the others stay.
+pub(super) fn set_capabilities(definition: &mut Obj, input: &Map<String, Json>) {
+    let Some(given) = input.get("capabilities").and_then(Json::as_object) else { return };
+    let mut all = definition.obj("capabilities").cloned().unwrap_or_default();
+    for (name, one) in given {
+        let enabled = one.get("enabled").and_then(Json::as_bool);
+        if let (Some(name), Some(enabled)) = (intern(name), enabled) {
+            all.set(name, obj! { "enabled": enabled });
+        }
+    }
+    definition.set("capabilities", all);
+}
+
+fn constraint_values(texts: impl IntoIterator<Item = String>) -> Vec<Val> {
+    texts.into_iter().map(|value| Val::from(obj! { "value": Val::text(value) })).collect()
+}
+
+/// To which items a definition applies: set when it is made, then changed value by value. Without a key there is none.
+fn set_constraints(definition: &mut Obj, input: &Map<String, Json>) {
+    if let Some(given) = input.get("constraints").and_then(Json::as_object) {
+        let values =
+            list(given, "values").unwrap_or_default().iter().filter_map(Json::as_str).map(str::to_owned);
+        let key = text(given, "key").map(Val::text);
+        definition.set("constraints", obj! { "key": key, "values": constraint_values(values) });
+    }
+    let Some(given) = input.get("constraintsUpdates").and_then(Json::as_object) else { return };
+    let old = definition.obj("constraints").cloned().unwrap_or_default();
+    let key = match given.get("key") {
+        Some(key) => key.as_str().map(str::to_owned),
+        None => old.str("key").map(str::to_owned),
+    };
+    let Some(key) = key else {
+        definition.take("constraints");
+        return;
+    };
+    let mut values: Vec<String> =
+        old.list("values").iter().filter_map(|one| one.as_obj()?.str("value").map(str::to_owned)).collect();
+    for change in list(given, "values").unwrap_or_default() {
+        if let Some(gone) = change.get("delete").and_then(Json::as_str) {
+            values.retain(|value| value != gone);
+        }
+        if let Some(new) = change.get("create").and_then(Json::as_str) {
+            values.push(new.to_owned());
+        }
+    }
+    definition.set("constraints", obj! { "key": Val::text(key), "values": constraint_values(values) });
+}
+
+/// Whether a definition is one that the platform has ready, whose key nobody else may take.
+pub(super) fn reserved(store: &Store, owner: &str, namespace: &str, key: &str) -> bool {
+    store.table(Kind::StandardMetafieldDefinitionTemplate).rows.values().any(|template| {
+        template.str("namespace") == Some(namespace)
+            && template.str("key") == Some(key)
+            && template.list("ownerTypes").iter().any(|of| of.as_str() == Some(owner))
+    })
 }
 
 /// The natural key of a definition.
@@ -170,6 +262,14 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     if let Some(problem) = unstructured(store, owner, namespace, key, type_name) {
         errors.add(&["definition"], problem, "UNSTRUCTURED_ALREADY_EXISTS");
     }
+    if reserved(store, owner, namespace, key) {
+        errors.add(
+            &["definition"],
+            "This namespace and key combination is reserved for standard definitions.",
+            "RESERVED_NAMESPACE_KEY",
+        );
+    }
+    refused(type_name, input, namespace, &mut errors);
     if !errors.none() {
         return errors.payload(obj! {});
     }
@@ -178,6 +278,8 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
         "validations": validations(list(input, "validations").unwrap_or_default()), "access": access(input.get("access")),
     };
     copy(&mut definition, input, FIELDS);
+    set_capabilities(&mut definition, input);
+    set_constraints(&mut definition, input);
     if input.get("pin").and_then(Json::as_bool) == Some(true) {
         definition.set("pinnedPosition", pinned(store, owner) + 1);
     }
@@ -186,7 +288,13 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
 }
 
 /// A value that exists already and does not fit the definition that is to come.
-fn unstructured(store: &Store, owner: &str, namespace: &str, key: &str, type_name: &str) -> Option<String> {
+pub(super) fn unstructured(
+    store: &Store,
+    owner: &str,
+    namespace: &str,
+    key: &str,
+    type_name: &str,
+) -> Option<String> {
     OWNERS
         .iter()
         .filter(|kind| owner_type(**kind) == owner)
@@ -224,10 +332,18 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(gid) = by_identifier(store, input) else {
         return refuse(&["definition"], "Definition not found.", "NOT_FOUND");
     };
+    let mut errors = Errors::default();
+    let type_name = store.get(gid).and_then(|known| known.str("type")).unwrap_or_default().to_owned();
+    refused(&type_name, input, text(input, "namespace").unwrap_or("$app"), &mut errors);
+    if !errors.none() {
+        return errors.payload(obj! {});
+    }
     let pin = input.get("pin").and_then(Json::as_bool);
     let next = pinned(store, text(input, "ownerType").unwrap_or_default()) + 1;
     store.edit(gid, |definition| {
         copy(definition, input, FIELDS);
+        set_capabilities(definition, input);
+        set_constraints(definition, input);
         if let Some(given) = list(input, "validations") {
             definition.set("validations", validations(given));
         }
@@ -258,6 +374,17 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
             "REFERENCE_TYPE_DELETION_ERROR",
         );
     }
+    let of = |name: &str| definition.str(name).unwrap_or_default();
+    if !values
+        && reserved(store, of("ownerType"), of("namespace"), of("key"))
+        && has_values(store, &definition)
+    {
+        return refuse(
+            &["id"],
+            "Deleting a definition in a reserved namespace needs deleteAllAssociatedMetafields.",
+            "RESERVED_NAMESPACE_ORPHANED_METAFIELDS",
+        );
+    }
     if values {
         let owners: Vec<Gid> = OWNERS
             .iter()
@@ -281,6 +408,18 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
     store.remove(gid);
     let deleted = obj! { "namespace": definition.get("namespace").cloned(), "key": definition.get("key").cloned(), "ownerType": definition.get("ownerType").cloned() };
     Errors::default().payload(obj! { "deletedDefinitionId": Val::Id(gid), "deletedDefinition": deleted })
+}
+
+fn has_values(store: &Store, definition: &Obj) -> bool {
+    OWNERS
+        .iter()
+        .filter(|kind| Some(owner_type(**kind)) == definition.str("ownerType"))
+        .flat_map(|kind| store.table(*kind).rows.values())
+        .flat_map(|owner| owner.list("metafields"))
+        .filter_map(Val::as_obj)
+        .any(|own| {
+            own.str("namespace") == definition.str("namespace") && own.str("key") == definition.str("key")
+        })
 }
 
 fn pin(store: &mut Store, call: &Call<'_>) -> Outcome {
@@ -320,6 +459,7 @@ fn field_definition(input: &Map<String, Json>, old: Obj) -> Obj {
         &[("key", "key", As::Same), ("required", "required", As::Same), ("type", "type", As::Same)],
     );
     copy(&mut made, input, FIELDS);
+    copy(&mut made, input, &[("capabilities", "capabilities", As::Same)]);
     if made.get("name").is_none() {
         let key = made.str("key").unwrap_or_default().replace('_', " ");
         made.set("name", Val::text(key));

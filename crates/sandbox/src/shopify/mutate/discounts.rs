@@ -195,6 +195,34 @@ fn destination(input: &Json, old: Option<&Obj>) -> Obj {
     obj! { "__typename": "DiscountCountries", "countries": all, "includeRestOfWorld": given.get("includeRestOfWorld").and_then(Json::as_bool).unwrap_or(false) }
 }
 
+/// With what a discount combines: what is not said is off. Tags are added and removed.
+fn combines(input: &Map<String, Json>, old: Option<&Obj>) -> Obj {
+    let mut made = Obj::default();
+    for name in ["orderDiscounts", "productDiscounts", "shippingDiscounts"] {
+        if let Some(name) = intern(name) {
+            made.set(name, input.get(name).and_then(Json::as_bool).unwrap_or(false));
+        }
+    }
+    let name = "productDiscountsWithTagsOnSameCartLine";
+    let given = input.get(name).unwrap_or(&Json::Null);
+    let texts = |of: &str| -> Vec<String> {
+        let list = given.get(of).and_then(Json::as_array).into_iter().flatten();
+        list.filter_map(Json::as_str).map(str::to_owned).collect()
+    };
+    let (add, remove) = (texts("add"), texts("remove"));
+    let mut tags: Vec<String> = old
+        .map_or(&[][..], |old| old.list(name))
+        .iter()
+        .filter_map(|tag| tag.as_str().map(str::to_owned))
+        .filter(|tag| !remove.contains(tag) && !add.contains(tag))
+        .collect();
+    tags.extend(add);
+    if !tags.is_empty() {
+        made.set(name, Val::texts(tags));
+    }
+    made
+}
+
 fn apply(
     store: &mut Store,
     own: Option<Gid>,
@@ -216,15 +244,15 @@ fn apply(
             ("appliesOnSubscription", "appliesOnSubscription", As::Same),
             ("recurringCycleLimit", "recurringCycleLimit", As::Same),
             ("maximumShippingPrice", "maximumShippingPrice", As::Money),
-            ("combinesWith", "combinesWith", As::Same),
             ("tags", "tags", As::Tags),
         ],
     );
     if let Some(limit) = number(input.get("usesPerOrderLimit")) {
         discount.set("usesPerOrderLimit", limit);
     }
-    if let Some(Val::Obj(combines)) = discount.get_mut("combinesWith") {
-        combines.take("productDiscountsWithTagsOnSameCartLine");
+    if let Some(given) = input.get("combinesWith").and_then(Json::as_object) {
+        let made = combines(given, discount.obj("combinesWith"));
+        discount.set("combinesWith", made);
     }
     for (name, make) in [
         ("customerGets", gets as fn(&Json, Option<&Obj>) -> Obj),

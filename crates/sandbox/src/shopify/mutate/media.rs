@@ -131,6 +131,10 @@ pub(crate) fn make(
         (Some(bytes), found.mime_type.clone(), name)
     } else if let Some(path) = own.filter(|path| path.starts_with(FILES.trim_start_matches('/'))) {
         let path = format!("/{}", path.split('?').next().unwrap_or(path));
+        // A file that was deleted has left its address.
+        if !FILE_KINDS.iter().any(|kind| store.by_key(*kind, &path).is_some()) {
+            return Err("Image URL is invalid".to_owned());
+        }
         let bytes = lock(&call.shop.uploads).files.get(&path).cloned();
         let bytes = bytes.unwrap_or_else(|| generated(&path, store.seed).into());
         (Some(bytes), mime_of(last).to_owned(), last.to_owned())
@@ -311,6 +315,10 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
         });
     }
     for gid in &gids {
+        let path = store.get(*gid).and_then(|file| file.str("url")).and_then(|url| url.split('?').next());
+        if let Some(path) = path {
+            lock(&call.shop.uploads).files.remove(path);
+        }
         store.remove(*gid);
     }
     let deleted: Vec<Val> = gids.into_iter().map(Val::Id).collect();
@@ -342,10 +350,15 @@ pub(super) fn find_or_make(store: &mut Store, input: &Map<String, Json>, call: &
 }
 
 /// Adds new media to a product.
-pub(super) fn attach(store: &mut Store, product: Gid, media: &[Json], call: &Call<'_>) {
-    for input in media.iter().filter_map(Json::as_object) {
-        if let Some(file) = find_or_make(store, input, call) {
-            add_to_product(store, product, file);
+pub(super) fn attach(store: &mut Store, product: Gid, media: &[Json], call: &Call<'_>, errors: &mut Errors) {
+    for (index, input) in media.iter().filter_map(Json::as_object).enumerate() {
+        match find_or_make(store, input, call) {
+            Some(file) => add_to_product(store, product, file),
+            None => errors.add(
+                &["media", &index.to_string(), "originalSource"],
+                "Image URL is invalid",
+                "INVALID_IMAGE_SOURCE_URL",
+            ),
         }
     }
 }

@@ -91,9 +91,9 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     let values: Vec<Val> = first_values(store, gid);
     let variant = variants::make(store, gid, values, 1);
     store.edit_silently(gid, |product| product.set("variants", vec![variant]));
-    media::attach(store, gid, call.list("media"), call);
+    media::attach(store, gid, call.list("media"), call, &mut errors);
     collections_to_join(store, gid, input);
-    errors.payload(obj! { "product": gid })
+    errors.beside(obj! { "product": gid })
 }
 
 fn first_values(store: &Store, product: Gid) -> Vec<Val> {
@@ -131,9 +131,9 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
         return errors.payload(obj! {});
     }
     store.edit(gid, |old| *old = product);
-    media::attach(store, gid, call.list("media"), call);
+    media::attach(store, gid, call.list("media"), call, &mut errors);
     collections_to_join(store, gid, input);
-    errors.payload(obj! { "product": gid })
+    errors.beside(obj! { "product": gid })
 }
 
 fn find(store: &Store, identifier: &Map<String, Json>) -> Option<Gid> {

@@ -18,6 +18,8 @@ pub(super) const ROWS: &[Row] = &[
     ("locationActivate", activate_location),
     ("locationDeactivate", deactivate_location),
     ("locationDelete", delete),
+    ("locationLocalPickupEnable", enable_pickup),
+    ("locationLocalPickupDisable", disable_pickup),
 ];
 
 /// Why stock may change.
@@ -292,6 +294,7 @@ fn apply(
     if let Some(given) = input.get("address").and_then(Json::as_object) {
         let mut address = location.obj("address").cloned().unwrap_or_default();
         copy(&mut address, given, ADDRESS);
+        super::customers::name_country(&mut address);
         location.set("address", address);
     }
     metafields::merge(store, Kind::Location, location, input, &["input"], errors);
@@ -396,6 +399,56 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
             Some(("The location cannot be deleted while it is active.", "LOCATION_IS_ACTIVE")),
         );
     }
+    let stocked = store.table(Kind::InventoryItem).rows.values().any(|item| {
+        let levels = item.list("inventoryLevels").iter().filter_map(Val::as_obj);
+        levels
+            .filter(|level| level.flag("isActive") != Some(false))
+            .any(|level| level.gid("location") == Some(gid))
+    });
+    if stocked {
+        let message = "The location cannot be deleted while it has inventory.";
+        return named(list, None, Some((message, "LOCATION_HAS_INVENTORY")));
+    }
     store.remove(gid);
     named(list, Some(("deletedLocationId", Val::Id(gid))), None)
+}
+
+fn pickup_place(store: &Store, id: Option<&str>) -> Option<Gid> {
+    let gid = store.find(Kind::Location, id?)?;
+    store.get(gid).is_some_and(|location| location.flag("isActive") == Some(true)).then_some(gid)
+}
+
+fn enable_pickup(store: &mut Store, call: &Call<'_>) -> Outcome {
+    let input = call.map("localPickupSettings");
+    let gid = input.and_then(|input| pickup_place(store, text(input, "locationId")));
+    let (Some(gid), Some(input)) = (gid, input) else {
+        return refuse(
+            &["localPickupSettings"],
+            "No active location was found.",
+            "ACTIVE_LOCATION_NOT_FOUND",
+        );
+    };
+    if text(input, "pickupTime") == Some("CUSTOM") {
+        return refuse(
+            &["localPickupSettings", "pickupTime"],
+            "A custom pickup time is not allowed.",
+            "CUSTOM_PICKUP_TIME_NOT_ALLOWED",
+        );
+    }
+    let mut made = obj! { "instructions": "" };
+    copy(
+        &mut made,
+        input,
+        &[("instructions", "instructions", As::Same), ("pickupTime", "pickupTime", As::Word)],
+    );
+    store.edit(gid, |location| location.set("localPickupSettingsV2", made.clone()));
+    Errors::default().payload(obj! { "localPickupSettings": made })
+}
+
+fn disable_pickup(store: &mut Store, call: &Call<'_>) -> Outcome {
+    let Some(gid) = pickup_place(store, call.text("locationId")) else {
+        return refuse(&["locationId"], "No active location was found.", "ACTIVE_LOCATION_NOT_FOUND");
+    };
+    store.edit(gid, |location| drop(location.take("localPickupSettingsV2")));
+    Errors::default().payload(obj! { "locationId": Val::Id(gid) })
 }

@@ -453,7 +453,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     product.set("variants", old);
     store.edit(gid, |old| *old = product);
-    media::attach(store, gid, call.list("media"), call);
+    media::attach(store, gid, call.list("media"), call, &mut errors);
     errors.beside(obj! { "product": gid, "productVariants": made })
 }
 
@@ -519,7 +519,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     let options = product.get("options").cloned();
     store.edit(gid, |old| old.set("options", options));
-    media::attach(store, gid, call.list("media"), call);
+    media::attach(store, gid, call.list("media"), call, &mut errors);
     errors.beside(obj! { "product": gid, "productVariants": changed })
 }
 

@@ -44,6 +44,10 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice) {
             metafield(store, "custom", "maker", "metaobject_reference", Val::text(object.to_string()), at);
         store.edit_silently(product, |product| product.edit_list("metafields", |all| all.push(made)));
     }
+    if let Some(location) = store.by_key(Kind::Location, "Shop floor") {
+        let pickup = obj! { "instructions": "Ring at the side door", "pickupTime": "TWO_HOURS" };
+        store.edit_silently(location, |location| location.set("localPickupSettingsV2", pickup));
+    }
     let files = files(store, at);
     let collections = collections(store, dice, &products, at);
     let pages = pages(store, dice, &files, at);
@@ -69,6 +73,15 @@ fn definitions(store: &mut Store, at: i64) {
                 "validations",
                 vec![Val::from(obj! { "name": "min", "type": "number_integer", "value": "1" })],
             );
+        }
+        if *key == "material" {
+            let on = || obj! { "enabled": true };
+            definition
+                .set("capabilities", obj! { "adminFilterable": on(), "smartCollectionCondition": on() });
+        }
+        if *key == "care" {
+            let chairs = obj! { "value": "gid://shopify/TaxonomyCategory/fr-1" };
+            definition.set("constraints", obj! { "key": "category", "values": vec![Val::from(chairs)] });
         }
         if *pinned {
             pins += 1;
@@ -302,6 +315,10 @@ fn blogs(store: &mut Store, dice: &mut Dice, at: i64) -> Vec<Gid> {
                 );
             }
         }
+        if title == "News" {
+            let feed = obj! { "location": "https://feeds.example.com/news", "path": "/blogs/news.atom" };
+            store.edit_silently(blog, |blog| blog.set("feed", feed));
+        }
         made.push(blog);
     }
     made
@@ -426,6 +443,15 @@ fn discounts(store: &mut Store, products: &[Gid], collections: &[Gid], at: i64) 
             discount.set(name, value.clone());
         }
         if let Some(code) = code {
+            if code == "THREEOFF" {
+                let tags = Val::texts(["bundle", "clearance"]);
+                let with = obj! {
+                    "orderDiscounts": false, "productDiscounts": true, "shippingDiscounts": true,
+                    "productDiscountsWithTagsOnSameCartLine": tags,
+                };
+                discount.set("combinesWith", with);
+                discount.set("tags", Val::texts(["clearance"]));
+            }
             let id = store.mint(Kind::DiscountRedeemCode);
             discount.set(
                 "codes",

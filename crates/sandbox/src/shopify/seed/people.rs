@@ -39,6 +39,15 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice, customers: u32, orders: u
         if dice.one_in(3) {
             customer.set("phone", Val::text(format!("+4930555{number:05}")));
         }
+        if customer.get("phone").is_some() {
+            let said = obj! { "state": "SUBSCRIBED", "optInLevel": "SINGLE_OPT_IN", "updatedAt": Val::Time(created) };
+            customer.set("whatsAppMarketingConsent", said);
+            customer.set("smsMarketingConsent", crate::shopify::fields::consent("SUBSCRIBED", created));
+        }
+        if number.is_multiple_of(3) {
+            customer.set("multipassIdentifier", Val::text(format!("elsewhere-{number}")));
+            customer.set("taxExemptions", vec![Val::Lit("EU_REVERSE_CHARGE_EXEMPTION_RULE")]);
+        }
         if dice.one_in(4) {
             customer.set("note", "Prefers delivery in the evening");
         }
@@ -169,6 +178,9 @@ fn order(
     if dice.one_in(8) {
         refund(store, &mut made, created);
     }
+    if number.is_multiple_of(5) {
+        abroad(store, &mut made);
+    }
     for name in ["displayFinancialStatus", "displayFulfillmentStatus"] {
         made.take(name);
     }
@@ -179,6 +191,31 @@ fn order(
         made.set("metafields", vec![packer]);
     }
     store.insert(Kind::Order, made)
+}
+
+/// What an order from abroad has more: duties, fees, a plan by which it was bought.
+fn abroad(store: &mut Store, order: &mut Obj) {
+    let mut id = |kind| Val::Id(store.mint(kind));
+    let duty = obj! {
+        "id": id(Kind::Duty), "countryCodeOfOrigin": "DE", "harmonizedSystemCode": "940360", "price": Val::Cents(120),
+        "taxLines": Vec::<Val>::new(),
+    };
+    let fee = obj! { "id": id(Kind::AdditionalFee), "name": "Handling", "price": Val::Cents(250), "taxLines": Vec::<Val>::new() };
+    let cost = obj! {
+        "id": id(Kind::TransactionFee), "type": "processing_fee", "amount": Val::Cents(30), "flatFee": Val::Cents(30), "rate": 0.0,
+        "taxAmount": Val::Cents(0),
+    };
+    order.set("additionalFees", vec![Val::from(fee)]);
+    let mut give = |list: &'static str, name: &'static str, value: Val| {
+        order.edit_list(list, |all| {
+            if let Some(Val::Obj(first)) = all.first_mut() {
+                first.set(name, value);
+            }
+        });
+    };
+    give("lineItems", "duties", Val::from(vec![Val::from(duty)]));
+    give("lineItems", "sellingPlan", Val::from(obj! { "name": "Each month" }));
+    give("transactions", "fees", Val::from(vec![Val::from(cost)]));
 }
 
 fn refund(store: &mut Store, order: &mut Obj, created: i64) {

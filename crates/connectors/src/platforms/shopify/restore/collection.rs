@@ -38,9 +38,11 @@ const FIELDS: &[Field] = &[
 
 /// Parts of a collection.
 pub(super) static PARTS: &[Part] = &[
-    Part { at: "sources", key: by_title, parts: &[] },
+    Part { at: SOURCE.at, key: SOURCE.key, parts: SOURCE.parts },
     Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
 ];
+
+static SOURCE: Part = Part { at: "sources", key: by_title, parts: &[] };
 
 fn by_title(source: &Value, _: usize) -> Option<String> {
     place::text(source, "title").map(str::to_owned)
@@ -70,8 +72,7 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         }
     }
     order(draft);
-    draft.metafields(draft.id(), "", wanted, live);
-    draft.set_metafields();
+    draft.own_metafields();
     publish::publications(draft);
 }
 
@@ -178,10 +179,19 @@ fn change_sources(draft: &mut Draft<'_>, live: &Value, input: &mut Map<String, V
             None => {}
         }
     }
+    let surplus = draft.surplus(&SOURCE);
+    let mut delete = Vec::new();
     for added in theirs
         .iter()
         .filter(|live| !sources.iter().any(|(_, found)| found.is_some_and(|found| found == *live)))
     {
+        if surplus.contains(&added) {
+            let id = place::id_of(added).unwrap_or_default();
+            if draft.change(format!("/sources/[{id}]"), added, &Value::Null) {
+                delete.push(Value::from(id));
+            }
+            continue;
+        }
         let title = place::text(added, "title").unwrap_or_default();
         draft.losses.push(format!(
             "The source `{title}` was added to the collection since; it stays, and with it its products."
@@ -193,6 +203,9 @@ fn change_sources(draft: &mut Draft<'_>, live: &Value, input: &mut Map<String, V
     if !update.is_empty() {
         input.insert("sourcesToUpdate".to_owned(), Value::Array(update));
     }
+    if !delete.is_empty() {
+        input.insert("sourcesToDelete".to_owned(), Value::Array(delete));
+    }
 }
 
 fn source_change(draft: &mut Draft<'_>, path: &str, id: &str, wanted: &Value, live: &Value) -> Option<Value> {
@@ -203,14 +216,18 @@ fn source_change(draft: &mut Draft<'_>, path: &str, id: &str, wanted: &Value, li
         Some(live),
     );
     let shape = if wanted.get("collections").is_some() { "subCollections" } else { "condition" };
+    let formers = draft.former.map_or(&[][..], |former| place::list(former, SOURCE.at));
+    let was = part::matched(std::slice::from_ref(live), formers, by_title, &draft.links);
+    let was = was.into_iter().next().and_then(|(_, was)| was);
     if shape == "subCollections" {
-        let collections = field::moved("collections", "collectionIds", Form::Made(collection_ids));
-        change.extend(draft.fields(&[collections], path, wanted, Some(live)));
+        let collections =
+            field::moved("collections", "collectionIds", Form::Made(collection_ids)).grows(Value::to_string);
+        change.extend(draft.part_fields(&[collections], path, wanted, Some(live), was));
     }
     for side in ["inclusion", "exclusion"] {
         let null = Value::Null;
         let (to, from) = (wanted.get(side).unwrap_or(&null), live.get(side).unwrap_or(&null));
-        let members = members_change(draft, to, from);
+        let members = members_change(draft, to, from, was.and_then(|was| was.get(side)));
         if !members.is_empty() && draft.change(format!("{path}/{side}"), from, to) {
             change.insert(side.to_owned(), Value::Object(members));
         }
@@ -226,8 +243,14 @@ fn collection_ids(collections: &Value) -> Value {
     links::ids_of(collections.as_array().map_or(&[][..], Vec::as_slice))
 }
 
-/// What leads from one side's live members to the wanted ones: conditions and selections added and taken away.
-fn members_change(draft: &Draft<'_>, wanted: &Value, live: &Value) -> Map<String, Value> {
+/// What leads from one side's live members to the wanted ones. Conditions are one rule, and set as one; what was picked
+/// since stays, unless the state had it that is taken back.
+fn members_change(
+    draft: &Draft<'_>,
+    wanted: &Value,
+    live: &Value,
+    former: Option<&Value>,
+) -> Map<String, Value> {
     type Make = fn(&Value) -> Option<Value>;
     let wanted_now = |list: &[Value], make: Make| -> Vec<Option<Value>> {
         list.iter().map(|one| make(one).map(|input| draft.links.fill(&input))).collect()
@@ -261,6 +284,8 @@ fn members_change(draft: &Draft<'_>, wanted: &Value, live: &Value) -> Map<String
     );
     let (to, from) = (place::list(wanted, "selections"), place::list(live, "selections"));
     let (made_to, made_from) = (wanted_now(to, selection_input), live_now(from, selection_input));
+    let made_former =
+        wanted_now(former.map_or(&[][..], |former| place::list(former, "selections")), selection_input);
     note(
         "selectionsToAdd",
         to.iter()
@@ -273,7 +298,7 @@ fn members_change(draft: &Draft<'_>, wanted: &Value, live: &Value) -> Map<String
         "selectionsToRemove",
         from.iter()
             .zip(&made_from)
-            .filter(|(_, made)| !made_to.contains(made))
+            .filter(|(_, made)| !made_to.contains(made) && made_former.contains(made))
             .filter_map(|(selection, _)| selection_input(selection))
             .collect(),
     );

@@ -86,8 +86,7 @@ pub(super) fn page(draft: &mut Draft<'_>) {
 pub(super) fn blog(draft: &mut Draft<'_>) {
     plain::draft(draft, &BLOG);
     plain::new_id(draft, "The blog");
-    draft.metafields(draft.id(), "", draft.wanted, draft.live);
-    draft.set_metafields();
+    draft.own_metafields();
 }
 
 /// Draws up an article.
@@ -107,6 +106,5 @@ fn finish(draft: &mut Draft<'_>, plain: &Plain, mut input: Map<String, Value>, w
     input.extend(draft.fields(&[if dated { PUBLISHED_AT } else { PUBLISHED }], "", wanted, live));
     plain::write(draft, plain, input);
     plain::new_id(draft, what);
-    draft.metafields(draft.id(), "", wanted, live);
-    draft.set_metafields();
+    draft.own_metafields();
 }

@@ -19,6 +19,8 @@ static ADDRESS_CREATE: Call =
     Call::new("customerAddressCreate", include_str!("../documents/write/customerAddressCreate.graphql"), 10);
 static ADDRESS_UPDATE: Call =
     Call::new("customerAddressUpdate", include_str!("../documents/write/customerAddressUpdate.graphql"), 10);
+static ADDRESS_DELETE: Call =
+    Call::new("customerAddressDelete", include_str!("../documents/write/customerAddressDelete.graphql"), 10);
 static ADDRESS_DEFAULT: Call = Call::new(
     "customerUpdateDefaultAddress",
     include_str!("../documents/write/customerUpdateDefaultAddress.graphql"),
@@ -27,6 +29,11 @@ static ADDRESS_DEFAULT: Call = Call::new(
 static EMAIL_CONSENT: Call = Call::new(
     "customerEmailMarketingConsentUpdate",
     include_str!("../documents/write/customerEmailMarketingConsentUpdate.graphql"),
+    10,
+);
+static WHATSAPP_CONSENT: Call = Call::new(
+    "customerWhatsAppMarketingConsentUpdate",
+    include_str!("../documents/write/customerWhatsAppMarketingConsentUpdate.graphql"),
     10,
 );
 static SMS_CONSENT: Call = Call::new(
@@ -47,6 +54,7 @@ static CUSTOMER: Plain = Plain {
         same("taxExempt", Form::Plain),
         same("taxExemptions", Form::Set),
         same("locale", Form::Plain),
+        same("multipassIdentifier", Form::Text),
     ],
 };
 
@@ -110,14 +118,20 @@ pub(super) fn customer(draft: &mut Draft<'_>) {
     addresses(draft);
     email_consent(draft);
     sms_consent(draft);
+    whatsapp_consent(draft);
+    if live.is_none() && wanted.get("dataSaleOptOut").and_then(Value::as_bool) == Some(true) {
+        draft.losses.push(
+            "The customer had opted out of the sale of personal data; that must be noted anew by hand."
+                .to_owned(),
+        );
+    }
     if live.is_none() {
         draft.losses.push(
             "The customer comes back with a new id: former orders do not belong to it any more.".to_owned(),
         );
         draft.losses.push("Password, payment methods and store credit do not come back.".to_owned());
     }
-    draft.metafields(draft.id(), "", wanted, live);
-    draft.set_metafields();
+    draft.own_metafields();
 }
 
 fn addresses(draft: &mut Draft<'_>) {
@@ -161,6 +175,18 @@ fn addresses(draft: &mut Draft<'_>) {
             });
         }
     }
+    default_address(draft, default, made_default);
+    // One that was the default is so no more by then.
+    for address in draft.surplus(&ADDRESS) {
+        let Some(id) = place::id_of(address) else { continue };
+        if draft.change(format!("/addressesV2/[{id}]"), address, &Value::Null) {
+            let input = variables([("customerId", draft.me()), ("addressId", Value::from(id))]);
+            draft.call(&ADDRESS_DELETE, "taking away an address", input);
+        }
+    }
+}
+
+fn default_address(draft: &mut Draft<'_>, default: Option<&str>, made_default: bool) {
     let (Some(default), Some(live)) = (default, draft.live) else { return };
     let now = place::at(live, "defaultAddress/id").unwrap_or(&Value::Null);
     if !made_default
@@ -202,6 +228,31 @@ fn sms_consent(draft: &mut Draft<'_>) {
         let input = json!({"customerId": draft.me(), "smsMarketingConsent": consent});
         draft.call(&SMS_CONSENT, "consent to text messages", variables([("input", input)]));
     }
+}
+
+fn whatsapp_consent(draft: &mut Draft<'_>) {
+    if place::text(draft.wanted, "defaultPhoneNumber/phoneNumber").is_none() {
+        return;
+    }
+    let names = Consent {
+        state: "defaultPhoneNumber/whatsAppMarketingConsent/state",
+        level: "defaultPhoneNumber/whatsAppMarketingConsent/optInLevel",
+        at: "defaultPhoneNumber/whatsAppMarketingConsent/updatedAt",
+        location: "defaultPhoneNumber/whatsAppMarketingConsent/sourceLocation/id",
+    };
+    let Some(Value::Object(mut consent)) = consent(draft, &names) else { return };
+    // The same under names of its own.
+    for (theirs, its) in [
+        ("marketingState", "state"),
+        ("marketingOptInLevel", "optInLevel"),
+        ("consentUpdatedAt", "updatedAt"),
+    ] {
+        if let Some(value) = consent.remove(theirs) {
+            consent.insert(its.to_owned(), value);
+        }
+    }
+    let input = json!({"customerId": draft.me(), "whatsAppMarketingConsent": consent});
+    draft.call(&WHATSAPP_CONSENT, "consent to WhatsApp messages", variables([("input", input)]));
 }
 
 /// Where the parts of a consent stand.

@@ -50,6 +50,8 @@ const METAFIELD_FIELDS: &[Field] = &[
     moved("pinnedPosition", "pin", Form::Made(pin)),
     moved("type/name", "type", Form::Plain).at_birth(),
     same("constraints", Form::Made(constraints)).at_birth(),
+    moved("constraints", "constraintsUpdates", Form::Moved { made: constraints, moved: constraints_moved })
+        .later(),
 ];
 
 const METAOBJECT_FIELDS: &[Field] = &[
@@ -71,7 +73,10 @@ const ENTRY_FIELDS: &[Field] = &[
 ];
 
 /// A metaobject's fields are known by their keys.
-pub(super) static METAOBJECT_PARTS: &[Part] = &[Part { at: "fieldDefinitions", key: by_key, parts: &[] }];
+static ENTRY: Part = Part { at: "fieldDefinitions", key: by_key, parts: &[] };
+
+/// Parts of a metaobject definition.
+pub(super) static METAOBJECT_PARTS: &[Part] = &[Part { at: ENTRY.at, key: ENTRY.key, parts: ENTRY.parts }];
 
 fn by_key(entry: &Value, _: usize) -> Option<String> {
     place::text(entry, "key").map(str::to_owned)
@@ -116,6 +121,19 @@ fn constraints(constraints: &Value) -> Value {
     let values: Value =
         place::list(constraints, "values").iter().filter_map(|one| one.get("value").cloned()).collect();
     json!({"key": constraints.get("key"), "values": values})
+}
+
+/// To which items a definition applies is changed value by value; without a key it applies to all.
+fn constraints_moved(marked: &Value, _: &Value, live: &Value) -> Value {
+    let (to, from) = (place::list(marked, "values"), place::list(live, "values"));
+    let change = |name: &str, value: &Value| {
+        let mut change = Map::new();
+        change.insert(name.to_owned(), value.clone());
+        Value::Object(change)
+    };
+    let gone = from.iter().filter(|value| !to.contains(value)).map(|value| change("delete", value));
+    let new = to.iter().filter(|value| !from.contains(value)).map(|value| change("create", value));
+    json!({"key": marked.get("key"), "values": gone.chain(new).collect::<Value>()})
 }
 
 /// What the merchant may switch; what Shopify says is not eligible stays as it is.
@@ -168,11 +186,14 @@ pub(super) fn metafield(draft: &mut Draft<'_>) {
     let mut input = draft.fields(METAFIELD_FIELDS, "", wanted, live);
     let template = place::at(wanted, "standardTemplate/id").filter(|template| template.is_string());
     match (live, template) {
+        // What the template says, its name, its type and its validations, comes with it.
         (None, Some(template)) => {
-            let mut input = place::pick(wanted, &["ownerType"]);
-            input.insert("id".to_owned(), template.clone());
-            input.insert("pin".to_owned(), pin(wanted.get("pinnedPosition").unwrap_or(&Value::Null)));
-            draft.step(Step::birth(&METAFIELD_ENABLE, "createdDefinition", input));
+            let mut enabled = place::pick(wanted, &["ownerType"]);
+            enabled.insert("id".to_owned(), template.clone());
+            for name in ["pin", "access", "capabilities"] {
+                enabled.extend(input.remove(name).map(|value| (name.to_owned(), value)));
+            }
+            draft.step(Step::birth(&METAFIELD_ENABLE, "createdDefinition", enabled));
         }
         (None, None) => {
             input.extend(known_by);
@@ -223,6 +244,12 @@ pub(super) fn metaobject(draft: &mut Draft<'_>) {
                     operations.push(json!({"update": change}));
                 }
             }
+        }
+    }
+    for entry in draft.surplus(&ENTRY) {
+        let Some(key) = place::text(entry, "key") else { continue };
+        if draft.change(format!("/fieldDefinitions/[{key}]"), entry, &Value::Null) {
+            operations.push(json!({"delete": {"key": key}}));
         }
     }
     if !operations.is_empty() {

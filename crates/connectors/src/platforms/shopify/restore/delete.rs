@@ -13,6 +13,9 @@ use crate::platforms::shopify::Shopify;
 static POLICY_UPDATE: Call =
     Call::new("shopPolicyUpdate", include_str!("../documents/write/shopPolicyUpdate.graphql"), 10);
 
+/// Whether values are there.
+const DEFINITION_VALUES: &str = include_str!("../documents/live/metafield_definition_values.graphql");
+
 /// Deletes an item. One that is gone already is fine.
 ///
 /// # Errors
@@ -34,6 +37,7 @@ pub(crate) async fn delete(shop: &Shopify, kind: &'static KindSpec, id: &str) ->
             let policy = json!({"shopPolicy": {"type": live.get("type"), "body": ""}});
             return refused(kind, id, &send(shop, &POLICY_UPDATE, policy).await?);
         }
+        "metafield_definition" => return definition(shop, kind, id).await,
         _ => recipe(kind.name).map_or(&[][..], |recipe| recipe.delete).iter().collect(),
     };
     let Some((last, before)) = steps.split_last() else {
@@ -44,6 +48,16 @@ pub(crate) async fn delete(shop: &Shopify, kind: &'static KindSpec, id: &str) ->
         send(shop, &step.call, (step.variables)(id)).await?;
     }
     refused(kind, id, &send(shop, &last.call, (last.variables)(id)).await?)
+}
+
+/// Some definitions go only together with their values. Where there is none, nothing is lost by that; where there are
+/// some, they were there before, or came since, and the platform's refusal is told.
+async fn definition(shop: &Shopify, kind: &KindSpec, id: &str) -> Result<(), Fault> {
+    let answer = shop.query(DEFINITION_VALUES, json!({"id": id})).await?;
+    let none = place::at(&answer, "metafieldDefinition/metafieldsCount") == Some(&json!(0));
+    let call = recipe(kind.name).and_then(|recipe| recipe.delete.first()).map(|delete| &delete.call);
+    let Some(call) = call else { return Ok(()) };
+    refused(kind, id, &send(shop, call, json!({"id": id, "values": none})).await?)
 }
 
 async fn send(shop: &Shopify, call: &Call, variables: Value) -> Result<Vec<String>, Fault> {

@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
+use super::part::Part;
 use super::place;
-use super::step::{Call, Step, variables};
+use super::product::by_namespace_and_key;
+use super::step::{Call, Step, Wait, variables};
 
 /// Most further codes in one call.
 const CODES_PER_CALL: usize = 100;
@@ -46,7 +48,7 @@ const COMMON: &[Field] = &[
     same("startsAt", Form::Plain),
     same("endsAt", Form::Plain),
     same("tags", Form::Set),
-    same("combinesWith", Form::Made(combines)),
+    same("combinesWith", Form::Moved { made: combines, moved: lists_moved }),
     same("context", Form::Moved { made: context, moved: lists_moved }),
 ];
 const CODE: &[Field] = &[
@@ -59,6 +61,8 @@ const BUYS: &[Field] = &[
     same("customerBuys", Form::Moved { made: buys, moved: lists_moved }),
     same("usesPerOrderLimit", Form::Plain),
 ];
+/// Tags of product discounts with which one combines on the same line of a cart.
+const SAME_LINE: &str = "productDiscountsWithTagsOnSameCartLine";
 /// These mean something, and may be said, only where subscriptions get the discount: a shop without them refuses to
 /// be told even what is usual.
 const RECURRING: Field = same("recurringCycleLimit", Form::Plain);
@@ -135,6 +139,23 @@ static CODES_ADD: Call = Call::new(
     10,
 );
 
+static CODES_DELETE: Call = Call::new(
+    "discountCodeRedeemCodeBulkDelete",
+    include_str!("../documents/write/discountCodeRedeemCodeBulkDelete.graphql"),
+    10,
+)
+.waiting_for(Wait::Job);
+
+/// Codes are known by what is typed.
+static CODES: Part = Part { at: "discount/codes", key: by_code, parts: &[] };
+
+fn by_code(code: &Value, _: usize) -> Option<String> {
+    place::text(code, "code").map(str::to_lowercase)
+}
+
+/// Parts of a discount.
+pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: by_namespace_and_key, parts: &[] }];
+
 /// Draws up a discount.
 pub(super) fn draft(draft: &mut Draft<'_>) {
     let null = Value::Null;
@@ -172,6 +193,29 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         draft.call(&shape.update, "the discount", input);
     }
     further_codes(draft, shape, wanted, live);
+    take_codes_away(draft, shape, wanted);
+    let me = links::id_as(shape.kind, draft.id());
+    draft.metafields(&me, "", draft.wanted, draft.live, draft.former);
+    draft.set_metafields();
+}
+
+/// Takes further codes away that the state had which is taken back. The first one is a field, and set as such.
+fn take_codes_away(draft: &mut Draft<'_>, shape: &Shape, wanted: &Value) {
+    let mut ids = Vec::new();
+    for code in draft.surplus(&CODES) {
+        let is_field = place::at(code, "code")
+            == draft.live.and_then(|live| place::at(live, "discount/codes/0/code"))
+            && !place::list(wanted, "codes").is_empty();
+        let Some(id) = place::id_of(code).filter(|_| !is_field) else { continue };
+        if draft.change(format!("/discount/codes/[{id}]"), code, &Value::Null) {
+            ids.push(id.to_owned());
+        }
+    }
+    if !ids.is_empty() {
+        let id = links::id_as(shape.kind, draft.id());
+        let input = variables([("discountId", id), ("ids", json!(ids))]);
+        draft.call(&CODES_DELETE, "taking away codes", input);
+    }
 }
 
 /// Codes beside the first. Those that were added since stay.
@@ -200,7 +244,11 @@ fn further_codes(draft: &mut Draft<'_>, shape: &Shape, wanted: &Value, live: Opt
 }
 
 fn combines(combines: &Value) -> Value {
-    Value::Object(place::pick(combines, &["orderDiscounts", "productDiscounts", "shippingDiscounts"]))
+    let mut input = place::pick(combines, &["orderDiscounts", "productDiscounts", "shippingDiscounts"]);
+    if let Some(tags) = combines.get(SAME_LINE).filter(|tags| tags.is_array()) {
+        input.insert(SAME_LINE.to_owned(), json!({"add": tags}));
+    }
+    Value::Object(input)
 }
 
 fn first_code(codes: &Value) -> Value {
@@ -339,7 +387,7 @@ fn lists_moved(marked: &Value, wanted: &Value, live: &Value) -> Value {
             (_, Value::Bool(unusual)) if name != "all" => {
                 moved.insert(name.clone(), Value::Bool(!unusual));
             }
-            ("products" | "collections", from) => {
+            ("products" | "collections" | SAME_LINE, from) => {
                 moved.insert(name.clone(), removed(from));
             }
             _ => {}

@@ -4,13 +4,17 @@ use serde_json::{Map, Value, json};
 
 use super::field::{self, Field, When};
 use super::links::{self, Links};
+use super::part::{self, Part};
 use super::place;
+use super::product::by_namespace_and_key;
 use super::step::{Call, Step, variables};
 use crate::contract::{FieldChange, RestoreOptions};
 
 /// Most metafields that one call takes.
 const METAFIELDS_PER_CALL: usize = 25;
 
+static METAFIELDS_DELETE: Call =
+    Call::new("metafieldsDelete", include_str!("../documents/write/metafieldsDelete.graphql"), 10);
 static METAFIELDS_SET: Call =
     Call::new("metafieldsSet", include_str!("../documents/write/metafieldsSet.graphql"), 10)
         .of_many("metafields");
@@ -22,6 +26,9 @@ pub(super) struct Draft<'a> {
     pub(super) wanted: &'a Value,
     /// What it is; `None` where it is gone.
     pub(super) live: Option<&'a Value>,
+    /// A state that is taken back: what it has and `wanted` has not is taken away. What neither has was added since,
+    /// and stays.
+    pub(super) former: Option<&'a Value>,
     /// What became of ids.
     pub(super) links: Links<'a>,
     /// What may be touched.
@@ -35,17 +42,21 @@ pub(super) struct Draft<'a> {
     /// Why nothing can be done.
     pub(super) refusal: Option<String>,
     metafields: Vec<Value>,
+    taken_away: Vec<Value>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(
         wanted: &'a Value,
         live: Option<&'a Value>,
+        former: Option<&'a Value>,
         links: Links<'a>,
         options: &'a RestoreOptions,
     ) -> Self {
-        let (changes, steps, losses, metafields) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { wanted, live, links, options, changes, steps, losses, refusal: None, metafields }
+        let (changes, steps, losses) = (Vec::new(), Vec::new(), Vec::new());
+        let (metafields, taken_away) = (Vec::new(), Vec::new());
+        let refusal = None;
+        Self { wanted, live, former, links, options, changes, steps, losses, refusal, metafields, taken_away }
     }
 
     /// The item's id in the backup.
@@ -81,6 +92,19 @@ impl<'a> Draft<'a> {
         wanted: &Value,
         live: Option<&Value>,
     ) -> Map<String, Value> {
+        let former = self.former.and_then(|former| place::at(former, path.trim_start_matches('/')));
+        self.part_fields(table, path, wanted, live, former)
+    }
+
+    /// The same for a part whose state that is taken back is known.
+    pub(super) fn part_fields(
+        &mut self,
+        table: &[Field],
+        path: &str,
+        wanted: &Value,
+        live: Option<&Value>,
+        former: Option<&Value>,
+    ) -> Map<String, Value> {
         let mut input = Map::new();
         for field in table {
             let Some(to) = place::at(wanted, field.from) else { continue };
@@ -92,6 +116,8 @@ impl<'a> Draft<'a> {
                 continue;
             };
             let from = place::at(live, field.from).unwrap_or(&Value::Null);
+            let grown = self.grown(field, to, from, former);
+            let to = grown.as_ref().unwrap_or(to);
             if field.when != When::AtBirth
                 && field::differs(field, to, from, &self.links)
                 && self.change(format!("{path}/{}", field.from), from, to)
@@ -109,6 +135,30 @@ impl<'a> Draft<'a> {
         input
     }
 
+    /// The list that is set in place of the wanted one, where the API takes lists whole: what was added since would
+    /// vanish, and is therefore named too. What the state has that is taken back is not.
+    fn grown(&self, field: &Field, wanted: &Value, live: &Value, former: Option<&Value>) -> Option<Value> {
+        let name = field.name_of()?;
+        let (wanted, live) = (wanted.as_array()?, live.as_array()?);
+        let former = former.map_or(&[][..], |former| place::list(former, field.from));
+        let input = |one: &Value| field.form.input(&Value::Array(vec![one.clone()]));
+        let named = |list: &[Value]| -> Vec<String> {
+            list.iter().map(|one| name(&self.links.fill(&input(one)))).collect()
+        };
+        let (known, former) = (named(wanted), named(former));
+        let more = live.iter().filter(|one| {
+            let name = name(&links::as_it_is(&input(one)));
+            !known.contains(&name) && !former.contains(&name)
+        });
+        Some(wanted.iter().chain(more).cloned().collect())
+    }
+
+    /// The parts below `at` that are there, that the state had which is taken back, and that are wanted no more.
+    pub(super) fn surplus(&self, part: &Part) -> Vec<&'a Value> {
+        let list = |of: Option<&'a Value>| of.map_or(&[][..], |of| place::list(of, part.at));
+        part::surplus(list(Some(self.wanted)), list(self.live), list(self.former), part.key, &self.links)
+    }
+
     /// Adds a step.
     pub(super) fn step(&mut self, step: Step) {
         self.steps.push(step);
@@ -119,8 +169,23 @@ impl<'a> Draft<'a> {
         self.step(Step::new(call, what, input));
     }
 
-    /// Metafields of the item or of one of its parts: what differs is set, what the backup does not know stays.
-    pub(super) fn metafields(&mut self, owner: &str, path: &str, wanted: &Value, live: Option<&Value>) {
+    /// The item's own metafields, as steps.
+    pub(super) fn own_metafields(&mut self) {
+        self.metafields(&self.me(), "", self.wanted, self.live, self.former);
+        self.set_metafields();
+    }
+
+    /// Metafields of the item or of one of its parts: what differs is set, what the backup does not know stays, unless
+    /// the state had it that is taken back.
+    pub(super) fn metafields(
+        &mut self,
+        owner: &Value,
+        path: &str,
+        wanted: &Value,
+        live: Option<&Value>,
+        former: Option<&Value>,
+    ) {
+        self.take_away_metafields(owner, path, wanted, live, former);
         let theirs = live.map_or(&[][..], |live| place::list(live, "metafields"));
         for metafield in place::list(wanted, "metafields") {
             let (Some(namespace), Some(key)) =
@@ -153,7 +218,7 @@ impl<'a> Draft<'a> {
                 continue;
             }
             self.metafields.push(json!({
-                "ownerId": links::id(owner),
+                "ownerId": owner,
                 "namespace": namespace,
                 "key": key,
                 "type": metafield.get("type"),
@@ -162,8 +227,37 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds the steps that set the metafields gathered so far.
+    fn take_away_metafields(
+        &mut self,
+        owner: &Value,
+        path: &str,
+        wanted: &Value,
+        live: Option<&Value>,
+        former: Option<&Value>,
+    ) {
+        let list = |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, "metafields")).to_vec();
+        let (live, former) = (list(live), list(former));
+        let wanted = place::list(wanted, "metafields");
+        let surplus = part::surplus(wanted, &live, &former, by_namespace_and_key, &self.links);
+        for metafield in surplus.into_iter().cloned().collect::<Vec<_>>() {
+            let known_by = place::pick(&metafield, &["namespace", "key"]);
+            let at = format!("{path}/metafields/[{}]", place::id_of(&metafield).unwrap_or_default());
+            let of_an_app =
+                place::text(&metafield, "namespace").is_some_and(|name| name.starts_with("app--"));
+            if !of_an_app && self.change(at, &metafield, &Value::Null) {
+                let mut identifier = known_by;
+                identifier.insert("ownerId".to_owned(), owner.clone());
+                self.taken_away.push(Value::Object(identifier));
+            }
+        }
+    }
+
+    /// Adds the steps that set and take away the metafields gathered so far.
     pub(super) fn set_metafields(&mut self) {
+        for chunk in std::mem::take(&mut self.taken_away).chunks(METAFIELDS_PER_CALL) {
+            let input = variables([("metafields", Value::Array(chunk.to_vec()))]);
+            self.call(&METAFIELDS_DELETE, "taking away metafields", input);
+        }
         for chunk in std::mem::take(&mut self.metafields).chunks(METAFIELDS_PER_CALL) {
             let input = variables([("metafields", Value::Array(chunk.to_vec()))]);
             self.call(&METAFIELDS_SET, "metafields", input);

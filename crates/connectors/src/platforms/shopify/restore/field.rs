@@ -19,6 +19,8 @@ pub(super) struct Field {
     pub(super) form: Form,
     /// When it can be written.
     pub(super) when: When,
+    /// What names one element of its input, where that is a list in which what was added since must stay.
+    pub(super) grows: Option<fn(&Value) -> String>,
 }
 
 /// When a field can be written.
@@ -41,7 +43,7 @@ pub(super) enum Form {
     Text,
     /// A number, also one spelled as text; `10` and `"10.00"` are the same.
     Number,
-    /// A list whose order carries no meaning.
+    /// A list whose order carries no meaning, and in which what was added since stays.
     Set,
     /// The id of another item.
     Id,
@@ -60,18 +62,31 @@ pub(super) enum Form {
 
 /// A field of the same name on both sides, written always.
 pub(super) const fn same(name: &'static str, form: Form) -> Field {
-    Field { from: name, to: name, form, when: When::Always }
+    Field { from: name, to: name, form, when: When::Always, grows: None }
 }
 
 /// A field that goes elsewhere than where it stands.
 pub(super) const fn moved(from: &'static str, to: &'static str, form: Form) -> Field {
-    Field { from, to, form, when: When::Always }
+    Field { from, to, form, when: When::Always, grows: None }
 }
 
 impl Field {
     /// The same field, written only when the item is made.
     pub(super) const fn at_birth(self) -> Self {
         Self { when: When::AtBirth, ..self }
+    }
+
+    /// The same field, a list whose elements are named by this.
+    pub(super) const fn grows(self, name: fn(&Value) -> String) -> Self {
+        Self { grows: Some(name), ..self }
+    }
+
+    /// What names one element of a list in which what was added since must stay. It is given a list of that one.
+    pub(super) fn name_of(&self) -> Option<fn(&Value) -> String> {
+        match self.form {
+            Form::Set => Some(Value::to_string),
+            _ => self.grows,
+        }
     }
 
     /// The same field, written only once the item is there.

@@ -22,6 +22,9 @@ static SET: Call = Call::new(
 static ACTIVATE: Call =
     Call::new("inventoryActivate", include_str!("../documents/write/inventoryActivate.graphql"), 10);
 
+static DEACTIVATE: Call =
+    Call::new("inventoryDeactivate", include_str!("../documents/write/inventoryDeactivate.graphql"), 10);
+
 /// The fields that an inventory item has.
 const FIELDS: &[Field] = &[
     same("sku", Form::Text),
@@ -36,7 +39,9 @@ const FIELDS: &[Field] = &[
 ];
 
 /// Parts of an inventory item: its levels, known by the location.
-pub(super) static PARTS: &[Part] = &[Part { at: "inventoryLevels", key: by_location, parts: &[] }];
+pub(super) static PARTS: &[Part] = &[Part { at: LEVEL.at, key: LEVEL.key, parts: LEVEL.parts }];
+
+static LEVEL: Part = Part { at: "inventoryLevels", key: by_location, parts: &[] };
 
 fn by_location(level: &Value, _: usize) -> Option<String> {
     place::text(level, "location/id").map(str::to_owned)
@@ -76,6 +81,13 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
 /// Sets what is available, and only that, and only if it is still what was read: a sale in between wins.
 fn stock(draft: &mut Draft<'_>, live: &Value) {
     let mut quantities = Vec::new();
+    for level in draft.surplus(&LEVEL).into_iter().filter(|level| active(level)) {
+        let Some(id) = place::id_of(level) else { continue };
+        if draft.change(format!("/inventoryLevels/[{id}]"), level, &Value::Null) {
+            let input = variables([("inventoryLevelId", Value::from(id))]);
+            draft.call(&DEACTIVATE, "stocking at a location no more", input);
+        }
+    }
     let wanted: Vec<&Value> =
         place::list(draft.wanted, "inventoryLevels").iter().filter(|one| active(one)).collect();
     for level in wanted {

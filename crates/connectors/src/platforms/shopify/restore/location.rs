@@ -10,6 +10,18 @@ use super::step::{Call, variables};
 
 static ADD: Call = Call::new("locationAdd", include_str!("../documents/write/locationAdd.graphql"), 10);
 static EDIT: Call = Call::new("locationEdit", include_str!("../documents/write/locationEdit.graphql"), 10);
+static DEACTIVATE: Call =
+    Call::new("locationDeactivate", include_str!("../documents/write/locationDeactivate.graphql"), 10);
+static PICKUP_ENABLE: Call = Call::new(
+    "locationLocalPickupEnable",
+    include_str!("../documents/write/locationLocalPickupEnable.graphql"),
+    10,
+);
+static PICKUP_DISABLE: Call = Call::new(
+    "locationLocalPickupDisable",
+    include_str!("../documents/write/locationLocalPickupDisable.graphql"),
+    10,
+);
 static ACTIVATE: Call =
     Call::new("locationActivate", include_str!("../documents/write/locationActivate.graphql"), 10);
 static PUBLICATION_UPDATE: Call =
@@ -66,12 +78,36 @@ pub(super) fn location(draft: &mut Draft<'_>) {
                 .losses
                 .push("The location stays active: closing it would move its stock elsewhere.".to_owned());
         }
-    } else if !is(wanted, "isActive") && wanted.get("isActive").is_some() {
-        draft.losses.push("The location was closed; it comes back open.".to_owned());
+    }
+    pickup(draft);
+    if draft.is_birth() && !is(wanted, "isActive") && wanted.get("isActive").is_some() {
+        // It holds nothing yet that closing could move.
+        let key = Value::from(format!("deactivate {}", draft.id()));
+        let input = variables([("locationId", draft.me()), ("key", key)]);
+        draft.call(&DEACTIVATE, "closing the location", input);
     }
     plain::new_id(draft, "The location");
-    draft.metafields(draft.id(), "", wanted, live);
-    draft.set_metafields();
+    draft.own_metafields();
+}
+
+/// Whether customers can fetch their orders there. Only what is open offers that.
+fn pickup(draft: &mut Draft<'_>) {
+    let null = Value::Null;
+    let Some(to) = draft.wanted.get("localPickupSettingsV2").filter(|_| is(draft.wanted, "isActive")) else {
+        return;
+    };
+    let from = draft.live.and_then(|live| live.get("localPickupSettingsV2")).unwrap_or(&null);
+    if to == from || (!draft.is_birth() && !draft.change("/localPickupSettingsV2".to_owned(), from, to)) {
+        return;
+    }
+    if to.is_null() {
+        let input = variables([("locationId", draft.me())]);
+        return draft.call(&PICKUP_DISABLE, "pickup at the location", input);
+    }
+    let mut settings = place::pick(to, &["instructions", "pickupTime"]);
+    settings.insert("locationId".to_owned(), draft.me());
+    let input = variables([("settings", Value::Object(settings))]);
+    draft.call(&PICKUP_ENABLE, "pickup at the location", input);
 }
 
 /// Draws up a publication. It comes with its sales channel's app, so one that is not there cannot be made.

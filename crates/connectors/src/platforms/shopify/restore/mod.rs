@@ -54,8 +54,8 @@ mod upload;
 pub(super) use delete::delete;
 pub(super) use sent::documents;
 
-/// How many keys are looked up at a time.
-const LOOKUPS_AT_ONCE: usize = 8;
+/// How many keys are looked up at a time: what costs a point each must not wait for answers.
+const LOOKUPS_AT_ONCE: usize = 24;
 
 /// The live items, in the order asked; `None` where there is none.
 ///
@@ -96,11 +96,12 @@ async fn natural(shop: &Shopify, kind: &'static KindSpec, wanted: &Value) -> Res
     }
 }
 
-/// What would be done to make `live` what `wanted` says. Pure.
+/// What would be done to make `live` what `wanted` says, and of a `former` state what that has more. Pure.
 pub(super) fn plan(
     kind: &'static KindSpec,
     wanted: &Value,
     live: Option<&Value>,
+    former: Option<&Value>,
     ids: &IdMap,
     options: &RestoreOptions,
 ) -> ItemPlan {
@@ -112,7 +113,7 @@ pub(super) fn plan(
         cost: 0,
     };
     let Some(recipe) = recipe(kind.name) else { return cannot(unknown(kind)) };
-    let draft = drafted(recipe, wanted, live, Links::new(ids), options);
+    let draft = drafted(recipe, wanted, live, former, Links::new(ids), options);
     if let Some(why) = draft.refusal {
         return cannot(why);
     }
@@ -158,13 +159,14 @@ fn drafted<'a>(
     recipe: &Recipe,
     wanted: &'a Value,
     live: Option<&'a Value>,
+    former: Option<&'a Value>,
     mut links: Links<'a>,
     options: &'a RestoreOptions,
 ) -> Draft<'a> {
     if let Some(live) = live {
         part::pair(wanted, live, recipe.parts, &mut links);
     }
-    let mut draft = Draft::new(wanted, live, links, options);
+    let mut draft = Draft::new(wanted, live, former, links, options);
     if live.is_none() && !options.fields.is_empty() {
         draft.refusal =
             Some("It is gone, so single fields of it cannot be set back: restore all of it.".to_owned());

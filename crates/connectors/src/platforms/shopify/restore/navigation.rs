@@ -44,7 +44,7 @@ pub(super) fn redirect(draft: &mut Draft<'_>) {
 }
 
 /// Draws up a menu. Its entries are one tree that the API takes whole, so they are compared and set whole; an
-/// entry that is still there keeps its id.
+/// entry that is still there keeps its id, and one that was added since stays, below the others.
 pub(super) fn menu(draft: &mut Draft<'_>) {
     let wanted = draft.wanted;
     let Some(live) = draft.live else {
@@ -53,6 +53,14 @@ pub(super) fn menu(draft: &mut Draft<'_>) {
         draft.step(Step::birth(&MENU_CREATE, "menu", input));
         return plain::new_id(draft, "The menu");
     };
+    let entries = |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, "items")).to_vec();
+    let (there, former) = (entries(Some(live)), entries(draft.former));
+    let merged = merged(draft, place::list(wanted, "items"), &there, &former);
+    let mut whole = wanted.clone();
+    if let (Some(whole), true) = (whole.as_object_mut(), wanted.get("items").is_some()) {
+        whole.insert("items".to_owned(), Value::Array(merged));
+    }
+    let wanted = &whole;
     let mut table = vec![same("title", Form::Plain), same("items", Form::Made(tree))];
     // The handle of a menu that themes are built on cannot be changed.
     if live.get("isDefault").and_then(Value::as_bool) != Some(true) {
@@ -68,6 +76,33 @@ pub(super) fn menu(draft: &mut Draft<'_>) {
     input.insert("items".to_owned(), kept(draft, place::list(source, "items"), place::list(live, "items")));
     input.extend(changed.get("handle").map(|handle| ("handle".to_owned(), handle.clone())));
     draft.call(&MENU_UPDATE, "the menu", input);
+}
+
+/// The wanted entries, and after them, on every level, those that were added since; not those that the state had which
+/// is taken back.
+fn merged(draft: &Draft<'_>, wanted: &[Value], live: &[Value], former: &[Value]) -> Vec<Value> {
+    let matched = part::matched(wanted, live, by_title, &draft.links);
+    let found: Vec<Option<&Value>> = matched.iter().map(|(_, live)| *live).collect();
+    let gone = part::surplus(wanted, live, former, by_title, &draft.links);
+    let is_in = |list: &[&Value], one: &Value| list.iter().any(|other| std::ptr::eq(*other, one));
+    let known: Vec<&Value> = found.iter().flatten().copied().collect();
+    let added = live.iter().filter(|one| !is_in(&known, one) && !is_in(&gone, one)).cloned();
+    let below = |of: Option<&Value>| of.map_or(&[][..], |of| place::list(of, "items")).to_vec();
+    let mut entries: Vec<Value> = matched
+        .into_iter()
+        .map(|(entry, live)| {
+            let was = part::matched(std::slice::from_ref(entry), former, by_title, &draft.links);
+            let was = was.into_iter().next().and_then(|(_, was)| was);
+            let items = merged(draft, place::list(entry, "items"), &below(live), &below(was));
+            let mut entry = entry.clone();
+            if let Some(fields) = entry.as_object_mut() {
+                fields.insert("items".to_owned(), Value::Array(items));
+            }
+            entry
+        })
+        .collect();
+    entries.extend(added);
+    entries
 }
 
 fn tree(list: &Value) -> Value {

@@ -26,7 +26,7 @@ const ORDER_FIELDS: &[Field] = &[
     same("note", Form::Text),
     same("tags", Form::Set),
     same("poNumber", Form::Text),
-    same("customAttributes", Form::Made(attributes)),
+    same("customAttributes", Form::Made(attributes)).grows(key_of),
 ];
 const ORDER_CONTACT: &[Field] =
     &[same("email", Form::Text), same("phone", Form::Text), same("shippingAddress", Form::Made(address))];
@@ -48,12 +48,12 @@ static DRAFT: Plain = Plain {
         same("allowDiscountCodesInCheckout", Form::Plain),
         same("discountCodes", Form::Set),
         same("visibleToCustomer", Form::Plain),
-        same("customAttributes", Form::Made(attributes)),
+        same("customAttributes", Form::Made(attributes)).grows(key_of),
         same("appliedDiscount", Form::Made(discount)),
         same("billingAddress", Form::Made(address)),
         same("shippingAddress", Form::Made(address)),
         same("shippingLine", Form::Made(shipping)),
-        same("lineItems", Form::Made(lines)),
+        same("lineItems", Form::Made(lines)).grows(goods_of),
         moved("customer", "purchasingEntity", Form::Made(buyer)),
         same("purchasingEntity", Form::Made(purchaser)),
         same("presentmentCurrencyCode", Form::Plain).at_birth(),
@@ -83,8 +83,7 @@ pub(super) fn order(draft: &mut Draft<'_>) {
         input.insert("id".to_owned(), draft.me());
         draft.call(&ORDER_UPDATE, "the order's own fields", variables([("input", Value::Object(input))]));
     }
-    draft.metafields(draft.id(), "", draft.wanted, draft.live);
-    draft.set_metafields();
+    draft.own_metafields();
 }
 
 /// The tag by which a draft order is found again that was made when the answer was lost: it has no handle.
@@ -98,7 +97,7 @@ pub(super) fn draft_order(draft: &mut Draft<'_>) {
     let completed = |draft_order: &Value| place::text(draft_order, "status") == Some("COMPLETED");
     if completed(draft.wanted) && draft.is_birth() {
         draft.refusal = Some(
-            "The draft had become an order, and an order is never placed again. It is kept for reading."
+            "The draft had become an order, and an order is never placed again. Both are kept for reading."
                 .to_owned(),
         );
         return;
@@ -109,24 +108,56 @@ pub(super) fn draft_order(draft: &mut Draft<'_>) {
         return;
     }
     let mut input = draft.fields(DRAFT.fields, "", draft.wanted, draft.live);
-    let Some(mark) = mark(draft.wanted).filter(|_| draft.is_birth()) else {
+    let mark = mark(draft.wanted).unwrap_or_default();
+    if draft.is_birth() {
+        input.insert("useCustomerDefaultAddress".to_owned(), Value::Bool(false));
+        let tags = input.get("tags").cloned().unwrap_or_else(|| json!([]));
+        let mut marked: Vec<Value> = tags.as_array().cloned().unwrap_or_default();
+        marked.push(Value::from(mark));
+        input.insert("tags".to_owned(), Value::Array(marked));
         plain::write(draft, &DRAFT, input);
-        draft.metafields(draft.id(), "", draft.wanted, draft.live);
-        return draft.set_metafields();
-    };
-    input.insert("useCustomerDefaultAddress".to_owned(), Value::Bool(false));
-    let tags = input.get("tags").cloned().unwrap_or_else(|| json!([]));
-    let mut marked: Vec<Value> = tags.as_array().cloned().unwrap_or_default();
-    marked.push(Value::from(mark));
-    input.insert("tags".to_owned(), Value::Array(marked));
-    plain::write(draft, &DRAFT, input);
-    let unmark = variables([("id", draft.me()), ("input", json!({"tags": tags}))]);
-    draft.call(&UPDATE, "the tags", unmark);
-    draft.losses.push(
-        "The draft comes back under a new number; an invoice that was sent does not lead to it.".to_owned(),
-    );
-    draft.metafields(draft.id(), "", draft.wanted, draft.live);
-    draft.set_metafields();
+        let unmark = variables([("id", draft.me()), ("input", json!({"tags": tags}))]);
+        draft.call(&UPDATE, "the tags", unmark);
+        draft.losses.push(
+            "The draft comes back under a new number; an invoice that was sent does not lead to it."
+                .to_owned(),
+        );
+    } else {
+        let theirs = draft.live.map_or(&[][..], |live| place::list(live, "tags"));
+        if theirs.iter().any(|tag| tag.as_str() == Some(&mark)) {
+            // What marked it while it was made did not come away then.
+            let tags = input.get("tags").and_then(Value::as_array).map_or(theirs, Vec::as_slice);
+            let bare = tags.iter().filter(|tag| tag.as_str() != Some(&mark)).cloned().collect();
+            input.insert("tags".to_owned(), bare);
+        }
+        plain::write(draft, &DRAFT, input);
+    }
+    if draft.options.stock {
+        reserve(draft);
+    }
+    draft.own_metafields();
+}
+
+/// Until when the draft holds back stock: only where stock may be touched. A call of its own, since that time may have
+/// passed.
+fn reserve(draft: &mut Draft<'_>) {
+    let field = same("reserveInventoryUntil", Form::Plain);
+    let input = draft.fields(&[field], "", draft.wanted, draft.live);
+    if !input.is_empty() {
+        let input = variables([("id", draft.me()), ("input", Value::Object(input))]);
+        draft.call(&UPDATE, "the reservation of stock", input);
+    }
+}
+
+/// An attribute is known by its key.
+fn key_of(input: &Value) -> String {
+    place::text(input, "0/key").unwrap_or_default().to_owned()
+}
+
+/// A line is known by what is sold.
+fn goods_of(input: &Value) -> String {
+    let name = |at| place::text(input, at).unwrap_or_default();
+    format!("{}\n{}\n{}", name("0/variantId"), name("0/title"), name("0/sku"))
 }
 
 fn attributes(attributes: &Value) -> Value {

@@ -47,6 +47,22 @@ pub(super) fn matched<'w, 'l>(
     wanted.iter().zip(found).collect()
 }
 
+/// The live parts that a former state has, too, and that are wanted no more.
+pub(super) fn surplus<'l>(
+    wanted: &[Value],
+    live: &'l [Value],
+    former: &[Value],
+    key: Key,
+    links: &Links<'_>,
+) -> Vec<&'l Value> {
+    let of = |list: &[Value]| -> Vec<&'l Value> {
+        matched(list, live, key, links).into_iter().filter_map(|(_, live)| live).collect()
+    };
+    let (kept, former) = (of(wanted), of(former));
+    let is_in = |list: &[&Value], one: &Value| list.iter().any(|other| std::ptr::eq(*other, one));
+    live.iter().filter(|one| is_in(&former, one) && !is_in(&kept, one)).collect()
+}
+
 fn take<'l>(free: &mut Vec<(usize, &'l Value)>, is_it: impl Fn(usize, &Value) -> bool) -> Option<&'l Value> {
     let place = free.iter().position(|(position, live)| is_it(*position, live))?;
     Some(free.remove(place).1)

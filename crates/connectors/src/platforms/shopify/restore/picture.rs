@@ -48,21 +48,21 @@ fn same_bytes(wanted: &Value, live: &Value) -> bool {
     same_name && wanted.get("width") == live.get("width") && wanted.get("height") == live.get("height")
 }
 
-/// Whether a file has the wanted name, or the one that the platform makes of it where that is taken: with a number or
-/// a UUID before the ending.
+/// Whether a file has the wanted name, or one that the platform makes of it where that is taken, as often as it is: with
+/// a number or a UUID before the ending.
 fn same_name(wanted: &str, live: &str) -> bool {
     let parts = |name: &'_ str| {
         let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
         (stem.to_owned(), ending.to_owned())
     };
+    let added = |part: &str| {
+        let number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        number || (part.len() == 36 && part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'))
+    };
     let ((wanted, wanted_ending), (live, live_ending)) = (parts(wanted), parts(live));
-    wanted_ending == live_ending
-        && live.strip_prefix(&wanted).is_some_and(|more| {
-            more.is_empty()
-                || more.strip_prefix('_').is_some_and(|more| {
-                    !more.is_empty() && more.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
-                })
-        })
+    let Some(more) = live.strip_prefix(&wanted) else { return false };
+    let all_added = || more.strip_prefix('_').is_some_and(|more| more.split('_').all(added));
+    wanted_ending == live_ending && (more.is_empty() || all_added())
 }
 
 #[cfg(test)]
@@ -86,7 +86,9 @@ mod tests {
             picture("a_0b9c2f6e-1d2e-4f3a-8b4c-5d6e7f8a9b0c.jpg", None, 1),
             true,
         );
+        check(picture("a.jpg", None, 1), picture("a_1_12.jpg", None, 1), true);
         check(picture("a.jpg", None, 1), picture("a_big.jpg", None, 1), false);
+        check(picture("a.jpg", None, 1), picture("a_bed.jpg", None, 1), false);
         check(picture("a.jpg", None, 1), picture("a.jpg", None, 2), false);
         check(picture("a.jpg", None, 1), Value::Null, false);
     }

@@ -40,6 +40,13 @@ static VARIANTS_REORDER: Call = Call::new(
     include_str!("../documents/write/productVariantsBulkReorder.graphql"),
     10,
 );
+static VARIANTS_DELETE: Call = Call::new(
+    "productVariantsBulkDelete",
+    include_str!("../documents/write/productVariantsBulkDelete.graphql"),
+    10,
+);
+static OPTIONS_DELETE: Call =
+    Call::new("productOptionsDelete", include_str!("../documents/write/productOptionsDelete.graphql"), 10);
 static VARIANT_MEDIA_DETACH: Call = Call::new(
     "productVariantDetachMedia",
     include_str!("../documents/write/productVariantDetachMedia.graphql"),
@@ -83,11 +90,13 @@ const VARIANT_FIELDS: &[Field] = &[
     moved("media", "mediaId", Form::Made(first_id)).later(),
 ];
 
+static OPTION_VALUE: Part = Part { at: "optionValues", key: part::by_name, parts: &[] };
 static OPTION: Part = Part {
     at: "options",
     key: part::by_name,
-    parts: &[Part { at: "optionValues", key: part::by_name, parts: &[] }],
+    parts: &[Part { at: OPTION_VALUE.at, key: OPTION_VALUE.key, parts: OPTION_VALUE.parts }],
 };
+static MEDIUM: Part = Part { at: "media", key: by_alt_or_file, parts: &[] };
 static VARIANT: Part = Part {
     at: "variants",
     key: by_selected_options,
@@ -101,7 +110,7 @@ static VARIANT: Part = Part {
 pub(super) static PARTS: &[Part] = &[
     Part { at: OPTION.at, key: OPTION.key, parts: OPTION.parts },
     Part { at: VARIANT.at, key: VARIANT.key, parts: VARIANT.parts },
-    Part { at: "media", key: by_alt_or_file, parts: &[] },
+    Part { at: MEDIUM.at, key: MEDIUM.key, parts: MEDIUM.parts },
     Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
 ];
 
@@ -159,12 +168,16 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         None => birth(draft),
         Some(live) => change(draft, live),
     }
-    let (wanted, live) = (draft.wanted, draft.live);
-    draft.metafields(draft.id(), "", wanted, live);
+    let (wanted, live, former) = (draft.wanted, draft.live, draft.former);
+    draft.metafields(&draft.me(), "", wanted, live, former);
     for (variant, live) in variants(draft) {
-        let path = format!("/variants/[{}]", place::id_of(variant).unwrap_or_default());
+        let id = place::id_of(variant).unwrap_or_default();
+        let path = format!("/variants/[{id}]");
+        let formers = former.map_or(&[][..], |former| place::list(former, "variants"));
+        let was = part::matched(std::slice::from_ref(variant), formers, by_selected_options, &draft.links);
+        let former = was.into_iter().next().and_then(|(_, former)| former);
         if live.is_some() || draft.is_birth() || super::draft::touches(&draft.options.fields, &path) {
-            draft.metafields(place::id_of(variant).unwrap_or_default(), &path, variant, live);
+            draft.metafields(&links::id(id), &path, variant, live, former);
         }
     }
     draft.set_metafields();
@@ -179,8 +192,7 @@ fn variants<'a>(draft: &Draft<'a>) -> Vec<(&'a Value, Option<&'a Value>)> {
 fn birth(draft: &mut Draft<'_>) {
     let wanted = draft.wanted;
     let mut input = draft.fields(FIELDS, "", wanted, None);
-    let options: Vec<Value> =
-        place::list(wanted, "options").iter().map(|option| option_input(option, true)).collect();
+    let options: Vec<Value> = place::list(wanted, "options").iter().map(option_input).collect();
     let all = place::list(wanted, "variants");
     let (first, rest) = all.split_at(all.len().min(VARIANTS_PER_CALL));
     if !options.is_empty() {
@@ -197,7 +209,13 @@ fn birth(draft: &mut Draft<'_>) {
     make_variants(draft, rest);
     let media: Vec<(usize, Value)> = place::list(wanted, "media").iter().cloned().enumerate().collect();
     put_media(draft, media);
-    let pictured: Vec<Value> = all
+    picture_variants(draft, all);
+    losses(draft);
+}
+
+/// Gives variants that were just made their pictures.
+fn picture_variants(draft: &mut Draft<'_>, variants: &[Value]) {
+    let pictured: Vec<Value> = variants
         .iter()
         .filter_map(|variant| {
             let media = Some(first_id(variant.get("media")?)).filter(|media| !media.is_null())?;
@@ -205,7 +223,6 @@ fn birth(draft: &mut Draft<'_>) {
         })
         .collect();
     update_variants(draft, "the variants' pictures", &pictured);
-    losses(draft);
 }
 
 fn losses(draft: &mut Draft<'_>) {
@@ -230,6 +247,67 @@ fn change(draft: &mut Draft<'_>, live: &Value) {
     change_options(draft, live);
     change_media(draft, live);
     change_variants(draft);
+    take_away(draft, live);
+}
+
+/// Takes away what the state had that is taken back: media, variants, values of options, options.
+fn take_away(draft: &mut Draft<'_>, live: &Value) {
+    let gone = |draft: &mut Draft<'_>, part: &Part| -> Vec<String> {
+        let mut ids = Vec::new();
+        for one in draft.surplus(part) {
+            let Some(id) = place::id_of(one) else { continue };
+            if draft.change(format!("/{}/[{id}]", part.at), one, &Value::Null) {
+                ids.push(id.to_owned());
+            }
+        }
+        ids
+    };
+    let media = gone(draft, &MEDIUM);
+    if !media.is_empty() {
+        let files: Vec<Value> =
+            media.iter().map(|id| json!({"id": id, "referencesToRemove": [draft.me()]})).collect();
+        draft.call(&MEDIA_ALT, "taking away media", variables([("files", Value::Array(files))]));
+    }
+    let variants = gone(draft, &VARIANT);
+    if !variants.is_empty() {
+        let input = variables([("productId", draft.me()), ("variantsIds", json!(variants))]);
+        draft.call(&VARIANTS_DELETE, "taking away variants", input);
+    }
+    let former = draft.former.map_or(&[][..], |former| place::list(former, OPTION.at));
+    let options = part::matched(
+        place::list(draft.wanted, OPTION.at),
+        place::list(live, OPTION.at),
+        OPTION.key,
+        &draft.links,
+    );
+    for (option, live) in options {
+        let Some(live) = live else { continue };
+        let was = part::matched(std::slice::from_ref(live), former, OPTION.key, &draft.links);
+        let values =
+            |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, OPTION_VALUE.at)).to_vec();
+        let (wanted, there) = (values(Some(option)), values(Some(live)));
+        let former = values(was.into_iter().next().and_then(|(_, former)| former));
+        let mut ids = Vec::new();
+        for value in part::surplus(&wanted, &there, &former, OPTION_VALUE.key, &draft.links.clone()) {
+            let path = format!("/options/[{}]/optionValues", place::id_of(live).unwrap_or_default());
+            if draft.change(path, value, &Value::Null) {
+                ids.extend(place::id_of(value));
+            }
+        }
+        if let Some(id) = place::id_of(live).filter(|_| !ids.is_empty()) {
+            let input = variables([
+                ("productId", draft.me()),
+                ("option", json!({"id": id})),
+                ("optionValuesToDelete", json!(ids)),
+            ]);
+            draft.call(&OPTION_UPDATE, "taking away values of an option", input);
+        }
+    }
+    let options = gone(draft, &OPTION);
+    if !options.is_empty() {
+        let input = variables([("productId", draft.me()), ("options", json!(options))]);
+        draft.call(&OPTIONS_DELETE, "taking away options", input);
+    }
 }
 
 fn change_options(draft: &mut Draft<'_>, live: &Value) {
@@ -245,7 +323,7 @@ fn change_options(draft: &mut Draft<'_>, live: &Value) {
         let path = format!("/options/[{id}]");
         let Some(live) = live else {
             if draft.change(path, &Value::Null, option) {
-                missing.push(option_input(option, false));
+                missing.push(option_input(option));
             }
             continue;
         };
@@ -337,6 +415,7 @@ fn change_variants(draft: &mut Draft<'_>) {
         }
     }
     make_variants(draft, &missing);
+    picture_variants(draft, &missing);
     update_variants(draft, "variants", &changed);
     let me = draft.me();
     if !detach.is_empty() {
@@ -415,9 +494,9 @@ fn option_values(product: &Value, variant: &Value) -> Value {
         .collect()
 }
 
-fn option_input(option: &Value, with_position: bool) -> Value {
+fn option_input(option: &Value) -> Value {
     let mut input = place::pick(option, &["name"]);
-    if with_position && let Some(position) = option.get("position").filter(|position| position.is_u64()) {
+    if let Some(position) = option.get("position").filter(|position| position.is_u64()) {
         input.insert("position".to_owned(), position.clone());
     }
     let values = place::list(option, "optionValues");

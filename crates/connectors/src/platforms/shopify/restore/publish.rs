@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::links::{self, Links};
+use super::part::Part;
 use super::place;
 use super::step::{Call, variables};
 
@@ -16,7 +17,15 @@ static UNPUBLISH: Call =
     Call::new("publishableUnpublish", include_str!("../documents/write/publishableUnpublish.graphql"), 10)
         .of_many("input");
 
-/// Publishes the item where the backup says, and withdraws it where the backup says that it was not.
+/// Where an item is published, known by the publication.
+static PUBLICATION: Part = Part { at: "resourcePublicationsV2", key: by_publication, parts: &[] };
+
+fn by_publication(entry: &Value, _: usize) -> Option<String> {
+    place::text(entry, "publication/id").map(str::to_owned)
+}
+
+/// Publishes the item where the backup says. Where else it was published since it stays, unless the state published it
+/// there that is taken back.
 pub(super) fn publications(draft: &mut Draft<'_>) {
     let Some(Value::Array(_)) = draft.wanted.get("resourcePublicationsV2") else { return };
     let wanted: BTreeMap<String, &Value> = place::list(draft.wanted, "resourcePublicationsV2")
@@ -41,11 +50,14 @@ pub(super) fn publications(draft: &mut Draft<'_>) {
             publish.push(input(entry));
         }
     }
+    let surplus = draft.surplus(&PUBLICATION);
     let mut unpublish = Vec::new();
-    for (publication, entry) in &live {
+    for (publication, entry) in live.iter().filter(|(publication, _)| !wanted.contains_key(*publication)) {
         let path = format!("/resourcePublicationsV2/[{publication}]");
-        if !wanted.contains_key(publication) && draft.change(path, entry, &Value::Null) {
-            unpublish.push(input(entry));
+        if !surplus.contains(entry) {
+            draft.losses.push(format!("It was published since in `{publication}`; that stays."));
+        } else if draft.change(path, entry, &Value::Null) {
+            unpublish.push(json!({"publicationId": publication}));
         }
     }
     let me = draft.me();

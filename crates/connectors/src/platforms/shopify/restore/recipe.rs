@@ -125,7 +125,7 @@ pub(super) static RECIPES: &[Recipe] = &[
             "namespace": "namespace",
             "key": "key"
         )]),
-        delete: &[delete!("metafieldDefinitionDelete", by_id)],
+        delete: &[delete!("metafieldDefinitionDelete", |id| json!({"id": id, "values": false}))],
         ..PLAIN
     },
     Recipe {
@@ -231,6 +231,7 @@ pub(super) static RECIPES: &[Recipe] = &[
     Recipe {
         kind: "discount",
         draft: discount::draft,
+        parts: discount::PARTS,
         find: Find::Either(
             &[way!("discount_by_code", "codeDiscountNodeByCode", "code": "discount/codes/0/code")],
             |wanted| {

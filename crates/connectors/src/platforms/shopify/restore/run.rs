@@ -83,8 +83,8 @@ pub(super) async fn apply(
 impl<'a> Run<'a> {
     /// Draws up the item and takes the steps. True where it must be looked at and drawn up anew.
     async fn round(&mut self, live: Option<&Value>) -> Result<bool, Fault> {
-        let draft =
-            super::drafted(self.recipe, self.write.wanted, live, self.links.clone(), self.write.options);
+        let ItemWrite { wanted, former, options, .. } = *self.write;
+        let draft = super::drafted(self.recipe, wanted, live, former, self.links.clone(), options);
         let Draft { links, steps, refusal, .. } = draft;
         if let Some(why) = refusal {
             self.applied.problems.push(why);
@@ -113,7 +113,10 @@ impl<'a> Run<'a> {
     /// What is there now, after an answer was lost.
     async fn look(&mut self) -> Result<Option<Value>, Fault> {
         let now = self.links.now(self.write.id).to_owned();
-        let by_id = find::by_ids(self.shop, self.write.kind, &[now.as_str()]).await?;
+        // What was gone is not there again under its former id, by which another store may call something else.
+        let known = self.write.live.is_some() || now != self.write.id;
+        let by_id =
+            if known { find::by_ids(self.shop, self.write.kind, &[now.as_str()]).await? } else { Vec::new() };
         let mut found = by_id.into_iter().next().flatten();
         let wanted = self.links.fill(&super::with_present_ids(self.write.kind, self.write.wanted));
         let searches = if self.recipe.find.lags() { SEARCHES } else { 1 };
@@ -263,7 +266,12 @@ impl<'a> Run<'a> {
                 Again::Never => self.shop.mutate(call.document, input.clone()).await,
             };
             let answer = match answer {
-                // What the API itself does not take cannot be put right here; the other items can go on.
+                // What the API itself does not take cannot be put right here; the other items can go on. So they can
+                // where a part of an item takes a permission of its own.
+                Err(Fault::Rejected(why) | Fault::Forbidden(why)) if again == Again::Safe => {
+                    self.applied.problems.push(format!("Shopify refused {what}: {why}"));
+                    return Ok(Sent::Refused);
+                }
                 Err(Fault::Rejected(why)) => {
                     self.applied.problems.push(format!("Shopify refused {what}: {why}"));
                     return Ok(Sent::Refused);

@@ -16,8 +16,7 @@ static LOCALE_UPDATE: Call =
 
 /// Draws up the shop: its settings can be read and not written, its metafields both.
 pub(super) fn shop(draft: &mut Draft<'_>) {
-    draft.metafields(draft.id(), "", draft.wanted, draft.live);
-    draft.set_metafields();
+    draft.own_metafields();
 }
 
 /// Draws up a policy, of which there is one of each type.

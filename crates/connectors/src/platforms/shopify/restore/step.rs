@@ -118,7 +118,8 @@ impl Step {
         match &self.work {
             Work::Call { call, variables } => {
                 let waits = u64::from(call.wait != Wait::Nothing);
-                1 + waits + uploads(&Value::Object(variables.clone()))
+                // A place to upload to is asked for, then the bytes are sent there.
+                1 + waits + 2 * uploads(&Value::Object(variables.clone()))
             }
             // Two looks, and one call: files come before products, so they are there.
             Work::Media { .. } => 3,

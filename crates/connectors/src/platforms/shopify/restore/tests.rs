@@ -38,6 +38,18 @@ fn check_with(
     assert_eq!(planned(name, wanted, Some(wanted), options, &IdMap::default()).action, PlanAction::Skip);
 }
 
+/// The same where a former state is taken back.
+#[track_caller]
+fn check_back(name: &str, wanted: &Value, live: &Value, former: &Value, fields: &[&str], calls: &[&str]) {
+    let (options, ids) = (RestoreOptions::default(), IdMap::default());
+    let made = plan(kind(name).unwrap(), wanted, Some(live), Some(former), &ids, &options);
+    let paths: Vec<&str> = made.fields.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, fields);
+    let links = Links::new(&ids);
+    let draft = drafted(recipe(name).unwrap(), wanted, Some(live), Some(former), links, &options);
+    assert_eq!(roots(&draft), calls);
+}
+
 fn planned(
     name: &str,
     wanted: &Value,
@@ -45,7 +57,7 @@ fn planned(
     options: &RestoreOptions,
     ids: &IdMap,
 ) -> ItemPlan {
-    plan(kind(name).unwrap(), wanted, live, ids, options)
+    plan(kind(name).unwrap(), wanted, live, None, ids, options)
 }
 
 fn draft<'a>(
@@ -55,7 +67,7 @@ fn draft<'a>(
     options: &'a RestoreOptions,
     ids: &'a IdMap,
 ) -> Draft<'a> {
-    drafted(recipe(name).unwrap(), wanted, live, Links::new(ids), options)
+    drafted(recipe(name).unwrap(), wanted, live, None, Links::new(ids), options)
 }
 
 fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
@@ -238,14 +250,15 @@ fn single_fields_of_what_is_gone_are_refused() {
 }
 
 #[test]
-fn publishing_follows_the_backup_both_ways() {
+fn publishing_follows_the_backup_and_a_revert_follows_it_both_ways() {
     let wanted = product();
     let live = with(&wanted, "/resourcePublicationsV2/0/publication/id", json!(gid("Publication", 2)));
     let paths = [
         "/resourcePublicationsV2/[gid://shopify/Publication/1]",
         "/resourcePublicationsV2/[gid://shopify/Publication/2]",
     ];
-    check("product", &wanted, &live, &paths, &["publishablePublish", "publishableUnpublish"]);
+    check("product", &wanted, &live, &paths[..1], &["publishablePublish"]);
+    check_back("product", &wanted, &live, &live, &paths, &["publishablePublish", "publishableUnpublish"]);
 }
 
 #[test]
@@ -424,7 +437,15 @@ fn collections_get_their_members_back_and_their_order() {
     let draft = draft("collection", &wanted, Some(&live), &options, &ids);
     assert_eq!(
         input(&draft, 0)["collection"]["sourcesToUpdate"][0]["condition"]["inclusion"],
-        json!({"selectionsToAdd": [{"productId": gid("Product", 3)}], "selectionsToRemove": [{"productId": gid("Product", 4)}]})
+        json!({"selectionsToAdd": [{"productId": gid("Product", 3)}]}),
+        "what was picked since stays"
+    );
+    let links = Links::new(&ids);
+    let draft = drafted(recipe("collection").unwrap(), &wanted, Some(&live), Some(&live), links, &options);
+    assert_eq!(
+        input(&draft, 0)["collection"]["sourcesToUpdate"][0]["condition"]["inclusion"],
+        json!({"selectionsToAdd": [{"productId": gid("Product", 3)}], "selectionsToRemove": [{"productId": gid("Product", 4)}]}),
+        "what was picked in the window is taken back"
     );
 }
 

@@ -1,19 +1,206 @@
 //! Every input that is made, from nothing and from something else, is one that Shopify's own schema takes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::PathBuf;
 
 use apollo_compiler::request::coerce_variable_values;
 use apollo_compiler::response::JsonMap;
+use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
 use serde_json::{Value, json};
 
-use super::super::recipe::RECIPES;
+use super::super::links::Links;
+use super::super::recipe::{RECIPES, recipe};
 use super::super::step::Work;
-use super::super::upload;
-use super::{draft, gid, product};
+use super::super::{drafted, upload};
+use super::{gid, product};
 use crate::contract::{IdMap, RestoreOptions};
+
+/// Fields of the platform's inputs that are not written, and why. Without a type: of every type.
+const UNWRITTEN: &[(&str, &str, &str)] = &[
+    (
+        "CollectionUpdateSourceExclusionInput",
+        "conditionsToUpdate",
+        "One that differs is deleted and made anew.",
+    ),
+    (
+        "OptionUpdateInput",
+        "linkedMetafield",
+        "An option is linked when it is made; a link that was changed since stays.",
+    ),
+    ("", "metafields", "Metafields are set by a call of their own."),
+    ("", "redirectNewHandle", "Redirects are a kind of their own."),
+    ("", "id", "Things are named by what people know them by, or the id stands beside the input."),
+    ("ArticleUpdateInput", "isPublished", "Said by `publishDate`."),
+    ("ArticleCreateInput", "isPublished", "Said by `publishDate`."),
+    ("AuthorInput", "userId", "Staff accounts cannot be read."),
+    ("BlogUpdateInput", "redirectArticles", "Redirects are a kind of their own."),
+    (
+        "CollectionUpdateSourceInclusionInput",
+        "conditionsToUpdate",
+        "One that differs is deleted and made anew.",
+    ),
+    ("CustomerInput", "emailMarketingConsent", "Consent is set by a call of its own."),
+    ("CustomerInput", "smsMarketingConsent", "Consent is set by a call of its own."),
+    ("CustomerInput", "whatsAppMarketingConsent", "Consent is set by a call of its own."),
+    ("DiscountContextInput", "customerSegments", "Segments are a kind that is not backed up yet."),
+    ("DiscountContextInput", "markets", "Markets are a kind that is not backed up yet."),
+    ("DraftOrderInput", "deposit", "Needs a permission of its own."),
+    ("DraftOrderInput", "localizedFields", "Needs a permission of its own."),
+    ("DraftOrderInput", "paymentTerms", "Needs a permission of its own."),
+    ("DraftOrderInput", "sessionToken", "Cannot be read."),
+    ("DraftOrderInput", "sourceName", "Cannot be read."),
+    ("DraftOrderInput", "transformerFingerprint", "Tells of work in progress."),
+    ("DraftOrderLineItemInput", "components", "Bundles belong to an app."),
+    (
+        "DraftOrderLineItemInput",
+        "generatePriceOverride",
+        "Works a price out anew; the price is written as it was.",
+    ),
+    ("DraftOrderLineItemInput", "uuid", "Tells lines apart while they are edited."),
+    ("FileCreateInput", "duplicateResolutionMode", "The platform's own: a taken name is told apart."),
+    (
+        "FileUpdateInput",
+        "filename",
+        "A new name means a new address, by which texts that hold the present one lose it.",
+    ),
+    (
+        "FileUpdateInput",
+        "previewImageSource",
+        "The platform makes previews; one of the owner's own cannot be told from those.",
+    ),
+    ("InventoryItemMeasurementInput", "shippingPackageId", "Packages are a kind that is not backed up yet."),
+    ("MetafieldAccessInput", "admin", "Only the app that owns the namespace may set it."),
+    ("MetafieldAccessUpdateInput", "admin", "Only the app that owns the namespace may set it."),
+    ("MetaobjectAccessInput", "admin", "Only the app that owns the type may set it."),
+    ("MetafieldsSetInput", "compareDigest", "A guard, not content."),
+    ("MetaobjectUpdateInput", "values", "The same as `fields`."),
+    ("MetaobjectUpsertInput", "handle", "Said beside the input."),
+    ("OrderInput", "localizedFields", "Needs a permission of its own."),
+    ("ProductSetInput", "claimOwnership", "Gives a product to an app."),
+    ("ProductSetInput", "collections", "A collection names its products."),
+    ("ProductSetInput", "files", "Media are put on the product once it is there."),
+    ("ProductUpdateInput", "collectionsToJoin", "A collection names its products."),
+    ("ProductUpdateInput", "collectionsToLeave", "A collection names its products."),
+    (
+        "ProductUpdateInput",
+        "deleteConflictingConstrainedMetafields",
+        "Would delete what the backup does not hold.",
+    ),
+    ("ProductVariantSetInput", "file", "Pictures are given once they are there."),
+    ("ProductVariantSetInput", "inventoryQuantities", "Stock is said of the inventory item."),
+    ("ProductVariantSetInput", "published", "Cannot be read: variants are published with their product."),
+    ("ProductVariantSetInput", "sku", "Said of the inventory item."),
+    ("ProductVariantSetInput", "taxCode", "Cannot be read."),
+    ("ProductVariantsBulkInput", "inventoryQuantities", "Stock is said of the inventory item."),
+    ("ProductVariantsBulkInput", "mediaSrc", "Pictures are given by their ids."),
+    ("ProductVariantsBulkInput", "published", "Cannot be read: variants are published with their product."),
+    ("ProductVariantsBulkInput", "quantityAdjustments", "Stock is said of the inventory item."),
+    ("ProductVariantsBulkInput", "taxCode", "Cannot be read."),
+    ("PublicationUpdateInput", "publishablesToAdd", "Each item says where it is published."),
+    ("PublicationUpdateInput", "publishablesToRemove", "Each item says where it is published."),
+    (
+        "PurchasingEntityInput",
+        "purchasingCompany",
+        "Business customers are a kind that is not backed up yet.",
+    ),
+    ("ShopLocaleInput", "marketWebPresenceIds", "Markets are a kind that is not backed up yet."),
+    ("VariantOptionValueInput", "optionId", "Options are named by their names."),
+];
+
+/// Fields that no sample fills: those of one shape of a thing whose other shapes are sampled. That they are written is
+/// shown elsewhere.
+const OTHER_SHAPES: &[&str] = &[
+    "CollectionCreateSourceTargetInput.shareableSource",
+    "CollectionUpdateSourceExclusionInput.conditionsToCreate",
+    "CollectionUpdateSourceExclusionInput.conditionsToDelete",
+    "CollectionUpdateSourceExclusionInput.selectionsToAdd",
+    "CollectionUpdateSourceExclusionInput.selectionsToRemove",
+    "CollectionUpdateSourceInclusionInput.selectionsToRemove",
+    "CollectionUpdateSubCollectionsSourceInput.collectionIds",
+    "CollectionSourceExclusionConditionInput.productCategory",
+    "CollectionSourceExclusionConditionInput.productTag",
+    "CollectionSourceExclusionConditionInput.productType",
+    "CollectionSourceExclusionConditionInput.productVendor",
+    "DiscountContextInput.all",
+    "DiscountCustomerBuysValueInput.amount",
+    "DiscountCustomerGetsValueInput.percentage",
+    "DiscountEffectInput.amount",
+    "DiscountItemsInput.all",
+    "DiscountShippingDestinationSelectionInput.all",
+    "FileUpdateInput.referencesToAdd",
+    "MetaobjectDefinitionCreateInput.displayNameKey",
+    "OptionCreateInput.linkedMetafield",
+    "OptionSetInput.linkedMetafield",
+    "OptionValueCreateInput.linkedMetafieldValue",
+    "OptionValueUpdateInput.linkedMetafieldValue",
+    "ShippingLineInput.shippingRateHandle",
+    "VariantOptionValueInput.linkedMetafieldValue",
+];
+
+/// What the samples leave empty, filled.
+fn filled(sample: &Value, key: &str) -> Value {
+    const TEXTS: &[&str] = &[
+        "address2",
+        "description",
+        "giftCardTemplateSuffix",
+        "metaDescriptionKey",
+        "multipassIdentifier",
+        "phone",
+        "provinceCode",
+        "sku",
+        "summary",
+        "templateSuffix",
+    ];
+    match sample {
+        Value::Object(fields) => fields.iter().map(|(name, one)| (name.clone(), filled(one, name))).collect(),
+        Value::Array(values) => values.iter().map(|one| filled(one, key)).collect(),
+        Value::Null if TEXTS.contains(&key) => json!("x"),
+        other => other.clone(),
+    }
+}
+
+/// The samples, and of each what another one has.
+fn all_filled() -> Vec<(&'static str, Value)> {
+    let mut samples = samples();
+    for (name, sample) in &mut samples {
+        let more = match *name {
+            "customer" => json!({"multipassIdentifier": "x"}),
+            "draft_order" => json!({"reserveInventoryUntil": "2026-12-01T00:00:00Z"}),
+            "product" => json!({"giftCardTemplateSuffix": "x", "combinedListingRole": "PARENT"}),
+            "location" => json!({"localPickupSettingsV2": {"instructions": "x", "pickupTime": "ONE_HOUR"}}),
+            _ => json!({}),
+        };
+        sample.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        *sample = filled(sample, "");
+        match *name {
+            "product" => {
+                sample["variants"][0]["showUnitPrice"] = json!(true);
+                sample["variants"][0]["requiresComponents"] = json!(true);
+                sample["resourcePublicationsV2"][0] = json!({"isPublished": false, "publishDate": "2027-01-01T00:00:00Z",
+                    "publication": {"id": gid("Publication", 1)}});
+            }
+            "customer" => {
+                let said = json!({"state": "SUBSCRIBED", "optInLevel": "SINGLE_OPT_IN", "updatedAt": "2026-01-01T00:00:00Z",
+                    "sourceLocation": {"id": gid("Location", 1)}});
+                sample["defaultPhoneNumber"]["smsMarketingConsent"] = said.clone();
+                sample["defaultPhoneNumber"]["whatsAppMarketingConsent"] = said;
+            }
+            "metafield_definition" => {
+                for name in ["analyticsQueryable", "cartToOrderCopyable", "uniqueValues"] {
+                    sample["capabilities"][name] = json!({"eligible": true, "enabled": true});
+                }
+            }
+            "collection" => {
+                sample["sources"][0]["exclusion"]["matchType"] = json!("ANY");
+            }
+            _ => {}
+        }
+    }
+    samples
+}
 
 const NAME: &str = "admin-schema.2026-10.graphql.gz";
 
@@ -123,7 +310,7 @@ fn discount(name: &str) -> Value {
         json!({"__typename": "DiscountCollections", "collections": [{"id": gid("Collection", 1)}]});
     let mut discount = json!({"__typename": name, "title": "Ten", "startsAt": "2026-01-01T00:00:00Z", "endsAt": "2027-01-01T00:00:00Z",
         "tags": ["a"], "combinesWith": {"orderDiscounts": true, "productDiscounts": false, "shippingDiscounts": false,
-            "productDiscountsWithTagsOnSameCartLine": null},
+            "productDiscountsWithTagsOnSameCartLine": ["a"]},
         "context": {"__typename": "DiscountCustomers", "customers": [{"id": gid("Customer", 1)}]}});
     let mut add = |more: Value| discount.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     if name.contains("Code") {
@@ -306,10 +493,14 @@ fn spoilt(value: &Value, key: &str) -> Value {
         {
             json!(!yes)
         }
-        Value::Number(number) => json!(number.as_f64().unwrap() + 1.0),
+        Value::Number(number) => match number.as_u64() {
+            Some(whole) => json!(whole + 1),
+            None => json!(number.as_f64().unwrap() + 1.0),
+        },
         Value::String(text) if matches!(key, "marketingState" | "state") => {
             json!(if text == "SUBSCRIBED" { "UNSUBSCRIBED" } else { "SUBSCRIBED" })
         }
+        Value::String(_) if key == "amount" => json!("9.75"),
         Value::String(_)
             if matches!(
                 key,
@@ -322,6 +513,10 @@ fn spoilt(value: &Value, key: &str) -> Value {
                     | "locale"
                     | "code"
                     | "countries"
+                    | "taxExemptions"
+                    | "valueType"
+                    | "unit"
+                    | "currencyCode"
             ) =>
         {
             value.clone()
@@ -331,16 +526,34 @@ fn spoilt(value: &Value, key: &str) -> Value {
     }
 }
 
+/// The same item with all its lists empty.
+fn emptied(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => object.iter().map(|(key, inner)| (key.clone(), emptied(inner))).collect(),
+        Value::Array(_) => json!([]),
+        other => other.clone(),
+    }
+}
+
 #[test]
 fn the_schema_takes_every_input() {
     let schema = schema();
     let (stock, ids) = (RestoreOptions { stock: true, ..RestoreOptions::default() }, IdMap::default());
-    let (mut bad, mut calls) = (Vec::new(), std::collections::BTreeSet::new());
+    let (mut bad, mut calls) = (Vec::new(), BTreeSet::new());
     for (name, wanted) in samples() {
         let bare = json!({"id": wanted["id"], "discount": {"__typename": wanted["discount"]["__typename"]}});
-        for live in [None, Some(spoilt(&wanted, "")), Some(bare)] {
-            let draft = draft(name, &wanted, live.as_ref(), &stock, &ids);
-            assert!(draft.refusal.is_some() || !draft.steps.is_empty(), "{name}: nothing was done");
+        let (spoilt, emptied) = (spoilt(&wanted, ""), emptied(&wanted));
+        let ways = [
+            (&wanted, None, None),
+            (&wanted, Some(&spoilt), None),
+            (&wanted, Some(&bare), None),
+            // All that its lists hold is taken back.
+            (&emptied, Some(&wanted), Some(&wanted)),
+        ];
+        for (wanted, live, former) in ways {
+            let draft = drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids), &stock);
+            let done = draft.refusal.is_some() || !draft.steps.is_empty() || former.is_some();
+            assert!(done, "{name}: nothing was done");
             for step in &draft.steps {
                 let Work::Call { call, variables } = &step.work else { continue };
                 calls.insert(call.root);
@@ -352,7 +565,12 @@ fn the_schema_takes_every_input() {
         }
     }
     assert!(bad.is_empty(), "{}", bad.join("\n\n"));
-    assert!(calls.len() > 50, "{} mutations were tried: {calls:?}", calls.len());
+    for taken in
+        ["metafieldsDelete", "productVariantsBulkDelete", "productOptionsDelete", "customerAddressDelete"]
+    {
+        assert!(calls.contains(taken), "{taken}");
+    }
+    assert!(calls.len() > 60, "{} mutations were tried: {calls:?}", calls.len());
     // A control: a wrong name and a wrong type are refused.
     let document = include_str!("../../documents/write/pageCreate.graphql");
     assert!(verdict(&schema, document, &json!({"page": {"title": "A", "titel": "B"}})).is_err());
@@ -369,4 +587,74 @@ fn every_kind_has_a_sample() {
         .filter(|kind| !samples.iter().any(|(name, _)| name == kind))
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// Notes which fields of which input types a value says.
+fn said(schema: &Schema, type_name: &str, value: &Value, sent: &mut BTreeMap<String, BTreeSet<String>>) {
+    match (value, schema.types.get(type_name)) {
+        (Value::Array(values), _) => values.iter().for_each(|one| said(schema, type_name, one, sent)),
+        (Value::Object(fields), Some(ExtendedType::InputObject(input))) => {
+            let known = sent.entry(type_name.to_owned()).or_default();
+            known.extend(fields.keys().cloned());
+            for (name, one) in fields {
+                let Some(field) = input.fields.get(name.as_str()) else { continue };
+                said(schema, field.ty.inner_named_type(), one, sent);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_writable_field_is_written_or_has_a_reason() {
+    let schema = schema();
+    let (stock, ids) = (RestoreOptions { stock: true, ..RestoreOptions::default() }, IdMap::default());
+    let mut sent: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, wanted) in all_filled() {
+        let (spoilt, emptied) = (spoilt(&wanted, ""), emptied(&wanted));
+        let bare = json!({"id": wanted["id"], "discount": {"__typename": wanted["discount"]["__typename"]}});
+        let ways = [
+            (&wanted, None, None),
+            (&wanted, Some(&spoilt), None),
+            (&wanted, Some(&bare), None),
+            (&wanted, Some(&emptied), None),
+            (&emptied, Some(&wanted), Some(&wanted)),
+        ];
+        for (wanted, live, former) in ways {
+            let draft = drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids), &stock);
+            for step in &draft.steps {
+                let Work::Call { call, variables } = &step.work else { continue };
+                let input = draft.links.fill(&upload::fill(&Value::Object(variables.clone()), &[]));
+                let document =
+                    ExecutableDocument::parse_and_validate(&schema, call.document, "call").unwrap();
+                for variable in &document.operations.get(None).unwrap().variables {
+                    let value = input.get(variable.name.as_str()).unwrap_or(&Value::Null);
+                    said(&schema, variable.ty.inner_named_type(), value, &mut sent);
+                }
+            }
+        }
+    }
+    let (mut wrong, mut written) = (Vec::new(), 0);
+    for (type_name, known) in &sent {
+        let Some(ExtendedType::InputObject(input)) = schema.types.get(type_name.as_str()) else { continue };
+        for (name, field) in &input.fields {
+            let reasons = UNWRITTEN.iter().filter(|(of, unwritten, _)| {
+                (of.is_empty() || *of == type_name) && *unwritten == name.as_str()
+            });
+            let (is_written, reasons) = (known.contains(name.as_str()), reasons.count());
+            written += usize::from(is_written);
+            let of_a_shape = OTHER_SHAPES.contains(&format!("{type_name}.{name}").as_str());
+            if !is_written && reasons == 0 && !of_a_shape && field.directives.get("deprecated").is_none() {
+                wrong.push(format!("{type_name}.{name} is neither written nor has a reason"));
+            }
+        }
+    }
+    for (of, name, why) in UNWRITTEN.iter().filter(|(of, ..)| !of.is_empty()) {
+        let exists = matches!(schema.types.get(*of), Some(ExtendedType::InputObject(input)) if input.fields.contains_key(*name));
+        if !exists || sent.get(*of).is_none_or(|known| known.contains(*name)) {
+            wrong.push(format!("{of}.{name} is written, or is no field: {why}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(written > 150, "{written}");
 }

@@ -1,0 +1,71 @@
+//! One command for many connections: one report each, and the worst of their exit codes.
+
+use std::process::ExitCode;
+
+use catalog::Connection;
+use flows::Cell;
+
+use crate::arguments::Common;
+use crate::home;
+use crate::names::Names;
+use crate::output::{Output, exit};
+
+/// Exit codes, the worst first: what must be looked at before what will pass by itself.
+const WORST_FIRST: [u8; 9] = [
+    exit::INTEGRITY,
+    exit::FAILED,
+    exit::REFUSED,
+    exit::USAGE,
+    exit::CONFLICT,
+    exit::NOT_FOUND,
+    exit::UNAVAILABLE,
+    exit::INCOMPLETE,
+    exit::DONE,
+];
+
+fn worse(one: u8, other: u8) -> u8 {
+    WORST_FIRST.into_iter().find(|code| *code == one || *code == other).unwrap_or(one)
+}
+
+/// Does something with each connection. One that fails does not keep the others from their turn.
+pub(super) async fn each(
+    common: &Common,
+    names: &Names,
+    output: &Output,
+    concerns: impl Fn(&Connection) -> bool,
+    act: impl AsyncFn(&Cell, Connection) -> anyhow::Result<u8>,
+) -> anyhow::Result<ExitCode> {
+    let cell = home::open(common).await?;
+    let mut connections = names.find(&cell, &common.tenant).await?;
+    if names.name.is_some() {
+        let Some(only) = connections.pop() else { return Ok(ExitCode::SUCCESS) };
+        return Ok(ExitCode::from(act(&cell, only).await?));
+    }
+    connections.retain(concerns);
+    let mut worst = exit::DONE;
+    output.begin_parts();
+    for connection in connections {
+        output.begin_part(&connection.scope.connection)?;
+        let code = match act(&cell, connection).await {
+            Ok(code) => code,
+            Err(error) => output.fail(&error),
+        };
+        output.end_part(code);
+        worst = worse(worst, code);
+    }
+    output.end_parts()?;
+    Ok(ExitCode::from(worst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damage_is_worse_than_what_will_pass() {
+        assert_eq!([(0, 3), (3, 8), (8, 1), (1, 4), (4, 8)].map(|(a, b)| worse(a, b)), [3, 8, 1, 4, 4]);
+        let mut all = WORST_FIRST;
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+}

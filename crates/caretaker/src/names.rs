@@ -1,0 +1,102 @@
+//! Where a NAME stands: one connection, all of them, or those with a tag.
+
+use std::fmt;
+use std::str::FromStr;
+
+use catalog::Connection;
+use clap::Args;
+use domain::{ConnectionId, TenantId};
+use flows::{Cell, FlowError};
+
+/// Which connections a command is for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Names {
+    /// The connection's name
+    pub(crate) name: Option<ConnectionId>,
+    /// All connections of the tenant, one after another
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// All connections with this tag
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Option<Tag>,
+}
+
+/// A word by which connections are taken together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+/// Longest tag, in bytes.
+const TAG_LEN_MAX: usize = 64;
+
+impl Tag {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Tag {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+        let begins = text.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if begins && text.len() <= TAG_LEN_MAX && text.chars().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "a tag has 1 to {TAG_LEN_MAX} characters from a-z, 0-9, `-` and `_`, beginning with a letter or digit"
+        ))
+    }
+}
+
+impl Names {
+    /// The connections. Never none.
+    ///
+    /// # Errors
+    /// Not found, where nothing has that name or tag, or nothing is connected at all.
+    pub(crate) async fn find(&self, cell: &Cell, tenant: &TenantId) -> anyhow::Result<Vec<Connection>> {
+        if let Some(name) = &self.name {
+            return Ok(vec![cell.connection(tenant, name).await?]);
+        }
+        let mut found = cell.catalog.connections(tenant).await?;
+        let mut nothing = "nothing is connected yet: `caretaker connect …`".to_owned();
+        if let Some(tag) = &self.tag {
+            let tags = cell.catalog.tags(tenant).await?;
+            found.retain(|connection| {
+                tags.get(&connection.scope.connection).is_some_and(|tags| tags.contains(tag.as_str()))
+            });
+            nothing = format!(
+                "no connection has the tag `{tag}`: give it with `caretaker connection tag NAME --add {tag}`"
+            );
+        }
+        if found.is_empty() {
+            return Err(FlowError::NotFound(nothing).into());
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, allowed: bool) {
+        assert_eq!(text.parse::<Tag>().is_ok(), allowed, "`{text}`");
+    }
+
+    #[test]
+    fn a_tag_is_a_short_word() {
+        for tag in ["eu", "daily-1", "0", "a_b"] {
+            check(tag, true);
+        }
+        for no_tag in ["", "-x", "Eu", "a b", "ü", &"a".repeat(65)] {
+            check(no_tag, false);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! One command for many connections.
+
+use serde_json::{Value, json};
+
+use crate::cell::{TestCell, contents, text};
+use crate::shop::Shop;
+
+fn connections(list: &Value) -> Vec<&str> {
+    let list = list.as_array().unwrap_or_else(|| panic!("{list}"));
+    list.iter().map(|one| one["connection"].as_str().unwrap()).collect()
+}
+
+fn three() -> TestCell {
+    let cell = TestCell::new();
+    for (name, tags) in [("a", &["eu", "daily"][..]), ("b", &["eu"]), ("c", &[])] {
+        let tags: Vec<&str> = tags.iter().flat_map(|tag| ["--tag", tag]).collect();
+        cell.run(&[&["connect", "jsonl", name][..], &tags].concat()).succeeds();
+        if name != "c" {
+            cell.ingest(name, "thing", format!("{{\"id\":\"{name}\"}}\n")).succeeds();
+        }
+    }
+    cell
+}
+
+#[test]
+fn each_connection_has_its_report_and_the_worst_code_counts() {
+    let cell = three();
+    let both = cell.run(&["verify", "--tag", "eu", "--all-bytes"]).succeeds();
+    assert_eq!(connections(&both), ["a", "b"]);
+    assert!(
+        both.as_array().unwrap().iter().all(|one| one["exit_code"] == 0 && one["report"]["ok"] == true),
+        "{both}"
+    );
+    assert_eq!(connections(&cell.run(&["verify", "--tag", "daily"]).succeeds()), ["a"]);
+
+    // One that fails does not keep the others from their turn.
+    let all = cell.run(&["verify", "--all"]).ends(6);
+    assert_eq!(connections(&all), ["a", "b", "c"]);
+    assert_eq!(
+        (&all[1]["exit_code"], &all[2]["exit_code"], &all[2]["error"]["kind"]),
+        (&json!(0), &json!(6), &json!("not_found"))
+    );
+    let folder = cell.home().join("store/t/default/a/pack");
+    for name in contents(&folder).into_keys() {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let all = cell.run(&["verify", "--all"]).ends(4);
+    assert_eq!(
+        (&all[0]["exit_code"], &all[0]["report"]["ok"], &all[1]["exit_code"]),
+        (&json!(4), &json!(false), &json!(0))
+    );
+
+    let lists = cell.run(&["snapshot", "list", "--all"]).succeeds();
+    assert_eq!(lists[1]["report"]["snapshots"][0]["snapshot"], 1);
+    assert_eq!(lists[2]["report"]["snapshots"], json!([]));
+}
+
+#[test]
+fn a_backup_of_all_is_of_those_that_can_be_fetched() {
+    let (cell, shop) = (three(), Shop::small());
+    shop.connect(&cell, "shop").succeeds();
+    let all = cell.run(&["backup", "--all"]).succeeds();
+    assert_eq!(connections(&all), ["shop"]);
+    assert_eq!(all[0]["report"]["snapshot"], 1);
+    shop.running.revoke_all();
+    let all = cell.run(&["backup", "--all"]).ends(5);
+    assert_eq!((&all[0]["exit_code"], all[0].get("report")), (&json!(5), None));
+
+    let out = cell.path("out");
+    cell.run(&["connection", "tag", "shop", "--add", "eu"]).succeeds();
+    let exported = cell.run(&["export", "--tag", "eu", "--out", text(&out)]).succeeds();
+    assert_eq!(connections(&exported), ["a", "b", "shop"]);
+    assert_eq!(std::fs::read(out.join("a/thing.jsonl")).unwrap(), b"{\"id\":\"a\"}\n");
+    assert!(out.join("shop/product.jsonl").exists());
+}
+
+#[test]
+fn tags_are_given_and_taken_away() {
+    let cell = three();
+    let tags = |name: &str| cell.run(&["connection", "show", name]).succeeds()["tags"].clone();
+    assert_eq!((tags("a"), tags("c")), (json!(["daily", "eu"]), json!([])));
+    let changed = cell.run(&["connection", "tag", "a", "--add", "us", "--remove", "eu", "--remove", "never"]);
+    assert_eq!(changed.succeeds()["tags"], json!(["daily", "us"]));
+    let listed = cell.run(&["connection", "list"]).succeeds();
+    assert_eq!(listed["connections"][0]["tags"], json!(["daily", "us"]));
+    cell.run(&["connection", "tag", "none", "--add", "x"]).refuses(6, &["`none`"]);
+    cell.run(&["connection", "tag", "a"]).refuses(2, &["--add"]);
+    cell.run(&["connection", "tag", "a", "--add", "Not A Tag"]).refuses(2, &["a-z"]);
+    cell.run(&["verify", "--tag", "spare"]).refuses(6, &["`spare`", "connection tag"]);
+    cell.run(&["verify"]).refuses(2, &["--all"]);
+    cell.run(&["verify", "a", "--all"]).refuses(2, &["--all"]);
+    cell.run(&[
+        "verify",
+        "--all",
+        "--expect-head",
+        &format!("{:020}-{:020}-{}-{}", 1, 1, "0".repeat(32), "0".repeat(64)),
+    ])
+    .refuses(2, &[]);
+    TestCell::new().run(&["verify", "--all"]).refuses(6, &["nothing is connected"]);
+}

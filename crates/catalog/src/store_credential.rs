@@ -1,0 +1,47 @@
+//! The ways into the cell's own stores. The one thing here that is no tenant's: a cell has two stores for all of
+//! its tenants.
+
+use domain::Timestamp;
+
+use crate::column::plain;
+use crate::database::{Catalog, failed};
+use crate::error::CatalogError;
+
+impl Catalog {
+    /// Stores a store's credential as the vault sealed it, in place of the one before.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn put_store_credential(
+        &self,
+        store: &str,
+        sealed: &[u8],
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        sqlx::query(
+            "INSERT INTO store_credential (store, sealed, stored_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (store) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+        )
+        .bind(store)
+        .bind(sealed)
+        .bind(at.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store a credential of a store"))?;
+        Ok(())
+    }
+
+    /// A store's credential, as the vault sealed it.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when none was stored.
+    pub async fn store_credential(&self, store: &str) -> Result<Vec<u8>, CatalogError> {
+        let row = sqlx::query("SELECT sealed FROM store_credential WHERE store = $1")
+            .bind(store)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a credential of a store"))?
+            .ok_or_else(|| CatalogError::not_found("credential of the", &store))?;
+        plain(&row, "sealed")
+    }
+}

@@ -1,0 +1,250 @@
+//! The writes of one restore: what all items that are under way share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use catalog::{LedgerEntry, RestoreState};
+use connectors::contract::{Applied, Effort, Fault, IdMap, ItemWrite, KindSpec};
+use domain::{Action, Id128, Kind, MediaRef, RecordKey};
+use repository::RepositoryError;
+use serde_json::Value;
+
+use super::RestoreProgress;
+use super::journal::{CatalogJournal, Steps, StoredMediaReader};
+use super::look::Parts;
+use super::predict::{self, Look};
+use super::report::{LEDGER, RestoreReport, SealedEntry, SoFar, Tally, state_name};
+use crate::error::{FlowError, Result};
+
+/// What is known so far is sealed at most so often.
+const KEPT_EVERY: Duration = Duration::from_secs(30);
+
+/// The writes of one restore.
+pub(super) struct Writes<'a> {
+    pub(super) parts: &'a Parts<'a>,
+    pub(super) restore: Id128,
+    pub(super) steps: Steps,
+    ids: Mutex<IdMap>,
+    tally: Mutex<Tally>,
+    /// Items that are to be written.
+    of: u64,
+    progress: &'a dyn RestoreProgress,
+    started: Duration,
+    /// What interrupted attempts did, and what is in doubt.
+    so_far: Mutex<SoFar>,
+    /// When that was sealed last.
+    kept_at: tokio::sync::Mutex<Duration>,
+}
+
+/// How a restore begins, or goes on.
+pub(super) struct Start<'a> {
+    pub(super) restore: Id128,
+    /// By the monotonic clock.
+    pub(super) started: Duration,
+    /// Ids that are known.
+    pub(super) ids: IdMap,
+    /// Items that are to be written.
+    pub(super) of: usize,
+    /// What that takes.
+    pub(super) left: Effort,
+    /// What interrupted attempts did.
+    pub(super) so_far: SoFar,
+    pub(super) progress: &'a dyn RestoreProgress,
+}
+
+/// One item to be written.
+pub(super) struct Job<'a> {
+    pub(super) key: &'a RecordKey,
+    pub(super) spec: &'static KindSpec,
+    pub(super) wanted: &'a Value,
+    pub(super) live: Option<&'a Value>,
+    /// A state that is taken back.
+    pub(super) former: Option<&'a Value>,
+    pub(super) media: &'a [MediaRef],
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Writes<'a> {
+    pub(super) async fn new(parts: &'a Parts<'a>, start: Start<'a>) -> Result<Self> {
+        let Start { restore, started, ids, of, left, so_far, progress } = start;
+        let steps = Mutex::new(parts.cell.catalog.steps(&parts.ask.tenant, restore).await?);
+        Ok(Self {
+            parts,
+            restore,
+            steps,
+            ids: Mutex::new(ids),
+            tally: Mutex::new(Tally::of(left)),
+            of: u64::try_from(of).unwrap_or(u64::MAX),
+            progress,
+            started,
+            so_far: Mutex::new(so_far),
+            kept_at: tokio::sync::Mutex::new(started),
+        })
+    }
+
+    /// The ids that are known now.
+    pub(super) fn ids(&self) -> IdMap {
+        locked(&self.ids).clone()
+    }
+
+    /// Notes new ids for the items that begin from now on.
+    pub(super) fn learn(&self, pairs: &[(String, String)]) {
+        let mut ids = locked(&self.ids);
+        pairs.iter().for_each(|(old, new)| ids.insert(old, new));
+    }
+
+    /// What an item is called now.
+    pub(super) fn now_called(&self, id: &str) -> Box<str> {
+        locked(&self.ids).resolve(id).into()
+    }
+
+    /// Whether an interrupted attempt left it in doubt if this item was made twice.
+    pub(super) fn is_doubtful(&self, key: &RecordKey) -> bool {
+        locked(&self.so_far).doubtful.contains(key)
+    }
+
+    /// Notes something in the tally.
+    pub(super) fn tally<T>(&self, note: impl FnOnce(&mut Tally) -> T) -> T {
+        note(&mut locked(&self.tally))
+    }
+
+    /// Says how far the restore is. `spent` is what was predicted for that which is done now.
+    pub(super) fn advanced(&self, what: &str, spent: Effort) {
+        let (done, left) = self.tally(|tally| {
+            tally.left = tally.left - spent;
+            (tally.done, tally.left)
+        });
+        let pace = self.parts.store.pace();
+        let available = pace.budget.map_or(0.0, |budget| budget.available);
+        self.progress.advanced(what, done, self.of, predict::time(left, Look::default(), &pace, available));
+    }
+
+    /// Writes one item. What the platform refused of it is a problem of that item; new ids go into the ledger.
+    pub(super) async fn apply_one(&self, job: Job<'_>) -> Result<Applied> {
+        let (cell, scope) = (self.parts.cell, &self.parts.source.scope);
+        let stored = if job.media.is_empty() {
+            None
+        } else {
+            let grant = cell.grant(scope, &[Action::Restore], "read media for a restore").await?;
+            Some(cell.repository(scope).media(&grant, Action::Restore).await?)
+        };
+        let media = StoredMediaReader { stored, refs: job.media };
+        let journal = CatalogJournal { writes: self, key: job.key };
+        let write = ItemWrite {
+            kind: job.spec,
+            id: &job.key.id,
+            wanted: job.wanted,
+            live: job.live,
+            former: job.former,
+            options: &self.parts.ask.options,
+            ids: &self.ids(),
+            media: &media,
+            journal: &journal,
+        };
+        let applied = match self.parts.store.apply(write).await {
+            Ok(applied) => applied,
+            Err(Fault::Rejected(why)) => Applied { problems: vec![why], ..Applied::default() },
+            Err(fault) => return Err(fault.into()),
+        };
+        let known = self.ids();
+        let new: Vec<_> =
+            applied.ids.iter().filter(|(old, new)| known.resolve(old) != new).cloned().collect();
+        self.remember(&job.key.kind, &new).await?;
+        self.learn(&new);
+        if applied.possibly_twice {
+            locked(&self.so_far).doubtful.insert(job.key.clone());
+        }
+        self.keep(applied.possibly_twice).await?;
+        Ok(applied)
+    }
+
+    /// Ledger entries of new ids.
+    pub(super) fn entries(&self, kind: &Kind, pairs: &[(String, String)]) -> Result<Vec<LedgerEntry>> {
+        let ask = self.parts.ask;
+        let recorded_at = self.parts.cell.clock.now();
+        let entry = |(old, new): &(String, String)| {
+            Ok(LedgerEntry {
+                connection: ask.connection.clone(),
+                target: ask.target.clone(),
+                old: RecordKey::new(kind.clone(), old.as_str()).map_err(RepositoryError::from)?,
+                new_id: new.as_str().into(),
+                restore: self.restore,
+                recorded_at,
+            })
+        };
+        pairs.iter().filter(|(old, new)| old != new).map(entry).collect()
+    }
+
+    /// Writes new ids into the ledger.
+    pub(super) async fn remember(&self, kind: &Kind, pairs: &[(String, String)]) -> Result<()> {
+        self.record(&self.entries(kind, pairs)?).await
+    }
+
+    /// Writes entries into the ledger.
+    pub(super) async fn record(&self, entries: &[LedgerEntry]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        Ok(self.parts.cell.catalog.record_ids(&self.parts.ask.tenant, entries).await?)
+    }
+
+    /// What is known so far, this attempt included.
+    fn so_far(&self) -> SoFar {
+        let duration = self.parts.cell.clock.monotonic().saturating_sub(self.started);
+        locked(&self.so_far).with(self.parts.store.usage(), duration)
+    }
+
+    /// Seals what is known so far, `at_once` or if it was long ago.
+    pub(super) async fn keep(&self, at_once: bool) -> Result<()> {
+        let mut kept_at = match self.kept_at.try_lock() {
+            Ok(kept_at) => kept_at,
+            Err(_) if at_once => self.kept_at.lock().await,
+            // Somebody is about it.
+            Err(_) => return Ok(()),
+        };
+        let now = self.parts.cell.clock.monotonic();
+        if !at_once && now.saturating_sub(*kept_at) < KEPT_EVERY {
+            return Ok(());
+        }
+        *kept_at = now;
+        self.seal("so-far", &self.so_far()).await
+    }
+
+    async fn seal(&self, what: &str, value: &impl serde::Serialize) -> Result<()> {
+        self.seal_as(&state_name(self.restore, what), value).await
+    }
+
+    async fn seal_as(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        let (cell, scope) = (self.parts.cell, &self.parts.source.scope);
+        let text = serde_json::to_vec(value)
+            .map_err(|error| FlowError::Input(format!("`{name}` cannot be written as JSON: {error}")))?;
+        let grant = cell.grant(scope, &[Action::Restore], "seal ledger and report").await?;
+        Ok(cell.repository(scope).put_state(&grant, Action::Restore, name, &text).await?)
+    }
+
+    /// Seals the ledger and the report, and closes the restore.
+    pub(super) async fn finish(self) -> Result<RestoreReport> {
+        let cell = self.parts.cell;
+        let ask = self.parts.ask;
+        let SoFar { usage, duration_ms, .. } = self.so_far();
+        let tally = std::mem::take(&mut *locked(&self.tally));
+        let report = RestoreReport {
+            requests: usage.requests,
+            throttled: usage.throttled,
+            cost: usage.cost,
+            duration_ms,
+            ..tally.report(self.restore)
+        };
+        let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await?;
+        let ledger: Vec<SealedEntry> = ledger.into_iter().map(SealedEntry::from).collect();
+        self.seal_as(LEDGER, &ledger).await?;
+        self.seal("report", &report).await?;
+        let state = if report.complete { RestoreState::Done } else { RestoreState::Incomplete };
+        let moved = (RestoreState::Applying, state);
+        cell.catalog.move_restore(&ask.tenant, self.restore, moved, cell.clock.now()).await?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,140 @@
+//! Living within space: dropping snapshots, compacting, collecting what nothing names, and building a lost index
+//! anew. Each takes the connection as a backup does, so that none runs beside one.
+
+use std::time::Duration;
+
+use catalog::Connection;
+use domain::{Action, SnapshotNumber, Timestamp};
+use repository::{Collected, CommitName, Head, Lease, Repository, RepositoryError, Retention};
+use serde::Serialize;
+
+use crate::cell::{Cell, HeldLease};
+use crate::error::Result;
+use crate::read::never_backed_up;
+
+/// A snapshot that stays or goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Dated {
+    /// Its number.
+    pub snapshot: SnapshotNumber,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+/// What the rules say of a connection's snapshots, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pruning {
+    /// These stay.
+    pub kept: Vec<Dated>,
+    /// These go.
+    pub dropped: Vec<Dated>,
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Compacting {
+    /// The head afterwards.
+    pub head: CommitName,
+    /// Versions of records that no snapshot shows any more and that left the index.
+    pub versions_dropped: u64,
+    /// Packs that nothing names any more.
+    pub packs_dropped: u64,
+    /// Bytes that were written for it.
+    pub bytes_written: u64,
+}
+
+/// What the rules would drop. Changes nothing.
+///
+/// # Errors
+/// When the history cannot be read. Never backed up: nothing is kept and nothing dropped.
+pub async fn pruning(cell: &Cell, connection: &Connection, rules: &Retention) -> Result<Pruning> {
+    let scope = &connection.scope;
+    let grant = cell.grant(scope, &[Action::Read], "choose snapshots to drop").await?;
+    let known = cell.known_head(scope).await?;
+    let heads = match cell.repository(scope).reader(&grant, Action::Read, known.as_ref()).await {
+        Ok(reader) => reader.snapshots().await?,
+        Err(RepositoryError::NotFound(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let dated: Vec<_> = heads.iter().map(|head| (head.name.number, head.commit.taken_at)).collect();
+    let drop = repository::to_drop(rules, &dated);
+    let (dropped, kept) = dated
+        .into_iter()
+        .map(|(snapshot, taken_at)| Dated { snapshot, taken_at })
+        .partition(|one| drop.contains(&one.snapshot));
+    Ok(Pruning { kept, dropped })
+}
+
+/// The connection, taken to change what is stored of it.
+struct Taken {
+    repository: Repository,
+    grant: domain::Grant,
+    lease: Lease,
+    held: HeldLease,
+}
+
+async fn take(cell: &Cell, connection: &Connection, purpose: &str) -> Result<Taken> {
+    let scope = &connection.scope;
+    let mut held = cell.lease(scope).await?;
+    let grant = cell.grant(scope, &[Action::Prune, Action::Backup], purpose).await?;
+    let lease = cell.writing(scope, &grant, &mut held).await?;
+    Ok(Taken { repository: cell.repository(scope), grant, lease, held })
+}
+
+/// Drops snapshots. Answers the new head.
+///
+/// # Errors
+/// Conflict while somebody else writes; usage where the newest is among them.
+pub async fn prune(cell: &Cell, connection: &Connection, numbers: &[SnapshotNumber]) -> Result<CommitName> {
+    let Taken { repository, grant, lease, held } = take(cell, connection, "drop snapshots").await?;
+    let head: Head = repository.prune(&grant, &lease, numbers).await?;
+    cell.release(held).await?;
+    Ok(head.name)
+}
+
+/// Takes what no snapshot shows out of the index, and copies together what is left of packs that are mostly dropped.
+///
+/// # Errors
+/// Conflict while somebody else writes; integrity where something is damaged.
+pub async fn compact(cell: &Cell, connection: &Connection) -> Result<Compacting> {
+    let Taken { repository, grant, lease, held } = take(cell, connection, "compact").await?;
+    let done = repository
+        .compact(&grant, &lease)
+        .await
+        .map_err(|error| never_backed_up(&connection.scope.connection, error))?;
+    cell.release(held).await?;
+    Ok(Compacting {
+        head: done.head.name,
+        versions_dropped: done.versions_dropped,
+        packs_dropped: done.packs_dropped,
+        bytes_written: done.bytes_written,
+    })
+}
+
+/// One pass: deletes what the pass before listed, if that is at least `grace` ago, and lists anew.
+///
+/// # Errors
+/// Conflict while somebody else writes; integrity where something is damaged: nothing is deleted then.
+pub async fn collect(cell: &Cell, connection: &Connection, grace: Duration) -> Result<Collected> {
+    let Taken { repository, grant, lease, held } = take(cell, connection, "collect").await?;
+    let collected = repository
+        .collect(&grant, &lease, grace)
+        .await
+        .map_err(|error| never_backed_up(&connection.scope.connection, error))?;
+    cell.release(held).await?;
+    Ok(collected)
+}
+
+/// Builds the index anew from the packs. Answers the new head.
+///
+/// # Errors
+/// Conflict while somebody else writes; integrity where a pack is missing too.
+pub async fn rebuild(cell: &Cell, connection: &Connection) -> Result<CommitName> {
+    let Taken { repository, grant, lease, held } = take(cell, connection, "rebuild the index").await?;
+    let head = repository
+        .rebuild_index(&grant, &lease)
+        .await
+        .map_err(|error| never_backed_up(&connection.scope.connection, error))?;
+    cell.release(held).await?;
+    Ok(head.name)
+}

@@ -1,0 +1,86 @@
+//! The entry points in ordinary tests.
+
+use corpus::Target;
+
+use super::*;
+use crate::{InitSettings, Passphrase, RecoverySetting, Vault};
+
+const TARGETS: &[Target] = &[
+    Target { name: "wrapped_data_key", run: wrapped_data_key, seeds: wrapped_data_keys, mutations: 3_000 },
+    Target { name: "key_document", run: key_document, seeds: key_documents, mutations: 3_000 },
+    Target { name: "grant", run: grant, seeds: grants, mutations: 3_000 },
+    Target { name: "names", run: names, seeds: all_names, mutations: 5_000 },
+];
+
+fn wrapped_data_keys() -> Vec<Vec<u8>> {
+    let scope = &WORLD.scope;
+    let material = KeyMaterial { data: Zeroizing::new([4; 32]), hash: Zeroizing::new([5; 32]) };
+    let rng = Fixed::default();
+    rng.fill(&mut [0; 100]);
+    let other = Ring::generate(Hierarchy::Data, &rng);
+    let foreign = WrappedDataKey::wrap(Id128([8; 16]), scope, &material, &other, &[], &Fixed::default());
+    vec![WORLD.wrapped.clone(), foreign.unwrap().to_bytes().unwrap()]
+}
+
+fn key_documents() -> Vec<Vec<u8>> {
+    let passphrase = Passphrase::new("correct horse battery staple".into()).unwrap();
+    let mut found = Vec::new();
+    for sealed in [None, Some(&passphrase)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, recovery) = (folder.path().join("cell"), folder.path().join("recovery.key"));
+        let handles = Handles {
+            clock: Arc::new(Fixed::default()),
+            rng: Arc::new(Fixed::default()),
+            audit: Arc::new(Fixed::default()),
+        };
+        let settings = InitSettings {
+            recovery: RecoverySetting::New { file: &recovery, passphrase: sealed },
+            recipients: vec![],
+            cost: crate::Argon2Cost::default(),
+        };
+        Vault::init(&home, &passphrase, settings, &handles).unwrap();
+        let files = [crate::file::path(&home), recovery, OperatorKey::path(&home)];
+        found.extend(files.map(|file| std::fs::read(file).unwrap()));
+    }
+    found
+}
+
+fn grants() -> Vec<Vec<u8>> {
+    let forged = Grant { purpose: "another".into(), ..WORLD.grant.clone() };
+    [&WORLD.grant, &forged].map(|grant| serde_json::to_vec(grant).unwrap()).into()
+}
+
+fn all_names() -> Vec<Vec<u8>> {
+    let places = ["t", "eu", "shopify", "shop", "data-key", "pack/0"];
+    let mut other = places;
+    other[5] = "pack/1";
+    let both = |a: [&str; 6], b: [&str; 6]| [a, b].concat().join("\n");
+    let texts = [
+        "default".to_owned(),
+        "gold_fish-7".to_owned(),
+        Id128([0xab; 16]).to_string(),
+        "001fff".to_owned(),
+        "cell".to_owned(),
+        "tenant/acme".to_owned(),
+        "2026-11-25T12:00:00.000000001Z".to_owned(),
+        "-009999-01-02T01:59:59Z".to_owned(),
+        both(places, places),
+        both(places, other),
+    ];
+    texts.map(String::into_bytes).into()
+}
+
+#[test]
+fn what_must_hold_of_any_bytes_holds() {
+    corpus::replay(TARGETS).unwrap();
+}
+
+#[test]
+fn what_was_wrapped_and_granted_is_let_through() {
+    let document = WrappedDataKey::parse(&WORLD.wrapped).unwrap();
+    assert!(document.open(&WORLD.scope, &WORLD.ring).is_ok());
+    assert!(document.recover(&WORLD.scope, &WORLD.recovery).is_ok());
+    let request =
+        Request { operation: "data_key.open", grant: &WORLD.grant, scope: &WORLD.scope, any_of: Action::ALL };
+    assert!(WORLD.gate.answer(&request, || Ok(())).is_ok());
+}
