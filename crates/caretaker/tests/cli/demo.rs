@@ -24,10 +24,16 @@ fn the_demo_says_what_was_proven() {
     assert!(told.contains("Proven just now, on seed 1"), "{told}");
     assert!(last[0].contains("in clear") && last[0].contains("recovery key"), "{last:?}");
     let steps = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        steps.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())).count()
-            >= 10
-    );
+    let steps: Vec<&str> = steps
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
+        .collect();
+    assert!(steps.len() >= 10, "{steps:?}");
+    let readme = include_str!("../../../../README.md");
+    for line in steps.into_iter().chain(last) {
+        assert!(readme.contains(line), "README tells this otherwise: {line}");
+    }
 }
 
 #[test]
