@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use crate::workspace::{files, read, report};
+use crate::workspace::{files, read, report, size};
 
 /// Longest source file, in lines: past that it holds more than one idea.
 const LINES_MAX: usize = 900;
+
+/// Longest file of any sort, in bytes: past that it is something that was built.
+const BYTES_MAX: u64 = 512 * 1024;
 
 /// Files that no person writes.
 const MACHINE_WRITTEN: &[&str] = &["Cargo.lock"];
@@ -83,6 +86,18 @@ fn no_source_file_is_too_long() {
         let lines = read(&file).map_or(0, |text| text.lines().count());
         if lines > LINES_MAX {
             found.push(format!("{}: {lines} lines, at most {LINES_MAX}", file.display()));
+        }
+    }
+    report(&found);
+}
+
+#[test]
+fn nothing_that_was_built_is_kept() {
+    let mut found = Vec::new();
+    for file in files() {
+        let bytes = size(&file);
+        if bytes > BYTES_MAX {
+            found.push(format!("{}: {bytes} bytes, at most {BYTES_MAX}", file.display()));
         }
     }
     report(&found);

@@ -62,6 +62,11 @@ pub(crate) fn read(path: &Path) -> Option<String> {
     String::from_utf8(std::fs::read(ROOT.join(path)).unwrap()).ok()
 }
 
+/// A file's length, in bytes.
+pub(crate) fn size(path: &Path) -> u64 {
+    std::fs::metadata(ROOT.join(path)).unwrap().len()
+}
+
 /// Fails with one line for each thing that was found.
 pub(crate) fn report(found: &[String]) {
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
