@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Connect a store, or give one that is connected a new credential
     #[command(subcommand)]
     Connect(Connect),
+    /// Whose connections this cell keeps: add somebody, list all
+    #[command(subcommand)]
+    Tenant(TenantCommand),
     /// What is connected, and how much of it is covered
     #[command(subcommand)]
     Connection(ConnectionCommand),
@@ -163,6 +166,17 @@ pub(crate) struct Init {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Add a tenant. From then on `--tenant` takes its name
+    Add {
+        /// The tenant's name
+        name: TenantId,
+    },
+    /// All tenants of the cell
+    List,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum Connect {
     /// Connect a Shopify store: it is looked at, and only then is its credential kept, sealed
     Shopify(ConnectShopify),
@@ -173,6 +187,9 @@ pub(crate) enum Connect {
         /// A word by which connections are taken together (`backup --tag`); may be repeated
         #[arg(long)]
         tag: Vec<Tag>,
+        /// Where its data must stay: the cell's region, which a script can make sure of
+        #[arg(long, value_name = "REGION")]
+        region: Option<Region>,
     },
 }
 
@@ -205,6 +222,9 @@ pub(crate) struct ConnectShopify {
     /// One more authority to trust, in PEM: that of a practice store
     #[arg(long, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Where its data must stay: the cell's region, which a script can make sure of
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<Region>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -212,10 +232,7 @@ pub(crate) enum ConnectionCommand {
     /// All connections
     List,
     /// One connection
-    Show {
-        /// The connection's name
-        name: ConnectionId,
-    },
+    Show(Names),
     /// Give a connection tags, or take them away
     Tag {
         /// The connection's name
@@ -228,10 +245,7 @@ pub(crate) enum ConnectionCommand {
         remove: Vec<Tag>,
     },
     /// Per kind: what is backed up, what can be put back, what is lost, which scope is missing
-    Coverage {
-        /// The connection's name
-        name: ConnectionId,
-    },
+    Coverage(Names),
 }
 
 #[derive(Debug, Args)]
@@ -268,8 +282,8 @@ pub(crate) enum SnapshotCommand {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("rules").required(true).multiple(true)))]
 pub(crate) struct SnapshotPrune {
-    /// The connection's name
-    pub(crate) name: ConnectionId,
+    #[command(flatten)]
+    pub(crate) names: Names,
     /// Keep the newest N snapshots
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, group = "rules")]
     pub(crate) keep_last: u32,
@@ -300,14 +314,11 @@ pub(crate) struct SnapshotPrune {
 pub(crate) enum StoreCommand {
     /// Take what no snapshot shows any more out of the index, and copy together what is left of packs that are
     /// mostly dropped
-    Compact {
-        /// The connection's name
-        name: ConnectionId,
-    },
+    Compact(Names),
     /// Delete what no snapshot names any more, in two passes: the first lists, the second, a grace later, deletes
     Collect {
-        /// The connection's name
-        name: ConnectionId,
+        #[command(flatten)]
+        names: Names,
         /// Hours between the passes. Less than 72 only where nothing else writes to the stores
         #[arg(long, value_name = "HOURS", default_value_t = 72)]
         grace_hours: u64,
@@ -319,9 +330,21 @@ pub(crate) enum StoreCommand {
     Rebuild {
         /// The connection's name
         name: ConnectionId,
+        /// Without this pack, which is lost for good, as `verify` names it; may be repeated. What it held is lost
+        #[arg(long, value_name = "PATH")]
+        without: Vec<String>,
+        /// Accept that loss without asking for the connection's name
+        #[arg(long)]
+        yes: bool,
     },
     /// Give the cell's buckets a new credential; it is tried first, and sealed by the vault
-    Credential(StoreCredentialFiles),
+    Credential {
+        /// Only this store's; without it, both stores', or the key store's where only its file is given
+        #[arg(long, value_name = "STORE", value_parser = ["object-store", "key-store"])]
+        only: Option<String>,
+        #[command(flatten)]
+        files: StoreCredentialFiles,
+    },
 }
 
 #[derive(Debug, Subcommand)]

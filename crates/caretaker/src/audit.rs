@@ -11,8 +11,27 @@ use serde::Serialize;
 /// Appends events to `DIR/trail/events.jsonl`, each durably before the answer is given.
 #[derive(Debug)]
 pub(crate) struct EventFile {
-    file: Mutex<File>,
+    events: Mutex<Events>,
     clock: std::sync::Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+struct Events {
+    file: File,
+    /// An event was written in part, as on a full disk: the next one begins a line of its own.
+    torn: bool,
+}
+
+impl Events {
+    fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
+        if self.torn {
+            end_torn_line(&mut self.file)?;
+        }
+        self.torn = true;
+        self.file.write_all(line)?;
+        self.torn = false;
+        self.file.sync_data()
+    }
 }
 
 #[derive(Serialize)]
@@ -30,7 +49,7 @@ impl EventFile {
         let path = folder.join("events.jsonl");
         let mut file = OpenOptions::new().create(true).append(true).read(true).mode(0o600).open(path)?;
         end_torn_line(&mut file)?;
-        Ok(Self { file: Mutex::new(file), clock })
+        Ok(Self { events: Mutex::new(Events { file, torn: false }), clock })
     }
 }
 
@@ -50,7 +69,28 @@ impl AuditSink for EventFile {
         let mut line =
             serde_json::to_vec(&Line { at: self.clock.now(), event }).map_err(|error| failed(&error))?;
         line.push(b'\n');
-        let mut file = self.file.lock().map_err(|error| failed(&error))?;
-        file.write_all(&line).and_then(|()| file.sync_data()).map_err(|error| failed(&error))
+        let mut events = self.events.lock().map_err(|error| failed(&error))?;
+        events.append(&line).map_err(|error| failed(&error))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_after_one_that_was_written_in_part_has_a_line_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let file = OpenOptions::new().create(true).append(true).read(true).open(&path).unwrap();
+        let mut events = Events { file, torn: false };
+        events.append(b"one\n").unwrap();
+        // What a full disk leaves of an event.
+        events.file.write_all(b"tw").unwrap();
+        events.torn = true;
+        events.append(b"three\n").unwrap();
+        events.append(b"four\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntw\nthree\nfour\n");
     }
 }

@@ -9,17 +9,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use catalog::Catalog;
 use domain::{Clock, Region, Rng};
-use flows::Cell;
 use flows::store_access::{self, WhichStore};
+use flows::{Cell, FlowError};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
 use vault::system::{SystemClock, SystemRng};
 use vault::{Handles, OperatorKey, Passphrase, SignedIn, Vault};
+use zeroize::Zeroizing;
 
 use crate::arguments::Common;
 use crate::audit::EventFile;
-use crate::stores;
+use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
 
@@ -36,28 +37,50 @@ pub(crate) struct CellFile {
     pub(crate) keys_store: Option<String>,
 }
 
+/// The only format that there is.
+const FORMAT: u8 = 1;
+
 impl CellFile {
+    pub(crate) fn new(region: Region, store: Option<String>, keys_store: Option<String>) -> Self {
+        Self { format: FORMAT, region, store, keys_store }
+    }
+
+    /// Says that here is a cell: the last step of making one.
     pub(crate) fn write(&self, dir: &Path) -> anyhow::Result<()> {
-        let path = dir.join(CELL_FILE);
         let text = serde_json::to_string_pretty(self)?;
-        std::fs::write(&path, text + "\n").with_context(|| format!("could not write `{}`", path.display()))
+        files::write_private(&dir.join(CELL_FILE), (text + "\n").as_bytes())
     }
 
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(CELL_FILE);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(flows::FlowError::NotFound(format!(
-                    "there is no cell at `{}`: make one with `caretaker init --dir {}`",
-                    dir.display(),
-                    dir.display()
-                ))
-                .into());
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(no_cell(dir).into()),
             Err(error) => return Err(error).with_context(|| format!("could not read `{}`", path.display())),
         };
-        serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
+        Self::parse(&text, &path).map_err(Into::into)
+    }
+
+    fn parse(text: &[u8], path: &Path) -> Result<Self, FlowError> {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u64,
+        }
+        let damaged = |error: serde_json::Error| {
+            FlowError::Integrity(format!(
+                "`{}` is damaged ({error}): put it back from a copy, or set the cell up again from its stores, in \
+                 another directory, with `caretaker init --from-store`",
+                path.display()
+            ))
+        };
+        let Format { format } = serde_json::from_slice(text).map_err(damaged)?;
+        if format != u64::from(FORMAT) {
+            return Err(FlowError::Data(format!(
+                "`{}` has format {format}, and this version knows format {FORMAT}: use the caretaker that made it",
+                path.display()
+            )));
+        }
+        serde_json::from_slice(text).map_err(damaged)
     }
 
     /// Where a store lies: as it was given, or in the cell's home.
@@ -70,11 +93,43 @@ impl CellFile {
     }
 }
 
+/// What `init` makes before it says that here is a cell.
+pub(crate) fn parts(dir: &Path) -> [PathBuf; 3] {
+    [Vault::path(dir), OperatorKey::path(dir), Catalog::path(dir)]
+}
+
+/// Why there is no cell: nothing was made here, or not all of it.
+fn no_cell(dir: &Path) -> FlowError {
+    half_made(dir).unwrap_or_else(|| {
+        FlowError::NotFound(format!(
+            "there is no cell at `{}`: make one with `caretaker init --dir {}`",
+            dir.display(),
+            dir.display()
+        ))
+    })
+}
+
+/// Whether here are parts of a cell without the file that is written last.
+pub(crate) fn half_made(dir: &Path) -> Option<FlowError> {
+    let found: Vec<String> =
+        parts(dir).iter().filter(|part| part.exists()).map(|part| format!("`{}`", part.display())).collect();
+    if found.is_empty() || dir.join(CELL_FILE).exists() {
+        return None;
+    }
+    Some(FlowError::Conflict(format!(
+        "here is a half-made cell: there is {}, and no `{}`, which is written last. If `caretaker init` was interrupted, \
+         delete these (and the recovery key that it wrote, if it wrote one), and begin again. If the cell has run \
+         already, put that file back, or set the cell up again in another directory with `caretaker init --from-store`",
+        found.join(", "),
+        dir.join(CELL_FILE).display()
+    )))
+}
+
 /// The cell's home, as given.
 pub(crate) fn dir(common: &Common) -> anyhow::Result<&Path> {
     match &common.dir {
         Some(dir) => Ok(dir),
-        None => Err(flows::FlowError::Input(
+        None => Err(FlowError::Input(
             "say which cell: with `--dir DIR`, or in the environment as CARETAKER_DIR".to_owned(),
         )
         .into()),
@@ -91,6 +146,25 @@ pub(crate) fn passphrase(file: Option<&Path>, prompt: &str) -> anyhow::Result<Pa
             Ok(Passphrase::new(text)?)
         }
     }
+}
+
+/// A passphrase that nobody has yet: asked for twice, since a slip would lock everybody out.
+pub(crate) fn new_passphrase(file: Option<&Path>, prompt: &str) -> anyhow::Result<Passphrase> {
+    if file.is_some() {
+        return passphrase(file, prompt);
+    }
+    let asked = asked_twice(prompt, |prompt| rpassword::prompt_password(format!("{prompt}: ")));
+    Ok(Passphrase::new(asked?)?)
+}
+
+fn asked_twice(prompt: &str, mut ask: impl FnMut(&str) -> std::io::Result<String>) -> anyhow::Result<String> {
+    const NONE: &str = "no passphrase: give `--passphrase-file FILE`, or run this on a terminal";
+    let first = Zeroizing::new(ask(prompt).context(NONE)?);
+    let mut second = Zeroizing::new(ask("The same once more").context(NONE)?);
+    if *first != *second {
+        return Err(FlowError::Input("the two passphrases differ: nothing was made".to_owned()).into());
+    }
+    Ok(std::mem::take(&mut *second))
 }
 
 /// Time, chance and the record of this cell.
@@ -116,15 +190,26 @@ pub(crate) async fn unlock(common: &Common) -> anyhow::Result<Unlocked> {
     let dir = dir(common)?;
     let file = CellFile::read(dir)?;
     let handles = handles(dir)?;
-    let passphrase = passphrase(common.passphrase_file.as_deref(), "Passphrase of this cell")?;
-    let vault = Arc::new(Vault::open(dir, &passphrase, &handles)?);
-    let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
+    let (vault, operator) = open_vault(common, dir, &handles).await?;
     let catalog = Catalog::open(dir).await?;
     Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
 }
 
+/// Opens the vault with both factors.
+pub(crate) async fn open_vault(
+    common: &Common,
+    dir: &Path,
+    handles: &Handles,
+) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
+    let passphrase = passphrase(common.passphrase_file.as_deref(), "Passphrase of this cell")?;
+    let vault = Arc::new(Vault::open(dir, &passphrase, handles)?);
+    let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
+    Ok((vault, operator))
+}
+
 impl Unlocked {
-    async fn store(&self, which: WhichStore) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    /// Opens one of its stores.
+    pub(crate) async fn store(&self, which: WhichStore) -> anyhow::Result<Arc<dyn ObjectStore>> {
         let url = self.file.url(which, &self.dir);
         let options = if stores::is_bucket(&url) {
             let place = (&self.file.region, which);
@@ -136,6 +221,16 @@ impl Unlocked {
     }
 }
 
+impl Unlocked {
+    /// The cell, with its stores.
+    pub(crate) fn with(self, stores: Stores) -> Cell {
+        let Self { dir, file, handles, vault, operator, catalog } = self;
+        let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
+        let clock = Arc::clone(&handles.clock);
+        Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng }
+    }
+}
+
 /// Opens the cell: both factors, the catalog and the stores.
 pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
     let unlocked = unlock(common).await?;
@@ -143,8 +238,22 @@ pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
         objects: unlocked.store(WhichStore::Objects).await?,
         keys: unlocked.store(WhichStore::Keys).await?,
     };
-    let Unlocked { dir, file, handles, vault, operator, catalog } = unlocked;
-    let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
-    let clock = Arc::clone(&handles.clock);
-    Ok(Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng })
+    Ok(unlocked.with(stores))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_passphrase_is_typed_twice() {
+        let ask = |typed: [&'static str; 2]| {
+            let mut typed = typed.into_iter();
+            asked_twice("a passphrase", move |_| Ok(typed.next().unwrap().to_owned()))
+        };
+        assert_eq!(ask(["four grey geese", "four grey geese"]).unwrap(), "four grey geese");
+        let refused = ask(["four grey geese", "four gray geese"]).unwrap_err();
+        assert!(refused.downcast_ref::<FlowError>().is_some_and(|e| e.kind() == flows::ErrorKind::Usage));
+    }
 }

@@ -5,6 +5,7 @@
 mod arguments;
 mod audit;
 mod commands;
+mod files;
 mod home;
 mod names;
 mod output;

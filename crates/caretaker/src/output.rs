@@ -1,13 +1,21 @@
 //! What people and machines see: results on stdout, progress and errors on stderr.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
+use std::time::Duration;
 
-use domain::ConnectionId;
+use domain::{Clock as _, ConnectionId};
 use flows::{ErrorKind, FlowError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::Value;
+use vault::system::SystemClock;
+
+/// Progress is told at most so often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// Of work that does not say how far it is, it is told so often that it goes on.
+const BUSY_EVERY: Duration = Duration::from_secs(1);
 
 /// Exit codes, as docs/cli.md lists them.
 pub(crate) mod exit {
@@ -26,6 +34,8 @@ pub(crate) mod exit {
 pub(crate) struct Output {
     json: bool,
     bar: Mutex<Option<ProgressBar>>,
+    /// When progress was told last.
+    told: Mutex<Duration>,
     /// Where a command is for many connections: what was answered so far, the newest last.
     parts: Mutex<Option<Vec<Part>>>,
 }
@@ -48,11 +58,32 @@ struct JsonError<'a> {
     exit_code: u8,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<String>,
+    /// Where a command is for many connections: for which it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<&'a ConnectionId>,
+}
+
+/// Text for a terminal. What a shop's people have written must not move the cursor, change colours or hide what follows:
+/// a control character is shown by its number.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let is_hidden =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let show = |c: char| if is_hidden(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(show).collect())
+}
+
+/// The same for text of many lines.
+fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, bar: Mutex::new(None), parts: Mutex::new(None) }
+        let told = Mutex::new(SystemClock.monotonic());
+        Self { json, bar: Mutex::new(None), told, parts: Mutex::new(None) }
     }
 
     /// Prints a result: as JSON, or the text for people.
@@ -64,7 +95,7 @@ impl Output {
             part.report = Some(serde_json::to_value(value)?);
             return Ok(());
         }
-        let line = if self.json { serde_json::to_string(value)? } else { text() };
+        let line = if self.json { serde_json::to_string(value)? } else { shown_lines(&text()) };
         self.raw(line.as_bytes())?;
         if line.ends_with('\n') { Ok(()) } else { self.raw(b"\n") }
     }
@@ -122,7 +153,7 @@ impl Output {
     /// A sentence for people, on stderr.
     pub(crate) fn say(&self, text: &str) {
         if !self.json {
-            self.line(text);
+            self.line(&shown_lines(text));
         }
     }
 
@@ -161,16 +192,49 @@ impl Output {
         }
     }
 
-    /// How far something is: a bar on a terminal, JSON lines with `--json`, else nothing.
+    fn is_due(&self) -> bool {
+        let now = SystemClock.monotonic();
+        let Ok(mut told) = self.told.lock() else { return false };
+        let due = now.saturating_sub(*told) >= PROGRESS_EVERY;
+        if due {
+            *told = now;
+        }
+        due
+    }
+
+    /// Waits for work that does not say how far it is, and tells that it goes on: `done` are seconds.
+    pub(crate) async fn while_busy<T>(&self, what: &str, mut work: impl Future<Output = T> + Unpin) -> T {
+        let began = SystemClock.monotonic();
+        loop {
+            tokio::select! {
+                done = &mut work => {
+                    self.clear();
+                    return done;
+                }
+                () = SystemClock.sleep(BUSY_EVERY) => {
+                    let seconds = SystemClock.monotonic().saturating_sub(began).as_secs();
+                    self.progress(&format!("{what}, {seconds} s"), seconds, None, "");
+                }
+            }
+        }
+    }
+
+    /// How far something is: a bar on a terminal, JSON lines with `--json`, else nothing. May be called often.
     pub(crate) fn progress(&self, what: &str, done: u64, of: Option<u64>, left: &str) {
+        if !self.is_due() {
+            return;
+        }
         if self.json {
             let line = serde_json::json!({ "progress": what, "done": done, "of": of, "left": left });
             drop(writeln!(std::io::stderr(), "{line}"));
             return;
         }
-        if !std::io::stderr().is_terminal() {
-            return;
+        if std::io::stderr().is_terminal() {
+            self.draw(what, done, of, left);
         }
+    }
+
+    fn draw(&self, what: &str, done: u64, of: Option<u64>, left: &str) {
         let Ok(mut bar) = self.bar.lock() else { return };
         let bar = bar.get_or_insert_with(|| {
             let bar = ProgressBar::no_length();
@@ -179,8 +243,10 @@ impl Output {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        if let Some(of) = of {
-            bar.set_length(of);
+        match of {
+            Some(of) => bar.set_length(of),
+            // The step before may have had one.
+            None => bar.unset_length(),
         }
         bar.set_message(if left.is_empty() { what.to_owned() } else { format!("{what} ({left})") });
         bar.set_position(done);
@@ -211,6 +277,11 @@ impl Output {
 
     /// Says what went wrong, and answers the exit code.
     pub(crate) fn fail(&self, error: &anyhow::Error) -> u8 {
+        self.fail_for(None, error)
+    }
+
+    /// The same, where a command is for many connections.
+    pub(crate) fn fail_for(&self, connection: Option<&ConnectionId>, error: &anyhow::Error) -> u8 {
         self.clear();
         let (kind, code) = classify(error);
         let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
@@ -219,7 +290,7 @@ impl Output {
         causes.retain(|cause| *cause != text);
         causes.dedup();
         if self.json {
-            let line = JsonError { error: &text, kind, exit_code: code, causes };
+            let line = JsonError { error: &text, kind, exit_code: code, causes, connection };
             if let Ok(mut parts) = self.parts.lock()
                 && let Some(part) = parts.as_mut().and_then(|parts| parts.last_mut())
             {
@@ -228,10 +299,16 @@ impl Output {
             self.line(&serde_json::to_string(&line).unwrap_or(text.clone()));
         } else {
             let causes: String = causes.iter().map(|cause| format!(": {cause}")).collect();
-            self.line(&format!("caretaker: {text}{causes}"));
+            let of = connection.map(|connection| format!("{connection}: ")).unwrap_or_default();
+            self.line(&shown_lines(&format!("caretaker: {of}{text}{causes}")));
         }
         code
     }
+}
+
+/// With which code a command ends that failed so.
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
+    classify(error).1
 }
 
 fn classify(error: &anyhow::Error) -> (&'static str, u8) {
@@ -253,5 +330,34 @@ fn classify(error: &anyhow::Error) -> (&'static str, u8) {
         ErrorKind::NotFound => ("not_found", exit::NOT_FOUND),
         ErrorKind::Conflict => ("conflict", exit::CONFLICT),
         ErrorKind::Unavailable => ("unavailable", exit::UNAVAILABLE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_wrote_is_shown_and_does_nothing() {
+        for (text, expected) in [
+            ("Fjällräv 🦊 – “fox”", "Fjällräv 🦊 – “fox”"),
+            ("\u{1b}[31mred\u{9b}2J\r", "\\u{1b}[31mred\\u{9b}2J\\r"),
+            ("abc\u{202e}cba", "abc\\u{202e}cba"),
+            ("two\nlines", "two\\nlines"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        assert_eq!(shown_lines("one\u{7}\ntwo\n"), "one\\u{7}\ntwo\n");
+    }
+
+    #[test]
+    fn a_step_whose_end_is_not_known_has_no_length_of_the_step_before() {
+        let output = Output::new(false);
+        let bar = ProgressBar::hidden();
+        *output.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(bar.clone());
+        output.draw("fetching", 3, Some(10), "");
+        assert_eq!(bar.length(), Some(10));
+        output.draw("writing", 3, None, "");
+        assert_eq!(bar.length(), None);
     }
 }

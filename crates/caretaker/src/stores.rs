@@ -38,6 +38,11 @@ impl StoreCredentialFiles {
             _ => self.store_credentials_file.as_deref(),
         }
     }
+
+    /// Whether the key store's file was given and nothing else.
+    pub(crate) fn are_for_keys_alone(&self) -> bool {
+        self.keys_store_credentials_file.is_some() && self.store_credentials_file.is_none()
+    }
 }
 
 /// A store as it was given.
@@ -91,8 +96,14 @@ fn read_words(text: &str) -> Result<Words, &'static str> {
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().trim_matches(['"', '\'']));
         // Files have other settings too, such as how a client prints its answers.
         let Some((_, word)) = SPELLINGS.iter().find(|(spelling, _)| *spelling == name) else { continue };
-        if words.insert(*word, Zeroizing::new(value.to_owned())).is_some() {
-            return Err("it holds more than one credential; leave only the one for this store");
+        let is_told = words.contains_key(word);
+        match word {
+            // Two spellings of one place: the first counts.
+            Word::Endpoint | Word::Region if is_told => {}
+            _ if is_told => {
+                return Err("it holds more than one credential; leave only the one for this store");
+            }
+            _ => drop(words.insert(*word, Zeroizing::new(value.to_owned()))),
         }
     }
     Ok(words)
@@ -240,6 +251,32 @@ pub(crate) fn open(url: &str, options: &StoreOptions) -> anyhow::Result<Arc<dyn 
     Ok(repository::open_store(url, options)?)
 }
 
+/// Refuses one place for both stores: what destroys a person's key must not depend on what keeps every version.
+///
+/// # Errors
+/// Usage, with the place.
+pub(crate) fn are_apart(objects: &str, keys: &str) -> anyhow::Result<()> {
+    if place(objects) != place(keys) {
+        return Ok(());
+    }
+    Err(FlowError::Input(format!(
+        "`{keys}` is the place of both stores: the key store needs one of its own, without old versions and without lock"
+    ))
+    .into())
+}
+
+/// Where a store is, in one spelling.
+fn place(url: &str) -> String {
+    if is_bucket(url) {
+        let (place, query) = url.split_once('?').unwrap_or((url, ""));
+        let server = query.split('&').find(|pair| pair.starts_with("endpoint=")).unwrap_or_default();
+        return format!("{}?{}", place.trim_end_matches('/'), server.trim_end_matches('/'));
+    }
+    let folder = Path::new(url.strip_prefix("file://").unwrap_or(url));
+    let full = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+    full.unwrap_or_else(|_| folder.to_path_buf()).components().collect::<PathBuf>().display().to_string()
+}
+
 /// Refuses stores that hold some cell's backups: a new cell could not read them, and would write beside them.
 pub(crate) async fn are_empty(stores: &Stores) -> anyhow::Result<()> {
     for (what, store) in [("object store", &stores.objects), ("key store", &stores.keys)] {
@@ -286,10 +323,25 @@ mod tests {
             "region = eu\nendpoint_url=http://h:1",
             Ok(&[(Word::Endpoint, "http://h:1"), (Word::Region, "eu")]),
         );
+        check("AWS_REGION=eu\nAWS_DEFAULT_REGION=us", Ok(&[(Word::Region, "eu")]));
         check("", Ok(&[]));
         check("id\nsecret", Err("a line is not `name = value`"));
         let two = "[a]\naws_access_key_id = 1\n[b]\naws_access_key_id = 2\n";
         check(two, Err("it holds more than one credential; leave only the one for this store"));
+    }
+
+    #[test]
+    fn one_place_is_not_both_stores() {
+        for (objects, keys, apart) in [
+            ("/a/store", "/a/keys", true),
+            ("/a/store", "/a/store/", false),
+            ("/a/store", "file:///a/./store", false),
+            ("s3://b/p", "s3://b/q", true),
+            ("s3://b/p?region=eu", "s3://b/p/?region=us", false),
+            ("s3://b/p?endpoint=https://h", "s3://b/p?endpoint=https://g", true),
+        ] {
+            assert_eq!(are_apart(objects, keys).is_ok(), apart, "{objects} {keys}");
+        }
     }
 
     #[test]

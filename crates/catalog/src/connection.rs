@@ -3,7 +3,7 @@
 use domain::{ConnectionId, Platform, Region, Scope, SnapshotNumber, TenantId, Timestamp};
 
 use crate::column::{json, parsed, parsed_optional, plain, stored, to_json};
-use crate::database::{Catalog, Row, failed};
+use crate::database::{Catalog, Db, Row, failed};
 use crate::error::CatalogError;
 
 /// A connected store.
@@ -134,28 +134,58 @@ impl Catalog {
         rows.iter().map(|row| from_row(tenant, row)).collect()
     }
 
-    /// Changes where a connection's store is spoken to, and what its connector knows besides.
+    /// Changes what a connection's connector knows beside its address.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub async fn set_connection(
+    pub async fn set_settings(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-        url: &str,
         settings: &serde_json::Value,
     ) -> Result<(), CatalogError> {
-        let changed = sqlx::query(
-            "UPDATE connection SET url = $3, settings = $4 WHERE tenant = $1 AND connection = $2",
+        let changed =
+            sqlx::query("UPDATE connection SET settings = $3 WHERE tenant = $1 AND connection = $2")
+                .bind(tenant.as_str())
+                .bind(connection.as_str())
+                .bind(to_json(settings, "settings")?)
+                .execute(&self.pool)
+                .await
+                .map_err(failed("change a connection"))?;
+        found(changed.rows_affected(), connection)
+    }
+
+    /// Keeps a connection together with the credential for its address: both or neither. One that is there keeps
+    /// its platform, region and sweep.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when there is no such tenant.
+    pub async fn put_connection(
+        &self,
+        connection: &Connection,
+        (name, sealed): (&str, &[u8]),
+        at: Timestamp,
+    ) -> Result<(), CatalogError> {
+        const KEEP: &str = "keep a connection";
+        let Connection { scope, url, settings, created_at, .. } = connection;
+        let mut transaction = self.begin(KEEP).await?;
+        sqlx::query(
+            "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) \
+             DO UPDATE SET url = excluded.url, settings = excluded.settings",
         )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
+        .bind(scope.tenant.as_str())
+        .bind(scope.connection.as_str())
+        .bind(scope.platform.as_str())
+        .bind(scope.region.as_str())
         .bind(url)
         .bind(to_json(settings, "settings")?)
-        .execute(&self.pool)
+        .bind(created_at.to_string())
+        .execute(&mut *transaction)
         .await
-        .map_err(failed("change a connection"))?;
-        found(changed.rows_affected(), connection)
+        .map_err(adding(KEEP, "tenant", &scope.tenant))?;
+        credential(&mut *transaction, (&scope.tenant, &scope.connection), (name, sealed), at).await?;
+        transaction.commit().await.map_err(failed(KEEP))
     }
 
     /// Notes that a snapshot was a full listing.
@@ -193,20 +223,7 @@ impl Catalog {
         sealed: &[u8],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO credential (tenant, connection, name, sealed, stored_at) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (tenant, connection, name) \
-             DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
-        )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
-        .bind(name)
-        .bind(sealed)
-        .bind(at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(adding("store a credential", "connection", connection))?;
-        Ok(())
+        credential(&self.pool, (tenant, connection), (name, sealed), at).await
     }
 
     /// A credential, as the vault sealed it.
@@ -230,26 +247,28 @@ impl Catalog {
                 .ok_or_else(|| CatalogError::not_found("credential", &format!("{connection}/{name}")))?;
         plain(&row, "sealed")
     }
+}
 
-    /// Forgets a credential; one that is not there is forgotten already.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn remove_credential(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        name: &str,
-    ) -> Result<(), CatalogError> {
-        sqlx::query("DELETE FROM credential WHERE tenant = $1 AND connection = $2 AND name = $3")
-            .bind(tenant.as_str())
-            .bind(connection.as_str())
-            .bind(name)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("remove a credential"))?;
-        Ok(())
-    }
+async fn credential<'e>(
+    executor: impl sqlx::Executor<'e, Database = Db>,
+    (tenant, connection): (&TenantId, &ConnectionId),
+    (name, sealed): (&str, &[u8]),
+    at: Timestamp,
+) -> Result<(), CatalogError> {
+    sqlx::query(
+        "INSERT INTO credential (tenant, connection, name, sealed, stored_at) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (tenant, connection, name) \
+         DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+    )
+    .bind(tenant.as_str())
+    .bind(connection.as_str())
+    .bind(name)
+    .bind(sealed)
+    .bind(at.to_string())
+    .execute(executor)
+    .await
+    .map_err(adding("store a credential", "connection", connection))?;
+    Ok(())
 }
 
 fn found(rows: u64, connection: &ConnectionId) -> Result<(), CatalogError> {

@@ -159,11 +159,6 @@ impl Catalog {
         before
     }
 
-    /// Closes the file in an orderly way. Dropping the catalog loses nothing either.
-    pub async fn close(self) {
-        self.pool.close().await;
-    }
-
     /// Reads the whole file and compares its indexes, for `doctor`.
     ///
     /// # Errors

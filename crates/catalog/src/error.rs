@@ -3,8 +3,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use domain::Timestamp;
-
 /// Why the catalog did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -46,14 +44,6 @@ pub enum CatalogError {
         from: String,
         /// What was asked for.
         to: String,
-    },
-    /// Somebody else has the lease.
-    #[error("`{connection}` is being worked on: its lease is held until {until}; try again then")]
-    LeaseHeld {
-        /// The connection's name.
-        connection: String,
-        /// When it ends, if nobody renews it.
-        until: Timestamp,
     },
     /// The lease was released, or taken over by somebody else.
     #[error("the lease of `{0}` was lost: stop writing")]
@@ -142,7 +132,6 @@ impl CatalogError {
             Self::Exists { .. }
             | Self::HeadMoved { .. }
             | Self::HeadGoesBack { .. }
-            | Self::LeaseHeld { .. }
             | Self::LeaseLost(_)
             | Self::RestoreMoved { .. } => CatalogErrorKind::Conflict,
             Self::OutOfRange(_)

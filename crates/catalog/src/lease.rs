@@ -12,7 +12,7 @@ use crate::connection::adding;
 use crate::database::{Catalog, failed};
 use crate::error::CatalogError;
 
-/// Longest time for which a lease is given before it must be renewed.
+/// Longest time for which a lease is given.
 pub const LEASE_TTL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A lease that somebody holds.
@@ -26,7 +26,7 @@ pub struct Lease {
     pub holder: Id128,
     /// One more than any generation seen before.
     pub generation: u64,
-    /// When it ends, if it is not renewed.
+    /// When it ends, for people who look: the next holder need not wait for that.
     pub expires_at: Timestamp,
 }
 
@@ -43,7 +43,7 @@ pub struct LeaseRequest {
     pub ttl: Duration,
 }
 
-const ACQUIRE: &str = "acquire a lease";
+const SEIZE: &str = "take a lease";
 
 fn end(now: Timestamp, ttl: Duration) -> Result<(Timestamp, i64), CatalogError> {
     let end =
@@ -52,24 +52,8 @@ fn end(now: Timestamp, ttl: Duration) -> Result<(Timestamp, i64), CatalogError> 
 }
 
 impl Catalog {
-    /// Takes a connection's lease, if nobody holds it, or if its holder let it lapse.
-    ///
-    /// # Errors
-    /// [`CatalogError::LeaseHeld`] while somebody holds it, [`CatalogError::NotFound`] when the tenant has no such
-    /// connection.
-    pub async fn acquire_lease(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        request: LeaseRequest,
-    ) -> Result<Lease, CatalogError> {
-        // A lease that ends later than any lease can was given by a clock that was wrong; it does not count.
-        let (_, too_late_ms) = end(request.now, LEASE_TTL_MAX)?;
-        self.take_lease(tenant, connection, request, (request.now.as_millisecond(), too_late_ms)).await
-    }
-
-    /// Takes a connection's lease from a holder that is known to be dead, because the caller holds a lock of the
-    /// operating system that the dead one held.
+    /// Takes a connection's lease, from whoever had it: the caller holds a lock of the operating system, so a holder
+    /// before is gone.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no such connection.
@@ -79,28 +63,16 @@ impl Catalog {
         connection: &ConnectionId,
         request: LeaseRequest,
     ) -> Result<Lease, CatalogError> {
-        self.take_lease(tenant, connection, request, (i64::MAX, i64::MAX)).await
-    }
-
-    /// Takes the lease unless somebody holds one whose end lies between the two times.
-    async fn take_lease(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        request: LeaseRequest,
-        (lapsed_ms, too_late_ms): (i64, i64),
-    ) -> Result<Lease, CatalogError> {
         let LeaseRequest { holder, seen_generation, now, ttl } = request;
         let (expires_at, expires_at_ms) = end(now, ttl)?;
         // In a transaction of its own: a statement that returns rows commits when it is put away, where nobody
         // would see that the disk is full.
-        let mut transaction = self.begin(ACQUIRE).await?;
+        let mut transaction = self.begin(SEIZE).await?;
         let row = sqlx::query(
             "INSERT INTO lease (tenant, connection, holder, generation, expires_at_ms) \
              VALUES ($1, $2, $3, $4 + 1, $5) \
              ON CONFLICT (tenant, connection) DO UPDATE SET holder = $3, expires_at_ms = $5, \
              generation = CASE WHEN lease.generation > $4 THEN lease.generation + 1 ELSE $4 + 1 END \
-             WHERE lease.holder IS NULL OR lease.expires_at_ms <= $6 OR lease.expires_at_ms > $7 \
              RETURNING generation",
         )
         .bind(tenant.as_str())
@@ -108,25 +80,17 @@ impl Catalog {
         .bind(holder.to_string())
         .bind(stored(seen_generation, "a generation")?)
         .bind(expires_at_ms)
-        .bind(lapsed_ms)
-        .bind(too_late_ms)
-        .fetch_optional(&mut *transaction)
+        .fetch_one(&mut *transaction)
         .await
-        .map_err(adding(ACQUIRE, "connection", connection))?;
-        transaction.commit().await.map_err(failed(ACQUIRE))?;
-        match row {
-            Some(row) => Ok(Lease {
-                tenant: tenant.clone(),
-                connection: connection.clone(),
-                holder,
-                generation: count(&row, "generation")?,
-                expires_at,
-            }),
-            None => {
-                let until = self.lease(tenant, connection).await?.map_or(now, |lease| lease.expires_at);
-                Err(CatalogError::LeaseHeld { connection: connection.to_string(), until })
-            }
-        }
+        .map_err(adding(SEIZE, "connection", connection))?;
+        transaction.commit().await.map_err(failed(SEIZE))?;
+        Ok(Lease {
+            tenant: tenant.clone(),
+            connection: connection.clone(),
+            holder,
+            generation: count(&row, "generation")?,
+            expires_at,
+        })
     }
 
     /// The lease that somebody holds, or let lapse.
@@ -156,33 +120,6 @@ impl Catalog {
             expires_at: Timestamp::from_millisecond(plain(&row, "expires_at_ms")?)
                 .map_err(|_| CatalogError::damaged("column `expires_at_ms`"))?,
         }))
-    }
-
-    /// Lets a lease last longer. One that lapsed without being taken over is renewed too.
-    ///
-    /// # Errors
-    /// [`CatalogError::LeaseLost`] when it was released or taken over.
-    pub async fn renew_lease(
-        &self,
-        lease: &Lease,
-        now: Timestamp,
-        ttl: Duration,
-    ) -> Result<Lease, CatalogError> {
-        let (expires_at, expires_at_ms) = end(now, ttl)?;
-        let renewed = sqlx::query(
-            "UPDATE lease SET expires_at_ms = $5 \
-             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
-        )
-        .bind(lease.tenant.as_str())
-        .bind(lease.connection.as_str())
-        .bind(lease.holder.to_string())
-        .bind(stored(lease.generation, "a generation")?)
-        .bind(expires_at_ms)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("renew a lease"))?;
-        still_held(renewed.rows_affected(), lease)?;
-        Ok(Lease { expires_at, ..lease.clone() })
     }
 
     /// Raises a lease's generation above one that was seen in the object store.

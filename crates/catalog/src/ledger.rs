@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{ConnectionId, Id128, Kind, RecordKey, TenantId, Timestamp};
+use domain::{ConnectionId, Id128, RecordKey, TenantId, Timestamp};
 use sqlx::Transaction;
 
 use crate::column::{parsed, plain};
@@ -119,30 +119,5 @@ impl Catalog {
             .filter(|entry| &entry.target == target)
             .map(|entry| (entry.old, entry.new_id))
             .collect())
-    }
-
-    /// Where an item of the target came from: the entries that gave it its id, oldest first.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn origins(
-        &self,
-        tenant: &TenantId,
-        target: &ConnectionId,
-        kind: &Kind,
-        new_id: &str,
-    ) -> Result<Vec<LedgerEntry>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT connection, target, kind, old_id, new_id, restore, recorded_at FROM id_ledger \
-             WHERE tenant = $1 AND target = $2 AND kind = $3 AND new_id = $4 ORDER BY entry",
-        )
-        .bind(tenant.as_str())
-        .bind(target.as_str())
-        .bind(kind.as_str())
-        .bind(new_id)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(READ))?;
-        rows.iter().map(from_row).collect()
     }
 }

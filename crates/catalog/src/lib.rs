@@ -1,4 +1,4 @@
-//! The only SQL: what a cell knows of its tenants, connections, snapshots, leases and restores.
+//! The only SQL: what a cell knows of its tenants, connections, heads, leases and restores.
 //!
 //! The catalog holds nothing that a person's data or a secret could be read from: counts, platform ids, and
 //! bytes that the vault or a data key has sealed. Every question names its tenant, and another tenant's things
@@ -45,10 +45,8 @@ mod error;
 mod head;
 mod lease;
 mod ledger;
-mod media;
 mod restore;
 mod schema;
-mod snapshot;
 mod store_credential;
 mod tag;
 mod tenant;
@@ -59,6 +57,4 @@ pub use error::{CatalogError, CatalogErrorKind};
 pub use head::Head;
 pub use lease::{LEASE_TTL_MAX, Lease, LeaseRequest};
 pub use ledger::LedgerEntry;
-pub use media::{KnownMedia, MediaSource};
 pub use restore::{Restore, RestoreState, StepResult, StepState};
-pub use snapshot::{KindCount, Snapshot};

@@ -19,8 +19,6 @@ states! {
         Done = "done",
         /// Finished, but not whole: the report says what is missing and why.
         Incomplete = "incomplete",
-        /// Stopped before its end; it can be applied again.
-        Failed = "failed",
         /// Another restore has put back what it overwrote.
         Undone = "undone",
     }
@@ -188,39 +186,6 @@ impl Catalog {
             expected: from.as_str(),
             found: found.as_str(),
         })
-    }
-
-    /// Stores a restore's report, sealed by the caller, in place of an earlier one.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no restore of that id.
-    pub async fn put_report(&self, tenant: &TenantId, id: Id128, sealed: &[u8]) -> Result<(), CatalogError> {
-        let stored = sqlx::query("UPDATE restore SET report = $3 WHERE tenant = $1 AND restore = $2")
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .bind(sealed)
-            .execute(&self.pool)
-            .await
-            .map_err(failed("store a report"))?;
-        match stored.rows_affected() {
-            0 => Err(CatalogError::not_found("restore", &id)),
-            _ => Ok(()),
-        }
-    }
-
-    /// A restore's report, as it was sealed; none before there is one.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no restore of that id.
-    pub async fn report(&self, tenant: &TenantId, id: Id128) -> Result<Option<Vec<u8>>, CatalogError> {
-        let row = sqlx::query("SELECT report FROM restore WHERE tenant = $1 AND restore = $2")
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read a report"))?
-            .ok_or_else(|| CatalogError::not_found("restore", &id))?;
-        plain(&row, "report")
     }
 
     /// Notes steps as intended, durably, before the first of them is done. A step that is known keeps its state.

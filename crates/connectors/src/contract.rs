@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 mod ids;
 mod pace;
@@ -79,8 +80,6 @@ pub enum Changes {
 pub enum Deletions {
     /// The platform keeps a list of what was deleted.
     Events,
-    /// Every run lists all ids.
-    IdList,
     /// Every run reads all of them anyway.
     FullScan,
 }
@@ -148,6 +147,8 @@ pub struct Loss {
 /// What a look at the store tells before anything is read.
 #[derive(Debug, Clone, Serialize)]
 pub struct Probe {
+    /// The store's id on the platform. It never changes, and no other store has it.
+    pub store_id: String,
     /// The store's own name.
     pub store_name: String,
     /// The store's permanent address on the platform.
@@ -194,8 +195,11 @@ pub struct KindEnd {
     pub swept: bool,
     /// Whether all that was asked for was read. Where not, `gaps` says why, and nothing counts as removed.
     pub complete: bool,
-    /// The scope was withdrawn since the last run: what was there has left our sight, it was not deleted.
+    /// A scope is not granted without which nothing of the kind can be seen: what was there before has left our
+    /// sight, it was not deleted. One answer that refuses access says less than that, and is only a gap.
     pub left_scope: bool,
+    /// When its reading ended.
+    pub read_at: Timestamp,
     /// From where the next increment starts; kept only when `complete`.
     pub next: Option<Value>,
     /// What is not there, and why.
@@ -266,8 +270,28 @@ pub trait Spool: Send + Sync {
 
 /// The spool could not keep a line: the run must stop.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the run's progress could not be stored: {0}")]
-pub struct SpoolError(pub String);
+#[error("the run's progress could not be stored: {why}")]
+pub struct SpoolError {
+    /// What its owner does next.
+    pub kind: SpoolErrorKind,
+    /// What happened, with its causes.
+    pub why: String,
+}
+
+/// What the owner of a spool does about its failure. A connector hands it through and never looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpoolErrorKind {
+    /// Report it.
+    Failed,
+    /// Come back later: the spool's own store is not available.
+    Unavailable,
+    /// Stop: what is stored there is damaged.
+    Damaged,
+    /// Stop: somebody else writes.
+    Conflict,
+    /// A person must let us in.
+    Refused,
+}
 
 /// An item, joined from its lines.
 #[derive(Debug, Clone, PartialEq)]
@@ -391,6 +415,8 @@ pub enum Prior {
 
 /// Where every step of a restore is written before and after it is taken.
 pub trait Journal: Send + Sync {
+    /// Whether the intent of a step stands and its result is not known, without beginning it.
+    fn is_in_doubt(&self, step: &str) -> bool;
     /// Writes the intent of a step, durably, and tells what was known before.
     fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>>;
     /// Writes the result of a step, durably.
@@ -399,10 +425,15 @@ pub trait Journal: Send + Sync {
         step: &'a str,
         ids: &'a [(String, String)],
     ) -> BoxFuture<'a, Result<(), SpoolError>>;
+    /// Writes, durably, that the platform refused a step: it was certainly not taken, and may be begun again.
+    fn refused<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<(), SpoolError>>;
 }
 
 /// Reads stored media for a restore.
 pub trait MediaReader: Send + Sync {
+    /// How long they are; `None` where none were stored.
+    fn size_bytes(&self, pointer: &str) -> Option<u64>;
+
     /// The bytes that were stored for this pointer of the item; `None` where none were.
     fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>>;
 }
@@ -451,7 +482,8 @@ pub trait Store: Send + Sync {
     fn probe(&self) -> BoxFuture<'_, Result<Probe, Fault>>;
 
     /// Fetches kinds into the spool. Every kind that was asked for gets its [`Spool::kind_end`], also one that
-    /// failed; an `Err` means that the run as a whole cannot go on, and may be resumed.
+    /// failed: then the spool holds whole items of it or none. An `Err` means that the run as a whole cannot go on,
+    /// and may be resumed.
     fn fetch<'a>(&'a self, kinds: Vec<KindRequest>, spool: &'a dyn Spool)
     -> BoxFuture<'a, Result<(), Fault>>;
 
@@ -527,8 +559,20 @@ pub trait Store: Send + Sync {
     fn selection_digest(&self, kind: &'static KindSpec) -> String;
 }
 
+/// The leave to renew a credential: as long as it lives, nobody else renews the same one.
+pub struct Renewing {
+    /// The credential as it is kept by now; none where nothing is kept. Somebody else may have renewed it.
+    pub kept: Option<Zeroizing<Vec<u8>>>,
+    /// Ends the leave when it is dropped.
+    pub lock: Box<dyn Send + Sync>,
+}
+
 /// Keeps a rotated credential before it is used for the first time.
 pub trait CredentialKeeper: Send + Sync + fmt::Debug {
+    /// Waits until nobody else renews the credential. Of two that would spend one refresh token, the second finds
+    /// what the first one got for it.
+    fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>>;
+
     /// Seals and stores the new credential durably.
     fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>>;
 }

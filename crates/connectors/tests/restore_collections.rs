@@ -5,7 +5,7 @@ mod practice;
 
 use connectors::contract::{IdMap, PlanAction, RestoreOptions};
 use practice::{Memory, Practice, differences, kind, ledger, new_id};
-use sandbox::shopify::Settings;
+use sandbox::shopify::{Fault, Settings};
 use serde_json::{Value, json};
 
 const CREATE: &str = "mutation($collection: CollectionCreateInput!) {
@@ -151,4 +151,114 @@ async fn rules_come_back_as_they_were() {
     assert_eq!(applied.problems, Vec::<String>::new());
     let after = shop.payload("collection", &new_id(&applied, id)).await.unwrap();
     assert_eq!(differences(&essence(&after), &essence(&before)), Vec::<String>::new());
+}
+
+fn sources(collection: &Value) -> Vec<Value> {
+    let mut sources = essence(collection)["sources"].as_array().unwrap().clone();
+    sources.sort_by_key(|source| source["title"].to_string());
+    sources
+}
+
+#[tokio::test]
+async fn what_a_lost_answer_made_of_a_collection_is_there_once() {
+    let shop = shop().await;
+    let tagged =
+        |tag: &str| json!({"productTag": {"matchType": "ANY", "relation": "TAGGED_WITH", "values": [tag]}});
+    let source = |title: &str, tags: &[&str]| {
+        let conditions: Vec<Value> = tags.iter().map(|tag| tagged(tag)).collect();
+        json!({"source": {"title": title, "inclusion": {"matchType": "ANY", "conditions": conditions}}})
+    };
+    let all = [source("One", &["new", "sale"]), source("Two", &["old"])];
+    let before = made(&shop, json!({"title": "Tags", "sortOrder": "PRICE_ASC", "sources": all})).await;
+    let id = before["id"].as_str().unwrap();
+    let source = |title: &str| {
+        before["sources"].as_array().unwrap().iter().find(|source| source["title"] == title).unwrap()
+    };
+    let condition = &source("One")["inclusion"]["conditions"][0]["id"];
+    let document = "mutation($c: CollectionUpdateInput!) { collectionUpdate(collection: $c) { userErrors { message } } }";
+    let spoil = json!({"id": id, "sourcesToDelete": [source("Two")["id"]], "sourcesToUpdate": [
+        {"condition": {"id": source("One")["id"], "inclusion": {"conditionsToDelete": [condition]}}}]});
+    shop.owner(document, json!({"c": spoil})).await;
+    let live = shop.payload("collection", id).await.unwrap();
+    assert_eq!(sources(&live).len(), 1);
+    shop.running.set_faults(Fault::parse_list("lost-answer:collectionUpdate").unwrap());
+    let applied = shop.restore("collection", &before, Some(&live)).await;
+    assert_eq!(applied.problems, Vec::<String>::new());
+    let after = shop.payload("collection", id).await.unwrap();
+    assert_eq!(sources(&after), sources(&before));
+}
+
+#[tokio::test]
+async fn products_that_are_gone_do_not_keep_the_others_from_their_order() {
+    let shop = shop().await;
+    let rule = json!({"source": {"title": "All", "inclusion": {"matchType": "ALL", "conditions": [
+        {"variantPrice": {"relation": "GREATER_THAN", "value": {"amount": "0.0", "currencyCode": "EUR"}}}]}}});
+    let collection = made(&shop, json!({"title": "All", "sortOrder": "MANUAL", "sources": [rule]})).await;
+    let id = collection["id"].as_str().unwrap();
+    let mut goal = products(&collection);
+    assert!(goal.len() > 3, "{goal:?}");
+    let reorder = "mutation($id: ID!, $moves: [MoveInput!]!) {
+        collectionReorderProducts(id: $id, moves: $moves) { userErrors { message } } }";
+    let order = |ids: &[String]| -> Value {
+        ids.iter().enumerate().map(|(at, id)| json!({"id": id, "newPosition": at.to_string()})).collect()
+    };
+    goal.reverse();
+    shop.owner(reorder, json!({"id": id, "moves": order(&goal)})).await;
+    let before = shop.payload("collection", id).await.unwrap();
+    assert_eq!(products(&before), goal);
+    let gone = goal.remove(1);
+    shop.store.delete(kind("product"), &gone).await.unwrap();
+    let mut spoilt = goal.clone();
+    spoilt.rotate_left(1);
+    shop.owner(reorder, json!({"id": id, "moves": order(&spoilt)})).await;
+    let live = shop.payload("collection", id).await.unwrap();
+    let applied = shop.restore("collection", &before, Some(&live)).await;
+    assert_eq!(applied.problems, Vec::<String>::new());
+    assert_eq!(products(&shop.payload("collection", id).await.unwrap()), goal);
+    // A collection that is made anew, too.
+    shop.store.delete(kind("collection"), id).await.unwrap();
+    let applied = shop.restore("collection", &before, None).await;
+    assert_eq!(applied.problems, Vec::<String>::new());
+    assert_eq!(products(&shop.payload("collection", &new_id(&applied, id)).await.unwrap()), goal);
+}
+
+#[tokio::test]
+async fn more_products_than_a_call_takes_are_picked_again() {
+    let shop =
+        Practice::open(Settings { products: 300, customers: 0, orders: 0, ..Settings::default() }).await;
+    let mut ids: Vec<String> = (shop.ids("products").await.into_iter()).take(250).collect();
+    let before = picked(&shop, &ids[..250]).await;
+    // Of those that the first page of products does not show, too.
+    let document = "query($after: String) { products(first: 250, after: $after) { nodes { id } pageInfo { endCursor } } }";
+    let first = shop.owner(document, json!({"after": null})).await;
+    let second = shop.owner(document, json!({"after": first["products"]["pageInfo"]["endCursor"]})).await;
+    let more: Vec<String> = second["products"]["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(more.len(), 50);
+    let id = before["id"].as_str().unwrap();
+    let add: Vec<Value> = more.iter().map(|id| json!({"productId": id})).collect();
+    let change = json!({"id": id, "sourcesToUpdate": [{"condition": {"id": before["sources"][0]["id"], "inclusion": {"selectionsToAdd": add}}}]});
+    shop.owner("mutation($c: CollectionUpdateInput!) { collectionUpdate(collection: $c) { userErrors { message } } }", json!({"c": change})).await;
+    ids.extend(more);
+    let before = shop.payload("collection", id).await.unwrap();
+    assert_eq!(products(&before), ids);
+    shop.owner(DELETE, json!({"id": id})).await;
+    let applied = shop.restore("collection", &before, None).await;
+    assert_eq!(applied.problems, Vec::<String>::new());
+    let new = new_id(&applied, id);
+    assert_eq!(products(&shop.payload("collection", &new).await.unwrap()), ids);
+    // Of one that is there, all that was picked is picked again.
+    let live = shop.payload("collection", &new).await.unwrap();
+    let change = json!({"id": new, "sourcesToDelete": [live["sources"][0]["id"]]});
+    shop.owner("mutation($c: CollectionUpdateInput!) { collectionUpdate(collection: $c) { userErrors { message } } }", json!({"c": change})).await;
+    let live = shop.payload("collection", &new).await.unwrap();
+    let ids_now = ledger(&[&applied]);
+    let applied =
+        shop.try_restore("collection", &before, Some(&live), &ids_now, &Memory::default()).await.unwrap();
+    assert_eq!(applied.problems, Vec::<String>::new());
+    assert_eq!(products(&shop.payload("collection", &new).await.unwrap()), ids);
 }

@@ -112,3 +112,23 @@ async fn pictures_that_are_still_there_are_attached_not_doubled() {
     assert_eq!(alts(&after), alts(&before), "in their order, too");
     assert_eq!(shop.ids("files").await.len(), count);
 }
+
+#[tokio::test]
+async fn a_picture_made_a_moment_ago_is_attached_once_it_is_ready() {
+    let shop = shop().await;
+    let before = pictured(&shop).await;
+    let (product, file) = (before["id"].as_str().unwrap(), before["media"][0]["id"].as_str().unwrap());
+    let picture = shop.payload("file", file).await.unwrap();
+    let bytes = bytes(&shop, picture["image"]["url"].as_str().unwrap()).await;
+    let stored = Stored(BTreeMap::from([("/image/url".to_owned(), bytes)]));
+    shop.store.delete(practice::kind("file"), file).await.unwrap();
+    let live = shop.payload("product", product).await.unwrap();
+    let (options, none) = (RestoreOptions::default(), IdMap::default());
+    let made = shop.restore_with("file", &picture, None, &none, &Memory::default(), &options, &stored).await;
+    let ids = ledger(&[&made.unwrap()]);
+    // At once: nobody looks, and no time passes, but for what the restore itself waits.
+    let applied = shop.try_restore("product", &before, Some(&live), &ids, &Memory::default()).await.unwrap();
+    assert_eq!(applied.problems, Vec::<String>::new());
+    let after = shop.payload("product", product).await.unwrap();
+    assert_eq!((alts(&after), after["media"][0]["id"].as_str()), (alts(&before), Some(ids.resolve(file))));
+}

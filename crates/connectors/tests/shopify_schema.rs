@@ -82,6 +82,63 @@ fn collect(set: &SelectionSet, selected: &mut BTreeMap<String, BTreeSet<String>>
     }
 }
 
+/// Arguments whose default leaves nothing out: it orders, or says in which words an answer is.
+const HARMLESS: &[&str] = &[
+    "Collection.image(scale)",
+    "DraftOrderLineItem.image(scale)",
+    "LineItem.discountedTotalSet(withCodeDiscounts)",
+    "LineItem.image(scale)",
+    "QueryRoot.metafieldDefinitions(pinnedStatus)",
+    "QueryRoot.shopLocales(published)",
+];
+
+/// Arguments that are not said although they have a default, of every field that is read.
+fn unsaid(set: &SelectionSet, found: &mut BTreeSet<String>) {
+    for selection in &set.selections {
+        match selection {
+            Selection::Field(field) => {
+                for argument in &field.definition.arguments {
+                    let said = field.arguments.iter().any(|one| one.name == argument.name);
+                    let orders = ["reverse", "sortKey"].contains(&argument.name.as_str());
+                    let name = format!("{}.{}({})", set.ty, field.name, argument.name);
+                    if !said && argument.default_value.is_some() && !orders && !HARMLESS.contains(&&*name) {
+                        found.insert(name);
+                    }
+                }
+                unsaid(&field.selection_set, found);
+            }
+            Selection::InlineFragment(fragment) => unsaid(&fragment.selection_set, found),
+            Selection::FragmentSpread(_) => panic!("no fragments are sent"),
+        }
+    }
+}
+
+#[test]
+fn no_default_of_an_argument_hides_what_there_is() {
+    let of = |document: Document| {
+        let mut found = BTreeSet::new();
+        for operation in parsed(document).unwrap().operations.iter().filter(|one| !one.is_mutation()) {
+            unsaid(&operation.selection_set, &mut found);
+        }
+        // Of a mutation only what it answers with is reading.
+        for operation in parsed(document).unwrap().operations.iter().filter(|one| one.is_mutation()) {
+            for selection in &operation.selection_set.selections {
+                if let Selection::Field(field) = selection {
+                    unsaid(&field.selection_set, &mut found);
+                }
+            }
+        }
+        found
+    };
+    let found: BTreeSet<String> = documents().flat_map(of).collect();
+    assert_eq!(found, BTreeSet::new());
+    let hiding = Document {
+        name: "hiding",
+        text: "{ products(first: 1) { nodes { resourcePublicationsV2(first: 1) { nodes { isPublished } } } } }",
+    };
+    assert_eq!(of(hiding), BTreeSet::from(["Product.resourcePublicationsV2(onlyPublished)".to_owned()]));
+}
+
 fn fields_of(name: &str) -> Vec<(String, bool)> {
     let fields = match schema().types.get(name) {
         Some(ExtendedType::Object(object)) => &object.fields,

@@ -1,7 +1,7 @@
 //! What every flow works with: one cell's stores, catalog and vault, and the principal that has signed in.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,41 @@ impl HeldLease {
     }
 }
 
+/// A lock of the operating system on one file in `DIR/lock`. It ends when it is dropped, and with its process.
+pub(crate) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Waits for the lock on a connection's credential.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub(crate) async fn of_credential(dir: &Path, scope: &Scope) -> Result<Self> {
+        let (file, failed) = lock_file(dir, &format!("{}.{}.credential", scope.tenant, scope.connection))?;
+        // It may take as long as somebody else's request does, and must not keep this thread.
+        let locked = tokio::task::spawn_blocking(move || {
+            rustix::fs::flock(&file, FlockOperation::LockExclusive).map(|()| file)
+        });
+        match locked.await {
+            Ok(Ok(file)) => Ok(Self { _file: file }),
+            Ok(Err(errno)) => Err(failed(errno.into())),
+            Err(stopped) => Err(failed(std::io::Error::other(stopped))),
+        }
+    }
+}
+
+/// A file to lock, made where it is not there, and what a failure with it is.
+fn lock_file(dir: &Path, name: &str) -> Result<(File, impl Fn(std::io::Error) -> FlowError + use<>)> {
+    let folder = dir.join("lock");
+    let path = folder.join(name);
+    let shown = path.display().to_string();
+    let failed = move |source| FlowError::File { operation: "lock", path: shown.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(&failed)?;
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    Ok((file.map_err(&failed)?, failed))
+}
+
 impl Cell {
     /// The connection's row.
     ///
@@ -96,12 +131,7 @@ impl Cell {
     /// # Errors
     /// [`FlowError::Conflict`] while another command writes to it.
     pub async fn lease(&self, scope: &Scope) -> Result<HeldLease> {
-        let folder = self.dir.join("lock");
-        let path = folder.join(format!("{}.{}", scope.tenant, scope.connection));
-        let file = |source| FlowError::File { operation: "lock", path: path.display().to_string(), source };
-        std::fs::create_dir_all(&folder).map_err(file)?;
-        let lock =
-            std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(file)?;
+        let (lock, failed) = lock_file(&self.dir, &format!("{}.{}", scope.tenant, scope.connection))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -110,7 +140,7 @@ impl Cell {
                     scope.connection
                 )));
             }
-            Err(errno) => return Err(file(errno.into())),
+            Err(errno) => return Err(failed(errno.into())),
         }
         // INVARIANT (one writer): the kernel's lock says that whoever held the catalog's lease here is gone.
         let request = LeaseRequest {
@@ -121,6 +151,11 @@ impl Cell {
         };
         let lease = self.catalog.seize_lease(&scope.tenant, &scope.connection, request).await?;
         Ok(HeldLease { _lock: lock, lease })
+    }
+
+    /// Waits until nobody else renews or replaces the connection's credential.
+    pub(crate) async fn credential_lock(&self, scope: &Scope) -> Result<FileLock> {
+        FileLock::of_credential(&self.dir, scope).await
     }
 
     /// The lease as the record store needs it: new commits are told to the catalog under it.

@@ -1,28 +1,80 @@
 //! Connecting a store: who is it, what may we do there, and only then is anything kept.
+//!
+//! A connection is one store's for good: its name is the name of a history. The platform's credential is sealed
+//! together with the address for which it was given, so that whoever changes the catalog cannot lead it elsewhere.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use catalog::{CatalogError, CatalogErrorKind, Connection};
-use connectors::contract::{CredentialKeeper, Fault, Probe, SpoolError, Store};
+use catalog::{Catalog, CatalogErrorKind, Connection};
+use connectors::contract::{CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store};
 use connectors::platforms::shopify;
-use domain::{Action, ConnectionId, Grant, Platform, Scope, TenantId};
+use domain::{Action, Clock, ConnectionId, Grant, Kind, Platform, Scope, TenantId};
 use futures::future::BoxFuture;
+use repository::RepositoryError;
 use serde::{Deserialize, Serialize};
+use vault::Vault;
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::cell::Cell;
+use crate::cell::{Cell, FileLock};
 use crate::error::{FlowError, Result};
 
 /// The name under which a connection's way in is sealed.
 pub const CREDENTIAL: &str = "platform";
 
-/// What a connection's row knows beside its address. Nothing secret.
+/// What is needed to reach a store beside its address. Nothing secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionSettings {
     /// One more authority to trust, in PEM: that of a practice store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_pem: Option<String>,
+}
+
+/// Which store a connection is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    /// The platform's id of it.
+    id: String,
+    /// What people call it.
+    domain: String,
+}
+
+/// What a connection's row knows beside its address.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Settings {
+    #[serde(flatten)]
+    given: ConnectionSettings,
+    /// The store that was seen. None as long as nobody has looked: it is looked at before it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    store: Option<Identity>,
+}
+
+impl Settings {
+    fn of(connection: &Connection) -> Result<Self> {
+        serde_json::from_value(connection.settings.clone())
+            .map_err(|error| FlowError::Integrity(format!("the connection's settings are damaged: {error}")))
+    }
+
+    fn as_json(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(self)
+            .map_err(|error| FlowError::Input(format!("the settings cannot be kept: {error}")))
+    }
+}
+
+/// What is sealed: the platform's credential, and where alone it may be sent.
+#[derive(Serialize, Deserialize)]
+struct WayIn {
+    url: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca_pem: Option<String>,
+    credential: String,
+}
+
+impl Drop for WayIn {
+    fn drop(&mut self) {
+        self.credential.zeroize();
+    }
 }
 
 /// A connection that was made, or given a new credential.
@@ -50,15 +102,15 @@ pub struct Connect {
     /// What else is needed to reach it.
     pub settings: ConnectionSettings,
     /// The platform's credential, as the connector keeps it.
-    pub credential: zeroize::Zeroizing<Vec<u8>>,
+    pub credential: Zeroizing<Vec<u8>>,
 }
 
 /// Looks at the store, and keeps the connection with its credential sealed. On a name that exists: keeps the
 /// new credential, if it is the same store's.
 ///
 /// # Errors
-/// When the store cannot be reached, is none of that platform, or does not accept the credential: nothing is kept,
-/// but for a token that the platform has rotated meanwhile.
+/// When the store cannot be reached, is none of that platform, is another one than the name stands for, or does not
+/// accept the credential: nothing is kept, but for a token that the platform has rotated meanwhile.
 pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
     let scope = Scope {
         tenant: connect.tenant.clone(),
@@ -66,19 +118,31 @@ pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
         platform: connect.platform.clone(),
         connection: connect.name.clone(),
     };
-    let row = Connection {
-        scope: scope.clone(),
-        url: connect.url.clone(),
-        settings: serde_json::to_value(&connect.settings)
-            .map_err(|error| FlowError::Input(format!("the settings cannot be kept: {error}")))?,
-        created_at: cell.clock.now(),
-        swept: None,
+    // Nobody reads or writes by the old credential while it is replaced, and nobody renews it.
+    let lease = match row(cell, &scope).await? {
+        Some(_) => Some(cell.lease(&scope).await?),
+        None => None,
     };
-    let existing = match cell.catalog.connection(&scope.tenant, &scope.connection).await {
-        Ok(existing) => Some(existing),
-        Err(error) if error.kind() == CatalogErrorKind::NotFound => None,
-        Err(error) => return Err(error.into()),
-    };
+    let lock = cell.credential_lock(&scope).await?;
+    let done = connect_alone(cell, &scope, &connect).await;
+    drop(lock);
+    if let Some(lease) = lease {
+        cell.release(lease).await?;
+    }
+    let (renewed, probe) = done?;
+    Ok(Connected { name: connect.name, renewed, probe })
+}
+
+async fn row(cell: &Cell, scope: &Scope) -> Result<Option<Connection>> {
+    match cell.catalog.connection(&scope.tenant, &scope.connection).await {
+        Ok(row) => Ok(Some(row)),
+        Err(error) if error.kind() == CatalogErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn connect_alone(cell: &Cell, scope: &Scope, connect: &Connect) -> Result<(bool, Probe)> {
+    let existing = row(cell, scope).await?;
     if let Some(existing) = &existing
         && existing.scope.platform != scope.platform
     {
@@ -87,39 +151,105 @@ pub async fn connect(cell: &Cell, connect: Connect) -> Result<Connected> {
             connect.name, existing.scope.platform
         )));
     }
+    let mut settings = Settings { given: connect.settings.clone(), store: None };
+    let mut new = Connection {
+        scope: scope.clone(),
+        url: connect.url.clone(),
+        settings: settings.as_json()?,
+        created_at: cell.clock.now(),
+        swept: None,
+    };
     // INVARIANT (kept before use): a token that is rotated while we look must be kept, with its connection, though
-    // nothing is known of the store yet: the one that was given may be worth nothing from then on.
-    let keeper = Arc::new(Keeper { row: Some(row.clone()), ..Keeper::new(cell, &scope) });
-    let at = |source| FlowError::Address { url: row.url.clone(), source };
-    let store = match open_platform(cell, &row, &connect.credential, Arc::<Keeper>::clone(&keeper)) {
+    // nothing is known of the store yet: the one that was given may be worth nothing from then on. Until it is seen
+    // which store it is for, nothing is read by it.
+    let moved = existing.as_ref().filter(|old| !old.url.is_empty() && old.url != new.url);
+    let alone = Connecting {
+        row: new.clone(),
+        refusal: moved.map(|old| {
+            format!(
+                "`{}` is connected at {}, and this token would be used up before it is known whether {} is the same \
+                 store: give one that is good for a while, with --token-file and --token-expires-at",
+                connect.name, old.url, new.url
+            )
+        }),
+    };
+    let keeper = Arc::new(Keeper::new(cell, scope, For::Connect(Box::new(alone))));
+    let credential = &connect.credential;
+    let store = match open_platform(cell, scope, (&new.url, &settings.given), credential, &keeper) {
         // An address that no store can have is a slip of whoever gave it.
         Err(FlowError::Platform(Fault::NotThePlatform(why))) => return Err(FlowError::Input(why)),
         opened => opened?,
     };
-    let probe = store.probe().await.map_err(at)?;
-    let rotated = keeper.has_kept.load(Ordering::SeqCst);
-    if existing.is_some() || rotated {
-        cell.catalog.set_connection(&scope.tenant, &scope.connection, &row.url, &row.settings).await?;
+    let probe = store.probe().await.map_err(|fault| match (fault, keeper.refusal()) {
+        (Fault::Spool(_), Some(why)) => FlowError::Conflict(why.to_owned()),
+        (source, _) => FlowError::Address { url: new.url.clone(), source },
+    })?;
+    if let Some(existing) = &existing {
+        is_the_same(cell, existing, &probe).await?;
+    }
+    settings.store = Some(Identity::of(&probe));
+    new.settings = settings.as_json()?;
+    if keeper.has_kept.load(Ordering::SeqCst) {
+        cell.catalog.set_settings(&scope.tenant, &scope.connection, &new.settings).await?;
     } else {
-        cell.catalog.add_connection(&row).await?;
+        let sealed = keeper.seal(&new.url, &settings.given, credential).await?;
+        cell.catalog.put_connection(&new, (CREDENTIAL, &sealed), cell.clock.now()).await?;
     }
-    if !rotated {
-        keep_credential(cell, &scope, &connect.credential).await?;
-    }
-    Ok(Connected { name: connect.name, renewed: existing.is_some(), probe })
+    Ok((existing.is_some(), probe))
 }
 
-async fn keep_credential(cell: &Cell, scope: &Scope, credential: &[u8]) -> Result<()> {
-    let secret = vault::Secret::new(credential.to_vec());
-    let sealed = cell.vault.seal_credential(scope, CREDENTIAL, &secret).await?;
-    let now = cell.clock.now();
-    Ok(cell.catalog.put_credential(&scope.tenant, &scope.connection, CREDENTIAL, &sealed, now).await?)
+impl Identity {
+    fn of(probe: &Probe) -> Self {
+        Self { id: probe.store_id.clone(), domain: probe.store_domain.clone() }
+    }
+}
+
+/// Refuses a store that is another one than the connection was made for. Where the catalog does not know that, as in
+/// a cell that was set up again, the newest snapshot does.
+async fn is_the_same(cell: &Cell, connection: &Connection, probe: &Probe) -> Result<()> {
+    let known = match Settings::of(connection)?.store {
+        Some(known) => Some(known),
+        None => backed_up(cell, connection).await?,
+    };
+    match known {
+        Some(known) if known.id != probe.store_id => Err(FlowError::Conflict(format!(
+            "`{}` is the connection of {}, and this is {}: the history of one would go on with the items of the other. \
+             Connect it under another name",
+            connection.scope.connection, known.domain, probe.store_domain
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The store that the newest snapshot was taken of, if one was.
+async fn backed_up(cell: &Cell, connection: &Connection) -> Result<Option<Identity>> {
+    let scope = &connection.scope;
+    // Where a platform's store describes itself.
+    let (kind, domain) = match scope.platform.as_str() {
+        "shopify" => ("shop", "/myshopifyDomain"),
+        _ => return Ok(None),
+    };
+    let grant = cell.grant(scope, &[Action::Read], "see which store it is").await?;
+    let known = cell.known_head(scope).await?;
+    let reader = match cell.repository(scope).reader(&grant, Action::Read, known.as_ref()).await {
+        Ok(reader) => reader,
+        Err(RepositoryError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let kind = Kind::new(kind).map_err(RepositoryError::from)?;
+    let mut shops = reader.scan(&kind, reader.head().name.number, None).await?;
+    Ok(shops.next().await?.map(|shop| {
+        let payload = crate::diff::parse(&shop.payload);
+        let domain = payload.pointer(domain).and_then(serde_json::Value::as_str).unwrap_or(&shop.key.id);
+        Identity { id: shop.key.id.to_string(), domain: domain.to_owned() }
+    }))
 }
 
 /// Opens a connected store with its sealed credential.
 ///
 /// # Errors
-/// When the grant does not allow it, or the credential is gone or damaged.
+/// When the grant does not allow it; when the credential is gone, damaged, or was given for another address; when it
+/// turns out to be another store's.
 pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<Box<dyn Store>> {
     let scope = &connection.scope;
     if connectors::registry::platform(scope.platform.as_str()).is_none() {
@@ -134,28 +264,55 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
         }
         other => other?,
     };
-    let credential = cell.vault.open_credential(grant, scope, CREDENTIAL, &sealed).await?;
-    open_platform(cell, connection, credential.expose_secret(), Arc::new(Keeper::new(cell, scope)))
+    let mut settings = Settings::of(connection)?;
+    let way_in = WayIn::open(&cell.vault, grant, scope, &sealed).await?;
+    if way_in.url != connection.url || way_in.ca_pem != settings.given.ca_pem {
+        return Err(FlowError::Integrity(format!(
+            "the catalog says that `{}` is at {}, and its credential was given for {}: it is not sent there. Give the \
+             credential again with `caretaker connect {} {} …`",
+            scope.connection, connection.url, way_in.url, scope.platform, scope.connection
+        )));
+    }
+    let keeper = Arc::new(Keeper::new(cell, scope, For::Work(Box::new(grant.clone()))));
+    let credential = way_in.credential.as_bytes();
+    let store = open_platform(cell, scope, (&way_in.url, &settings.given), credential, &keeper)?;
+    if settings.store.is_none() {
+        // Whoever connected it was interrupted before it was known which store it is.
+        let probe = store.probe().await?;
+        is_the_same(cell, connection, &probe).await?;
+        settings.store = Some(Identity::of(&probe));
+        cell.catalog.set_settings(&scope.tenant, &scope.connection, &settings.as_json()?).await?;
+    }
+    Ok(store)
+}
+
+impl WayIn {
+    async fn open(vault: &Vault, grant: &Grant, scope: &Scope, sealed: &[u8]) -> Result<Self> {
+        let opened = vault.open_credential(grant, scope, CREDENTIAL, sealed).await?;
+        // The parser's message could quote the secret; it is not passed on.
+        serde_json::from_slice(opened.expose_secret()).map_err(|_| {
+            FlowError::Integrity(format!("the sealed credential of `{}` is damaged", scope.connection))
+        })
+    }
 }
 
 fn open_platform(
     cell: &Cell,
-    connection: &Connection,
+    scope: &Scope,
+    (url, settings): (&str, &ConnectionSettings),
     credential: &[u8],
-    keeper: Arc<dyn CredentialKeeper>,
+    keeper: &Arc<Keeper>,
 ) -> Result<Box<dyn Store>> {
-    let settings: ConnectionSettings = serde_json::from_value(connection.settings.clone())
-        .map_err(|error| FlowError::Integrity(format!("the connection's settings are damaged: {error}")))?;
-    match connection.scope.platform.as_str() {
+    match scope.platform.as_str() {
         "shopify" => Ok(shopify::open(shopify::Settings {
-            url: connection.url.clone(),
-            ca_pem: settings.ca_pem.map(String::into_bytes),
+            url: url.to_owned(),
+            ca_pem: settings.ca_pem.clone().map(String::into_bytes),
             credential: credential.to_vec(),
-            keeper,
+            keeper: Arc::<Keeper>::clone(keeper),
             clock: Arc::clone(&cell.clock),
             rng: Arc::clone(&cell.rng),
         })?),
-        _ => Err(takes_files(&connection.scope)),
+        _ => Err(takes_files(scope)),
     }
 }
 
@@ -166,38 +323,95 @@ fn takes_files(scope: &Scope) -> FlowError {
     ))
 }
 
-/// The actions that open a platform's credential.
-pub const PLATFORM_ACTIONS: [Action; 2] = [Action::Backup, Action::Read];
-
 /// Keeps a credential that the platform has rotated, before it is used.
 struct Keeper {
-    vault: Arc<vault::Vault>,
-    catalog: catalog::Catalog,
-    clock: Arc<dyn domain::Clock>,
+    vault: Arc<Vault>,
+    catalog: Catalog,
+    clock: Arc<dyn Clock>,
+    dir: std::path::PathBuf,
     scope: Scope,
-    /// The connection, where it may not be there yet.
-    row: Option<Connection>,
+    what_for: For,
     has_kept: AtomicBool,
 }
 
+/// What a credential is renewed for.
+enum For {
+    /// To give it to a connection.
+    Connect(Box<Connecting>),
+    /// To work with a connection, on this grant.
+    Work(Box<Grant>),
+}
+
+/// What `connect` knows: it has the credential's lock already, and the connection may not be there yet.
+struct Connecting {
+    row: Connection,
+    /// Why this credential may not be renewed, if it may not.
+    refusal: Option<String>,
+}
+
 impl Keeper {
-    fn new(cell: &Cell, scope: &Scope) -> Self {
+    fn new(cell: &Cell, scope: &Scope, what_for: For) -> Self {
         Self {
             vault: Arc::clone(&cell.vault),
             catalog: cell.catalog.clone(),
             clock: Arc::clone(&cell.clock),
+            dir: cell.dir.clone(),
             scope: scope.clone(),
-            row: None,
+            what_for,
             has_kept: AtomicBool::new(false),
         }
     }
 
-    async fn make_room(&self) -> Result<(), CatalogError> {
-        let Some(row) = &self.row else { return Ok(()) };
-        match self.catalog.add_connection(row).await {
-            Err(CatalogError::Exists { .. }) => Ok(()),
-            other => other,
+    async fn seal(&self, url: &str, settings: &ConnectionSettings, credential: &[u8]) -> Result<Vec<u8>> {
+        let unusable = || FlowError::Input("the credential is no text".to_owned());
+        let way_in = WayIn {
+            url: url.to_owned(),
+            ca_pem: settings.ca_pem.clone(),
+            credential: String::from_utf8(credential.to_vec()).map_err(|_| unusable())?,
+        };
+        let secret = vault::Secret::new(serde_json::to_vec(&way_in).map_err(|_| unusable())?);
+        Ok(self.vault.seal_credential(&self.scope, CREDENTIAL, &secret).await?)
+    }
+
+    fn refusal(&self) -> Option<&str> {
+        match &self.what_for {
+            For::Connect(connecting) => connecting.refusal.as_deref(),
+            For::Work(_) => None,
         }
+    }
+
+    /// The credential as it is kept now.
+    async fn kept(&self, grant: &Grant) -> Result<WayIn> {
+        let Scope { tenant, connection, .. } = &self.scope;
+        let sealed = self.catalog.credential(tenant, connection, CREDENTIAL).await?;
+        WayIn::open(&self.vault, grant, &self.scope, &sealed).await
+    }
+
+    async fn keep_renewed(&self, credential: &[u8]) -> Result<()> {
+        let now = self.clock.now();
+        match &self.what_for {
+            For::Connect(connecting) => {
+                let row = &connecting.row;
+                let sealed = self.seal(&row.url, &Settings::of(row)?.given, credential).await?;
+                self.catalog.put_connection(row, (CREDENTIAL, &sealed), now).await?;
+            }
+            For::Work(grant) => {
+                let way_in = self.kept(grant).await?;
+                let settings = ConnectionSettings { ca_pem: way_in.ca_pem.clone() };
+                let sealed = self.seal(&way_in.url, &settings, credential).await?;
+                let Scope { tenant, connection, .. } = &self.scope;
+                self.catalog.put_credential(tenant, connection, CREDENTIAL, &sealed, now).await?;
+            }
+        }
+        self.has_kept.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn leave(&self, grant: &Grant) -> Result<Renewing> {
+        let lock = FileLock::of_credential(&self.dir, &self.scope).await?;
+        let mut way_in = self.kept(grant).await?;
+        let kept = Zeroizing::new(std::mem::take(&mut way_in.credential).into_bytes());
+        Ok(Renewing { kept: Some(kept), lock: Box::new(lock) })
     }
 }
 
@@ -207,20 +421,25 @@ impl fmt::Debug for Keeper {
     }
 }
 
+fn failed(error: FlowError) -> SpoolError {
+    let SpoolError { kind, why } = crate::error::spool_error(error);
+    SpoolError { kind, why: format!("the renewed credential: {why}") }
+}
+
 impl CredentialKeeper for Keeper {
-    fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
+    fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>> {
         Box::pin(async move {
-            let secret = vault::Secret::new(credential.to_vec());
-            let failed = |error: &dyn fmt::Display| SpoolError(format!("the renewed credential: {error}"));
-            let sealed = self.vault.seal_credential(&self.scope, CREDENTIAL, &secret).await;
-            let sealed = sealed.map_err(|error| failed(&error))?;
-            let Scope { tenant, connection, .. } = &self.scope;
-            self.make_room().await.map_err(|error| failed(&error))?;
-            let kept =
-                self.catalog.put_credential(tenant, connection, CREDENTIAL, &sealed, self.clock.now()).await;
-            kept.map_err(|error| failed(&error))?;
-            self.has_kept.store(true, Ordering::SeqCst);
-            Ok(())
+            match &self.what_for {
+                For::Work(grant) => self.leave(grant).await.map_err(failed),
+                For::Connect(_) => match self.refusal() {
+                    Some(why) => Err(SpoolError { kind: SpoolErrorKind::Failed, why: why.to_owned() }),
+                    None => Ok(Renewing { kept: None, lock: Box::new(()) }),
+                },
+            }
         })
+    }
+
+    fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
+        Box::pin(async move { self.keep_renewed(credential).await.map_err(failed) })
     }
 }

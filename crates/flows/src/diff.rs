@@ -2,11 +2,12 @@
 
 use connectors::contract::FieldChange;
 use domain::{Gap, Kind, SnapshotNumber};
-use repository::{Reader, Record};
+use repository::{Reader, Record, RepositoryError};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::Result;
+use crate::export::Told;
 use crate::fields::{differences, shared};
 
 /// A record that changed.
@@ -52,12 +53,16 @@ pub async fn diff(
     from: SnapshotNumber,
     to: SnapshotNumber,
     kind: Option<&Kind>,
+    told: Told<'_>,
 ) -> Result<Diff> {
     let mut diff = Diff::default();
+    let mut compared = 0;
     let mut walk = reader.differences(from, to).await?;
     while let Some(difference) = walk.next().await? {
         if kind.is_none_or(|kind| *kind == difference.key.kind) {
             diff.note(reader, (from, to), difference).await?;
+            compared += 1;
+            told("comparing", compared);
         }
     }
     Ok(diff)
@@ -77,9 +82,15 @@ impl Diff {
             (false, _) => self.added.push(named),
             (true, false) => self.removed.push(named),
             (true, true) => {
-                let before = reader.get(&key, from).await?;
-                let after = reader.get(&key, to).await?;
-                self.changed.extend(Changed::of(&before, &after));
+                let both = async {
+                    Ok::<_, RepositoryError>((reader.get(&key, from).await?, reader.get(&key, to).await?))
+                };
+                match both.await {
+                    Ok((before, after)) => self.changed.extend(Changed::of(&before, &after)),
+                    // A person whose key was destroyed: there is nothing left to compare.
+                    Err(RepositoryError::Erased(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
         Ok(())

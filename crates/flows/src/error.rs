@@ -1,6 +1,6 @@
 //! Why a flow did not do what was asked. The kind says how the command ends.
 
-use connectors::contract::{Fault, SpoolError};
+use connectors::contract::{Fault, SpoolError, SpoolErrorKind};
 use repository::RepositoryError;
 use vault::{VaultError, VaultErrorKind};
 
@@ -97,10 +97,32 @@ fn fault_kind(fault: &Fault) -> ErrorKind {
     match fault {
         Fault::Throttled(_) | Fault::Unavailable(_) => ErrorKind::Unavailable,
         Fault::Unauthorized(_) | Fault::Forbidden(_) => ErrorKind::Refused,
-        Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) | Fault::Spool(_) => {
-            ErrorKind::Failed
-        }
+        Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) => ErrorKind::Failed,
+        Fault::Spool(error) => spool_kind(error.kind),
     }
+}
+
+fn spool_kind(kind: SpoolErrorKind) -> ErrorKind {
+    match kind {
+        SpoolErrorKind::Failed => ErrorKind::Failed,
+        SpoolErrorKind::Unavailable => ErrorKind::Unavailable,
+        SpoolErrorKind::Damaged => ErrorKind::Integrity,
+        SpoolErrorKind::Conflict => ErrorKind::Conflict,
+        SpoolErrorKind::Refused => ErrorKind::Refused,
+    }
+}
+
+/// A failure of ours on its way through a connector, which hands it back. How the command ends is not lost by that.
+pub(crate) fn spool_error(error: impl Into<FlowError>) -> SpoolError {
+    let error = error.into();
+    let kind = match error.kind() {
+        ErrorKind::Failed | ErrorKind::Usage | ErrorKind::NotFound => SpoolErrorKind::Failed,
+        ErrorKind::Unavailable => SpoolErrorKind::Unavailable,
+        ErrorKind::Integrity => SpoolErrorKind::Damaged,
+        ErrorKind::Conflict => SpoolErrorKind::Conflict,
+        ErrorKind::Refused => SpoolErrorKind::Refused,
+    };
+    SpoolError { kind, why: with_causes(&error) }
 }
 
 /// How a command ends that failed in the record store.
@@ -177,4 +199,36 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_ours_ends_a_command_the_same_way_behind_a_connector() {
+        let check = |error: RepositoryError, expected: ErrorKind| {
+            assert_eq!(repository_kind(&error), expected);
+            let told = error.to_string();
+            let through = FlowError::from(Fault::from(spool_error(error)));
+            assert_eq!(through.kind(), expected, "{through}");
+            assert!(through.to_string().contains(&told), "{through}");
+        };
+        let store = |source| RepositoryError::Store {
+            operation: "write",
+            object: "run/1".to_owned(),
+            source: Box::new(source),
+        };
+        let why = || Box::new(std::io::Error::other("out of order"));
+        check(store(object_store::Error::Generic { store: "S3", source: why() }), ErrorKind::Unavailable);
+        check(
+            store(object_store::Error::Generic { store: "LocalFileSystem", source: why() }),
+            ErrorKind::Failed,
+        );
+        let refused = object_store::Error::PermissionDenied { path: "run/1".to_owned(), source: why() };
+        check(store(refused), ErrorKind::Refused);
+        check(RepositoryError::Conflict("another is faster".to_owned()), ErrorKind::Conflict);
+        let damaged = RepositoryError::Damaged { object: "run/1".to_owned(), detail: "cut short".to_owned() };
+        check(damaged, ErrorKind::Integrity);
+    }
 }

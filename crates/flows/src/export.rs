@@ -2,12 +2,13 @@
 //! came back under which ids.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use connectors::import_file::ImportFile;
-use domain::{Action, Grant, Kind, Platform, RecordKey};
+use domain::{Action, Grant, Kind, Platform, RecordKey, SnapshotNumber};
 use repository::{Head, MediaStore, Reader, Repository, RepositoryError};
 use serde::Serialize;
 
@@ -15,8 +16,12 @@ use crate::error::{FlowError, Result};
 use crate::set_up_again::sealed_ledger;
 
 /// What was written, or only read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exported {
+    /// Which snapshot.
+    pub snapshot: SnapshotNumber,
+    /// Whether that snapshot holds everything that the platform had: what is not in it is not here either.
+    pub complete: bool,
     /// Records per kind.
     pub records: BTreeMap<Kind, u64>,
     /// Media files.
@@ -47,6 +52,9 @@ pub struct Source<'a> {
     pub head: &'a Head,
 }
 
+/// Told what is read just now, and how much of it.
+pub type Told<'a> = &'a (dyn Fn(&str, u64) + Send + Sync);
+
 /// Where an export goes: into files, or nowhere (a proof that it could).
 pub enum Sink<'a> {
     /// Into this folder.
@@ -60,12 +68,23 @@ fn file_error(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Erro
     move |source| FlowError::File { operation, path, source }
 }
 
+/// A folder for what a shop's people trust it with: nobody but its owner may enter.
+fn make_folder(path: &Path) -> Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file_error("make", path))
+}
+
+/// A file for the same.
+fn make_file(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.map_err(file_error("write", path))
+}
+
 /// Makes the folder, or finds it empty.
 ///
 /// # Errors
 /// When it holds anything: nothing is overwritten.
 pub fn empty_folder(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(file_error("make", path))?;
+    make_folder(path)?;
     let mut entries = std::fs::read_dir(path).map_err(file_error("read", path))?;
     match entries.next() {
         None => Ok(()),
@@ -75,14 +94,22 @@ pub fn empty_folder(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes one snapshot.
+/// Writes one snapshot, durably.
 ///
 /// # Errors
 /// When a record or a medium is damaged or missing, or a file cannot be written.
-pub async fn export(source: &Source<'_>, sink: Sink<'_>) -> Result<Exported> {
+pub async fn export(source: &Source<'_>, sink: Sink<'_>, told: Told<'_>) -> Result<Exported> {
     let Source { reader, head, .. } = source;
     let media = source.repository.media(source.grant, source.action).await?;
-    let mut exported = Exported::default();
+    let mut exported = Exported {
+        snapshot: head.name.number,
+        complete: head.commit.complete,
+        records: BTreeMap::new(),
+        media: 0,
+        bytes: 0,
+        import_files: BTreeMap::new(),
+        id_map: None,
+    };
     let mut names = std::collections::BTreeSet::new();
     for kind in head.commit.kinds.keys() {
         let mut out = Lines::new(&sink, kind);
@@ -93,6 +120,7 @@ pub async fn export(source: &Source<'_>, sink: Sink<'_>) -> Result<Exported> {
             out.write(&record.payload)?;
             tables.write(source, &record.payload).await?;
             count += 1;
+            told(kind.as_str(), count);
             exported.bytes += u64::try_from(record.payload.len()).unwrap_or_default();
             names.extend(record.meta.media_refs.into_iter().map(|media| media.name));
         }
@@ -103,8 +131,14 @@ pub async fn export(source: &Source<'_>, sink: Sink<'_>) -> Result<Exported> {
     for name in names {
         exported.bytes += one_medium(&media, &name, &sink).await?;
         exported.media += 1;
+        told("media", exported.media);
     }
     exported.id_map = id_map(source, &sink).await?;
+    if let Sink::Folder(folder) = sink {
+        // All files at once: one by one it would take as long as writing them.
+        let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+        synced.map_err(file_error("sync", folder))?;
+    }
     Ok(exported)
 }
 
@@ -130,7 +164,7 @@ impl<'a> Lines<'a> {
             Some(file) => file,
             None => {
                 let path = folder.join(format!("{}.jsonl", self.kind));
-                let file = File::create_new(&path).map_err(file_error("write", &path))?;
+                let file = make_file(&path)?;
                 self.file.insert((path, BufWriter::new(file)))
             }
         };
@@ -174,7 +208,7 @@ impl<'a> Tables<'a> {
             let file = match file {
                 Some(file) => file,
                 None => {
-                    let new = File::create_new(&path).map_err(file_error("write", &path))?;
+                    let new = make_file(&path)?;
                     let file = file.insert(csv::Writer::from_writer(new));
                     file.write_record((import.columns)()).map_err(failed)?;
                     file
@@ -227,7 +261,7 @@ async fn id_map(source: &Source<'_>, sink: &Sink<'_>) -> Result<Option<u64>> {
     }
     let path = folder.join("id-map.csv");
     let failed = |error: csv::Error| file_error("write", &path)(error.into());
-    let mut file = csv::Writer::from_writer(File::create_new(&path).map_err(file_error("write", &path))?);
+    let mut file = csv::Writer::from_writer(make_file(&path)?);
     file.write_record(["kind", "id", "restored_in", "restored_as", "restore", "restored_at"])
         .map_err(failed)?;
     for entry in &entries {
@@ -251,9 +285,9 @@ async fn one_medium(media: &MediaStore, name: &str, sink: &Sink<'_>) -> Result<u
         Sink::Nowhere => None,
         Sink::Folder(folder) => {
             let folder = folder.join("media");
-            std::fs::create_dir_all(&folder).map_err(file_error("make", &folder))?;
+            make_folder(&folder)?;
             let path = folder.join(name);
-            Some((File::create_new(&path).map_err(file_error("write", &path))?, path))
+            Some((make_file(&path)?, path))
         }
     };
     let mut failed = None;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::error::FlowError;
 use crate::fields;
-use crate::ingest::{ParsedLine, Parser, SUMMARY_FIELDS};
+use crate::ingest::line::{ParsedLine, Parser, SUMMARY_FIELDS};
 use crate::picker::Picker;
 use crate::restore::{Plan, RestoreReport, SealedEntry};
 

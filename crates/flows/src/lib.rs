@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cell;
+mod clearing;
 pub mod connect;
 pub mod coverage;
 pub mod diff;

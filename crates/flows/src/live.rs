@@ -122,9 +122,9 @@ impl Drop for ScratchFolder {
     }
 }
 
-fn lock(path: &Path) -> std::io::Result<File> {
+fn lock(path: &Path, operation: FlockOperation) -> std::io::Result<File> {
     let folder = File::open(path)?;
-    rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+    rustix::fs::flock(&folder, operation)?;
     Ok(folder)
 }
 
@@ -133,11 +133,15 @@ impl ScratchFolder {
         let all = cell.dir.join("scratch");
         let path = all.join(cell.rng.next_id().to_string());
         let file = |source| FlowError::File { operation: "make", path: path.display().to_string(), source };
-        std::fs::create_dir_all(&path).map_err(file)?;
-        let folder = Self { _lock: lock(&path).map_err(file)?, path: path.clone() };
+        std::fs::create_dir_all(&all).map_err(file)?;
+        // One at a time: a folder that was made and is not locked yet looks like that of a killed command.
+        let _making = lock(&all, FlockOperation::LockExclusive).map_err(file)?;
+        std::fs::create_dir(&path).map_err(file)?;
+        let own = lock(&path, FlockOperation::NonBlockingLockExclusive).map_err(file)?;
+        let folder = Self { _lock: own, path: path.clone() };
         // Those of commands that were killed: nobody holds their lock any more.
         for left in std::fs::read_dir(&all).into_iter().flatten().flatten().map(|entry| entry.path()) {
-            if left != path && lock(&left).is_ok() {
+            if left != path && lock(&left, FlockOperation::NonBlockingLockExclusive).is_ok() {
                 let _ = std::fs::remove_dir_all(left);
             }
         }
@@ -168,13 +172,15 @@ impl Scratch {
 enum Found {
     Item(Box<Item>),
     Gone(Box<str>),
+    /// It is there, and what came of it does not fit together.
+    Unreadable(Box<str>),
 }
 
 impl Found {
     fn id(&self) -> &str {
         match self {
             Self::Item(item) => &item.id,
-            Self::Gone(id) => id,
+            Self::Gone(id) | Self::Unreadable(id) => id,
         }
     }
 }
@@ -206,11 +212,14 @@ impl Live<'_> {
             }
             match self.store.assemble(planned.spec, &id, &own) {
                 Ok(item) => return Ok(Some(Found::Item(Box::new(item)))),
-                Err(fault) => diff.gaps.push(domain::Gap {
-                    what: format!("{kind} {id}"),
-                    reason: domain::GapReason::Failed,
-                    detail: fault.to_string(),
-                }),
+                Err(fault) => {
+                    diff.gaps.push(domain::Gap {
+                        what: format!("{kind} {id}"),
+                        reason: domain::GapReason::Failed,
+                        detail: fault.to_string(),
+                    });
+                    return Ok(Some(Found::Unreadable(id)));
+                }
             }
         }
     }
@@ -288,9 +297,7 @@ impl Comparison<'_> {
                 (Some(stored), Some(Found::Item(item))) if order.is_eq() => {
                     self.compare(stored, item)?;
                 }
-                (_, Some(Found::Item(item))) if order.is_gt() => {
-                    self.diff.added.push(self.named(&item.id));
-                }
+                (_, Some(Found::Item(item))) if order.is_gt() => self.not_listed(&item.id).await?,
                 (Some(stored), _) if order.is_lt() || gone => {
                     self.diff.removed.push(self.named(&stored.key.id));
                 }
@@ -303,6 +310,17 @@ impl Comparison<'_> {
                 found = live.next_of(self.planned, self.kind, self.diff).await?;
             }
         }
+    }
+
+    /// A live item that the snapshot's list does not have: it is new, or a person's whose key was destroyed, which leaves
+    /// nothing to compare with.
+    async fn not_listed(&mut self, id: &str) -> Result<()> {
+        match self.reader.get(&self.key(id)?, self.from).await {
+            Err(RepositoryError::Erased(_)) => {}
+            Ok(_) | Err(RepositoryError::NotFound(_)) => self.diff.added.push(self.named(id)),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     /// The store told what changed since the newest snapshot; the rest is as that snapshot has it.
@@ -327,7 +345,7 @@ impl Comparison<'_> {
                 (Some(stored), Found::Item(item)) => self.compare(&stored, &item)?,
                 (None, Found::Item(item)) => self.diff.added.push(self.named(&item.id)),
                 (Some(_), Found::Gone(id)) => self.diff.removed.push(self.named(&id)),
-                (None, Found::Gone(_)) => {}
+                (None, Found::Gone(_)) | (_, Found::Unreadable(_)) => {}
             }
         }
         // What cannot be seen any more cannot be compared either.

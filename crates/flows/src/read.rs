@@ -1,6 +1,8 @@
 //! Reading a connection's history for people.
 
-use domain::{Action, ConnectionId, Kind, RecordKey, Removal, SnapshotNumber, TenantId, Timestamp};
+use std::collections::BTreeSet;
+
+use domain::{Action, ConnectionId, Kind, Platform, RecordKey, Removal, SnapshotNumber, TenantId, Timestamp};
 use repository::{Head, Reader, Record, RepositoryError};
 
 use crate::cell::Cell;
@@ -65,35 +67,83 @@ pub async fn snapshot(reader: &Reader, at: &str) -> Result<Head> {
     }
 }
 
+/// Refuses a kind that is a slip of the pen: neither the platform has it nor one of these snapshots.
+///
+/// # Errors
+/// Usage, with where the kinds are listed.
+pub fn check_kind<'a>(
+    platform: &Platform,
+    heads: impl IntoIterator<Item = &'a Head>,
+    kind: &Kind,
+) -> Result<()> {
+    let spec = connectors::registry::platform(platform.as_str());
+    let known = spec.is_some_and(|spec| spec.kinds.iter().any(|row| row.name == kind.as_str()));
+    let mut held = BTreeSet::new();
+    for head in heads {
+        held.extend(head.commit.kinds.keys());
+    }
+    if known || held.contains(kind) {
+        return Ok(());
+    }
+    let held: Vec<String> = held.iter().map(|kind| format!("`{kind}`")).collect();
+    let advice = match (spec, held.is_empty()) {
+        (Some(_), _) => format!("see `caretaker kinds {platform}`"),
+        (None, false) => format!("it holds {}", held.join(", ")),
+        (None, true) => "it holds none yet".to_owned(),
+    };
+    Err(FlowError::Input(format!("`{kind}` is no kind of this connection: {advice}")))
+}
+
 /// A record by the platform's id, or by its numeric tail: the whole id is looked for first.
 ///
 /// # Errors
 /// Not found; integrity where its bytes are damaged.
 pub async fn record(reader: &Reader, kind: &Kind, id: &str, at: SnapshotNumber) -> Result<Record> {
-    let exact = reader.get(&RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?, at).await;
-    match exact {
-        Err(RepositoryError::NotFound(what)) => match full_id(reader, kind, id, at).await? {
-            Some(key) => Ok(reader.get(&key, at).await?),
-            None => Err(RepositoryError::NotFound(what).into()),
-        },
-        other => Ok(other?),
+    let exact = reader.get(&key(kind, id)?, at).await;
+    let Err(RepositoryError::NotFound(what)) = exact else { return Ok(exact?) };
+    let mut found = None;
+    for full in ending_in(reader, kind, id, at).await? {
+        match reader.get(&full, at).await {
+            Ok(record) => one_only(&mut found, record, id, |record| &record.key)?,
+            Err(RepositoryError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    found.ok_or_else(|| RepositoryError::NotFound(what).into())
 }
 
-/// Finds the id that ends in `/TAIL`, by the first id of the kind: they differ in their tails only.
-async fn full_id(reader: &Reader, kind: &Kind, tail: &str, at: SnapshotNumber) -> Result<Option<RecordKey>> {
-    if tail.is_empty() || !tail.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(None);
+fn key(kind: &Kind, id: &str) -> Result<RecordKey> {
+    Ok(RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?)
+}
+
+/// Keeps what was found, and refuses a second one: the tail does not say which is meant.
+fn one_only<T>(found: &mut Option<T>, next: T, tail: &str, key: impl Fn(&T) -> &RecordKey) -> Result<()> {
+    if let Some(first) = found {
+        return Err(FlowError::Input(format!(
+            "`{tail}` may be `{}` or `{}`: give the whole id",
+            key(first).id,
+            key(&next).id
+        )));
     }
-    let first = reader.scan(kind, at, None).await?.next_id().await?;
-    let prefix =
-        first.as_deref().and_then(|first| first.rsplit_once('/')).map(|(prefix, _)| prefix.to_owned());
-    Ok(match prefix {
-        Some(prefix) => {
-            Some(RecordKey::new(kind.clone(), &format!("{prefix}/{tail}")).map_err(RepositoryError::from)?)
-        }
-        None => None,
-    })
+    *found = Some(next);
+    Ok(())
+}
+
+/// The ids that end in `/TAIL`, one for each sort of id that the kind has: some have several.
+async fn ending_in(reader: &Reader, kind: &Kind, tail: &str, at: SnapshotNumber) -> Result<Vec<RecordKey>> {
+    let mut ids = Vec::new();
+    if tail.is_empty() || !tail.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(ids);
+    }
+    let mut after: Option<String> = None;
+    while let Some(id) = reader.scan(kind, at, after.as_deref()).await?.next_id().await? {
+        // Ids that are no paths have no tails either.
+        let Some((sort, _)) = id.rsplit_once('/') else { break };
+        ids.push(key(kind, &format!("{sort}/{tail}"))?);
+        // `0` follows `/`: the next id is the first of another sort.
+        after = Some(format!("{sort}0"));
+    }
+    Ok(ids)
 }
 
 /// Every version of a record, newest first, with the times of their snapshots.
@@ -101,14 +151,17 @@ async fn full_id(reader: &Reader, kind: &Kind, tail: &str, at: SnapshotNumber) -
 /// # Errors
 /// Not found where there was never any.
 pub async fn history(reader: &Reader, kind: &Kind, id: &str) -> Result<Vec<HistoryLine>> {
-    let key = RecordKey::new(kind.clone(), id).map_err(RepositoryError::from)?;
-    let entries = match reader.history(&key).await {
+    let entries = match reader.history(&key(kind, id)?).await {
         Err(RepositoryError::NotFound(what)) => {
-            let latest = reader.head().name.number;
-            match full_id(reader, kind, id, latest).await? {
-                Some(key) => reader.history(&key).await?,
-                None => return Err(RepositoryError::NotFound(what).into()),
+            let mut found = None;
+            for full in ending_in(reader, kind, id, reader.head().name.number).await? {
+                match reader.history(&full).await {
+                    Ok(entries) => one_only(&mut found, (full, entries), id, |(full, _)| full)?,
+                    Err(RepositoryError::NotFound(_)) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
+            found.ok_or(RepositoryError::NotFound(what))?.1
         }
         other => other?,
     };

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use catalog::Connection;
 use domain::{Action, SnapshotNumber, Timestamp};
-use repository::{Collected, CommitName, Head, Lease, Repository, RepositoryError, Retention};
+use object_store::ObjectStoreExt as _;
+use repository::{Collected, CommitName, Depth, Head, Lease, Repository, RepositoryError, Retention};
 use serde::Serialize;
 
 use crate::cell::{Cell, HeldLease};
-use crate::error::Result;
+use crate::error::{FlowError, Result};
 use crate::read::never_backed_up;
 
 /// A snapshot that stays or goes.
@@ -125,16 +126,52 @@ pub async fn collect(cell: &Cell, connection: &Connection, grace: Duration) -> R
     Ok(collected)
 }
 
-/// Builds the index anew from the packs. Answers the new head.
+/// Builds the index anew from the packs, without those of these paths, which are lost. Answers the new head.
 ///
 /// # Errors
-/// Conflict while somebody else writes; integrity where a pack is missing too.
-pub async fn rebuild(cell: &Cell, connection: &Connection) -> Result<CommitName> {
+/// Conflict while somebody else writes; integrity where another pack is missing too; usage where a path names nothing
+/// that is missing or damaged.
+pub async fn rebuild(cell: &Cell, connection: &Connection, lost: &[String]) -> Result<CommitName> {
+    are_lost(cell, connection, lost).await?;
     let Taken { repository, grant, lease, held } = take(cell, connection, "rebuild the index").await?;
     let head = repository
-        .rebuild_index(&grant, &lease)
+        .rebuild_index_without(&grant, &lease, lost)
         .await
         .map_err(|error| never_backed_up(&connection.scope.connection, error))?;
     cell.release(held).await?;
     Ok(head.name)
+}
+
+/// Refuses to take something for lost that is there and whole: what it holds would be given up for nothing.
+async fn are_lost(cell: &Cell, connection: &Connection, lost: &[String]) -> Result<()> {
+    let scope = &connection.scope;
+    let packs = format!("t/{}/{}/pack/", scope.tenant, scope.connection);
+    let mut damaged: Option<Vec<String>> = None;
+    for path in lost {
+        if !path.starts_with(&packs) {
+            return Err(FlowError::Input(format!(
+                "`{path}` is no pack of `{}`: its packs are {packs}…",
+                scope.connection
+            )));
+        }
+        match cell.stores.objects.head(&path.as_str().into()).await {
+            Err(object_store::Error::NotFound { .. }) => continue,
+            Err(source) => {
+                let (operation, object, source) = ("look at", path.clone(), Box::new(source));
+                return Err(RepositoryError::Store { operation, object, source }.into());
+            }
+            Ok(_) => {}
+        }
+        if damaged.is_none() {
+            let grant = cell.grant(scope, &[Action::Verify], "see what is lost").await?;
+            let report = cell.repository(scope).verify(&grant, Depth::AllBytes, None, &|_| {}).await?;
+            damaged = Some(report.damaged_objects.into_iter().map(|found| found.object).collect());
+        }
+        if !damaged.iter().flatten().any(|found| found == path) {
+            return Err(FlowError::Input(format!(
+                "`{path}` is there and whole: nothing of it is lost, and nothing was changed"
+            )));
+        }
+    }
+    Ok(())
 }

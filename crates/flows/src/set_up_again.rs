@@ -7,16 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use catalog::{Connection, LedgerEntry, Sweep};
-use domain::{Action, DataKeys, Grant, Scope};
-use repository::{Repository, RepositoryError};
+use catalog::{Connection, LedgerEntry};
+use domain::{Action, DataKeys, Grant, Region, Scope};
+use repository::{Repository, RepositoryError, Stores};
 use serde::Serialize;
 use vault::{Handles, RecoveryKey, RecoveryKeys};
 
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 use crate::recover::{GRANT_TTL, scopes};
-use crate::restore::{LEDGER, SealedEntry};
+pub(crate) use crate::restore::sealed_ledger;
 
 /// What came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +25,20 @@ pub struct SetUpAgain {
     pub connections: BTreeMap<String, u64>,
     /// Entries of the id ledger.
     pub ledger: u64,
+}
+
+/// Refuses a region that is another one than the stores' connections belong to: before anything is made.
+///
+/// # Errors
+/// Usage, with the region that it must be; and where the key store cannot be read or is damaged.
+pub async fn check_region(stores: &Stores, region: &Region) -> Result<()> {
+    match scopes(stores).await?.into_iter().find(|scope| scope.region != *region) {
+        None => Ok(()),
+        Some(scope) => Err(FlowError::Input(format!(
+            "`{}` belongs to region `{}`: set the cell up with --region {}",
+            scope.connection, scope.region, scope.region
+        ))),
+    }
 }
 
 /// Fills a new cell from its stores. The cell that was before, if it still runs, is locked out of them.
@@ -40,13 +54,8 @@ pub async fn set_up_again(
 ) -> Result<SetUpAgain> {
     let keys = Arc::new(RecoveryKeys::new(read, handles)?);
     let mut done = SetUpAgain::default();
+    check_region(&cell.stores, &cell.region).await?;
     for scope in scopes(&cell.stores).await? {
-        if scope.region != cell.region {
-            return Err(FlowError::Input(format!(
-                "`{}` belongs to region `{}`: set the cell up with --region {}",
-                scope.connection, scope.region, scope.region
-            )));
-        }
         let offline = Repository::new(
             &cell.stores,
             scope.clone(),
@@ -68,13 +77,12 @@ pub async fn set_up_again(
         if !cell.catalog.tenants().await?.contains(&scope.tenant) {
             cell.catalog.add_tenant(&scope.tenant, now).await?;
         }
-        let swept_at = newest.commit.kinds.values().map(|kind| kind.swept_at).min().flatten();
         let connection = Connection {
             scope: scope.clone(),
             url: String::new(),
             settings: serde_json::json!({}),
             created_at: now,
-            swept: swept_at.map(|at| Sweep { number: newest.name.number, at }),
+            swept: None,
         };
         cell.catalog.add_connection(&connection).await?;
         let head = catalog::Head {
@@ -101,17 +109,6 @@ pub async fn set_up_again(
         return Err(FlowError::NotFound("the stores hold no backup".to_owned()));
     }
     Ok(done)
-}
-
-/// The id ledger as it is sealed into the stores.
-pub(crate) async fn sealed_ledger(
-    repository: &Repository,
-    grant: &Grant,
-    action: Action,
-) -> Result<Vec<SealedEntry>> {
-    let Some(text) = repository.state(grant, action, LEDGER).await? else { return Ok(Vec::new()) };
-    serde_json::from_slice(&text)
-        .map_err(|error| FlowError::Integrity(format!("the sealed id ledger is damaged: {error}")))
 }
 
 async fn ledger(offline: &Repository, reading: &Grant, scope: &Scope) -> Result<Vec<LedgerEntry>> {

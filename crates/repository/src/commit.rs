@@ -101,9 +101,9 @@ pub enum Role {
 /// What a snapshot knows of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KindState {
-    /// When it was read.
+    /// When it was read, which may be long before it was written.
     pub captured_at: Timestamp,
-    /// Whether all that exists was listed in this run (a sweep), and when that was last so.
+    /// When all of it that can be seen was last listed to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swept_at: Option<Timestamp>,
     /// Whether everything that was asked for was read.

@@ -4,6 +4,7 @@
 //! first packs, then one commit that names them. A [`Reader`] gives back any record at any snapshot. The bytes
 //! on disk are described in docs/format.md.
 
+mod aside;
 mod block;
 mod census;
 mod collect;
@@ -45,6 +46,7 @@ mod verify;
 mod view;
 mod writer;
 
+pub use aside::Sealer;
 pub use collect::{Collected, GRACE};
 pub use commit::{Ancestor, Commit, CommitName, Generation, Head, KindState, Role, sha256_hex};
 pub use compact::Compacted;

@@ -21,6 +21,20 @@ impl Repository {
         Ok(self.dated_state(grant, action, name).await?.map(|(plain, _)| plain))
     }
 
+    /// The names of the pieces of state that begin so, in order.
+    ///
+    /// # Errors
+    /// When the key store cannot be listed.
+    pub async fn state_names(&self, beginning: &str) -> Result<Vec<String>> {
+        let listed = self.keys_area.list(STATE).await?;
+        let names = listed.iter().filter_map(|object| object.name.split('/').nth(1));
+        let mut names: Vec<String> =
+            names.filter(|name| name.starts_with(beginning)).map(str::to_owned).collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
     /// As [`Repository::state`], and the second in which the store says that it was written.
     pub(crate) async fn dated_state(
         &self,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::record::{PAYLOAD_LEN_MAX, RECORD_ID_LEN_MAX};
 use domain::{
     Clock, ContentHash, DataKeyId, Gap, HashPurpose, KeyedHash, Kind, NameError, RecordMeta, Removal, Rng,
-    SubjectId, SubjectTag,
+    SubjectId, SubjectTag, Timestamp,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -81,6 +81,10 @@ pub struct KindOutcome {
     pub cursor: Option<Value>,
     /// What is not there, and why.
     pub gaps: Vec<Gap>,
+    /// When it was read; `None`: just now.
+    pub captured_at: Option<Timestamp>,
+    /// Whether all of it that can be seen was listed to its end.
+    pub listed: bool,
 }
 
 /// A finished snapshot.
@@ -408,12 +412,16 @@ impl Writer {
         let Some(open) = self.open.take() else {
             return Err(RepositoryError::Input("no kind was begun".to_owned()));
         };
-        let now = self.clock.now();
         let kind = Kind::clone(&open.kind);
         let before = self.kinds.get(&kind);
+        let captured_at = outcome.captured_at.unwrap_or_else(|| self.clock.now());
         let state = KindState {
-            captured_at: now,
-            swept_at: if sweep.is_some() { Some(now) } else { before.and_then(|state| state.swept_at) },
+            captured_at,
+            swept_at: if outcome.listed {
+                Some(captured_at)
+            } else {
+                before.and_then(|state| state.swept_at)
+            },
             complete: outcome.complete,
             cursor: outcome.cursor,
             records: (before.map_or(0, |state| state.records) + open.counts.added)
@@ -424,22 +432,6 @@ impl Writer {
         self.kinds.insert(kind.clone(), state);
         self.counts.insert(kind, open.counts);
         Ok(open.counts)
-    }
-
-    /// Notes a kind that could not be read at all: its records stay as they were.
-    pub fn skip_kind(&mut self, kind: &Kind, gaps: Vec<Gap>) {
-        let now = self.clock.now();
-        let state = self.kinds.entry(kind.clone()).or_insert_with(|| KindState {
-            captured_at: now,
-            swept_at: None,
-            complete: false,
-            cursor: None,
-            records: 0,
-            columns: Vec::new(),
-            gaps: Vec::new(),
-        });
-        state.complete = false;
-        state.gaps = gaps;
     }
 
     /// Makes the snapshot: tables of people's keys, then packs, then the commit that names them, each durable

@@ -300,6 +300,45 @@ async fn menus_nest_three_levels_and_point_to_objects() {
     shop.change(delete, json!({ "id": made["id"] })).await;
 }
 
+/// `good` is refused without its expected quantity, at a place that does not stock the item, and at a closed one.
+async fn stock_wants_an_expectation_and_a_place(shop: &Shop, set: &str, good: Value) {
+    let set = |key: &str| set.replace("k3", key);
+    let path = "/i/quantities/0";
+    let mut silent = good.clone();
+    silent.pointer_mut(path).unwrap().as_object_mut().unwrap().remove("changeFromQuantity");
+    assert_eq!(shop.refused(&set("k4"), silent).await[0]["code"], "COMPARE_QUANTITY_REQUIRED");
+    let add = "mutation($n: String!) { locationAdd(input: { name: $n, address: { countryCode: DE } }) { location { id } userErrors { message } } }";
+    let place = shop.change(add, json!({ "n": "Nowhere" })).await["location"]["id"].clone();
+    let mut elsewhere = good.clone();
+    elsewhere.pointer_mut(path).unwrap()["locationId"] = place.clone();
+    assert_eq!(shop.refused(&set("k5"), elsewhere.clone()).await[0]["code"], "INVALID_LOCATION");
+    let activate = "mutation($i: ID!, $l: ID!) { inventoryActivate(inventoryItemId: $i, locationId: $l, available: 4) @idempotent(key: \"KEY\") { userErrors { message } } }";
+    let at = json!({ "i": good.pointer(path).unwrap()["inventoryItemId"], "l": place });
+    shop.change(&activate.replace("KEY", "a7"), at).await;
+    elsewhere.pointer_mut(path).unwrap()["changeFromQuantity"] = json!(4);
+    shop.change(&set("k6"), elsewhere.clone()).await;
+
+    // A place with stock is closed only when it is told where the stock goes.
+    let close = "mutation($l: ID!, $d: ID) { locationDeactivate(locationId: $l, destinationLocationId: $d) @idempotent(key: \"KEY\") { location { isActive } locationDeactivateUserErrors { code } } }";
+    let answer = shop.data(&close.replace("KEY", "c1"), json!({ "l": place })).await;
+    let code = &answer["locationDeactivate"]["locationDeactivateUserErrors"][0]["code"];
+    assert_eq!(code, "HAS_ACTIVE_INVENTORY_ERROR");
+    let target = good.pointer(path).unwrap()["locationId"].clone();
+    let answer = shop.data(&close.replace("KEY", "c2"), json!({ "l": place, "d": target })).await;
+    assert_eq!(answer["locationDeactivate"]["location"]["isActive"], false, "{answer}");
+    elsewhere.pointer_mut(path).unwrap()["changeFromQuantity"] = Value::Null;
+    assert_eq!(shop.refused(&set("k7"), elsewhere).await[0]["code"], "INVALID_LOCATION");
+    // Null skips the comparison; it has to be said.
+    let mut any = good.clone();
+    any.pointer_mut(path).unwrap()["changeFromQuantity"] = Value::Null;
+    shop.change(&set("k8"), any).await;
+    let back = good.pointer(path).unwrap()["changeFromQuantity"].as_i64().unwrap() - 1;
+    let mut back_again = good.clone();
+    back_again.pointer_mut(path).unwrap()["quantity"] = json!(back);
+    back_again.pointer_mut(path).unwrap()["changeFromQuantity"] = json!(3);
+    shop.change(&set("k9"), back_again).await;
+}
+
 #[tokio::test]
 async fn stock_needs_a_key_and_an_expected_quantity() {
     let shop = Shop::start(Settings { products: 2, ..Settings::empty() }).await;
@@ -323,8 +362,12 @@ async fn stock_needs_a_key_and_an_expected_quantity() {
         "CHANGE_FROM_QUANTITY_STALE"
     );
     shop.change(&with("k2"), input(json!(now), now + 7)).await;
-    // The same key again: the first answer, and nothing done.
-    shop.change(&with("k2"), input(json!(now), now + 99)).await;
+    // The same key again: the first answer, and nothing done. For anything else, and after a failure, it is spent.
+    shop.change(&with("k2"), input(json!(now), now + 7)).await;
+    let spent = shop.refused(&with("k2"), input(json!(now), now + 99)).await;
+    assert_eq!(spent[0]["code"], "IDEMPOTENCY_KEY_PARAMETER_MISMATCH");
+    let failed = shop.refused(&with("k1"), input(json!(now + 1), 5)).await;
+    assert_eq!(failed[0]["code"], "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED");
     let read = "query($id: ID!) { inventoryItem(id: $id) { inventoryLevels(first: 5) { nodes { id location { id } quantities(names: [\"available\", \"on_hand\"]) { name quantity } } } } }";
     let levels =
         shop.data(read, json!({ "id": item["id"] })).await["inventoryItem"]["inventoryLevels"]["nodes"]
@@ -334,6 +377,11 @@ async fn stock_needs_a_key_and_an_expected_quantity() {
         .data("query($id: ID!) { inventoryLevel(id: $id) { item { id } } }", json!({ "id": levels[0]["id"] }))
         .await;
     assert_eq!(direct["inventoryLevel"]["item"]["id"], item["id"]);
+
+    // A day later the key is free.
+    shop.clock.pass(Duration::from_secs(24 * 3600));
+    shop.change(&with("k1"), input(json!(now + 7), now + 8)).await;
+    stock_wants_an_expectation_and_a_place(&shop, &with("k3"), input(json!(now + 8), 3)).await;
 
     let location = shop.change("mutation { locationAdd(input: { name: \"Third\", address: { countryCode: DE } }) { location { id isActive } userErrors { message } } }", json!({})).await["location"].clone();
     let activate = "mutation($i: ID!, $l: ID!) { inventoryActivate(inventoryItemId: $i, locationId: $l, available: 3) @idempotent(key: \"a1\") { inventoryLevel { id item { id } quantities(names: [\"available\"]) { quantity } } userErrors { field message } } }";

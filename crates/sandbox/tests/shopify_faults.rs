@@ -247,7 +247,7 @@ async fn grouped_lines_follow_their_parents_and_ungrouped_ones_name_them() {
             Some(named) => assert_eq!(*named, parent),
         }
     }
-    let (_, lines) = shop.bulk("{ collections { edges { node { id products { edges { node { id } } } metafields { nodes { id } } } } } }").await;
+    let (_, lines) = shop.bulk("{ collections { edges { node { id products { edges { node { id } } } metafields { edges { node { id } } } } } } }").await;
     let ids: HashSet<String> = lines
         .iter()
         .filter(|line| line.get("__parentId").is_none())

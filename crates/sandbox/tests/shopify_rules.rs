@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use domain::Clock as _;
-use sandbox::shopify::{Plan, Settings};
+use sandbox::shopify::{Plan, ProtectedData, Settings};
 use serde_json::{Value, json};
 use support::Shop;
 
@@ -240,7 +240,8 @@ async fn old_orders_are_hidden_without_their_scope_and_people_without_approval()
         .unwrap()
         .clone();
     shop.running.set_access(&["read_orders", "read_customers"], false);
-    let some = shop.data(query, json!({})).await;
+    let answer = shop.ask(query, json!({})).await;
+    let some = answer["data"].clone();
     let count = some["ordersCount"]["count"].as_u64().unwrap();
     assert!((1..60).contains(&count), "{count}");
     let border = shop.clock.now().as_second() - 60 * 86_400;
@@ -252,8 +253,46 @@ async fn old_orders_are_hidden_without_their_scope_and_people_without_approval()
     }
     assert_eq!(some["customers"]["nodes"][0]["email"], Value::Null);
     assert_eq!(some["customers"]["nodes"][0]["firstName"], Value::Null);
+    // Each hidden field has its error, and each error its place.
+    let hidden = answer["errors"].as_array().unwrap();
+    assert_eq!(hidden.len() as u64, count + 5 * 3, "{hidden:#?}");
+    let first = json!({
+        "message": "This app is not approved to use the email field. See https://shopify.dev/docs/apps/launch/protected-customer-data for more details.",
+        "path": ["customers", "nodes", 0, "email"], "extensions": { "code": "ACCESS_DENIED" },
+    });
+    assert!(hidden.contains(&first), "{hidden:#?}");
     let one = shop.data("query($id: ID!) { order(id: $id) { id } }", json!({ "id": oldest["id"] })).await;
     assert_eq!(one["order"], Value::Null);
+}
+
+#[tokio::test]
+async fn what_an_app_is_not_approved_for_fails_a_bulk_operation_and_a_list_of_people() {
+    let shop = Shop::start(Settings { orders: 3, customers: 3, products: 3, ..Settings::empty() }).await;
+    let scopes = ["read_orders", "read_customers", "read_products", "read_all_orders"];
+    let people = "{ customers { edges { node { id email } } } }";
+    let ids = "{ customers { edges { node { id } } } }";
+    let list = "{ customers(first: 2) { nodes { id } } }";
+    for coded in [true, false] {
+        let codes = |answer: &Value| {
+            let errors = answer["errors"].as_array().unwrap().clone();
+            errors.iter().all(|error| error["extensions"].is_object()) == coded
+        };
+        shop.running.set_access(&scopes, ProtectedData::FieldsHidden { coded });
+        assert_eq!(shop.bulk(people).await.0["errorCode"], "ACCESS_DENIED");
+        assert_eq!(shop.bulk(ids).await.0["status"], "COMPLETED");
+        assert!(codes(&shop.ask("{ customers(first: 1) { nodes { email } } }", json!({})).await));
+
+        shop.running.set_access(&scopes, ProtectedData::ObjectsHidden { coded });
+        let answer = shop.ask(list, json!({})).await;
+        assert!(codes(&answer) && answer["data"].is_null(), "{answer}");
+        let message = answer["errors"][0]["message"].as_str().unwrap();
+        assert!(message.starts_with("This app is not approved to access the Customer object."), "{message}");
+        assert_eq!(shop.bulk(ids).await.0["status"], "FAILED");
+        assert_eq!(shop.bulk("{ products { edges { node { id } } } }").await.0["status"], "COMPLETED");
+    }
+    shop.running.set_access(&scopes, true);
+    assert_eq!(shop.bulk(people).await.0["status"], "COMPLETED");
+    shop.data(list, json!({})).await;
 }
 
 async fn token(shop: &Shop, form: &[(&str, &str)]) -> (u16, Value) {

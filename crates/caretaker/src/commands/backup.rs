@@ -1,7 +1,6 @@
 //! `caretaker backup`.
 
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use catalog::Connection;
@@ -15,57 +14,35 @@ use crate::commands::many::each;
 use crate::names::Names;
 use crate::output::Output;
 
-/// Progress is told at most so often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
 /// Tells how far a backup is.
 pub(crate) struct Bar<'a> {
     output: &'a Output,
-    clock: std::sync::Arc<dyn domain::Clock>,
-    told: Mutex<Duration>,
 }
 
 impl<'a> Bar<'a> {
-    pub(crate) fn new(output: &'a Output, cell: &flows::Cell) -> Self {
-        let clock = std::sync::Arc::clone(&cell.clock);
-        Self { output, told: Mutex::new(clock.monotonic()), clock }
-    }
-
-    fn due(&self) -> bool {
-        let now = self.clock.monotonic();
-        let Ok(mut told) = self.told.lock() else { return false };
-        let due = now.saturating_sub(*told) >= PROGRESS_EVERY;
-        if due {
-            *told = now;
-        }
-        due
+    pub(crate) fn new(output: &'a Output) -> Self {
+        Self { output }
     }
 }
 
 impl BackupProgress for Bar<'_> {
     fn fetching(&self, progress: &Progress<'_>) {
-        if self.due() {
-            self.output.progress(
-                &format!("fetching {}", progress.kind),
-                progress.items,
-                progress.total,
-                &time_left(progress.remaining),
-            );
-        }
+        self.output.progress(
+            &format!("fetching {}", progress.kind),
+            progress.items,
+            progress.total,
+            &time_left(progress.remaining),
+        );
     }
 
     fn writing(&self, kind: &Kind, records: u64) {
-        if self.due() {
-            self.output.progress(&format!("writing {kind}"), records, None, "");
-        }
+        self.output.progress(&format!("writing {kind}"), records, None, "");
     }
 }
 
 impl flows::restore::RestoreProgress for Bar<'_> {
     fn advanced(&self, what: &str, done: u64, of: u64, left: Option<Duration>) {
-        if self.due() {
-            self.output.progress(what, done, Some(of), &time_left(left));
-        }
+        self.output.progress(what, done, Some(of), &time_left(left));
     }
 }
 
@@ -82,7 +59,7 @@ pub(crate) async fn run(
     // What takes its records from files has nothing to fetch.
     let fetched = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
     each(common, names, output, fetched, async |cell, connection| {
-        let bar = Bar::new(output, cell);
+        let bar = Bar::new(output);
         let report = flows::backup::backup(cell, &Backup { connection, full }, &bar).await?;
         print_report(output, &report)
     })

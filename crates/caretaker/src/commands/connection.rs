@@ -7,17 +7,18 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use catalog::Connection;
 use connectors::platforms::shopify::{Credential, Secret};
-use domain::{ConnectionId, Platform, Scope};
-use flows::FlowError;
+use domain::{ConnectionId, Platform, Region, Scope};
 use flows::connect::{Connect, ConnectionSettings};
 use flows::coverage::Coverage;
+use flows::{Cell, FlowError};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::arguments::{self, Common, ConnectShopify, ConnectionCommand};
+use crate::commands::many::each;
 use crate::home;
 use crate::names::Tag;
-use crate::output::Output;
+use crate::output::{Output, exit};
 
 type Tags = BTreeMap<ConnectionId, BTreeSet<String>>;
 
@@ -59,8 +60,31 @@ pub(crate) async fn connect(
 ) -> anyhow::Result<ExitCode> {
     match connect {
         arguments::Connect::Shopify(words) => shopify(common, words, output).await,
-        arguments::Connect::Jsonl { name, tag } => jsonl(common, name, tag, output).await,
+        arguments::Connect::Jsonl { name, tag, region } => {
+            jsonl(common, name, (tag, region.as_ref()), output).await
+        }
     }
+}
+
+/// Refuses a tenant that nobody added, and a region that is not the cell's.
+async fn belongs_here(cell: &Cell, common: &Common, region: Option<&Region>) -> anyhow::Result<()> {
+    if let Some(region) = region
+        && *region != cell.region
+    {
+        return Err(FlowError::Input(format!(
+            "this cell keeps its data in region `{}`: connect it to a cell of `{region}`",
+            cell.region
+        ))
+        .into());
+    }
+    let tenant = &common.tenant;
+    if cell.catalog.tenants().await?.contains(tenant) {
+        return Ok(());
+    }
+    Err(FlowError::NotFound(format!(
+        "there is no tenant `{tenant}`: add it with `caretaker tenant add {tenant}`"
+    ))
+    .into())
 }
 
 async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> anyhow::Result<ExitCode> {
@@ -69,6 +93,7 @@ async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> an
         std::fs::read_to_string(file).with_context(|| format!("could not read `{}`", file.display()))
     });
     let cell = home::open(common).await?;
+    belongs_here(&cell, common, words.region.as_ref()).await?;
     let connect = Connect {
         tenant: common.tenant.clone(),
         name: words.name.clone(),
@@ -148,10 +173,11 @@ fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 async fn jsonl(
     common: &Common,
     name: &ConnectionId,
-    tags: &[Tag],
+    (tags, region): (&[Tag], Option<&Region>),
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
+    belongs_here(&cell, common, region).await?;
     let scope = Scope {
         tenant: common.tenant.clone(),
         region: cell.region.clone(),
@@ -179,9 +205,9 @@ pub(crate) async fn run(
     command: &ConnectionCommand,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
     match command {
         ConnectionCommand::List => {
+            let cell = home::open(common).await?;
             let connections = cell.catalog.connections(&common.tenant).await?;
             let tags = cell.catalog.tags(&common.tenant).await?;
             let rows: Vec<_> = connections.iter().map(|one| as_json(one, &tags)).collect();
@@ -191,25 +217,37 @@ pub(crate) async fn run(
                 }
                 connections.iter().map(|connection| as_text(connection, &tags) + "\n").collect()
             })?;
+            Ok(ExitCode::SUCCESS)
         }
-        ConnectionCommand::Show { name } => {
-            let connection = cell.connection(&common.tenant, name).await?;
-            let tags = cell.catalog.tags(&common.tenant).await?;
-            output.result(&as_json(&connection, &tags), || as_text(&connection, &tags))?;
+        ConnectionCommand::Show(names) => {
+            let show = async |cell: &Cell, connection: Connection| {
+                show(cell, &connection, output).await?;
+                Ok(exit::DONE)
+            };
+            each(common, names, output, |_| true, show).await
         }
         ConnectionCommand::Tag { name, add, remove } => {
+            let cell = home::open(common).await?;
             let connection = cell.connection(&common.tenant, name).await?;
             cell.catalog.change_tags(&common.tenant, name, &words(add), &words(remove)).await?;
-            let tags = cell.catalog.tags(&common.tenant).await?;
-            output.result(&as_json(&connection, &tags), || as_text(&connection, &tags))?;
+            show(&cell, &connection, output).await?;
+            Ok(ExitCode::SUCCESS)
         }
-        ConnectionCommand::Coverage { name } => {
-            let connection = cell.connection(&common.tenant, name).await?;
-            let coverage = flows::coverage::coverage(&cell, &connection).await?;
-            output.result(&coverage, || coverage_text(&coverage))?;
+        ConnectionCommand::Coverage(names) => {
+            let stores = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
+            let cover = async |cell: &Cell, connection: Connection| {
+                let coverage = flows::coverage::coverage(cell, &connection).await?;
+                output.result(&coverage, || coverage_text(&coverage))?;
+                Ok(exit::DONE)
+            };
+            each(common, names, output, stores, cover).await
         }
     }
-    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(cell: &Cell, connection: &Connection, output: &Output) -> anyhow::Result<()> {
+    let tags = cell.catalog.tags(&connection.scope.tenant).await?;
+    output.result(&as_json(connection, &tags), || as_text(connection, &tags))
 }
 
 fn coverage_text(coverage: &Coverage) -> String {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{bail, ensure};
 use catalog::Catalog;
 use connectors::contract::{PlanAction, RestoreOptions};
 use connectors::platforms::shopify::{Credential, Secret};
@@ -29,7 +29,8 @@ use self::rival::Rival;
 use crate::arguments::{Common, Demo};
 use crate::commands::backup::Bar;
 use crate::commands::restore::write_plan;
-use crate::commands::sandbox::{faults, wait_for_the_end};
+use crate::commands::sandbox::{Signals, faults};
+use crate::files;
 use crate::home::{self, CellFile};
 use crate::output::Output;
 use crate::stores;
@@ -58,14 +59,17 @@ impl Story<'_> {
 }
 
 pub(crate) async fn run(common: &Common, words: &Demo, output: &Output) -> anyhow::Result<ExitCode> {
-    let temporary = common.dir.is_none();
-    let dir = match &common.dir {
-        Some(dir) => dir.clone(),
-        None => std::env::temp_dir().join(format!("caretaker-demo-{}", std::process::id())),
+    let (dir, temporary) = match &common.dir {
+        Some(dir) => (dir.clone(), false),
+        None => (files::new_temporary_folder("caretaker-demo")?, true),
     };
     let told = tell(words, &dir, output).await;
-    if temporary && words.once {
-        std::fs::remove_dir_all(&dir).with_context(|| format!("could not take `{}` away", dir.display()))?;
+    if temporary
+        && words.once
+        && let Err(error) = std::fs::remove_dir_all(&dir)
+    {
+        // It says nothing of whether the story held.
+        output.say(&format!("`{}` could not be taken away: {error}", dir.display()));
     }
     told
 }
@@ -120,7 +124,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
     );
     let tenant = shop.scope.tenant.clone();
     let reader = flows::read::open(&cell, &tenant, &shop.scope.connection, Action::Read, "demo").await?;
-    let diff = flows::diff::diff(&reader, first.snapshot, second.snapshot, None).await?;
+    let diff = flows::diff::diff(&reader, first.snapshot, second.snapshot, None, &|_, _| {}).await?;
     let prices =
         diff.changed.iter().flat_map(|item| &item.fields).filter(|field| field.path.ends_with("/price"));
     let prices = prices.count();
@@ -149,7 +153,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
         ids: Vec::new(),
         options: RestoreOptions::default(),
     };
-    let plan = flows::restore::draw(&cell, &ask, &Bar::new(output, &cell)).await?;
+    let plan = flows::restore::draw(&cell, &ask, &Bar::new(output)).await?;
     let updates = plan.count(|action| *action == PlanAction::Update);
     let creates = plan.count(|action| *action == PlanAction::Create);
     ensure!(
@@ -168,7 +172,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
         json!({ "update": updates, "create": creates, "requests": plan.requests, "orders": plan.orders.len() }),
     );
 
-    let report = flows::restore::apply(&cell, &plan, &Bar::new(output, &cell)).await?;
+    let report = flows::restore::apply(&cell, &plan, &Bar::new(output)).await?;
     let problems: Vec<&String> = report.items.iter().flat_map(|item| &item.problems).collect();
     ensure!(report.complete, "the restore is not whole: {problems:?}");
     let compared = rival::compare_prices(&before, &store.dump(), &deleted)?;
@@ -227,7 +231,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
             store.url,
             dir.display()
         ));
-        wait_for_the_end().await?;
+        Signals::watch()?.wait().await;
     }
     store.shutdown().await;
     Ok(ExitCode::SUCCESS)
@@ -249,13 +253,13 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
     if dir.join("cell.json").exists() {
         bail!("there is a cell in `{}` already; the demo makes its own", dir.display());
     }
-    std::fs::create_dir_all(dir).with_context(|| format!("could not make `{}`", dir.display()))?;
+    files::make_private_folder(dir)?;
     let handles = home::handles(dir)?;
     let mut bytes = [0; 24];
     handles.rng.fill(&mut bytes);
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let passphrase_file = dir.join("passphrase");
-    std::fs::write(&passphrase_file, &text)?;
+    files::write_private(&passphrase_file, text.as_bytes())?;
     let passphrase = home::passphrase(Some(&passphrase_file), "")?;
     let recovery_key = dir.join("recovery.key");
     let settings = InitSettings {
@@ -270,8 +274,7 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
     let catalog = Catalog::create(dir).await?;
     let tenant = "default".parse()?;
     catalog.add_tenant(&tenant, handles.clock.now()).await?;
-    let file = CellFile { format: 1, region: Region::new("local")?, store: None, keys_store: None };
-    file.write(dir)?;
+    CellFile::new(Region::new("local")?, None, None).write(dir)?;
     let common =
         Common { dir: Some(dir.to_path_buf()), json: false, tenant, passphrase_file: Some(passphrase_file) };
     Ok((home::open(&common).await?, recovery_key))
@@ -298,7 +301,7 @@ async fn connect(cell: &Cell, store: &Running) -> anyhow::Result<catalog::Connec
 
 async fn back_up(cell: &Cell, shop: &catalog::Connection, output: &Output) -> anyhow::Result<RunReport> {
     let connection = cell.connection(&shop.scope.tenant, &shop.scope.connection).await?;
-    Ok(flows::backup::backup(cell, &Backup { connection, full: false }, &Bar::new(output, cell)).await?)
+    Ok(flows::backup::backup(cell, &Backup { connection, full: false }, &Bar::new(output)).await?)
 }
 
 fn gaps(report: &RunReport) -> String {
@@ -313,8 +316,10 @@ async fn recover(dir: &Path, recovery_key: &Path) -> anyhow::Result<u64> {
     };
     let handles = home::handles(dir)?;
     let key = RecoveryKey::read(recovery_key, None)?;
-    let recovered = flows::recover::recover(&stores, key, &handles, None).await?;
-    let records = recovered.iter().flat_map(|one| one.exported.records.values()).sum();
+    let recovered = flows::recover::recover(&stores, key, &handles, None, &|_, _| {}).await?;
+    let damaged = recovered.iter().find_map(|one| one.error.as_ref());
+    ensure!(damaged.is_none(), "what was recovered is damaged: {damaged:?}");
+    let records = recovered.iter().flat_map(|one| &one.exported).flat_map(|read| read.records.values()).sum();
     ensure!(records > 0, "nothing was recovered");
     Ok(records)
 }

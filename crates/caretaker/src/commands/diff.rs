@@ -30,13 +30,18 @@ pub(crate) async fn run(
     let diff = if to == LIVE {
         let connection = &cell.connection(&common.tenant, name).await?;
         let ask = LiveDiff { connection, from, kind, full };
-        flows::live::diff_live(&cell, &ask, &Bar::new(output, &cell)).await?
+        flows::live::diff_live(&cell, &ask, &Bar::new(output)).await?
     } else {
+        let platform = cell.connection(&common.tenant, name).await?.scope.platform;
         let reader =
             flows::read::open(&cell, &common.tenant, name, Action::Read, "compare snapshots").await?;
-        let from = flows::read::snapshot(&reader, from).await?.name.number;
-        let to = flows::read::snapshot(&reader, to).await?.name.number;
-        flows::diff::diff(&reader, from, to, kind).await?
+        let from = flows::read::snapshot(&reader, from).await?;
+        let to = flows::read::snapshot(&reader, to).await?;
+        if let Some(kind) = kind {
+            flows::read::check_kind(&platform, [&from, &to], kind)?;
+        }
+        let told = |what: &str, done: u64| output.progress(what, done, None, "");
+        flows::diff::diff(&reader, from.name.number, to.name.number, kind, &told).await?
     };
     output.result(&diff, || {
         let mut text = String::new();

@@ -1,15 +1,21 @@
 //! `caretaker doctor`: what is wrong with this installation, and how to put it right.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use domain::Action;
+use catalog::{Catalog, Connection};
+use domain::{Action, Clock};
+use flows::Cell;
 use flows::store_access::WhichStore;
+use object_store::ObjectStore;
+use repository::{RepositoryError, Stores};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::Common;
-use crate::home::{self, CellFile};
-use crate::output::{Output, exit};
+use crate::home::{self, CellFile, Unlocked};
+use crate::output::{Output, exit, exit_code};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -18,53 +24,48 @@ struct Finding {
     ok: bool,
     /// What was found and, where it is wrong, what to do.
     detail: String,
+    /// Something that is stored is not what was written.
+    #[serde(skip)]
+    is_damage: bool,
 }
 
-fn finding(check: impl Into<String>, found: Result<String, String>) -> Finding {
-    let ok = found.is_ok();
-    let detail = found.unwrap_or_else(|wrong| wrong);
-    Finding { check: check.into(), ok, detail }
+/// What is wrong, in a sentence.
+struct Wrong {
+    why: String,
+    is_damage: bool,
 }
 
-fn sentence(error: &dyn std::error::Error) -> String {
-    flows::error::with_causes(error)
+impl Wrong {
+    fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), is_damage: false }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Wrong {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        Self { why: sentence(&error), is_damage: exit_code(&error) == exit::INTEGRITY }
+    }
+}
+
+fn finding(check: impl Into<String>, found: Result<String, Wrong>) -> Finding {
+    let check = check.into();
+    match found {
+        Ok(detail) => Finding { check, ok: true, detail, is_damage: false },
+        Err(Wrong { why, is_damage }) => Finding { check, ok: false, detail: why, is_damage },
+    }
+}
+
+fn sentence(error: &anyhow::Error) -> String {
+    flows::error::with_causes(error.as_ref())
 }
 
 pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    let mut findings = vec![finding(
-        "vault",
-        Ok("opens with the passphrase, and the operator key is the right one".to_owned()),
-    )];
-    findings.push(finding(
-        "catalog",
-        cell.catalog.check_integrity().await.map(|()| "sound".to_owned()).map_err(|error| sentence(&error)),
-    ));
-    for (name, store, may_keep_versions) in
-        [("object store", &cell.stores.objects, true), ("key store", &cell.stores.keys, false)]
-    {
-        let probed = repository::probe(store, &*cell.rng).await;
-        let found = probed.map_err(|error| sentence(&error)).and_then(|promises| {
-            if promises.keeps_versions && !may_keep_versions {
-                return Err("it keeps old versions, so a person's destroyed key could come back: \
-                            use a bucket without versioning and without lock"
-                    .to_owned());
-            }
-            let guard = if promises.create_if_absent {
-                "refuses to overwrite, as a second guard"
-            } else {
-                "does not refuse to overwrite; nothing here depends on it"
-            };
-            Ok(format!("can be written, read and deleted; {guard}"))
-        });
-        findings.push(finding(name, found));
-    }
-    findings.push(finding("unfinished writes", unfinished_writes(&cell)));
-    for connection in cell.catalog.connections(&common.tenant).await? {
-        let name = &connection.scope.connection;
-        findings.push(finding(format!("connection {name}"), connection_state(&cell, &connection).await));
-    }
+    let dir = home::dir(common)?;
+    let mut findings = Vec::new();
+    look(common, dir, &mut findings).await?;
     let sound = findings.iter().all(|finding| finding.ok);
+    let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {
         findings
             .iter()
@@ -74,17 +75,105 @@ pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<Exit
             })
             .collect()
     })?;
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(exit::FAILED) })
+    Ok(ExitCode::from(match (sound, damaged) {
+        (true, _) => exit::DONE,
+        (false, true) => exit::INTEGRITY,
+        (false, false) => exit::FAILED,
+    }))
+}
+
+/// Looks at one thing after another. Where one is wrong, those that do not need it are looked at all the same.
+async fn look(common: &Common, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+    let file = match CellFile::read(dir) {
+        Ok(file) => file,
+        // Nothing was ever made here: there is nothing to look at.
+        Err(error) if exit_code(&error) == exit::NOT_FOUND => return Err(error),
+        Err(error) => {
+            findings.push(finding("cell", Err(error.into())));
+            return Ok(());
+        }
+    };
+    findings.push(finding("cell", Ok(format!("region {}", file.region))));
+    let catalog = match Catalog::open(dir).await {
+        Ok(catalog) => {
+            findings.push(finding(
+                "catalog",
+                catalog.check_integrity().await.map(|()| "sound".to_owned()).map_err(Wrong::from),
+            ));
+            Some(catalog)
+        }
+        Err(error) => {
+            findings.push(finding("catalog", Err(error.into())));
+            None
+        }
+    };
+    let handles = home::handles(dir)?;
+    let keys = match home::open_vault(common, dir, &handles).await {
+        Ok(keys) => {
+            let sound = "opens with the passphrase, and the operator key is the right one";
+            findings.push(finding("vault", Ok(sound.to_owned())));
+            Some(keys)
+        }
+        Err(error) => {
+            findings.push(finding("vault", Err(error.into())));
+            None
+        }
+    };
+    findings.push(finding("unfinished writes", unfinished_writes(&file, dir, &*handles.clock)));
+    let (Some(catalog), Some((vault, operator))) = (catalog, keys) else { return Ok(()) };
+    let unlocked = Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog };
+    let objects = store(&unlocked, WhichStore::Objects, findings).await;
+    let keys = store(&unlocked, WhichStore::Keys, findings).await;
+    let (Some(objects), Some(keys)) = (objects, keys) else { return Ok(()) };
+    let cell = unlocked.with(Stores { objects, keys });
+    match cell.catalog.connections(&common.tenant).await {
+        Ok(connections) => {
+            for connection in connections {
+                let name = format!("connection {}", connection.scope.connection);
+                findings.push(finding(name, connection_state(&cell, &connection).await));
+            }
+        }
+        Err(error) => findings.push(finding("connections", Err(error.into()))),
+    }
+    Ok(())
+}
+
+/// Opens a store and tries it out.
+async fn store(
+    unlocked: &Unlocked,
+    which: WhichStore,
+    findings: &mut Vec<Finding>,
+) -> Option<Arc<dyn ObjectStore>> {
+    let (opened, found) = match unlocked.store(which).await {
+        Ok(store) => {
+            let probed = repository::probe(&store, &*unlocked.handles.rng).await;
+            (Some(store), probed.map_err(Wrong::from))
+        }
+        Err(error) => (None, Err(error.into())),
+    };
+    let found = found.and_then(|promises| {
+        if promises.keeps_versions && which == WhichStore::Keys {
+            return Err(Wrong::new(
+                "it keeps old versions, so a person's destroyed key could come back: use a bucket without versioning \
+                 and without lock",
+            ));
+        }
+        let guard = if promises.create_if_absent {
+            "refuses to overwrite, as a second guard"
+        } else {
+            "does not refuse to overwrite; nothing here depends on it"
+        };
+        Ok(format!("can be written, read and deleted; {guard}"))
+    });
+    findings.push(finding(which.name().replace('-', " "), found));
+    opened
 }
 
 /// Deletes what commands that were killed have left in stores that are directories.
-fn unfinished_writes(cell: &flows::Cell) -> Result<String, String> {
-    let file = CellFile::read(&cell.dir).map_err(|error| format!("{error:#}"))?;
+fn unfinished_writes(file: &CellFile, dir: &Path, clock: &dyn Clock) -> Result<String, Wrong> {
     let (mut files, mut bytes) = (0, 0);
     for which in [WhichStore::Objects, WhichStore::Keys] {
-        let url = file.url(which, &cell.dir);
-        let found = repository::delete_unfinished(&url, cell.clock.now(), repository::GRACE);
-        let found = found.map_err(|error| sentence(&error))?;
+        let found = repository::delete_unfinished(&file.url(which, dir), clock.now(), repository::GRACE)?;
         files += found.files;
         bytes += found.bytes;
     }
@@ -95,30 +184,30 @@ fn unfinished_writes(cell: &flows::Cell) -> Result<String, String> {
 }
 
 /// Whether the newest snapshot can be read, and whether the platform still lets us in.
-async fn connection_state(cell: &flows::Cell, connection: &catalog::Connection) -> Result<String, String> {
+async fn connection_state(cell: &Cell, connection: &Connection) -> Result<String, Wrong> {
     let scope = &connection.scope;
-    let actions = [Action::Read, Action::Backup];
-    let grant = cell.grant(scope, &actions, "doctor").await.map_err(|error| sentence(&error))?;
-    let known = cell.known_head(scope).await.map_err(|error| sentence(&error))?;
+    let grant = cell.grant(scope, &[Action::Read, Action::Backup], "doctor").await?;
+    let known = cell.known_head(scope).await?;
     let history = match cell.repository(scope).reader(&grant, Action::Read, known.as_ref()).await {
         Ok(reader) => {
             let taken_at = reader.head().commit.taken_at;
             format!("snapshot {} of {taken_at:.0}", reader.head().name.number)
         }
-        Err(repository::RepositoryError::NotFound(_)) => "nothing was backed up yet".to_owned(),
-        Err(error) => return Err(sentence(&error)),
+        Err(RepositoryError::NotFound(_)) => "nothing was backed up yet".to_owned(),
+        Err(error) => return Err(error.into()),
     };
     if scope.platform.as_str() == "jsonl" {
         return Ok(history);
     }
-    let store = flows::connect::open(cell, connection, &grant).await.map_err(|error| sentence(&error))?;
-    let probe = store.probe().await.map_err(|error| {
+    let store = flows::connect::open(cell, connection, &grant).await?;
+    let probe = store.probe().await.map_err(|fault| {
         let again = format!("caretaker connect {} {} …", scope.platform, scope.connection);
-        format!("{}; if the credential has ended, give a new one with `{again}`", sentence(&error))
+        Wrong::new(format!("{fault}; if the credential has ended, give a new one with `{again}`"))
     })?;
     let missing: Vec<&str> = probe.missing.iter().map(|missing| missing.scope.as_str()).collect();
     if missing.is_empty() {
         return Ok(format!("{history}; the store answers, all scopes are granted"));
     }
-    Err(format!("{history}; these scopes are not granted: {}. Grant them to the app", missing.join(", ")))
+    let missing = missing.join(", ");
+    Err(Wrong::new(format!("{history}; these scopes are not granted: {missing}. Grant them to the app")))
 }

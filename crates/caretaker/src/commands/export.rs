@@ -26,18 +26,22 @@ pub(crate) async fn run(
         output,
         |_| true,
         async |cell, connection| {
-            let folder = match names.name {
-                Some(_) => out.to_path_buf(),
-                None => out.join(connection.scope.connection.as_str()),
-            };
-            one(cell, &connection.scope, at, &folder, output).await?;
-            Ok(exit::DONE)
+            let scope = &connection.scope;
+            if names.name.is_some() {
+                return one(cell, scope, at, out, output).await;
+            }
+            if cell.known_head(scope).await?.is_none() {
+                output
+                    .say(&format!("`{}` was never backed up: there is nothing to export.", scope.connection));
+                return Ok(exit::DONE);
+            }
+            one(cell, scope, at, &out.join(scope.connection.as_str()), output).await
         },
     )
     .await
 }
 
-async fn one(cell: &Cell, scope: &Scope, at: &str, out: &Path, output: &Output) -> anyhow::Result<()> {
+async fn one(cell: &Cell, scope: &Scope, at: &str, out: &Path, output: &Output) -> anyhow::Result<u8> {
     let (tenant, name) = (&scope.tenant, &scope.connection);
     let reader = flows::read::open(cell, tenant, name, Action::Export, "export").await?;
     let head = flows::read::snapshot(&reader, at).await?;
@@ -51,11 +55,13 @@ async fn one(cell: &Cell, scope: &Scope, at: &str, out: &Path, output: &Output) 
         head: &head,
     };
     empty_folder(out)?;
-    let exported = flows::export::export(&source, Sink::Folder(out)).await?;
+    let told = |what: &str, done: u64| output.progress(&format!("exporting {what}"), done, None, "");
+    let exported = flows::export::export(&source, Sink::Folder(out), &told).await?;
     output.result(&exported, || {
         let records: u64 = exported.records.values().sum();
         let mut text = format!(
-            "{records} records and {} media files, {}, in {}",
+            "Snapshot {}: {records} records and {} media files, {}, in {}",
+            exported.snapshot,
             exported.media,
             size(exported.bytes),
             out.display()
@@ -67,6 +73,13 @@ async fn one(cell: &Cell, scope: &Scope, at: &str, out: &Path, output: &Output) 
             text +=
                 &format!("\nid-map.csv: {lines} items that were restored, and the ids that they have now");
         }
+        if !exported.complete {
+            text += &format!(
+                "\nNot whole: what could not be read for that snapshot is not here either; `caretaker connection \
+                 coverage {name}` names it."
+            );
+        }
         text
-    })
+    })?;
+    Ok(if exported.complete { exit::DONE } else { exit::INCOMPLETE })
 }

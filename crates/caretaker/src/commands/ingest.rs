@@ -1,33 +1,20 @@
 //! `caretaker ingest`: JSON lines into a `jsonl` connection.
 
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use flows::RunReport;
 use flows::ingest::{Ingest, IngestProgress};
-use flows::{FlowError, RunReport};
 
 use crate::arguments::{self, Common};
 use crate::home;
 use crate::output::{Output, exit};
 
-/// Progress is told at most so often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
-struct Progress<'a> {
-    output: &'a Output,
-    cell: &'a flows::Cell,
-    told: Mutex<Duration>,
-}
+struct Progress<'a>(&'a Output);
 
 impl IngestProgress for Progress<'_> {
     fn advanced(&self, bytes: u64, of: Option<u64>, records: u64) {
-        let now = self.cell.clock.monotonic();
-        let Ok(mut told) = self.told.lock() else { return };
-        if now.saturating_sub(*told) >= PROGRESS_EVERY {
-            *told = now;
-            self.output.progress(&format!("ingest, {records} records"), bytes, of, "");
-        }
+        self.0.progress(&format!("ingest, {records} records"), bytes, of, "");
     }
 }
 
@@ -38,13 +25,6 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
     let connection = cell.connection(&common.tenant, &words.name).await?;
-    if connection.scope.platform.as_str() != "jsonl" {
-        return Err(FlowError::Input(format!(
-            "`{}` is a {} connection: records come into it by `caretaker backup {}`",
-            words.name, connection.scope.platform, words.name
-        ))
-        .into());
-    }
     let ingest = Ingest {
         connection,
         kind: words.kind.clone(),
@@ -54,8 +34,7 @@ pub(crate) async fn run(
         may_remove_all: words.yes,
         file: (words.file.as_os_str() != "-").then(|| words.file.clone()),
     };
-    let progress = Progress { output, cell: &cell, told: Mutex::new(cell.clock.monotonic()) };
-    let report = flows::ingest::ingest(&cell, &ingest, &progress).await?;
+    let report = flows::ingest::ingest(&cell, &ingest, &Progress(output)).await?;
     Ok(ExitCode::from(print_report(output, &report)?))
 }
 

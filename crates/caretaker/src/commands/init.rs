@@ -1,26 +1,33 @@
 //! `caretaker init`: a new cell, or a running one again from its stores.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use catalog::Catalog;
+use flows::FlowError;
 use flows::store_access::{self, WhichStore};
 use repository::Stores;
 use serde_json::json;
 use vault::system::{SystemClock, SystemRng};
-use vault::{Argon2Cost, Handles, InitSettings, Passphrase, RecoveryKey, RecoverySetting, Vault};
+use vault::{
+    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting, Vault,
+};
 
 use crate::arguments::{Common, Init};
 use crate::commands::recover::NoCell;
-use crate::home::{self, CellFile};
+use crate::files;
+use crate::home::{self, CellFile, Unlocked};
 use crate::output::Output;
 use crate::stores::{self, GivenStore};
 
 pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow::Result<ExitCode> {
     let dir = home::dir(common)?;
-    let passphrase = home::passphrase(common.passphrase_file.as_deref(), "A passphrase for the new cell")?;
+    if let Some(half_made) = home::half_made(dir) {
+        return Err(half_made.into());
+    }
+    let passphrase =
+        home::new_passphrase(common.passphrase_file.as_deref(), "A passphrase for the new cell")?;
     let recovery_passphrase = init.recovery_passphrase_file.as_deref().map(Passphrase::read).transpose()?;
     match (&init.from_store, &init.recovery_key_file, &init.recovery_key_out) {
         (Some(_), Some(key), _) => {
@@ -29,11 +36,11 @@ pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow
         }
         (_, _, Some(out)) => {
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
-            let given = Given::new(init)?;
+            let given = Given::new(init, dir)?;
             if !Vault::path(dir).exists() {
                 stores::are_empty(&given.make(dir).await?).await?;
             }
-            let (vault, _) = make(common, init, dir, &passphrase, recovery, &given).await?;
+            let vault = make(common, init, dir, &passphrase, recovery, &given).await?;
             let key =
                 vault.recipients().first().map(vault::RecoveryRecipient::fingerprint).unwrap_or_default();
             let shown = out.display().to_string();
@@ -51,10 +58,10 @@ pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow
             )?;
             Ok(ExitCode::SUCCESS)
         }
-        _ => Err(flows::FlowError::Input(
-            "say where the recovery key goes: --recovery-key-out FILE".to_owned(),
-        )
-        .into()),
+        _ => {
+            Err(FlowError::Input("say where the recovery key goes: --recovery-key-out FILE".to_owned())
+                .into())
+        }
     }
 }
 
@@ -65,24 +72,22 @@ struct Given {
 }
 
 impl Given {
-    fn new(init: &Init) -> anyhow::Result<Self> {
+    fn new(init: &Init, dir: &Path) -> anyhow::Result<Self> {
         let given = |which, url: Option<&String>| {
             url.map(|url| stores::given(which, url, &init.credentials)).transpose()
         };
-        Ok(Self {
+        let given = Self {
             objects: given(WhichStore::Objects, init.store.as_ref().or(init.from_store.as_ref()))?,
             keys: given(WhichStore::Keys, init.keys_store.as_ref())?,
-        })
+        };
+        let file = given.cell_file(init);
+        stores::are_apart(&file.url(WhichStore::Objects, dir), &file.url(WhichStore::Keys, dir))?;
+        Ok(given)
     }
 
     fn cell_file(&self, init: &Init) -> CellFile {
         let url = |given: &Option<GivenStore>| given.as_ref().map(|given| given.url.clone());
-        CellFile {
-            format: 1,
-            region: init.region.clone(),
-            store: url(&self.objects),
-            keys_store: url(&self.keys),
-        }
+        CellFile::new(init.region.clone(), url(&self.objects), url(&self.keys))
     }
 
     /// The stores of a new cell: directories are made, buckets are tried out.
@@ -98,7 +103,28 @@ impl Given {
     }
 }
 
-/// Makes vault and catalog, and last what says that here is a cell.
+/// What of a cell was made so far. Dropped before the cell is finished, it takes that away again, so that `init` can
+/// simply be tried once more; the record of events stays.
+struct Unfinished {
+    made: Vec<PathBuf>,
+}
+
+impl Unfinished {
+    fn finish(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        for path in self.made.drain(..) {
+            // What cannot be taken away is named by the next `init`.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Makes a new cell: vault and catalog, and last what says that here is a cell.
 async fn make(
     common: &Common,
     init: &Init,
@@ -106,13 +132,39 @@ async fn make(
     passphrase: &Passphrase,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<(Vault, Handles)> {
-    std::fs::create_dir_all(dir).with_context(|| format!("could not make `{}`", dir.display()))?;
-    let handles = home::handles(dir)?;
-    let settings = InitSettings { recovery, recipients: Vec::new(), cost: Argon2Cost::default() };
-    let vault = Vault::init(dir, passphrase, settings, &handles)?;
-    let catalog = Catalog::create(dir).await?;
+) -> anyhow::Result<Vault> {
+    let (vault, catalog, handles, unfinished) = begin(init, dir, passphrase, recovery, given).await?;
     catalog.add_tenant(&common.tenant, handles.clock.now()).await?;
+    given.cell_file(init).write(dir)?;
+    unfinished.finish();
+    Ok(vault)
+}
+
+/// Makes vault and catalog.
+async fn begin(
+    init: &Init,
+    dir: &Path,
+    passphrase: &Passphrase,
+    recovery: RecoverySetting<'_>,
+    given: &Given,
+) -> anyhow::Result<(Vault, Catalog, Handles, Unfinished)> {
+    files::make_private_folder(dir)?;
+    let handles = home::handles(dir)?;
+    let key = match &recovery {
+        RecoverySetting::New { file, .. } => Some(file.to_path_buf()),
+        RecoverySetting::Known(_) => None,
+    };
+    let settings = InitSettings { recovery, recipients: Vec::new(), cost: Argon2Cost::default() };
+    // It makes all of it or nothing, and writes over nothing.
+    let vault = Vault::init(dir, passphrase, settings, &handles)?;
+    let mut unfinished = Unfinished { made: home::parts(dir).into_iter().chain(key).collect() };
+    let database = Catalog::path(dir);
+    unfinished.made.extend(["-wal", "-shm"].map(|end| {
+        let mut name = database.clone().into_os_string();
+        name.push(end);
+        name.into()
+    }));
+    let catalog = Catalog::create(dir).await?;
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
         if let Some(credentials) = &options.credentials {
@@ -120,8 +172,7 @@ async fn make(
             store_access::keep(&vault, &catalog, &*handles.clock, place, (url, credentials)).await?;
         }
     }
-    given.cell_file(init).write(dir)?;
-    Ok((vault, handles))
+    Ok((vault, catalog, handles, unfinished))
 }
 
 async fn again(
@@ -132,21 +183,32 @@ async fn again(
     [recovery, tried, read]: [RecoveryKey; 3],
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let given = Given::new(init)?;
-    if let (Some(objects), Some(keys)) = (&given.objects, &given.keys) {
-        let stores = Stores { objects: objects.open()?, keys: keys.open()? };
-        // A key that does not fit must not leave half a cell behind.
-        let handles =
-            Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(NoCell) };
-        std::fs::create_dir_all(dir).with_context(|| format!("could not make `{}`", dir.display()))?;
-        flows::recover::opens(&stores, tried, &handles).await?;
-        objects.try_out(&stores.objects, &SystemRng).await?;
-        keys.try_out(&stores.keys, &SystemRng).await?;
-    }
+    let given = Given::new(init, dir)?;
+    let (Some(objects), Some(keys)) = (&given.objects, &given.keys) else {
+        return Err(
+            FlowError::Input("say where the stores are: --from-store and --keys-store".to_owned()).into()
+        );
+    };
+    let stores = Stores { objects: objects.open()?, keys: keys.open()? };
+    // What does not fit is told before anything is made.
+    let no_cell = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(NoCell) };
+    flows::recover::opens(&stores, tried, &no_cell).await?;
+    flows::set_up_again::check_region(&stores, &init.region).await?;
+    objects.try_out(&stores.objects, &SystemRng).await?;
+    keys.try_out(&stores.keys, &SystemRng).await?;
+
     let known = RecoverySetting::Known(recovery.recipient().clone());
-    let (_, handles) = make(common, init, dir, passphrase, known, &given).await?;
-    let cell = home::open(common).await?;
-    let done = flows::set_up_again::set_up_again(&cell, &recovery, &handles, read).await?;
+    let (vault, catalog, handles, unfinished) = begin(init, dir, passphrase, known, &given).await?;
+    catalog.add_tenant(&common.tenant, handles.clock.now()).await?;
+    let (dir, file, vault) = (dir.to_path_buf(), given.cell_file(init), Arc::new(vault));
+    let operator = vault.sign_in(&OperatorKey::read(&dir)?).await?;
+    let unlocked = Unlocked { dir, file: file.clone(), handles: handles.clone(), vault, operator, catalog };
+    let cell = unlocked.with(stores);
+    let work = Box::pin(flows::set_up_again::set_up_again(&cell, &recovery, &handles, read));
+    let done = output.while_busy("setting the cell up again", work).await?;
+    // INVARIANT (whole or none): only from here on is it a cell that commands open.
+    file.write(&cell.dir)?;
+    unfinished.finish();
     output.result(&done, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {
@@ -155,7 +217,7 @@ async fn again(
         text + &format!(
             "The cell in {} runs again; {} entries of the id ledger came back.\n\
              Give each store its credential again: `caretaker connect …` with the connection's name.",
-            dir.display(),
+            cell.dir.display(),
             done.ledger
         )
     })?;

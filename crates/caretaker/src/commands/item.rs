@@ -7,19 +7,26 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Common, ItemCommand};
 use crate::home;
-use crate::output::Output;
+use crate::output::{Output, shown};
 
 pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
+    let (ItemCommand::List { name, .. } | ItemCommand::Show { name, .. } | ItemCommand::History { name, .. }) =
+        command;
+    let platform = cell.connection(&common.tenant, name).await?.scope.platform;
     match command {
         ItemCommand::List { name, kind, at, search } => {
             let reader = flows::read::open(&cell, &common.tenant, name, Action::Read, "list records").await?;
             let head = flows::read::snapshot(&reader, at).await?;
+            flows::read::check_kind(&platform, [&head], kind)?;
             let columns = head.commit.kinds.get(kind).map(|state| state.columns.clone()).unwrap_or_default();
             let needle = search.as_ref().map(|text| text.to_lowercase());
             let mut scan = reader.scan(kind, head.name.number, None).await?;
             let mut rows = Vec::new();
+            let mut seen = 0;
             while let Some(row) = scan.next_summary().await? {
+                seen += 1;
+                output.progress(&format!("listing {kind}"), seen, None, "");
                 let cells: Vec<Value> =
                     row.cells.and_then(|cells| serde_json::from_slice(&cells).ok()).unwrap_or_default();
                 let found = needle.as_ref().is_none_or(|needle| {
@@ -42,7 +49,7 @@ pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output)
                 rows.iter()
                     .map(|(id, _, cells)| {
                         let cells: Vec<String> = cells.iter().map(cell_text).collect();
-                        format!("{id}  {}\n", cells.join("  "))
+                        format!("{}  {}\n", shown(id), shown(&cells.join("  ")))
                     })
                     .collect()
             })?;
@@ -51,14 +58,17 @@ pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output)
             let reader =
                 flows::read::open(&cell, &common.tenant, name, Action::Read, "show a record").await?;
             let head = flows::read::snapshot(&reader, at).await?;
+            flows::read::check_kind(&platform, [&head], kind)?;
             let record = flows::read::record(&reader, kind, id, head.name.number).await?;
-            // The payload as stored, byte for byte: a line end would be one byte too many for a machine.
+            // The payload as stored, byte for byte, and a line end after it.
+            output.clear();
             output.raw(&record.payload)?;
             output.raw(b"\n")?;
         }
         ItemCommand::History { name, kind, id } => {
             let reader =
                 flows::read::open(&cell, &common.tenant, name, Action::Read, "show a history").await?;
+            flows::read::check_kind(&platform, [reader.head()], kind)?;
             let history = flows::read::history(&reader, kind, id).await?;
             let rows: Vec<_> = history
                 .iter()

@@ -41,14 +41,21 @@ pub(super) async fn each(
         let Some(only) = connections.pop() else { return Ok(ExitCode::SUCCESS) };
         return Ok(ExitCode::from(act(&cell, only).await?));
     }
+    let found = connections.len();
     connections.retain(concerns);
+    if connections.is_empty() {
+        output.say(&format!(
+            "None of the {found} connections is one that this command is for: they take files."
+        ));
+    }
     let mut worst = exit::DONE;
     output.begin_parts();
     for connection in connections {
-        output.begin_part(&connection.scope.connection)?;
+        let name = connection.scope.connection.clone();
+        output.begin_part(&name)?;
         let code = match act(&cell, connection).await {
             Ok(code) => code,
-            Err(error) => output.fail(&error),
+            Err(error) => output.fail_for(Some(&name), &error),
         };
         output.end_part(code);
         worst = worse(worst, code);

@@ -18,6 +18,7 @@ mod restore;
 mod sandbox;
 mod snapshot;
 mod store;
+mod tenant;
 mod verify;
 
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Resul
     match &arguments.command {
         Command::Init(init) => init::run(common, init, output).await,
         Command::Connect(connect) => connection::connect(common, connect, output).await,
+        Command::Tenant(command) => tenant::run(common, command, output).await,
         Command::Connection(command) => connection::run(common, command, output).await,
         Command::Backup { names, full } => backup::run(common, names, *full, output).await,
         Command::Ingest(ingest) => Box::pin(ingest::run(common, ingest, output)).await,

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use connectors::contract::{PlanAction, RestoreOptions};
 use domain::Action;
 use flows::FlowError;
-use flows::restore::{Ask, Plan, RestoreReport, Selection};
+use flows::restore::{Ask, Plan, PlanItem, RestoreReport, Selection};
 
 use crate::arguments::{Common, RestoreCommand, RestorePlan};
 use crate::commands::backup::Bar;
 use crate::commands::diff::short;
+use crate::files;
 use crate::home;
 use crate::output::{Output, exit};
 
@@ -24,11 +25,12 @@ pub(crate) async fn run(
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let cell = home::open(common).await?;
-    let bar = Bar::new(output, &cell);
+    let bar = Bar::new(output);
     match command {
         RestoreCommand::Plan(words) => {
             let ask = ask(common, &cell, words).await?;
             let plan = flows::restore::draw(&cell, &ask, &bar).await?;
+            each_was_found(&plan)?;
             write_plan(&plan, &words.out)?;
             output.result(&plan, || plan_text(&plan, &words.out))?;
             Ok(ExitCode::SUCCESS)
@@ -36,7 +38,11 @@ pub(crate) async fn run(
         RestoreCommand::Apply { plan } => {
             let plan = read_plan(plan)?;
             if plan.ask.tenant != common.tenant {
-                return Err(FlowError::NotFound(format!("connection `{}`", plan.ask.connection)).into());
+                return Err(FlowError::NotFound(format!(
+                    "there is no connection `{}`: `caretaker connection list` names those that there are",
+                    plan.ask.connection
+                ))
+                .into());
             }
             let report = flows::restore::apply(&cell, &plan, &bar).await?;
             print_report(output, &report)
@@ -52,10 +58,37 @@ pub(crate) async fn run(
     }
 }
 
+/// Refuses a plan that passes over something that was asked for by its id: a slip of the pen would look like success.
+fn each_was_found(plan: &Plan) -> anyhow::Result<()> {
+    let names = |item: &PlanItem, id: &str| {
+        !item.needed && (&*item.id == id || item.id.rsplit('/').next().is_some_and(|tail| tail == id))
+    };
+    let missing = plan.ask.ids.iter().filter(|id| !plan.items.iter().any(|item| names(item, id)));
+    let missing: Vec<String> = missing.map(|id| format!("`{id}`")).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let place = match plan.ask.selection {
+        Selection::At(number) => format!("in snapshot {number}"),
+        Selection::Revert(from, to) => format!("among what changed from snapshot {from} to {to}"),
+    };
+    Err(FlowError::NotFound(format!(
+        "{} is not {place} (of the kinds that were asked for); no plan was written",
+        missing.join(", ")
+    ))
+    .into())
+}
+
 async fn ask(common: &Common, cell: &flows::Cell, words: &RestorePlan) -> anyhow::Result<Ask> {
     let reader = flows::read::open(cell, &common.tenant, &words.name, Action::Read, "plan a restore").await?;
-    let number =
-        async |at: &str| -> anyhow::Result<_> { Ok(flows::read::snapshot(&reader, at).await?.name.number) };
+    let platform = cell.connection(&common.tenant, &words.name).await?.scope.platform;
+    let number = async |at: &str| -> anyhow::Result<_> {
+        let head = flows::read::snapshot(&reader, at).await?;
+        for kind in &words.kind {
+            flows::read::check_kind(&platform, [&head, reader.head()], kind)?;
+        }
+        Ok(head.name.number)
+    };
     let selection = match &words.revert {
         Some(window) => {
             let (from, to) = window.split_once("..").ok_or_else(|| {
@@ -82,17 +115,7 @@ async fn ask(common: &Common, cell: &flows::Cell, words: &RestorePlan) -> anyhow
 
 /// Writes a plan for its owner's eyes only: it holds what the shop's items hold.
 pub(crate) fn write_plan(plan: &Plan, path: &Path) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let text = serde_json::to_string_pretty(plan)?;
-    let mut file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("could not write `{}`", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("could not write `{}`", path.display()))
+    files::write_private(path, serde_json::to_string_pretty(plan)?.as_bytes())
 }
 
 fn read_plan(path: &Path) -> anyhow::Result<Plan> {

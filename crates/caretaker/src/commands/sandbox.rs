@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use flows::FlowError;
 use sandbox::shopify::{Fault, Plan, Running, Settings, start};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use vault::system::{SystemClock, SystemRng};
 
 use crate::arguments::{SandboxCommand, SandboxShopify};
+use crate::files;
 use crate::output::Output;
 
 /// Where a practice store's files lie.
@@ -22,19 +23,9 @@ pub(crate) struct Files {
 
 /// Writes what a client needs, readable by its owner alone.
 pub(crate) fn write_files(store: &Running, dir: &Path) -> anyhow::Result<Files> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::create_dir_all(dir).with_context(|| format!("could not make `{}`", dir.display()))?;
     let write = |name: &str, text: &str| -> anyhow::Result<PathBuf> {
         let path = dir.join(name);
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .truncate(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .with_context(|| format!("could not write `{}`", path.display()))?;
-        file.write_all(text.as_bytes())?;
+        files::write_private(&path, text.as_bytes())?;
         Ok(path)
     };
     Ok(Files {
@@ -68,11 +59,16 @@ async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<Exit
         faults: faults(words.fault.as_deref())?,
         ..Settings::default()
     };
+    // Before anybody is told that it is open: whoever reads that may end it at once.
+    let end = Signals::watch()?;
     let store = start(settings, Arc::new(SystemClock), Arc::new(SystemRng)).await?;
-    let dir = words
-        .state
-        .clone()
-        .unwrap_or_else(|| std::env::temp_dir().join(format!("practice-store-{}", store.addr.port())));
+    let dir = match &words.state {
+        Some(dir) => {
+            files::make_private_folder(dir)?;
+            dir.clone()
+        }
+        None => files::new_temporary_folder("practice-store")?,
+    };
     let files = write_files(&store, &dir)?;
     let facts = json!({
         "url": store.url,
@@ -91,16 +87,30 @@ async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<Exit
             files.ca.display()
         )
     })?;
-    wait_for_the_end().await?;
+    end.wait().await;
     store.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Until Ctrl-C or SIGTERM.
-pub(crate) async fn wait_for_the_end() -> anyhow::Result<()> {
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        _ = terminated.recv() => Ok(()),
+/// Ctrl-C and SIGTERM, which from here on end nothing by themselves.
+pub(crate) struct Signals {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Signals {
+    pub(crate) fn watch() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt())?,
+            terminated: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Until one of them comes, or has come.
+    pub(crate) async fn wait(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
     }
 }

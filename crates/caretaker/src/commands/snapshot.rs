@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use catalog::Connection;
 use domain::{Action, Scope};
 use flows::{Cell, FlowError, retention};
 use repository::Retention;
@@ -9,7 +10,6 @@ use serde_json::json;
 
 use crate::arguments::{Common, SnapshotCommand, SnapshotPrune};
 use crate::commands::many::each;
-use crate::home;
 use crate::output::{Output, exit};
 
 pub(crate) async fn run(
@@ -78,7 +78,6 @@ async fn list(cell: &Cell, scope: &Scope, output: &Output) -> anyhow::Result<()>
 
 /// Drops what the rules do not keep.
 async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyhow::Result<ExitCode> {
-    let name = &words.name;
     let rules = Retention {
         last: words.keep_last,
         hourly: words.keep_hourly,
@@ -94,9 +93,27 @@ async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyho
         )
         .into());
     }
-    let cell = home::open(common).await?;
-    let connection = cell.connection(&common.tenant, name).await?;
-    let pruning = retention::pruning(&cell, &connection, &rules).await?;
+    each(
+        common,
+        &words.names,
+        output,
+        |_| true,
+        async |cell, connection| {
+            prune_one(cell, &connection, (words, &rules), output).await?;
+            Ok(exit::DONE)
+        },
+    )
+    .await
+}
+
+async fn prune_one(
+    cell: &Cell,
+    connection: &Connection,
+    (words, rules): (&SnapshotPrune, &Retention),
+    output: &Output,
+) -> anyhow::Result<()> {
+    let name = &connection.scope.connection;
+    let pruning = retention::pruning(cell, connection, rules).await?;
     for gone in &pruning.dropped {
         output.say(&format!("{:>6}  {:.0}  goes", gone.snapshot, gone.taken_at));
     }
@@ -112,7 +129,7 @@ async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyho
             numbers.len() + pruning.kept.len()
         );
         output.confirm(name, &what, words.yes)?;
-        head = Some(retention::prune(&cell, &connection, &numbers).await?);
+        head = Some(retention::prune(cell, connection, &numbers).await?);
     }
     let answer =
         json!({ "kept": pruning.kept, "dropped": pruning.dropped, "dry_run": words.dry_run, "head": head });
@@ -127,6 +144,5 @@ async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyho
                  some days later."
             ),
         }
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }

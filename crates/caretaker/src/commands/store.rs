@@ -3,14 +3,17 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use catalog::Connection;
+use domain::ConnectionId;
 use flows::store_access::{self, WhichStore};
-use flows::{FlowError, retention};
+use flows::{Cell, FlowError, retention};
 use serde_json::json;
 
 use crate::arguments::{Common, StoreCommand};
 use crate::commands::ingest::size;
+use crate::commands::many::each;
 use crate::home;
-use crate::output::Output;
+use crate::output::{Output, exit};
 use crate::stores::{self, StoreCredentialFiles};
 
 pub(crate) async fn run(
@@ -19,66 +22,118 @@ pub(crate) async fn run(
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     match command {
-        StoreCommand::Credential(files) => return credential(common, files, output).await,
-        StoreCommand::Compact { name } => {
-            let cell = home::open(common).await?;
-            let connection = cell.connection(&common.tenant, name).await?;
-            let done = retention::compact(&cell, &connection).await?;
-            output.result(&done, || {
-                format!(
-                    "{} versions of records that no snapshot shows left the index; {} packs are no longer named, {} \
-                     written.\n\
-                     What is no longer named is deleted by `caretaker store collect {name}`.",
-                    done.versions_dropped,
-                    done.packs_dropped,
-                    size(done.bytes_written)
-                )
-            })?;
+        StoreCommand::Credential { only, files } => credential(common, only.as_deref(), files, output).await,
+        StoreCommand::Compact(names) => {
+            each(
+                common,
+                names,
+                output,
+                |_| true,
+                async |cell, connection| {
+                    compact(cell, &connection, output).await?;
+                    Ok(exit::DONE)
+                },
+            )
+            .await
         }
-        StoreCommand::Collect { name, grace_hours, yes } => {
-            let cell = home::open(common).await?;
-            let connection = cell.connection(&common.tenant, name).await?;
-            output.confirm(name, "This deletes for good what no snapshot names any more.", *yes)?;
-            let grace = Duration::from_secs(grace_hours.saturating_mul(3600));
-            let done = retention::collect(&cell, &connection, grace).await?;
-            output.result(&done, || {
-                let mut text = match done.deleted {
-                    0 => "Nothing was deleted.".to_owned(),
-                    deleted => format!("{deleted} objects were deleted, {} are free again.", size(done.bytes)),
-                };
-                text += &match done.next_at {
-                    Some(at) => format!(
-                        "\n{} objects that nothing names are on the list. It takes two passes, {grace_hours} hours \
-                         apart, so that nothing is lost\nthat a run which has just begun will name: from {at:.0} on, \
-                         the same command deletes them.",
-                        done.candidates
-                    ),
-                    None => format!(
-                        "\nNothing is on the list. What was dropped less than {grace_hours} hours ago is spared: \
-                         come back after that."
-                    ),
-                };
-                text
-            })?;
+        StoreCommand::Collect { names, grace_hours, yes } => {
+            each(
+                common,
+                names,
+                output,
+                |_| true,
+                async |cell, connection| {
+                    collect(cell, &connection, (*grace_hours, *yes), output).await?;
+                    Ok(exit::DONE)
+                },
+            )
+            .await
         }
-        StoreCommand::Rebuild { name } => {
-            let cell = home::open(common).await?;
-            let connection = cell.connection(&common.tenant, name).await?;
-            let head = retention::rebuild(&cell, &connection).await?;
-            output.result(&json!({ "head": head }), || {
-                format!(
-                    "The index of `{name}` was built anew from its packs; the head is {head}.\n\
-                     See that all is there: `caretaker verify {name} --all-bytes`"
-                )
-            })?;
-        }
+        StoreCommand::Rebuild { name, without, yes } => rebuild(common, name, (without, *yes), output).await,
     }
+}
+
+async fn compact(cell: &Cell, connection: &Connection, output: &Output) -> anyhow::Result<()> {
+    let name = &connection.scope.connection;
+    let done = output.while_busy("compacting", Box::pin(retention::compact(cell, connection))).await?;
+    output.result(&done, || {
+        format!(
+            "{} versions of records that no snapshot shows left the index; {} packs are no longer named, {} written.\n\
+             What is no longer named is deleted by `caretaker store collect {name}`.",
+            done.versions_dropped,
+            done.packs_dropped,
+            size(done.bytes_written)
+        )
+    })
+}
+
+async fn collect(
+    cell: &Cell,
+    connection: &Connection,
+    (grace_hours, yes): (u64, bool),
+    output: &Output,
+) -> anyhow::Result<()> {
+    let name = &connection.scope.connection;
+    output.confirm(name, "This deletes for good what no snapshot names any more.", yes)?;
+    let grace = Duration::from_secs(grace_hours.saturating_mul(3600));
+    let work = Box::pin(retention::collect(cell, connection, grace));
+    let done = output.while_busy("collecting", work).await?;
+    output.result(&done, || {
+        let mut text = match done.deleted {
+            0 => "Nothing was deleted.".to_owned(),
+            deleted => format!("{deleted} objects were deleted, {} are free again.", size(done.bytes)),
+        };
+        text += &match done.next_at {
+            Some(at) => format!(
+                "\n{} objects that nothing names are on the list. It takes two passes, {grace_hours} hours apart, so \
+                 that nothing is lost\nthat a run which has just begun will name: from {at:.0} on, the same command \
+                 deletes them.",
+                done.candidates
+            ),
+            None => format!(
+                "\nNothing is on the list. What was dropped less than {grace_hours} hours ago is spared: come back \
+                 after that."
+            ),
+        };
+        text
+    })
+}
+
+async fn rebuild(
+    common: &Common,
+    name: &ConnectionId,
+    (without, yes): (&[String], bool),
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let cell = home::open(common).await?;
+    let connection = cell.connection(&common.tenant, name).await?;
+    if !without.is_empty() {
+        let lost = without.join(", ");
+        let what = format!(
+            "What is in {lost} is lost for good: records that stood there alone are gone from their snapshots, and others \
+             are shown there as they were before. The kinds concerned count as incomplete until they are read anew."
+        );
+        output.confirm(name, &what, yes)?;
+    }
+    let work = Box::pin(retention::rebuild(&cell, &connection, without));
+    let head = output.while_busy("building the index anew", work).await?;
+    output.result(&json!({ "head": head, "lost": without }), || {
+        let lost = match without.len() {
+            0 => String::new(),
+            many => format!(", without {many} packs that are lost"),
+        };
+        format!(
+            "The index of `{name}` was built anew from its packs{lost}; the head is {head}.\n\
+             See what is there: `caretaker verify {name} --all-bytes`"
+        )
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Gives the buckets of the cell a new credential, once it was seen to work.
 async fn credential(
     common: &Common,
+    only: Option<&str>,
     files: &StoreCredentialFiles,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
@@ -87,16 +142,21 @@ async fn credential(
     let mut given = Vec::new();
     for which in [WhichStore::Objects, WhichStore::Keys] {
         let url = unlocked.file.url(which, &unlocked.dir);
-        if stores::is_bucket(&url) {
+        let is_meant = match only {
+            Some(only) => only == which.name(),
+            None => which == WhichStore::Keys || !files.are_for_keys_alone(),
+        };
+        if is_meant && stores::is_bucket(&url) {
             let store = stores::given(which, &url, files)?.at(url);
             store.try_out(&store.open()?, rng).await?;
             given.push((which, store));
         }
     }
     if given.is_empty() {
-        return Err(FlowError::Input(
-            "both stores of this cell are directories: they take no credential".to_owned(),
-        )
+        return Err(FlowError::Input(match only {
+            Some(only) => format!("the {only} of this cell is a directory: it takes no credential"),
+            None => "the stores of this cell are directories: they take no credential".to_owned(),
+        })
         .into());
     }
     for (which, store) in &given {

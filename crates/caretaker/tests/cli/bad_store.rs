@@ -118,6 +118,12 @@ fn an_older_snapshot_list_is_a_rollback() {
     // The catalog remembers; and where it was put back too, whoever wrote the head down does.
     assert_eq!(cell.run(&["verify", "files"]).code, Some(4));
     assert_eq!(cell.run(&["verify", "files", "--expect-head", second]).code, Some(4));
+    // Nor does an older head that is there hide what the catalog knows.
+    let report = cell.run(&["verify", "files", "--expect-head", first]).ends(4);
+    assert!(
+        report["ok"] == false && report["damaged_objects"].to_string().contains("rolled back"),
+        "{report}"
+    );
     cell.run(&["snapshot", "list", "files"]).refuses(4, &["rolled back", "snapshot 2"]);
     cell.run(&["item", "show", "files", "thing", "000"]).refuses(4, &["rolled back"]);
     cell.run(&["verify", "files", "--expect-head", "1234"]).refuses(2, &["1234", "head"]);

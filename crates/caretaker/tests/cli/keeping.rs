@@ -114,6 +114,32 @@ fn a_lost_index_is_built_anew() {
 }
 
 #[test]
+fn a_lost_pack_is_given_up_by_name_alone() {
+    let cell = five();
+    let folder = cell.home().join("store/t/default/files/pack");
+    let packs: Vec<_> = contents(&folder).into_keys().collect();
+    assert!(packs.len() > 1, "a pack can be lost and another stay");
+    let path = |name: &std::path::Path| format!("t/default/files/pack/{}", text(name));
+    let (lost, whole) = (path(&packs[0]), path(&packs[1]));
+    std::fs::remove_file(folder.join(&packs[0])).unwrap();
+    cell.run(&["store", "rebuild", "files"]).refuses(4, &[&lost]);
+    let without = |paths: &[&str], yes: &[&str]| {
+        let paths = paths.iter().flat_map(|path| ["--without", path]).collect::<Vec<_>>();
+        cell.run(&[&["store", "rebuild", "files"][..], &paths, yes].concat())
+    };
+    without(&[&lost], &[]).refuses(2, &["nothing was changed"]);
+    // What is there is not given up by a slip of the pen.
+    without(&[&lost, &whole], &["--yes"]).refuses(2, &[&whole, "whole"]);
+    without(&["t/default/others/pack/1"], &["--yes"]).refuses(2, &["no pack of `files`"]);
+    let rebuilt = without(&[&lost], &["--yes"]).succeeds();
+    assert_eq!(rebuilt["lost"], serde_json::json!([lost]));
+    // Everything counts anew with the next snapshot.
+    let lines: String = (0..200).map(|n| format!("{{\"id\":\"{n:04}\",\"turn\":6}}\n")).collect();
+    cell.ingest("files", "thing", &lines).succeeds();
+    cell.run(&["item", "show", "files", "thing", "0000"]).succeeds_raw();
+}
+
+#[test]
 fn nothing_is_dropped_where_nothing_was_kept() {
     let cell = TestCell::with_jsonl("files");
     let answer = cell.run(&["snapshot", "prune", "files", "--keep-last", "2"]).succeeds();

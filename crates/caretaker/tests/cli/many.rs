@@ -10,6 +10,10 @@ fn connections(list: &Value) -> Vec<&str> {
     list.iter().map(|one| one["connection"].as_str().unwrap()).collect()
 }
 
+fn all_said(cell: &TestCell, words: &[&str]) -> String {
+    cell.run(words).stderr
+}
+
 fn three() -> TestCell {
     let cell = TestCell::new();
     for (name, tags) in [("a", &["eu", "daily"][..]), ("b", &["eu"]), ("c", &[])] {
@@ -66,12 +70,51 @@ fn a_backup_of_all_is_of_those_that_can_be_fetched() {
     let all = cell.run(&["backup", "--all"]).ends(5);
     assert_eq!((&all[0]["exit_code"], all[0].get("report")), (&json!(5), None));
 
+    // Which one failed is said where errors are said.
+    let error: Value =
+        serde_json::from_str(all_said(&cell, &["backup", "--all"]).lines().last().unwrap()).unwrap();
+    assert_eq!((&error["connection"], &error["exit_code"]), (&json!("shop"), &json!(5)));
+
     let out = cell.path("out");
+    // One that was never backed up has nothing to export, and that is said.
+    let plain = |words: &[&str]| {
+        let mut command = crate::cell::binary();
+        command.args(["--dir", text(&cell.home()), "--passphrase-file", text(&cell.passphrase())]);
+        crate::cell::Answer::from(command.args(words).output().unwrap())
+    };
+    let everything = cell.path("everything");
+    let exported = plain(&["export", "--all", "--out", text(&everything)]);
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    assert!(exported.stderr.contains("`c` was never backed up"), "{exported:?}");
+    assert!(everything.join("a").exists() && !everything.join("c").exists());
+    let failed = plain(&["backup", "--all"]);
+    assert!(failed.stderr.contains("caretaker: shop: "), "{failed:?}");
+    let passed_over = plain(&["backup", "--tag", "eu"]);
+    assert!(passed_over.code == Some(0) && passed_over.stderr.contains("None of the 2"), "{passed_over:?}");
+
     cell.run(&["connection", "tag", "shop", "--add", "eu"]).succeeds();
     let exported = cell.run(&["export", "--tag", "eu", "--out", text(&out)]).succeeds();
     assert_eq!(connections(&exported), ["a", "b", "shop"]);
     assert_eq!(std::fs::read(out.join("a/thing.jsonl")).unwrap(), b"{\"id\":\"a\"}\n");
     assert!(out.join("shop/product.jsonl").exists());
+}
+
+#[test]
+fn looking_and_tidying_take_many_too() {
+    let cell = three();
+    let shown = cell.run(&["connection", "show", "--tag", "eu"]).succeeds();
+    assert_eq!((connections(&shown), &shown[0]["report"]["name"]), (vec!["a", "b"], &json!("a")));
+    for words in [
+        &["snapshot", "prune", "--keep-last", "1"][..],
+        &["store", "compact"],
+        &["store", "collect", "--yes"],
+    ] {
+        let done = cell.run(&[words, &["--tag", "eu"]].concat()).succeeds();
+        assert_eq!(connections(&done), ["a", "b"], "{words:?}");
+    }
+    // Nobody was asked, so nothing is deleted.
+    let refused = cell.run(&["store", "collect", "--tag", "eu"]).ends(2);
+    assert_eq!(refused[1]["error"]["exit_code"], 2, "{refused}");
 }
 
 #[test]

@@ -108,8 +108,46 @@ fn absent_and_damaged_stores_are_told_apart() {
         let middle = damaged.len() / 2;
         damaged[middle] ^= 1;
         std::fs::write(store.join(&name), damaged).unwrap();
-        recover(&cell, &cell.recovery_key(), &["--check"]).refuses(4, &[]);
+        let damaged = recover(&cell, &cell.recovery_key(), &["--check"]).ends(4);
+        assert!(damaged["connections"][0]["error"].is_string(), "{damaged}");
         std::fs::write(store.join(&name), bytes).unwrap();
+    }
+    recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+}
+
+#[test]
+fn damage_to_one_connection_keeps_no_other_from_being_recovered() {
+    let cell = TestCell::with_jsonl("a");
+    for name in ["b", "c", "d"] {
+        cell.run(&["connect", "jsonl", name]).succeeds();
+    }
+    for name in ["a", "b", "c", "d"] {
+        cell.ingest(name, "thing", format!("{{\"id\":\"{name}\"}}\n")).succeeds();
+    }
+    // Of one the data, of another the key.
+    let spoil = |folder: &std::path::Path| {
+        let path = folder.join(contents(folder).into_keys().next().unwrap());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        (path, bytes)
+    };
+    let spoiled = [
+        spoil(&cell.home().join("store/t/default/a/pack")),
+        spoil(&cell.home().join("keys/t/default/c/data-key")),
+    ];
+    let out = cell.path("out");
+    let found = recover(&cell, &cell.recovery_key(), &["--out", text(&out)]).ends(4);
+    let rows = found["connections"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["connection"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    let damaged: Vec<bool> = rows.iter().map(|row| row["error"].is_string()).collect();
+    assert_eq!(damaged, [true, false, true, false], "{found}");
+    for name in ["b", "d"] {
+        let lines = std::fs::read(out.join("default").join(name).join("thing.jsonl")).unwrap();
+        assert_eq!(lines, format!("{{\"id\":\"{name}\"}}\n").into_bytes());
+    }
+    for (path, bytes) in spoiled {
+        std::fs::write(path, bytes).unwrap();
     }
     recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
 }
@@ -148,7 +186,7 @@ fn a_cell_is_set_up_again_from_its_stores_and_goes_on_incrementally() {
     let from = ["init", "--from-store", text(&store), "--keys-store", text(&keys), "--recovery-key-file"];
     let other = TestCell::new();
     on(&[&from[..], &[text(&other.recovery_key())]].concat()).refuses(5, &["recovery key"]);
-    std::fs::remove_dir_all(&home).unwrap();
+    assert!(!home.exists());
     let again = on(&[&from[..], &[text(&before.recovery_key())]].concat()).succeeds();
     assert_eq!(again["connections"]["default/shop"], 3);
     assert!(again["ledger"].as_u64().unwrap() > 0, "{again}");

@@ -55,3 +55,45 @@ fn what_a_killed_command_left_is_deleted_once_it_is_old() {
     assert!(told(&cell).starts_with("none"));
     cell.run(&["verify", "files", "--all-bytes"]).succeeds();
 }
+
+#[test]
+fn each_thing_is_looked_at_whatever_is_wrong_with_another() {
+    let cell = TestCell::with_jsonl("files");
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    let wrong = |code: i32| {
+        let report = cell.run(&["doctor"]).ends(code);
+        let findings = report["findings"].as_array().unwrap().clone();
+        let of = |ok: bool| findings.iter().filter(move |finding| finding["ok"] == ok);
+        let names =
+            |ok: bool| of(ok).map(|one| one["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        (names(false), names(true))
+    };
+    assert_eq!(wrong(0).0, [""; 0]);
+    // A passphrase that is none is no damage.
+    let passphrase = std::fs::read(cell.passphrase()).unwrap();
+    std::fs::write(cell.passphrase(), "another passphrase").unwrap();
+    let (bad, good) = wrong(1);
+    assert!(bad == ["vault"] && good.contains(&"catalog".to_owned()), "{bad:?} {good:?}");
+    std::fs::write(cell.passphrase(), passphrase).unwrap();
+    // A store that is not there keeps nobody from looking at the other.
+    let (keys, aside) = (cell.home().join("keys"), cell.path("aside"));
+    std::fs::rename(&keys, &aside).unwrap();
+    let (bad, good) = wrong(1);
+    assert_eq!(bad, ["unfinished writes", "key store"]);
+    assert!(good.contains(&"object store".to_owned()), "{good:?}");
+    std::fs::rename(&aside, &keys).unwrap();
+    // Damage is worse than all else.
+    let commits = cell.home().join("store/t/default/files/commit");
+    let commit = commits.join(contents(&commits).into_keys().next().unwrap());
+    let bytes = std::fs::read(&commit).unwrap();
+    std::fs::remove_file(&commit).unwrap();
+    assert_eq!(wrong(4).0, ["connection files"]);
+    std::fs::write(&commit, bytes).unwrap();
+    let catalog = cell.home().join("catalog.db");
+    let bytes = std::fs::read(&catalog).unwrap();
+    std::fs::write(&catalog, b"this was never a database".repeat(300)).unwrap();
+    let (bad, good) = wrong(4);
+    assert!(bad == ["catalog"] && good.contains(&"vault".to_owned()), "{bad:?} {good:?}");
+    std::fs::write(&catalog, bytes).unwrap();
+    assert_eq!(wrong(0).0, [""; 0]);
+}

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use catalog::{Catalog, Connection, Head, LedgerEntry, Restore, RestoreState};
 use domain::{ConnectionId, Id128, Kind, RecordKey, Scope, SnapshotNumber, TenantId, Timestamp};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 pub(crate) struct Cell {
     dir: tempfile::TempDir,
@@ -78,6 +80,12 @@ impl Cell {
 
     pub(crate) fn home(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The database behind the catalog's back.
+    pub(crate) async fn behind(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(Catalog::path(self.home()));
+        SqliteConnection::connect_with(&options).await.unwrap()
     }
 
     /// The same catalog, as another process would have it.

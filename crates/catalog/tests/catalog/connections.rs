@@ -1,6 +1,6 @@
-//! Connections, their credentials, and what is known of their media.
+//! Connections, their credentials, and their tags.
 
-use catalog::{CatalogError, KnownMedia, MediaSource, Sweep};
+use catalog::{CatalogError, Connection, Sweep};
 use domain::SnapshotNumber;
 
 use crate::cell::{Cell, connection, second, shop, tenant};
@@ -22,11 +22,11 @@ async fn a_connection_is_kept_as_it_was_given() {
     assert!(matches!(taken, CatalogError::Exists { what: "tenant", .. }), "{taken}");
 
     let settings = serde_json::json!({"b": 1, "a": [true]});
-    cell.catalog.set_connection(&t, &shop(), "https://moved.example", &settings).await.unwrap();
+    cell.catalog.set_settings(&t, &shop(), &settings).await.unwrap();
     let sweep = Sweep { number: SnapshotNumber(4), at: second(4) };
     cell.catalog.set_swept(&t, &shop(), sweep).await.unwrap();
     let changed = cell.open_again().await.connection(&t, &shop()).await.unwrap();
-    assert_eq!((changed.url.as_str(), &changed.settings), ("https://moved.example", &settings));
+    assert_eq!((changed.url.as_str(), &changed.settings), ("https://t.example", &settings));
     assert_eq!(changed.swept, Some(sweep));
 }
 
@@ -40,30 +40,40 @@ async fn a_credential_is_replaced_by_name() {
     cell.catalog.put_credential(&t, &shop(), "token", b"sealed 3", second(2)).await.unwrap();
     assert_eq!(read("token").await.as_deref(), Some(&b"sealed 3"[..]));
     assert_eq!(read("secret").await.as_deref(), Some(&b"sealed 2"[..]));
-    cell.catalog.remove_credential(&t, &shop(), "token").await.unwrap();
-    assert_eq!(read("token").await, None);
-    assert_eq!(read("secret").await.as_deref(), Some(&b"sealed 2"[..]));
 }
 
 #[tokio::test]
-async fn known_media_are_found_until_they_are_collected() {
+async fn an_address_and_its_credential_change_together() {
     let cell = Cell::new().await;
     let t = tenant("t");
-    let (one, two) = (MediaSource([1; 32]), MediaSource([2; 32]));
-    let known = |name: &str| KnownMedia { name: name.into(), size_bytes: 5 };
-    let read = async |source| cell.catalog.media(&t, &shop(), source).await.unwrap();
-    cell.catalog.put_media(&t, &shop(), &[(one, known("a")), (two, known("b"))]).await.unwrap();
-    assert_eq!(read(one).await, Some(known("a")));
-    assert_eq!(read(MediaSource([3; 32])).await, None);
-    cell.catalog.put_media(&t, &shop(), &[(one, known("c"))]).await.unwrap();
-    assert_eq!(read(one).await, Some(known("c")));
-    cell.catalog.forget_media(&t, &shop(), &["c", "never stored"]).await.unwrap();
-    assert_eq!((read(one).await, read(two).await), (None, Some(known("b"))));
+    let read = async || {
+        let row = cell.catalog.connection(&t, &shop()).await.unwrap();
+        (row.url, row.swept, cell.catalog.credential(&t, &shop(), "token").await.ok())
+    };
+    let sweep = Sweep { number: SnapshotNumber(4), at: second(4) };
+    cell.catalog.set_swept(&t, &shop(), sweep).await.unwrap();
+    let moved = Connection { url: "https://moved.example".into(), ..connection("t", "shop") };
+    cell.catalog.put_connection(&moved, ("token", b"sealed 1"), second(1)).await.unwrap();
+    let both = ("https://moved.example".to_owned(), Some(sweep), Some(b"sealed 1".to_vec()));
+    assert_eq!(read().await, both);
 
-    // All or none: a size that does not fit leaves nothing behind.
-    let endless = KnownMedia { name: "d".into(), size_bytes: u64::MAX };
-    assert!(cell.catalog.put_media(&t, &shop(), &[(one, known("a")), (two, endless)]).await.is_err());
-    assert_eq!((read(one).await, read(two).await), (None, Some(known("b"))));
+    // A credential that cannot be kept leaves the address as it is.
+    let mut behind = cell.behind().await;
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON credential BEGIN SELECT raise(ABORT, 'no'); END";
+    sqlx::query(refuse).execute(&mut behind).await.unwrap();
+    let again = Connection { url: "https://again.example".into(), ..moved.clone() };
+    assert!(cell.catalog.put_connection(&again, ("token", b"sealed 2"), second(2)).await.is_err());
+    assert_eq!(read().await, both);
+    sqlx::query("DROP TRIGGER refuse").execute(&mut behind).await.unwrap();
+    cell.catalog.put_connection(&again, ("token", b"sealed 2"), second(2)).await.unwrap();
+    assert_eq!(read().await, ("https://again.example".to_owned(), Some(sweep), Some(b"sealed 2".to_vec())));
+
+    // One that was not there is made with its credential; without its tenant neither is.
+    let new = connection("t", "new");
+    cell.catalog.put_connection(&new, ("token", b"sealed"), second(3)).await.unwrap();
+    assert_eq!(cell.catalog.connection(&t, &new.scope.connection).await.unwrap(), new);
+    let nobodys = cell.catalog.put_connection(&connection("t3", "new"), ("token", b"x"), second(3)).await;
+    assert!(matches!(nobodys, Err(CatalogError::NotFound { what: "tenant", .. })), "{nobodys:?}");
 }
 
 #[tokio::test]

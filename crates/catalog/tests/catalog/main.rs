@@ -8,4 +8,3 @@ mod heads;
 mod isolation;
 mod leases;
 mod restores;
-mod snapshots;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use catalog::{CatalogError, Restore, RestoreState, StepResult, StepState};
-use domain::{Id128, Kind};
+use domain::Id128;
 
 use crate::cell::{Cell, entry, restore, second, shop, tenant};
 
@@ -31,10 +31,6 @@ async fn a_restore_moves_from_the_expected_state_only() {
     shift(RestoreState::Incomplete, RestoreState::Undone).await.unwrap();
     let moved = cell.open_again().await.restore(&t, one.id).await.unwrap();
     assert_eq!(moved, Restore { state: RestoreState::Undone, changed_at: second(9), ..one.clone() });
-
-    assert_eq!(cell.catalog.report(&t, one.id).await.unwrap(), None);
-    cell.catalog.put_report(&t, one.id, b"sealed").await.unwrap();
-    assert_eq!(cell.catalog.report(&t, one.id).await.unwrap().as_deref(), Some(&b"sealed"[..]));
 }
 
 #[tokio::test]
@@ -98,8 +94,4 @@ async fn the_ledger_keeps_every_id_and_answers_with_the_newest() {
         HashMap::from([(entry("1", "", 1).old, "201".into()), (entry("2", "", 1).old, "102".into())])
     );
     assert!(cell.catalog.new_ids(&t, &shop(), &shop()).await.unwrap().is_empty());
-
-    let product = Kind::new("product").unwrap();
-    assert_eq!(cell.catalog.origins(&t, &other, &product, "201").await.unwrap(), ids[2..]);
-    assert_eq!(cell.catalog.origins(&t, &other, &product, "999").await.unwrap(), []);
 }

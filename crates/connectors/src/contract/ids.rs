@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 /// A layer is laid into the one below once that is no more than so many times as large.
 const LAYERS_RATIO: usize = 4;
+/// So many names one after the other are followed. Longer is only a ring, which no restore makes.
+const NAMES_MAX: usize = 1_000;
 
 /// Old ids and what became of them: the ledger of one source and target, kept for ever.
 ///
@@ -13,11 +15,26 @@ const LAYERS_RATIO: usize = 4;
 #[derive(Debug, Clone, Default)]
 pub struct IdMap {
     layers: Vec<Arc<Layer>>,
+    one_store: bool,
 }
 
 type Layer = BTreeMap<Arc<str>, Arc<str>>;
 
 impl IdMap {
+    /// The ledger of a store that is its own target: what was made anew is backed up under its new id, may be lost under
+    /// that, and be made anew again. So names are followed to the last one. Of two stores an old id and a new one may be
+    /// the same and mean different things; there nothing is followed.
+    #[must_use]
+    pub fn of_one_store() -> Self {
+        Self { one_store: true, ..Self::default() }
+    }
+
+    /// Whether old and new ids are names in one store.
+    #[must_use]
+    pub fn is_of_one_store(&self) -> bool {
+        self.one_store
+    }
+
     /// Notes that `old` is now `new`.
     pub fn insert(&mut self, old: &str, new: &str) {
         let mut top = Arc::new(Layer::from([(Arc::from(old), Arc::from(new))]));
@@ -36,7 +53,19 @@ impl IdMap {
     /// What `old` is called now: itself where nothing else is known.
     #[must_use]
     pub fn resolve<'a>(&'a self, old: &'a str) -> &'a str {
-        self.find(old).unwrap_or(old)
+        let Some(next) = self.find(old) else { return old };
+        if !self.one_store {
+            return next;
+        }
+        let mut name = next;
+        for _ in 0..NAMES_MAX {
+            match self.find(name) {
+                Some(new) if new != name => name = new,
+                _ => return name,
+            }
+        }
+        // A ring tells nothing.
+        next
     }
 
     /// Whether `old` has a new id.
@@ -62,6 +91,26 @@ impl IdMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn check(mut ids: IdMap, pairs: &[(&str, &str)], expected: &[(&str, &str)]) {
+        pairs.iter().for_each(|(old, new)| ids.insert(old, new));
+        for (old, now) in expected {
+            assert_eq!(ids.resolve(old), *now, "{pairs:?}: {old}");
+        }
+    }
+
+    #[test]
+    fn in_one_store_names_are_followed_to_the_last_one() {
+        let twice = [("a", "b"), ("b", "c")];
+        check(IdMap::of_one_store(), &twice, &[("a", "c"), ("b", "c"), ("c", "c"), ("d", "d")]);
+        check(IdMap::of_one_store(), &[("b", "c"), ("a", "b")], &[("a", "c")]);
+        check(IdMap::of_one_store(), &[("a", "a")], &[("a", "a")]);
+        // Rings end, wherever one enters them.
+        let ring = [("a", "b"), ("b", "c"), ("c", "b")];
+        check(IdMap::of_one_store(), &ring, &[("a", "b"), ("b", "c"), ("c", "b")]);
+        // In another store `b` is somebody else.
+        check(IdMap::default(), &twice, &[("a", "b"), ("b", "c")]);
+    }
 
     #[test]
     fn later_names_win_and_copies_stay_as_they_were() {

@@ -55,20 +55,24 @@ impl Https {
 /// Reads the address of a store.
 ///
 /// # Errors
-/// [`Fault::NotThePlatform`] where it is no address, or not one of HTTPS.
+/// [`Fault::NotThePlatform`] where it is no address, or not one of HTTPS. Of what was given, the message repeats the
+/// host alone: a person may have put a password into the rest.
 pub(crate) fn store_url(text: &str) -> Result<Url, Fault> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
-    let url = Url::parse(&with_scheme)
-        .map_err(|error| Fault::NotThePlatform(format!("`{text}` is not an address: {error}")))?;
+    let url = Url::parse(&with_scheme).map_err(|error| {
+        Fault::NotThePlatform(format!(
+            "that is not the address of a store ({error}): https://HOST is expected"
+        ))
+    })?;
+    let host = url.host_str().unwrap_or_default();
     if url.scheme() != "https" {
         return Err(Fault::NotThePlatform(format!(
-            "`{text}` is not an address of HTTPS: a credential is never sent in clear. Use https://{}",
-            url.host_str().unwrap_or_default()
+            "the address of `{host}` is not one of HTTPS: a credential is never sent in clear. Use https://{host}"
         )));
     }
-    if url.host_str().is_none_or(str::is_empty) || !url.username().is_empty() || url.password().is_some() {
+    if host.is_empty() || !url.username().is_empty() || url.password().is_some() {
         return Err(Fault::NotThePlatform(format!(
-            "`{text}` is not the address of a store: https://HOST is expected"
+            "that is not the address of a store: https://{host} is expected, with no name or password in it"
         )));
     }
     Ok(url)
@@ -116,6 +120,16 @@ mod tests {
         check("https://user:secret@a.example", None);
         check("", None);
         check("https://", None);
+    }
+
+    #[test]
+    fn what_is_said_of_an_address_repeats_no_password() {
+        for text in ["https://user:hunter2@a.example", "http://user:hunter2@a.example"] {
+            let said = store_url(text).unwrap_err().to_string();
+            assert!(said.contains("a.example") && !said.contains("hunter2"), "{said}");
+        }
+        let said = store_url("https://user:hunter2@a.example:no-port").unwrap_err().to_string();
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]

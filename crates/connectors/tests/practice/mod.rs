@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use connectors::contract::{
     Applied, CredentialKeeper, Fault, IdMap, ItemPlan, ItemWrite, Journal, KindSpec, Lookup, MediaReader,
-    Prior, RestoreOptions, SpoolError, Store,
+    Prior, Renewing, RestoreOptions, SpoolError, Store,
 };
 use connectors::platforms::shopify::{self, Credential, Secret};
 use domain::{Clock, Rng, Timestamp};
@@ -58,6 +58,10 @@ impl Rng for TestRng {
 struct Forgetful;
 
 impl CredentialKeeper for Forgetful {
+    fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>> {
+        Box::pin(async { Ok(Renewing { kept: None, lock: Box::new(()) }) })
+    }
+
     fn keep<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
         Box::pin(async { Ok(()) })
     }
@@ -76,6 +80,11 @@ impl Memory {
         self.0.lock().unwrap().iter().map(|(step, done)| (step.clone(), done.is_some())).collect()
     }
 
+    /// As after a crash when a step was done.
+    pub fn ended(step: &str) -> Self {
+        Self(Mutex::new(BTreeMap::from([(step.to_owned(), Some(Vec::new()))])))
+    }
+
     /// As after a crash in the middle of a step.
     pub fn begun(step: &str) -> Self {
         Self(Mutex::new(BTreeMap::from([(step.to_owned(), None)])))
@@ -83,6 +92,10 @@ impl Memory {
 }
 
 impl Journal for Memory {
+    fn is_in_doubt(&self, step: &str) -> bool {
+        self.0.lock().unwrap().get(step) == Some(&None)
+    }
+
     fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>> {
         Box::pin(async move {
             let mut steps = self.0.lock().unwrap();
@@ -107,6 +120,13 @@ impl Journal for Memory {
             Ok(())
         })
     }
+
+    fn refused<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<(), SpoolError>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().remove(step);
+            Ok(())
+        })
+    }
 }
 
 /// Stored media, by pointer.
@@ -114,6 +134,10 @@ impl Journal for Memory {
 pub struct Stored(pub BTreeMap<String, Vec<u8>>);
 
 impl MediaReader for Stored {
+    fn size_bytes(&self, pointer: &str) -> Option<u64> {
+        self.0.get(pointer).map(|bytes| bytes.len() as u64)
+    }
+
     fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>> {
         Box::pin(async move { self.0.get(pointer).map(|bytes| Ok(Bytes::from(bytes.clone()))) })
     }
@@ -124,10 +148,12 @@ pub struct Practice {
     pub running: Running,
     pub store: Box<dyn Store>,
     owner: reqwest::Client,
+    clock: Arc<dyn Clock>,
 }
 
 impl Practice {
     pub async fn open(settings: sandbox::shopify::Settings) -> Self {
+        let settings = unhurried(settings);
         let clock = Arc::new(QuickClock(Arc::new(AtomicU64::new(0))));
         let rng = Arc::new(TestRng(Mutex::new(settings.seed)));
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (clock, rng);
@@ -138,13 +164,13 @@ impl Practice {
             ca_pem: Some(running.ca_pem.clone().into_bytes()),
             credential: credential.to_bytes().unwrap(),
             keeper: Arc::new(Forgetful),
-            clock,
+            clock: Arc::clone(&clock),
             rng,
         })
         .unwrap();
         let authority = reqwest::Certificate::from_pem(running.ca_pem.as_bytes()).unwrap();
         let owner = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-        Self { running, store, owner }
+        Self { running, store, owner, clock }
     }
 
     /// What the shop's owner does, beside us. Refusals fail the test.
@@ -161,7 +187,13 @@ impl Practice {
         assert!(answer.get("errors").is_none(), "{answer}");
         let refused = answer.to_string().contains("serErrors\":[{");
         assert!(!refused, "{answer}");
+        self.settle().await;
         answer["data"].clone()
+    }
+
+    /// Lets what was written be found, and jobs end: some time passes between what a person does and looks at.
+    async fn settle(&self) {
+        self.clock.sleep(SETTLED).await;
     }
 
     /// The ids of a kind: the root field of its listing.
@@ -181,6 +213,7 @@ impl Practice {
     }
 
     pub async fn look(&self, name: &str, lookup: Lookup<'_>) -> Option<Value> {
+        self.settle().await;
         let lookups = [lookup];
         let found = self.store.live(kind(name), &lookups).await.unwrap();
         found.into_iter().next().flatten().map(|item| serde_json::from_slice(&item.payload).unwrap())
@@ -223,6 +256,18 @@ impl Practice {
         let write = ItemWrite { kind: kind(name), id, wanted, live, former, options, ids, media, journal };
         self.store.apply(write).await
     }
+}
+
+/// How long jobs and the processing of files take at least, and how long a search does not see a write.
+const JOB_TIME: Duration = Duration::from_millis(500);
+const SEARCH_LAG: Duration = Duration::from_secs(2);
+/// After so long everything of that is over, where a test does not ask for more.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// A platform takes its time. The clock is one that goes on by itself, so waiting costs none of ours.
+fn unhurried(settings: sandbox::shopify::Settings) -> sandbox::shopify::Settings {
+    let (job_time, search_lag) = (settings.job_time.max(JOB_TIME), settings.search_lag.max(SEARCH_LAG));
+    sandbox::shopify::Settings { job_time, search_lag, ..settings }
 }
 
 pub fn kind(name: &str) -> &'static KindSpec {

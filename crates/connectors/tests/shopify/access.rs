@@ -3,7 +3,8 @@
 use connectors::contract::Fault;
 use connectors::platforms::shopify::{Credential, Secret};
 use domain::{Clock as _, GapReason};
-use sandbox::shopify::Settings;
+use sandbox::shopify::{ProtectedData, Settings};
+use serde_json::Value;
 use std::time::Duration;
 
 use crate::practice::{Practice, fetch, requests};
@@ -42,7 +43,7 @@ async fn a_missing_scope_is_a_gap_and_a_withdrawn_one_no_deletion() {
     let orders = sweep.end("order");
     assert!(orders.complete && !orders.swept, "{:?}", orders.gaps);
     assert!(orders.gaps[0].detail.contains("read_all_orders"));
-    assert!(!sweep.end("draft_order").left_scope);
+    assert!(sweep.end("draft_order").left_scope, "also where everything is listed anyway");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,16 +67,60 @@ async fn hidden_personal_data_is_a_gap() {
     let practice = Practice::start(Settings::default()).await;
     let store = practice.open();
     let names = ["customer", "order"];
-    let seen = fetch(store.as_ref(), requests(&names, None)).await.unwrap().items(store.as_ref());
+    let first = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+    let seen = first.items(store.as_ref());
     assert!(seen.values().all(|item| item.gaps.is_empty()));
     let scopes = store.probe().await.unwrap().granted;
-    practice.running.set_access(&scopes.iter().map(String::as_str).collect::<Vec<_>>(), false);
-    let hidden = fetch(store.as_ref(), requests(&names, None)).await.unwrap().items(store.as_ref());
-    let customers: Vec<_> = hidden.iter().filter(|((kind, _), _)| kind == "customer").collect();
-    assert!(!customers.is_empty());
-    for (key, item) in customers {
-        assert!(item.gaps.iter().any(|gap| gap.reason == GapReason::Redacted), "{key:?}");
-        assert_eq!(item.subjects.len(), 1);
+    let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    for coded in [true, false] {
+        practice.running.set_access(&scopes, ProtectedData::FieldsHidden { coded });
+        let all = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+        let hidden = all.items(store.as_ref());
+        // Everybody is there, without what tells who they are; what is not hidden is as it was.
+        assert_eq!(hidden.len(), seen.len());
+        assert!(names.iter().all(|name| all.end(name).complete && all.end(name).swept), "{coded}");
+        for (key, item) in &hidden {
+            let gaps: Vec<&str> = item.gaps.iter().map(|gap| gap.what.as_str()).collect();
+            let person = if key.0 == "customer" {
+                ["/firstName", "/defaultEmailAddress"]
+            } else {
+                ["/email", "/phone"]
+            };
+            assert!(person.iter().all(|field| gaps.contains(field)), "{key:?} {gaps:?}");
+            assert!(item.gaps.iter().all(|gap| gap.reason == GapReason::Redacted), "{key:?}");
+            assert_eq!(item.subjects.len(), 1);
+            let payload: Value = serde_json::from_slice(&item.payload).unwrap();
+            let before: Value = serde_json::from_slice(&seen[key].payload).unwrap();
+            assert!(person.iter().all(|field| payload.pointer(field).unwrap().is_null()));
+            assert!(!payload.to_string().contains("_hidden"), "{payload}");
+            assert_eq!((&payload["tags"], &payload["createdAt"]), (&before["tags"], &before["createdAt"]));
+        }
+        // An increment says the same.
+        let later = fetch(store.as_ref(), requests(&names, Some(&all))).await.unwrap();
+        assert!(names.iter().all(|name| later.end(name).complete));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_that_an_app_may_not_see_at_all_have_not_gone() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let names = ["customer", "order", "product"];
+    let first = fetch(store.as_ref(), requests(&names, None)).await.unwrap();
+    assert!(names.iter().all(|name| first.end(name).swept));
+    let scopes = store.probe().await.unwrap().granted;
+    let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+    for coded in [true, false] {
+        practice.running.set_access(&scopes, ProtectedData::ObjectsHidden { coded });
+        for since in [None, Some(&first)] {
+            let hidden = fetch(store.as_ref(), requests(&names, since)).await.unwrap();
+            for name in ["customer", "order"] {
+                let end = hidden.end(name);
+                assert!(!end.complete && !end.swept && !end.left_scope && end.next.is_none(), "{name}");
+                assert!(end.gaps[0].detail.contains("not approved"), "{:?}", end.gaps);
+            }
+            assert!(hidden.end("product").complete);
+        }
     }
 }
 
@@ -119,6 +164,28 @@ async fn a_rotated_token_is_kept_before_it_is_used() {
     assert!(practice.open_with(&rotated).probe().await.is_ok());
     let Credential::Offline { refresh_token, .. } = rotated else { panic!("another kind of credential") };
     assert_ne!(refresh_token.expose_secret(), pair.refresh_token);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_with_one_credential_spend_its_refresh_token_once() {
+    let practice = Practice::start(Settings { products: 5, ..Settings::default() }).await;
+    let pair = practice.running.issue_offline_token();
+    let credential = Credential::Offline {
+        client_id: practice.running.client_id.clone(),
+        client_secret: Secret::new(&practice.running.client_secret),
+        access_token: Secret::new(&pair.access_token),
+        refresh_token: Secret::new(&pair.refresh_token),
+        expires_at: practice.clock.now(),
+    };
+    // Both were opened before either renewed: each has the old refresh token in its memory.
+    let (one, two) = (practice.open_with(&credential), practice.open_with(&credential));
+    let (first, second) = futures::join!(one.probe(), two.probe());
+    assert_eq!((first.err().map(|e| e.to_string()), second.err().map(|e| e.to_string())), (None, None));
+    assert_eq!(practice.kept.0.lock().unwrap().len(), 1, "the second uses what the first one got");
+    // The next renewal spends the new one.
+    practice.clock.shift(Duration::from_secs(2 * 3600));
+    assert!(two.probe().await.is_ok() && one.probe().await.is_ok());
+    assert_eq!(practice.kept.0.lock().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

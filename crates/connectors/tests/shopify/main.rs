@@ -16,5 +16,6 @@ mod spool;
 mod access;
 mod changes;
 mod faults;
+mod halves;
 mod received;
 mod whole;

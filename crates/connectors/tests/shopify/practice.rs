@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connectors::contract::{CredentialKeeper, Fault, KindRequest, SpoolError, Store};
+use connectors::contract::{CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
 use connectors::platforms::shopify::{self, Credential, KINDS, Secret};
 use domain::{Clock, Rng, Timestamp};
 use futures::future::BoxFuture;
 use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::spool::Memory;
 
@@ -87,11 +88,18 @@ impl Rng for Seeded {
     }
 }
 
-/// Keeps every credential that it is given.
+/// Keeps every credential that it is given, and lets one renew at a time.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(pub(crate) Mutex<Vec<Vec<u8>>>);
+pub(crate) struct Kept(pub(crate) Mutex<Vec<Vec<u8>>>, Arc<tokio::sync::Mutex<()>>);
 
 impl CredentialKeeper for Kept {
+    fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>> {
+        Box::pin(async {
+            let lock = Box::new(Arc::clone(&self.1).lock_owned().await);
+            Ok(Renewing { kept: self.0.lock().unwrap().last().cloned().map(Zeroizing::new), lock })
+        })
+    }
+
     fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
         self.0.lock().unwrap().push(credential.to_vec());
         Box::pin(async { Ok(()) })

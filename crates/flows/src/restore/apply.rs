@@ -4,65 +4,52 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use catalog::{Restore, RestoreState};
-use connectors::contract::{Applied, Effort, PlanAction, RestoreOptions};
-use domain::{Action, ConnectionId, Id128, Ids as _, Kind, RecordKey, TenantId};
-use serde::{Deserialize, Serialize};
+use connectors::contract::{Applied, Effort, PlanAction};
+use domain::{Action, Id128, Ids as _, RecordKey};
 use serde_json::Value;
 
-use super::candidate::Candidate;
-use super::look::{LOOKUPS, Parts};
-use super::plan::{Plan, Selection, summed_up};
+use super::candidate::{Candidate, Payload};
+use super::journal::steps_of;
+use super::look::{Ends, LOOKUPS, Parts, outdated, release};
+use super::pieces::{Limits, state_name};
+use super::plan::{Plan, PlanItem, summed_up};
 use super::predict::{self, Look};
-use super::report::{RestoreReport, SoFar, state_name};
+use super::report::{RestoreReport, SO_FAR, SoFar, Tally};
+use super::saved::{Before, Saving};
 use super::schedule::{self, side_by_side};
 use super::writes::{Job, Start, Writes};
-use super::{RestoreProgress, parse, refer};
+use super::{RestoreProgress, as_json, refer};
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 
-/// An item as it was before the restore touched it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Before {
-    pub(super) kind: Kind,
-    pub(super) id: Box<str>,
-    pub(super) live_id: Option<Box<str>>,
-    /// `None`: it was not there.
-    pub(super) live: Option<Value>,
-    /// What the restore makes of one that was there, in the words of the backup.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) wanted: Option<Value>,
-    /// It comes into being with another item, and goes with it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) follows: bool,
-}
-
-impl Before {
-    pub(super) fn key(&self) -> RecordKey {
-        RecordKey { kind: self.kind.clone(), id: self.id.clone() }
-    }
-}
-
-/// What is sealed before the first write.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Saved {
-    pub(super) tenant: TenantId,
-    pub(super) connection: ConnectionId,
-    pub(super) target: ConnectionId,
-    pub(super) options: RestoreOptions,
-    pub(super) selection: Selection,
-    pub(super) items: Vec<Before>,
-}
-
 /// Applies a plan: draws it up again, and refuses where anything differs.
 ///
-/// An interrupted application of the same plan goes on where it stood.
+/// An interrupted application of the same plan goes on where it stood: with what the plan said would be written, and
+/// nothing else. What somebody has edited of that meanwhile is saved before it is overwritten, so that an undo brings
+/// it back.
 ///
 /// # Errors
-/// [`FlowError::Conflict`] where the store has moved since the plan, or the plan was edited.
+/// [`FlowError::Conflict`] where the store has moved since the plan, the plan was edited, or a snapshot that it names
+/// was dropped.
 pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> Result<RestoreReport> {
+    apply_within(cell, plan, Limits::default(), progress).await
+}
+
+/// [`apply`], with other limits.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn apply_within(
+    cell: &Cell,
+    plan: &Plan,
+    limits: Limits,
+    progress: &dyn RestoreProgress,
+) -> Result<RestoreReport> {
     let started = cell.clock.monotonic();
-    let parts = Parts::open(cell, &plan.ask).await?;
-    let lease = cell.lease(&parts.target.scope).await?;
+    let ends = Ends::of(cell, &plan.ask.tenant, &plan.ask.connection, &plan.ask.target).await?;
+    let leases = ends.lease(cell).await?;
+    let parts = Parts::open(cell, &plan.ask, ends, limits).await?;
+    parts.check_kept().await.map_err(outdated)?;
     let digest = digest(plan)?;
     let interrupted = cell
         .catalog
@@ -71,35 +58,31 @@ pub async fn apply(cell: &Cell, plan: &Plan, progress: &dyn RestoreProgress) -> 
         .into_iter()
         .find(|restore| restore.plan_digest == digest && restore.state == RestoreState::Applying);
     let (candidates, ids) = parts.candidates(interrupted.as_ref().map(|_| plan), progress).await?;
-    let (restore, so_far) = match interrupted {
-        Some(row) => (row.id, so_far(cell, &plan.ask.tenant, &row).await?.unwrap_or_default()),
-        None => {
-            let again = summed_up(&parts, &candidates, Look::default()).await?;
-            if again.items != plan.items || plan.format != again.format {
-                return Err(FlowError::Conflict(moved(plan, &again)));
-            }
-            let saved = Saved {
-                tenant: plan.ask.tenant.clone(),
-                connection: plan.ask.connection.clone(),
-                target: plan.ask.target.clone(),
-                options: plan.ask.options.clone(),
-                selection: plan.ask.selection.clone(),
-                items: before(&candidates),
-            };
-            (begin(&parts, &saved, &digest, None).await?, SoFar::default())
+    if interrupted.is_none() {
+        let again = summed_up(&parts, &candidates, Look::default()).await?;
+        if again.items != plan.items || plan.format != again.format {
+            return Err(FlowError::Conflict(moved(plan, &again)));
         }
+    }
+    let turns = turns(plan, &candidates);
+    let (restore, so_far) = match interrupted {
+        Some(row) => {
+            save_more(&parts, &turns, row.id).await?;
+            (row.id, so_far(&parts, row.id).await?)
+        }
+        None => (begin(&parts, &turns, &digest).await?, SoFar::default()),
     };
     let of = plan.count(|action| matches!(action, PlanAction::Create | PlanAction::Update));
-    let left = predict::of_all(&parts, &candidates);
+    let left = predict::of_all(&parts, &candidates).await?;
     let start = Start { restore, started, ids, of, left, so_far, progress };
     let writes = Writes::new(&parts, start).await?;
-    if let Err(error) = write_all(&writes, plan, &candidates).await {
+    if let Err(error) = write_all(&writes, plan, &candidates, &turns).await {
         // What cannot be kept now is missing in the report's counts; what stopped the restore matters more.
         drop(writes.keep(true).await);
         return Err(error);
     }
     let report = writes.finish().await?;
-    cell.release(lease).await?;
+    release(cell, leases).await?;
     Ok(report)
 }
 
@@ -109,42 +92,78 @@ struct Turn<'a> {
     key: RecordKey,
     /// Its place in the plan.
     place: usize,
-    /// What the plan said, where this attempt finds it begun or done.
+    /// What the plan said, where this attempt finds it begun or done, or leaves it alone.
     action: PlanAction,
+    is_written: bool,
+    /// Why what the plan said is not done.
+    problem: Option<String>,
 }
 
+impl<'a> Turn<'a> {
+    fn new(candidate: &'a Candidate, place: usize, planned: &PlanAction) -> Self {
+        let now = candidate.item.plan.action.clone();
+        let planned_to_write = matches!(planned, PlanAction::Create | PlanAction::Update);
+        let mut problem = None;
+        let mut is_written = false;
+        let action = match (planned, now) {
+            // What the plan left alone is left alone: nobody agreed to more.
+            (_, PlanAction::Create | PlanAction::Update) if !planned_to_write => planned.clone(),
+            (PlanAction::Create, PlanAction::Update) => {
+                is_written = true;
+                PlanAction::Create
+            }
+            (_, now @ (PlanAction::Create | PlanAction::Update)) => {
+                is_written = true;
+                now
+            }
+            (_, now @ (PlanAction::Cannot { .. } | PlanAction::Delete)) => {
+                if planned_to_write {
+                    problem = Some("It has been deleted since the plan was drawn up.".to_owned());
+                }
+                now
+            }
+            (_, PlanAction::Skip) if planned_to_write => {
+                if candidate.item.live_id.is_none() {
+                    let why = "It has been deleted since the plan was drawn up; that stays so.";
+                    problem = Some(why.to_owned());
+                }
+                planned.clone()
+            }
+            (_, now) => now,
+        };
+        Self { candidate, key: candidate.key(), place, action, is_written, problem }
+    }
+}
+
+/// What is there of the plan. What only an interrupted attempt made others refer to is no part of it.
 fn turns<'a>(plan: &Plan, candidates: &'a [Candidate]) -> Vec<Turn<'a>> {
     let planned: BTreeMap<RecordKey, (usize, &PlanAction)> = (plan.items.iter().enumerate())
-        .map(|(place, item)| {
-            (RecordKey { kind: item.kind.clone(), id: item.id.clone() }, (place, &item.plan.action))
-        })
+        .map(|(place, item)| (key(item), (place, &item.plan.action)))
         .collect();
-    let turn = |(number, candidate): (usize, &'a Candidate)| {
-        let key = candidate.key();
-        let now = candidate.item.plan.action.clone();
-        let (place, action) = match (planned.get(&key), now) {
-            (Some((place, PlanAction::Create)), PlanAction::Update | PlanAction::Skip) => {
-                (*place, PlanAction::Create)
-            }
-            (Some((place, PlanAction::Update)), PlanAction::Skip) => (*place, PlanAction::Update),
-            (Some((place, _)), now) => (*place, now),
-            (None, now) => (plan.items.len().saturating_add(number), now),
-        };
-        Turn { candidate, key, place, action }
+    let turn = |candidate: &'a Candidate| {
+        let (place, action) = planned.get(&candidate.key())?;
+        Some(Turn::new(candidate, *place, action))
     };
-    let turns = candidates.iter().enumerate().map(turn);
-    // What only an interrupted attempt made others refer to, and needs nothing, is no part of the plan.
-    turns.filter(|turn| turn.place < plan.items.len() || turn.action != PlanAction::Skip).collect()
+    candidates.iter().filter_map(turn).collect()
+}
+
+fn key(item: &PlanItem) -> RecordKey {
+    RecordKey { kind: item.kind.clone(), id: item.id.clone() }
 }
 
 /// First what can be written at once, kind by kind; then what waited for that.
-async fn write_all(writes: &Writes<'_>, plan: &Plan, candidates: &[Candidate]) -> Result<()> {
+async fn write_all(
+    writes: &Writes<'_>,
+    plan: &Plan,
+    candidates: &[Candidate],
+    turns: &[Turn<'_>],
+) -> Result<()> {
     let mut paired = Vec::new();
     for candidate in candidates {
         paired.extend(writes.entries(&candidate.item.kind, &candidate.paired)?);
     }
     writes.record(&paired).await?;
-    let turns = turns(plan, candidates);
+    tell_missing(writes, plan, turns);
     let nodes: Vec<refer::Node<'_>> = turns.iter().map(|turn| turn.candidate.node()).collect();
     let refers = refer::refers(&nodes);
     let again = Mutex::new(BTreeSet::new());
@@ -154,12 +173,12 @@ async fn write_all(writes: &Writes<'_>, plan: &Plan, candidates: &[Candidate]) -
         first = here.end;
         let mut written = Vec::new();
         for (number, turn) in here.zip(of_kind) {
-            match &turn.candidate.item.plan.action {
-                PlanAction::Update if turn.candidate.item.after.is_some() => {
-                    again.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
-                }
-                PlanAction::Create | PlanAction::Update => written.push((number, turn)),
-                _ => without_writing(writes, turn),
+            if !turn.is_written {
+                without_writing(writes, turn);
+            } else if turn.candidate.item.after.is_some() {
+                again.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+            } else {
+                written.push((number, turn));
             }
         }
         let local: BTreeMap<usize, usize> =
@@ -189,18 +208,32 @@ async fn write_all(writes: &Writes<'_>, plan: &Plan, candidates: &[Candidate]) -
     write_again(writes, &again).await
 }
 
-fn without_writing(writes: &Writes<'_>, turn: &Turn<'_>) {
-    let Turn { candidate, key, place, action } = turn;
-    match action {
-        PlanAction::Skip => writes.tally(super::report::Tally::skipped),
-        PlanAction::Cannot { .. } | PlanAction::Delete => {
-            writes.tally(|tally| tally.told(*place, key, action.clone(), None, Applied::default()));
+/// What the plan said would be written, and is not in the backup any more.
+fn tell_missing(writes: &Writes<'_>, plan: &Plan, turns: &[Turn<'_>]) {
+    let there: BTreeSet<usize> = turns.iter().map(|turn| turn.place).collect();
+    for (place, item) in plan.items.iter().enumerate().filter(|(place, _)| !there.contains(place)) {
+        if matches!(item.plan.action, PlanAction::Create | PlanAction::Update) {
+            let why = "It is not in the backup any more.".to_owned();
+            let applied = Applied { problems: vec![why.clone()], ..Applied::default() };
+            writes.tally(|tally| tally.told(place, &key(item), PlanAction::Cannot { why }, None, applied));
         }
-        // An interrupted attempt has done it.
+    }
+}
+
+fn without_writing(writes: &Writes<'_>, turn: &Turn<'_>) {
+    let Turn { candidate, key, place, action, problem, .. } = turn;
+    let problems: Vec<String> = problem.iter().cloned().collect();
+    match action {
+        PlanAction::Skip => writes.tally(Tally::skipped),
+        PlanAction::Cannot { .. } | PlanAction::Delete => {
+            let applied = Applied { problems, ..Applied::default() };
+            writes.tally(|tally| tally.told(*place, key, action.clone(), None, applied));
+        }
+        // An interrupted attempt has done it, or it cannot be done any more.
         PlanAction::Create | PlanAction::Update => {
             let possibly_twice = writes.is_doubtful(key);
-            let applied = Applied { possibly_twice, ..Applied::default() };
-            let new_id = Some(writes.now_called(&key.id));
+            let new_id = problems.is_empty().then(|| writes.now_called(&key.id));
+            let applied = Applied { possibly_twice, problems, ..Applied::default() };
             writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
         }
     }
@@ -213,16 +246,20 @@ fn doing(candidate: &Candidate) -> String {
 
 /// Writes an item, and notes what became of it. Answers whether all of it was done.
 async fn write(writes: &Writes<'_>, turn: &Turn<'_>) -> Result<bool> {
-    let Turn { candidate, key, place, action } = turn;
-    let Candidate { spec, wanted, media, .. } = candidate;
-    let (live, former) = (candidate.live.as_ref(), candidate.former.as_ref());
-    let mut applied = writes.apply_one(Job { key, spec, wanted, live, former, media }).await?;
+    let Turn { candidate, key, place, action, .. } = turn;
+    let payload: Payload = writes.parts.shelf.get(candidate.payload).await?;
+    let mut applied = writes.apply_one(job(turn, &payload, payload.live.as_ref())).await?;
     applied.possibly_twice |= writes.is_doubtful(key);
     let whole = applied.problems.is_empty();
     let new_id = Some(writes.now_called(&key.id));
     writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
     writes.advanced(&doing(candidate), predict::of_item(candidate));
     Ok(whole)
+}
+
+fn job<'a>(turn: &'a Turn<'_>, payload: &'a Payload, live: Option<&'a Value>) -> Job<'a> {
+    let Payload { wanted, former, media, .. } = payload;
+    Job { key: &turn.key, spec: turn.candidate.spec, wanted, live, former: former.as_ref(), media }
 }
 
 /// The second pass: what referred to something that was made after it, what could not be done, and what came back with
@@ -234,18 +271,24 @@ async fn write_again(writes: &Writes<'_>, again: &[&Turn<'_>]) -> Result<()> {
             let ids = writes.ids();
             let called: Vec<Option<&str>> =
                 chunk.iter().map(|turn| writes.parts.called_there(&turn.key.id, &ids)).collect();
-            let payloads: Vec<&Value> = chunk.iter().map(|turn| &turn.candidate.wanted).collect();
-            let looking = writes.parts.store.looking(spec, &payloads);
+            let mut payloads: Vec<Payload> = Vec::with_capacity(chunk.len());
+            for turn in chunk {
+                payloads.push(writes.parts.shelf.get(turn.candidate.payload).await?);
+            }
+            let wanted: Vec<&Value> = payloads.iter().map(|payload| &payload.wanted).collect();
+            let looking = writes.parts.store.looking(spec, &wanted);
             let live = writes.parts.live(spec, &called).await?;
             let live: Vec<Option<Value>> = (live.into_iter())
-                .map(|item| item.map(|item| parse(&item.payload)).transpose())
+                .map(|item| item.map(|item| as_json(&item.payload)).transpose())
                 .collect::<Result<_>>()?;
             writes.advanced("restoring what refers to others", looking);
             let lanes = schedule::lanes(&writes.parts.store.pace());
             side_by_side(&vec![Vec::new(); chunk.len()], lanes, |number| {
-                let (turn, live) = (chunk.get(number), live.get(number).and_then(Option::as_ref));
+                let live = live.get(number).and_then(Option::as_ref);
+                let turn = chunk.get(number).zip(payloads.get(number));
                 async move {
-                    if let Some(turn) = turn { write_one_again(writes, turn, live).await } else { Ok(()) }
+                    let Some((turn, payload)) = turn else { return Ok(()) };
+                    write_one_again(writes, turn, payload, live).await
                 }
             })
             .await?;
@@ -254,13 +297,18 @@ async fn write_again(writes: &Writes<'_>, again: &[&Turn<'_>]) -> Result<()> {
     Ok(())
 }
 
-async fn write_one_again(writes: &Writes<'_>, turn: &Turn<'_>, live: Option<&Value>) -> Result<()> {
-    let Turn { candidate, key, place, action } = turn;
+async fn write_one_again(
+    writes: &Writes<'_>,
+    turn: &Turn<'_>,
+    payload: &Payload,
+    live: Option<&Value>,
+) -> Result<()> {
+    let Turn { candidate, key, place, action, .. } = turn;
     let follows = candidate.item.after.is_some();
-    let former = candidate.former.as_ref();
+    let Payload { wanted, former, .. } = payload;
     let options = &writes.parts.ask.options;
     let ids = writes.ids();
-    let plan = writes.parts.store.plan_back(candidate.spec, &candidate.wanted, live, former, &ids, options);
+    let plan = writes.parts.store.plan_back(candidate.spec, wanted, live, former.as_ref(), &ids, options);
     let applied = match (plan.action, live) {
         (PlanAction::Skip, _) => Applied::default(),
         (_, None) if follows => {
@@ -268,10 +316,7 @@ async fn write_one_again(writes: &Writes<'_>, turn: &Turn<'_>, live: Option<&Val
             Applied { problems: vec![why], ..Applied::default() }
         }
         (PlanAction::Cannot { why }, _) => Applied { problems: vec![why], ..Applied::default() },
-        _ => {
-            let Candidate { spec, wanted, media, .. } = candidate;
-            writes.apply_one(Job { key, spec, wanted, live, former, media }).await?
-        }
+        _ => writes.apply_one(job(turn, payload, live)).await?,
     };
     let new_id = Some(writes.now_called(&key.id));
     if follows {
@@ -300,67 +345,67 @@ fn moved(plan: &Plan, again: &Plan) -> String {
     )
 }
 
-fn before(candidates: &[Candidate]) -> Vec<Before> {
-    let touched = candidates.iter().filter(|candidate| candidate.is_written());
-    touched
-        .map(|candidate| Before {
-            kind: candidate.item.kind.clone(),
-            id: candidate.item.id.clone(),
-            live_id: candidate.item.live_id.clone(),
-            live: candidate.live.clone(),
-            wanted: candidate.live.as_ref().map(|_| candidate.wanted.clone()),
-            follows: candidate.item.after.is_some(),
-        })
-        .collect()
+/// Seals what is about to be touched, then notes the restore.
+async fn begin(parts: &Parts<'_>, turns: &[Turn<'_>], digest: &str) -> Result<Id128> {
+    let restore = parts.cell.rng.next_id();
+    let mut saving = Saving::new(parts, restore);
+    for turn in turns.iter().filter(|turn| turn.is_written) {
+        saving.add(&before(parts, turn).await?, false).await?;
+    }
+    saving.end().await?;
+    note(parts, restore, digest, None).await?;
+    Ok(restore)
 }
 
-/// Seals what is about to be touched, then notes the restore.
-pub(super) async fn begin(
+/// Seals what will be touched and is not saved as it is now: somebody edited it after the restore was interrupted. What
+/// the restore itself had done by then is saved along with that; the undo tells the two apart.
+async fn save_more(parts: &Parts<'_>, turns: &[Turn<'_>], restore: Id128) -> Result<()> {
+    let steps = parts.cell.catalog.steps(&parts.ask.tenant, restore).await?;
+    let mut saving = Saving::resume(parts, restore).await?;
+    for turn in turns.iter().filter(|turn| turn.is_written) {
+        let begun = steps_of(&steps, &turn.key).next().is_some();
+        saving.add(&before(parts, turn).await?, begun).await?;
+    }
+    saving.end().await
+}
+
+async fn before(parts: &Parts<'_>, turn: &Turn<'_>) -> Result<Before> {
+    let Payload { wanted, live, .. } = parts.shelf.get(turn.candidate.payload).await?;
+    let item = &turn.candidate.item;
+    Ok(Before {
+        kind: item.kind.clone(),
+        id: item.id.clone(),
+        live_id: item.live_id.clone(),
+        wanted: live.as_ref().map(|_| wanted),
+        live,
+        follows: item.after.is_some(),
+    })
+}
+
+/// Notes a restore for which all that it touches is saved.
+pub(super) async fn note(
     parts: &Parts<'_>,
-    saved: &Saved,
+    restore: Id128,
     digest: &str,
     undo_of: Option<Id128>,
-) -> Result<Id128> {
-    let cell = parts.cell;
-    let restore = cell.rng.next_id();
-    let grant = cell.grant(&parts.source.scope, &[Action::Restore], "save what a restore touches").await?;
-    let text =
-        serde_json::to_vec(saved).map_err(|error| FlowError::Input(format!("what is saved: {error}")))?;
-    // INVARIANT (saved before touched): no write goes to the platform before this is durable.
-    let repository = cell.repository(&parts.source.scope);
-    repository.put_state(&grant, Action::Restore, &state_name(restore, "before"), &text).await?;
+) -> Result<()> {
+    let Parts { cell, ask, .. } = parts;
     let now = cell.clock.now();
     let row = Restore {
         id: restore,
-        connection: saved.connection.clone(),
-        target: saved.target.clone(),
+        connection: ask.connection.clone(),
+        target: ask.target.clone(),
         plan_digest: digest.to_owned(),
         undo_of,
         state: RestoreState::Applying,
         created_at: now,
         changed_at: now,
     };
-    cell.catalog.add_restore(&saved.tenant, &row).await?;
-    Ok(restore)
-}
-
-/// What a restore touched, as it was before.
-pub(super) async fn saved_before(cell: &Cell, tenant: &TenantId, row: &Restore) -> Result<Saved> {
-    let restore = row.id;
-    let scope = cell.connection(tenant, &row.connection).await?.scope;
-    let grant = cell.grant(&scope, &[Action::Restore], "read what a restore touched").await?;
-    let text = cell.repository(&scope).state(&grant, Action::Restore, &state_name(restore, "before")).await?;
-    let text =
-        text.ok_or_else(|| FlowError::Integrity(format!("what restore {restore} touched was not saved")))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| FlowError::Integrity(format!("what restore {restore} touched is damaged: {error}")))
+    Ok(cell.catalog.add_restore(&ask.tenant, &row).await?)
 }
 
 /// What interrupted attempts did, as far as they had told.
-async fn so_far(cell: &Cell, tenant: &TenantId, row: &Restore) -> Result<Option<SoFar>> {
-    let scope = cell.connection(tenant, &row.connection).await?.scope;
-    let grant = cell.grant(&scope, &[Action::Restore], "read how far a restore came").await?;
-    let text = cell.repository(&scope).state(&grant, Action::Restore, &state_name(row.id, "so-far")).await?;
-    let read = text.map(|text| serde_json::from_slice(&text)).transpose();
-    read.map_err(|error| FlowError::Integrity(format!("how far restore {} came is damaged: {error}", row.id)))
+pub(super) async fn so_far(parts: &Parts<'_>, restore: Id128) -> Result<SoFar> {
+    let found = parts.states().get(&state_name(restore, SO_FAR), Action::Restore).await?;
+    Ok(found.unwrap_or_default())
 }

@@ -2,61 +2,153 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::Connection;
+use catalog::{Connection, LedgerEntry};
 use connectors::contract::{Effort, IdMap, Item, ItemPlan, KindSpec, Lookup, PlanAction, Restorable, Store};
-use domain::{Action, Kind, RecordKey, SnapshotNumber};
+use domain::{Action, ConnectionId, Kind, MediaRef, RecordKey, SnapshotNumber, TenantId};
 use repository::{Reader, Record, RepositoryError};
 use serde_json::{Value, json};
 
-use super::candidate::{Candidate, Found, State, Wanted};
+use super::candidate::{Candidate, Found, Payload, State, Wanted, known_as};
+use super::pieces::{Limits, States};
 use super::plan::{Ask, Plan, Selection};
 use super::refer::{self, referred};
-use super::{RestoreProgress, parse};
-use crate::cell::Cell;
-use crate::error::{FlowError, Result};
+use super::shelf::Shelf;
+use super::{RestoreProgress, as_json};
+use crate::cell::{Cell, HeldLease};
+use crate::earlier::differs_by_selection;
+use crate::error::{ErrorKind, FlowError, Result};
+use crate::fields::shared;
 use crate::{connect, read};
 
 /// Items that are looked up on the live store at one time.
 pub(super) const LOOKUPS: usize = 100;
+
+/// From where to where.
+pub(super) struct Ends {
+    pub(super) source: Connection,
+    pub(super) target: Connection,
+}
+
+impl Ends {
+    pub(super) async fn of(
+        cell: &Cell,
+        tenant: &TenantId,
+        source: &ConnectionId,
+        target: &ConnectionId,
+    ) -> Result<Self> {
+        let source = cell.connection(tenant, source).await?;
+        let target = cell.connection(tenant, target).await?;
+        let (one, other) = (&source.scope, &target.scope);
+        if one.platform != other.platform {
+            return Err(FlowError::Input(format!(
+                "`{}` is a {} store and `{}` a {} store: items cannot be put from one into the other",
+                one.connection, one.platform, other.connection, other.platform
+            )));
+        }
+        Ok(Self { source, target })
+    }
+
+    /// Takes both for writing: the target is written to, and what a restore knows is sealed beside the source's
+    /// snapshots. In the order of their names, so that no two commands wait for each other.
+    pub(super) async fn lease(&self, cell: &Cell) -> Result<Vec<HeldLease>> {
+        let mut scopes = vec![&self.source.scope, &self.target.scope];
+        scopes.sort_by(|one, other| one.connection.as_str().cmp(other.connection.as_str()));
+        scopes.dedup();
+        let mut leases = Vec::new();
+        for scope in scopes {
+            leases.push(cell.lease(scope).await?);
+        }
+        Ok(leases)
+    }
+}
+
+/// Gives back what [`Ends::lease`] took.
+pub(super) async fn release(cell: &Cell, leases: Vec<HeldLease>) -> Result<()> {
+    for lease in leases {
+        cell.release(lease).await?;
+    }
+    Ok(())
+}
 
 /// What plan and application share.
 pub(super) struct Parts<'a> {
     pub(super) cell: &'a Cell,
     pub(super) ask: &'a Ask,
     pub(super) source: Connection,
-    pub(super) target: Connection,
     pub(super) reader: Reader,
     pub(super) store: Box<dyn Store>,
+    /// The source's whole ledger, in the order of writing.
+    pub(super) ledger: Vec<LedgerEntry>,
+    /// What became of ids in the target, by the ledger.
     pub(super) ids: IdMap,
+    pub(super) shelf: Shelf,
+    pub(super) limits: Limits,
+}
+
+/// What was found so far, while looking.
+struct Looking<'p> {
+    found: Vec<Found>,
+    ids: IdMap,
+    /// Items that are looked at, or were.
+    seen: BTreeSet<RecordKey>,
+    /// Ids that those items refer to which may need what they refer to, each with its kind.
+    referred: BTreeSet<(String, &'static str)>,
+    /// Whether everything is looked at anyway.
+    all: bool,
+    total: u64,
+    progress: &'p dyn RestoreProgress,
+}
+
+/// An item as the backup holds it.
+struct Stored {
+    wanted: Value,
+    former: Option<Value>,
+    media: Vec<MediaRef>,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) async fn open(cell: &'a Cell, ask: &'a Ask) -> Result<Self> {
-        let source = cell.connection(&ask.tenant, &ask.connection).await?;
-        let target = cell.connection(&ask.tenant, &ask.target).await?;
-        if source.scope.platform != target.scope.platform {
-            return Err(FlowError::Input(format!(
-                "`{}` is a {} store and `{}` a {} store: items cannot be put from one into the other",
-                ask.connection, source.scope.platform, ask.target, target.scope.platform
-            )));
-        }
+    /// Whoever writes holds the leases of both ends by now: the ledger is read as it stands under them.
+    pub(super) async fn open(cell: &'a Cell, ask: &'a Ask, ends: Ends, limits: Limits) -> Result<Self> {
+        let Ends { source, target } = ends;
         let grant =
             cell.grant(&target.scope, &[Action::Restore, Action::Backup, Action::Read], "restore").await?;
         let store = connect::open(cell, &target, &grant).await?;
         let reader = read::open(cell, &ask.tenant, &ask.connection, Action::Read, "restore").await?;
-        let mut ids = IdMap::default();
+        let in_place = ask.connection == ask.target;
+        let mut ids = if in_place { IdMap::of_one_store() } else { IdMap::default() };
         // In the order of writing: an id may stand there under several kinds, as an item and as another one's part.
         let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await?;
         for entry in ledger.iter().filter(|entry| entry.target == ask.target) {
             ids.insert(&entry.old.id, &entry.new_id);
         }
-        Ok(Self { cell, ask, source, target, reader, store, ids })
+        let shelf = Shelf::new(cell, &source.scope).await?;
+        Ok(Self { cell, ask, source, reader, store, ledger, ids, shelf, limits })
+    }
+
+    /// Where what a restore knows is sealed.
+    pub(super) fn states(&self) -> States<'_> {
+        States { cell: self.cell, scope: &self.source.scope }
     }
 
     /// What was sent to the store so far.
     pub(super) fn effort(&self) -> Effort {
         let usage = self.store.usage();
         Effort { requests: usage.requests, cost: usage.cost }
+    }
+
+    /// Whether the snapshots are there that are asked for.
+    ///
+    /// # Errors
+    /// Not found, where one was dropped.
+    pub(super) async fn check_kept(&self) -> Result<()> {
+        let (from, to) = match self.ask.selection {
+            Selection::At(at) => (at, at),
+            Selection::Revert(from, to) => (from, to),
+        };
+        for number in BTreeSet::from([from, to]) {
+            self.reader.at_number(number).await?;
+        }
+        Ok(())
     }
 
     /// Everything that the plan consists of, in the order of application, and the ids that are known by then. Where a
@@ -66,56 +158,75 @@ impl<'a> Parts<'a> {
         begun: Option<&Plan>,
         progress: &dyn RestoreProgress,
     ) -> Result<(Vec<Candidate>, IdMap)> {
-        let mut wanted = match self.ask.selection {
-            Selection::At(at) => self.wanted_at(at).await?,
-            Selection::Revert(from, to) => self.wanted_back(from, to).await?,
+        let asked_for_all = self.ask.kinds.is_empty() && self.ask.ids.is_empty();
+        let mut looking = Looking {
+            found: Vec::new(),
+            ids: self.ids.clone(),
+            seen: BTreeSet::new(),
+            referred: BTreeSet::new(),
+            all: asked_for_all && matches!(self.ask.selection, Selection::At(_)),
+            total: 0,
+            progress,
         };
-        let mut seen: BTreeSet<RecordKey> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
-        for item in begun.into_iter().flat_map(|plan| &plan.items).filter(|item| item.needed) {
-            let Some(record) = self.unseen(item.kind.as_str(), &item.id, &mut seen).await? else { continue };
-            if let Some(spec) = self.spec(&record.key.kind) {
-                // What was to be made is to be whole, also where a part of it is there.
-                wanted.push(Wanted::whole(record, spec, item.plan.action != PlanAction::Create)?);
+        match self.ask.selection {
+            Selection::At(at) => self.look_at_snapshot(at, &mut looking).await?,
+            Selection::Revert(from, to) => {
+                let changed = self.changed(from, to).await?;
+                looking.seen.extend(changed.iter().map(|wanted| wanted.key.clone()));
+                self.look(changed, &mut looking).await?;
             }
         }
-        let mut found = Vec::new();
-        let mut ids = self.ids.clone();
-        // What is created may refer to what is gone too: that is needed as well, and so on.
-        while !wanted.is_empty() {
-            let looked_at = self.look(wanted, &mut ids, progress).await?;
-            wanted = self.needed(&looked_at, &mut seen).await?;
-            found.extend(looked_at);
+        let mut wanted = Vec::new();
+        for item in begun.into_iter().flat_map(|plan| &plan.items).filter(|item| item.needed) {
+            // What was to be made is to be whole, also where a part of it is there.
+            let needed = item.plan.action != PlanAction::Create;
+            wanted.extend(self.unseen(item.kind.as_str(), &item.id, needed, &mut looking.seen).await?);
         }
-        self.look_once_more(&mut found, &mut ids).await?;
-        let order: BTreeMap<&str, usize> =
-            self.store.kinds().iter().enumerate().map(|(turn, spec)| (spec.name, turn)).collect();
+        // What is created may refer to what is gone too: that is needed as well, and so on.
+        wanted.extend(self.needed(&mut looking).await?);
+        while !wanted.is_empty() {
+            self.look(wanted, &mut looking).await?;
+            wanted = self.needed(&mut looking).await?;
+        }
+        self.look_once_more(&mut looking).await?;
+        let Looking { mut found, ids, .. } = looking;
+        let order = self.order();
         found.sort_by_key(|found| order.get(found.wanted.spec.name).copied());
         // Nobody knows yet how that which is made anew will be called; it will not be as it was.
         let mut then = ids.clone();
         for found in found.iter().filter(|found| found.is_created()) {
             then.insert(&found.wanted.key.id, &format!("new {}", found.wanted.key.id));
         }
-        let candidates = found.into_iter().map(|found| self.candidate(found, &then));
-        let mut candidates: Vec<Candidate> = candidates.collect::<Result<_>>()?;
-        self.let_follow(&mut candidates, &then);
+        let mut candidates = Vec::with_capacity(found.len());
+        for found in found {
+            candidates.push(self.candidate(found, &then).await?);
+        }
+        self.let_follow(&mut candidates, &then).await?;
         let mut candidates = refer::in_order(candidates);
         refer::mark_again(&mut candidates);
         Ok((candidates, ids))
     }
 
+    /// The turns of kinds, by the platform's order.
+    pub(super) fn order(&self) -> BTreeMap<&'static str, usize> {
+        self.store.kinds().iter().enumerate().map(|(turn, spec)| (spec.name, turn)).collect()
+    }
+
     /// What is never made by itself comes back with the item that it is a part of, and is set after that.
-    fn let_follow(&self, candidates: &mut [Candidate], ids: &IdMap) {
+    async fn let_follow(&self, candidates: &mut [Candidate], ids: &IdMap) -> Result<()> {
         for (turn, leader) in refer::followers(candidates) {
             let Some(follower) = candidates.get_mut(turn) else { continue };
             let made = json!({ "id": follower.item.id });
             let options = &self.ask.options;
-            let plan = self.store.plan(follower.spec, &follower.wanted, Some(&made), ids, options);
+            let payload: Payload = self.shelf.get(follower.payload).await?;
+            let plan = self.store.plan(follower.spec, &payload.wanted, Some(&made), ids, options);
             follower.item.plan = ItemPlan { action: PlanAction::Update, ..plan };
             follower.item.after = Some(leader);
         }
+        Ok(())
     }
 
-    fn spec(&self, kind: &Kind) -> Option<&'static KindSpec> {
+    pub(super) fn spec(&self, kind: &Kind) -> Option<&'static KindSpec> {
         self.store.kinds().iter().find(|spec| spec.name == kind.as_str())
     }
 
@@ -125,99 +236,150 @@ impl<'a> Parts<'a> {
             && (self.ask.ids.is_empty() || self.ask.ids.iter().any(|asked| asked == id || asked == tail))
     }
 
-    async fn wanted_at(&self, at: SnapshotNumber) -> Result<Vec<Wanted>> {
-        let mut wanted = Vec::new();
+    /// Looks at everything that is asked for of a snapshot, as it is read.
+    async fn look_at_snapshot(&self, at: SnapshotNumber, looking: &mut Looking<'_>) -> Result<()> {
+        let kinds = self.reader.commit_at(at).await?.commit.kinds;
+        let asked =
+            kinds.iter().filter(|(kind, _)| self.ask.kinds.is_empty() || self.ask.kinds.contains(kind));
+        looking.total = match self.ask.ids.len() {
+            0 => asked.map(|(_, state)| state.records).sum(),
+            ids => u64::try_from(ids).unwrap_or(u64::MAX),
+        };
         for spec in self.store.kinds() {
             let kind = Kind::new(spec.name).map_err(RepositoryError::from)?;
             if !self.ask.kinds.is_empty() && !self.ask.kinds.contains(&kind) {
                 continue;
             }
             let mut scan = self.reader.scan(&kind, at, None).await?;
+            let mut chunk = Vec::new();
             while let Some(record) = scan.next().await? {
-                if self.is_asked(&kind, &record.key.id) {
-                    wanted.push(Wanted::whole(record, spec, false)?);
+                if !self.is_asked(&kind, &record.key.id) {
+                    continue;
+                }
+                looking.seen.insert(record.key.clone());
+                let wanted = Wanted { key: record.key.clone(), spec, needed: false, state: State::Whole };
+                chunk.push((wanted, Stored::whole(record)?));
+                if chunk.len() == LOOKUPS {
+                    self.look_at(spec, std::mem::take(&mut chunk), looking).await?;
                 }
             }
+            self.look_at(spec, chunk, looking).await?;
         }
-        if wanted.is_empty() && !self.ask.ids.is_empty() {
+        if looking.found.is_empty() && !self.ask.ids.is_empty() {
             return Err(FlowError::NotFound(format!(
                 "none of {} is in snapshot {at}",
                 self.ask.ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
             )));
         }
-        Ok(wanted)
+        Ok(())
     }
 
-    async fn wanted_back(&self, from: SnapshotNumber, to: SnapshotNumber) -> Result<Vec<Wanted>> {
+    /// What changed in a window, was deleted in it or made in it.
+    async fn changed(&self, from: SnapshotNumber, to: SnapshotNumber) -> Result<Vec<Wanted>> {
         let mut differences = self.reader.differences(from, to).await?;
-        let mut wanted = Vec::new();
+        let mut changed = Vec::new();
         while let Some(difference) = differences.next().await? {
             let key = difference.key;
             let Some(spec) = self.spec(&key.kind).filter(|_| self.is_asked(&key.kind, &key.id)) else {
                 continue;
             };
-            let record = self.reader.get(&key, if difference.before { from } else { to }).await?;
-            let mut one = Wanted::whole(record, spec, false)?;
-            one.state = match (one.state, difference.before, difference.after) {
-                (State::Whole(before), true, true) => {
-                    State::Back { before, after: parse(&self.reader.get(&key, to).await?.payload)? }
-                }
-                (State::Whole(made), false, _) => State::New(made),
-                (state, ..) => state,
+            let state = match (difference.before, difference.after) {
+                (true, true) => State::Back,
+                (true, false) => State::Whole,
+                (false, _) => State::New,
             };
-            wanted.push(one);
+            changed.push(Wanted { key, spec, needed: false, state });
         }
-        Ok(wanted)
+        Ok(changed)
+    }
+
+    /// An item as the backup holds it. `None` where its person was erased, or where only what is selected differs.
+    async fn stored(&self, wanted: &Wanted) -> Result<Option<Stored>> {
+        let (from, to) = match self.ask.selection {
+            Selection::At(at) => (at, at),
+            Selection::Revert(from, to) => (from, to),
+        };
+        let key = &wanted.key;
+        match wanted.state {
+            State::Whole => self.get(key, from).await?.map(Stored::whole).transpose(),
+            State::New => self.get(key, to).await?.map(Stored::whole).transpose(),
+            State::Back => match (self.get(key, from).await?, self.get(key, to).await?) {
+                (Some(before), Some(after)) => Stored::back(wanted.spec, before, &after),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// A record that can still be read.
+    async fn get(&self, key: &RecordKey, at: SnapshotNumber) -> Result<Option<Record>> {
+        match self.reader.get(key, at).await {
+            Ok(record) => Ok(Some(record)),
+            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Its record where it is wanted whole.
+    pub(super) async fn record(&self, key: &RecordKey) -> Result<Option<Record>> {
+        self.get(key, self.at()).await
     }
 
     /// Looks the items up on the live store, in the platform's order: what others refer to is found first.
-    async fn look(
-        &self,
-        wanted: Vec<Wanted>,
-        ids: &mut IdMap,
-        progress: &dyn RestoreProgress,
-    ) -> Result<Vec<Found>> {
-        let total = u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+    async fn look(&self, wanted: Vec<Wanted>, looking: &mut Looking<'_>) -> Result<()> {
+        looking.total += u64::try_from(wanted.len()).unwrap_or(u64::MAX);
         let mut by_kind: BTreeMap<&str, Vec<Wanted>> = BTreeMap::new();
         for wanted in wanted {
             by_kind.entry(wanted.spec.name).or_default().push(wanted);
         }
-        let mut found = Vec::new();
         for spec in self.store.kinds() {
             let mut of_kind = by_kind.remove(spec.name).unwrap_or_default();
             while !of_kind.is_empty() {
-                let chunk: Vec<Wanted> = of_kind.drain(..of_kind.len().min(LOOKUPS)).collect();
-                found.extend(self.look_at(spec, chunk, ids).await?);
-                let done = u64::try_from(found.len()).unwrap_or(u64::MAX);
-                progress.advanced(&format!("looking at {}", spec.plural), done, total, None);
+                let mut chunk = Vec::new();
+                for wanted in of_kind.drain(..of_kind.len().min(LOOKUPS)) {
+                    if let Some(stored) = self.stored(&wanted).await? {
+                        chunk.push((wanted, stored));
+                    }
+                }
+                self.look_at(spec, chunk, looking).await?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     async fn look_at(
         &self,
         spec: &'static KindSpec,
-        chunk: Vec<Wanted>,
-        ids: &mut IdMap,
-    ) -> Result<Vec<Found>> {
-        if matches!(spec.restore, Restorable::Never(_)) {
-            return chunk.into_iter().map(|wanted| self.found(wanted, None, ids)).collect();
+        chunk: Vec<(Wanted, Stored)>,
+        looking: &mut Looking<'_>,
+    ) -> Result<()> {
+        if chunk.is_empty() {
+            return Ok(());
         }
-        let called: Vec<Option<&str>> =
-            chunk.iter().map(|wanted| self.called_there(&wanted.key.id, ids)).collect();
-        let live = self.live(spec, &called).await?;
-        let missing: Vec<Value> = (chunk.iter().zip(&live).filter(|(_, item)| item.is_none()))
-            .map(|(wanted, _)| wanted.known_as(ids))
-            .collect();
-        let natural: Vec<Lookup<'_>> = missing.iter().map(Lookup::Natural).collect();
-        let mut by_name =
-            if natural.is_empty() { Vec::new() } else { self.store.live(spec, &natural).await? }.into_iter();
-        let looked_at = chunk.into_iter().zip(live).map(|(wanted, item)| {
-            let item = item.or_else(|| by_name.next().flatten());
-            self.found(wanted, item, ids)
-        });
-        looked_at.collect()
+        let mut live = vec![None; chunk.len()];
+        if !matches!(spec.restore, Restorable::Never(_)) {
+            let ids = &looking.ids;
+            let called: Vec<Option<&str>> =
+                chunk.iter().map(|(wanted, _)| self.called_there(&wanted.key.id, ids)).collect();
+            live = self.live(spec, &called).await?;
+            let missing: Vec<Value> = (chunk.iter().zip(&live).filter(|(_, item)| item.is_none()))
+                .map(|((_, stored), _)| known_as(spec, &stored.wanted, ids))
+                .collect();
+            let natural: Vec<Lookup<'_>> = missing.iter().map(Lookup::Natural).collect();
+            let mut by_name =
+                if natural.is_empty() { Vec::new() } else { self.store.live(spec, &natural).await? }
+                    .into_iter();
+            for item in live.iter_mut().filter(|item| item.is_none()) {
+                *item = by_name.next().flatten();
+            }
+        }
+        for ((wanted, stored), item) in chunk.into_iter().zip(live) {
+            let found = self.found(wanted, stored, item, looking).await?;
+            looking.found.push(found);
+        }
+        let done = u64::try_from(looking.found.len()).unwrap_or(u64::MAX);
+        let what = format!("looking at {}", spec.plural);
+        looking.progress.advanced(&what, done, looking.total.max(done), None);
+        Ok(())
     }
 
     /// By which id an item is looked for in the target. Another store may call something else by the id that the item has
@@ -240,27 +402,69 @@ impl<'a> Parts<'a> {
     }
 
     /// An item with what is there in its place. Others refer to it, and to its parts, by what these are called.
-    fn found(&self, wanted: Wanted, item: Option<Item>, ids: &mut IdMap) -> Result<Found> {
-        let Some(item) = item else { return Ok(Found { wanted, live: None, paired: Vec::new() }) };
-        let live = parse(&item.payload)?;
-        let mut paired = self.store.pair(wanted.spec, wanted.state.was(), &live, ids);
-        if *item.id != *ids.resolve(&wanted.key.id) && !paired.iter().any(|(old, _)| *old == *wanted.key.id) {
-            paired.push((wanted.key.id.to_string(), item.id.to_string()));
+    async fn found(
+        &self,
+        wanted: Wanted,
+        stored: Stored,
+        item: Option<Item>,
+        looking: &mut Looking<'_>,
+    ) -> Result<Found> {
+        let Stored { wanted: was, former, media } = stored;
+        let (mut live_id, mut live, mut paired) = (None, None, Vec::new());
+        if let Some(item) = item {
+            let now = as_json(&item.payload)?;
+            paired = self.store.pair(wanted.spec, &was, &now, &looking.ids);
+            let id = &wanted.key.id;
+            if *item.id != *looking.ids.resolve(id) && !paired.iter().any(|(old, _)| **old == **id) {
+                paired.push((id.to_string(), item.id.to_string()));
+            }
+            paired.iter().for_each(|(old, new)| looking.ids.insert(old, new));
+            (live_id, live) = (Some(item.id), Some(now));
         }
-        paired.iter().for_each(|(old, new)| ids.insert(old, new));
-        Ok(Found { wanted, live: Some((item.id, live)), paired })
+        if !looking.all {
+            self.note_referred(&wanted, &was, live.as_ref(), looking);
+        }
+        let payload = self.shelf.put(&Payload { wanted: was, live, former, media }).await?;
+        Ok(Found { wanted, live_id, payload, paired })
+    }
+
+    /// Notes what an item refers to that may be needed with it: where it is made anew, and in another store, where all
+    /// of it may have other ids; where it is there, what it refers to no more, which may be gone.
+    fn note_referred(&self, wanted: &Wanted, was: &Value, live: Option<&Value>, looking: &mut Looking<'_>) {
+        let elsewhere = self.ask.connection != self.ask.target;
+        let made = wanted.state == State::Whole && wanted.spec.restore == Restorable::Yes;
+        let mut to: BTreeSet<(String, &'static str)> = match live {
+            None if !made => return,
+            Some(_) if wanted.needed && !elsewhere => return,
+            Some(_) if wanted.state == State::New && !elsewhere => return,
+            _ => referred(wanted.spec, was).into_iter().collect(),
+        };
+        if let Some(live) = live.filter(|_| !elsewhere) {
+            let now: BTreeSet<String> = referred(wanted.spec, live).into_iter().map(|(id, _)| id).collect();
+            to.retain(|(id, _)| !now.contains(looking.ids.resolve(id)) && !now.contains(id));
+        }
+        looking.referred.append(&mut to);
     }
 
     /// Looks again for what is known by a name that holds the id of another item, if that was found only later.
-    async fn look_once_more(&self, found: &mut [Found], ids: &mut IdMap) -> Result<()> {
-        for one in found.iter_mut().filter(|one| one.live.is_none()) {
+    async fn look_once_more(&self, looking: &mut Looking<'_>) -> Result<()> {
+        let mut all = std::mem::take(&mut looking.found);
+        let unnamed = |one: &&mut Found| one.live_id.is_none() && refer::names_another(one.wanted.spec);
+        for one in all.iter_mut().filter(unnamed) {
+            let Payload { wanted: was, former, media, .. } = self.shelf.get(one.payload).await?;
             let spec = one.wanted.spec;
-            let known_as = one.wanted.known_as(ids);
-            if refer::names_another(spec) && known_as != *one.wanted.state.was() {
-                let live = self.store.live(spec, &[Lookup::Natural(&known_as)]).await?;
-                *one = self.found(one.wanted.clone(), live.into_iter().next().flatten(), ids)?;
+            let name = known_as(spec, &was, &looking.ids);
+            if name == was {
+                continue;
+            }
+            let live = self.store.live(spec, &[Lookup::Natural(&name)]).await?.into_iter().next().flatten();
+            if live.is_some() {
+                let Wanted { key, spec, needed, state } = &one.wanted;
+                let wanted = Wanted { key: key.clone(), spec, needed: *needed, state: *state };
+                *one = self.found(wanted, Stored { wanted: was, former, media }, live, looking).await?;
             }
         }
+        looking.found = all;
         Ok(())
     }
 
@@ -270,43 +474,64 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// What the items refer to that is in the backup and was not asked for: where they are made anew, and in
-    /// another store, where all of it may have other ids.
-    async fn needed(&self, found: &[Found], seen: &mut BTreeSet<RecordKey>) -> Result<Vec<Wanted>> {
+    /// What items refer to that is in the backup and was not asked for.
+    async fn needed(&self, looking: &mut Looking<'_>) -> Result<Vec<Wanted>> {
         let mut needed = Vec::new();
-        let asked_for_all = self.ask.kinds.is_empty() && self.ask.ids.is_empty();
-        if asked_for_all && matches!(self.ask.selection, Selection::At(_)) {
-            return Ok(needed);
-        }
-        let elsewhere = self.ask.connection != self.ask.target;
         let mut known = refer::KindsById::default();
-        let referring = |one: &&Found| one.is_created() || (elsewhere && one.live.is_some());
-        for one in found.iter().filter(referring) {
-            for (id, kind) in referred(one.wanted.spec, one.wanted.state.was()) {
-                for kind in known.kinds(&id, kind, self.store.kinds()) {
-                    let Some(record) = self.unseen(kind, &id, seen).await? else { continue };
-                    known.note(&id, kind);
-                    if let Some(spec) = self.spec(&record.key.kind) {
-                        needed.push(Wanted::whole(record, spec, true)?);
-                    }
-                    break;
-                }
+        for (id, kind) in std::mem::take(&mut looking.referred) {
+            for kind in known.kinds(&id, kind, self.store.kinds()) {
+                let Some(wanted) = self.unseen(kind, &id, true, &mut looking.seen).await? else { continue };
+                known.note(&id, kind);
+                needed.push(wanted);
+                break;
             }
         }
         Ok(needed)
     }
 
-    /// The record in the backup, if there is one and it was not seen yet.
-    async fn unseen(&self, kind: &str, id: &str, seen: &mut BTreeSet<RecordKey>) -> Result<Option<Record>> {
+    /// The item, if it is in the backup and was not seen yet.
+    async fn unseen(
+        &self,
+        kind: &str,
+        id: &str,
+        needed: bool,
+        seen: &mut BTreeSet<RecordKey>,
+    ) -> Result<Option<Wanted>> {
         let key = Kind::new(kind).and_then(|kind| RecordKey::new(kind, id));
         let Some(key) = key.ok().filter(|key| !seen.contains(key)) else { return Ok(None) };
-        match self.reader.get(&key, self.at()).await {
-            Ok(record) => {
-                seen.insert(key);
-                Ok(Some(record))
-            }
-            Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => Ok(None),
-            Err(error) => Err(error.into()),
+        let Some(spec) = self.spec(&key.kind) else { return Ok(None) };
+        if self.record(&key).await?.is_none() {
+            return Ok(None);
         }
+        seen.insert(key.clone());
+        Ok(Some(Wanted { key, spec, needed, state: State::Whole }))
+    }
+}
+
+impl Stored {
+    fn whole(record: Record) -> Result<Self> {
+        Ok(Self { wanted: as_json(&record.payload)?, former: None, media: record.meta.media_refs })
+    }
+
+    /// What was changed. A field that was not selected then tells nothing of what it was.
+    fn back(spec: &'static KindSpec, before: Record, after: &Record) -> Result<Option<Self>> {
+        if differs_by_selection(spec, (&before.payload, &before.meta), (&after.payload, &after.meta)) {
+            return Ok(None);
+        }
+        let (mut was, mut then) = (as_json(&before.payload)?, as_json(&after.payload)?);
+        if before.meta.selection_digest != after.meta.selection_digest {
+            (was, then) = (shared(&was, &then), shared(&then, &was));
+        }
+        Ok(Some(Self { wanted: was, former: Some(then), media: before.meta.media_refs }))
+    }
+}
+
+/// A plan that names a snapshot which was dropped since fits no longer.
+pub(super) fn outdated(error: FlowError) -> FlowError {
+    match error.kind() {
+        ErrorKind::NotFound => FlowError::Conflict(format!(
+            "the plan no longer fits: {error}; it was dropped since. Draw the plan up again from another"
+        )),
+        _ => error,
     }
 }

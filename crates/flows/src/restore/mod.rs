@@ -4,30 +4,38 @@
 //! Applying it draws it up again and refuses where anything differs, so that a plan that was edited or has
 //! grown old does nothing. What is about to be touched is sealed into the store first; an undo puts that back.
 //!
-//! In reading order: what is wanted and what is there ([`look`], [`candidate`]), who refers to whom ([`refer`]), sales
-//! at prices that are taken back ([`sale`]), the plan and what it will take ([`plan`], [`predict`]); then the writing:
-//! in which order and how much at a time ([`schedule`]), what all items share ([`writes`]) with its steps ([`journal`]),
-//! what became of them ([`report`]); and the two that do it all ([`apply`], [`undo`]).
+//! In reading order: what is wanted and what is there ([`look`], [`candidate`]), where it is put aside ([`shelf`]), who
+//! refers to whom ([`refer`]), sales at prices that are taken back ([`sale`]), the plan and what it will take ([`plan`],
+//! [`predict`]); then the writing: what is touched is sealed ([`saved`], [`pieces`]), in which order and how much at a
+//! time ([`schedule`]), what all items share ([`writes`]) with its steps ([`journal`]) and new ids ([`ledger`]), what
+//! became of them ([`report`]); and the two that do it all ([`apply`], [`undo`]).
 
 use std::time::Duration;
 
 mod apply;
 mod candidate;
 mod journal;
+mod ledger;
 mod look;
+mod pieces;
 mod plan;
 mod predict;
 mod refer;
 mod report;
 mod sale;
+mod saved;
 mod schedule;
+mod shelf;
 mod undo;
 mod writes;
 
-pub use apply::apply;
+pub use apply::{apply, apply_within};
+pub(crate) use ledger::sealed_ledger;
+pub use ledger::{LEDGER, SealedEntry};
+pub use pieces::Limits;
 pub use plan::{Ask, Plan, PlanItem, RevertedOrder, Selection, draw};
-pub use report::{ItemReport, LEDGER, RestoreReport, SealedEntry, show};
-pub use undo::undo;
+pub use report::{ItemReport, RestoreReport, show};
+pub use undo::{undo, undo_within};
 
 use serde_json::Value;
 
@@ -40,7 +48,8 @@ pub trait RestoreProgress: Send + Sync {
     fn advanced(&self, what: &str, done: u64, of: u64, left: Option<Duration>);
 }
 
-fn parse(payload: &[u8]) -> Result<Value> {
+/// A record's payload, which is JSON or damaged.
+fn as_json(payload: &[u8]) -> Result<Value> {
     serde_json::from_slice(payload)
         .map_err(|error| FlowError::Integrity(format!("a record is not JSON: {error}")))
 }

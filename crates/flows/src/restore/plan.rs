@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RestoreProgress;
 use super::candidate::Candidate;
-use super::look::Parts;
+use super::look::{Ends, Parts};
+use super::pieces::Limits;
 use super::predict::{self, Look};
 use super::sale;
 use crate::cell::Cell;
@@ -118,7 +119,9 @@ impl Plan {
 /// When the snapshots or the live store cannot be read.
 pub async fn draw(cell: &Cell, ask: &Ask, progress: &dyn RestoreProgress) -> Result<Plan> {
     let began = cell.clock.monotonic();
-    let parts = Parts::open(cell, ask).await?;
+    let ends = Ends::of(cell, &ask.tenant, &ask.connection, &ask.target).await?;
+    let parts = Parts::open(cell, ask, ends, Limits::default()).await?;
+    parts.check_kept().await?;
     let (candidates, _) = parts.candidates(None, progress).await?;
     // Applying begins with the same look.
     let look = Look { effort: parts.effort(), took: cell.clock.monotonic().saturating_sub(began) };
@@ -126,7 +129,7 @@ pub async fn draw(cell: &Cell, ask: &Ask, progress: &dyn RestoreProgress) -> Res
 }
 
 pub(super) async fn summed_up(parts: &Parts<'_>, candidates: &[Candidate], look: Look) -> Result<Plan> {
-    let (effort, pace) = (predict::of_all(parts, candidates), parts.store.pace());
+    let (effort, pace) = (predict::of_all(parts, candidates).await?, parts.store.pace());
     // By the time it is applied, the budget has recovered from the drawing up.
     let available = pace.budget.map_or(0.0, |budget| budget.maximum);
     let seconds = predict::time(effort, look, &pace, available).map(|time| time.as_secs_f64());

@@ -5,9 +5,10 @@ use std::time::Duration;
 use connectors::contract::{Effort, Pace};
 use serde_json::Value;
 
-use super::candidate::Candidate;
+use super::candidate::{Candidate, Payload};
 use super::look::{LOOKUPS, Parts};
 use super::schedule;
+use crate::error::Result;
 
 /// What one item takes: its own steps, and, where it is looked at and written a second time, that too.
 pub(super) fn of_item(candidate: &Candidate) -> Effort {
@@ -22,24 +23,26 @@ pub(super) fn of_item(candidate: &Candidate) -> Effort {
 }
 
 /// What it takes to look again at what is written a second time.
-pub(super) fn looking_again(parts: &Parts<'_>, candidates: &[Candidate]) -> Effort {
+async fn looking_again(parts: &Parts<'_>, candidates: &[Candidate]) -> Result<Effort> {
     let again: Vec<&Candidate> =
         candidates.iter().filter(|one| one.item.again || one.item.after.is_some()).collect();
-    let chunks = again
-        .chunk_by(|one, other| one.spec.name == other.spec.name)
-        .flat_map(|of_kind| of_kind.chunks(LOOKUPS));
-    chunks
-        .filter_map(|chunk| {
-            let payloads: Vec<Value> = chunk.iter().map(|one| then(one)).collect();
-            let payloads: Vec<&Value> = payloads.iter().collect();
-            Some(parts.store.looking(chunk.first()?.spec, &payloads))
-        })
-        .sum()
+    let mut effort = Effort::default();
+    for of_kind in again.chunk_by(|one, other| one.spec.name == other.spec.name) {
+        for chunk in of_kind.chunks(LOOKUPS) {
+            let Some(first) = chunk.first() else { continue };
+            let mut payloads = Vec::new();
+            for one in chunk {
+                let payload: Payload = parts.shelf.get(one.payload).await?;
+                payloads.push(then(one, payload.wanted));
+            }
+            effort = effort + parts.store.looking(first.spec, &payloads.iter().collect::<Vec<_>>());
+        }
+    }
+    Ok(effort)
 }
 
 /// What is there when it is looked at again: of what came into being with another item, no lists yet.
-fn then(candidate: &Candidate) -> Value {
-    let mut payload = candidate.wanted.clone();
+fn then(candidate: &Candidate, mut payload: Value) -> Value {
     if candidate.item.after.is_some()
         && let Some(fields) = payload.as_object_mut()
     {
@@ -49,8 +52,8 @@ fn then(candidate: &Candidate) -> Value {
 }
 
 /// Everything that applying takes once it is known what is there.
-pub(super) fn of_all(parts: &Parts<'_>, candidates: &[Candidate]) -> Effort {
-    candidates.iter().map(of_item).sum::<Effort>() + looking_again(parts, candidates)
+pub(super) async fn of_all(parts: &Parts<'_>, candidates: &[Candidate]) -> Result<Effort> {
+    Ok(candidates.iter().map(of_item).sum::<Effort>() + looking_again(parts, candidates).await?)
 }
 
 /// How long it takes to look, which was measured, and then to send so much: as long as the budget needs for what it does

@@ -1,6 +1,7 @@
 //! Who refers to whom among the items of a restore.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use connectors::canonical;
 use connectors::contract::{KindSpec, PlanAction, Restorable};
@@ -22,30 +23,65 @@ pub(super) fn referred(spec: &'static KindSpec, payload: &Value) -> Vec<(String,
     ids
 }
 
+/// An id, or what a payload says, in short: two are the same by chance once in 2^64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tag(u64);
+
+/// The tag of an id.
+pub(super) fn tag(id: &str) -> Tag {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    Tag(hasher.finish())
+}
+
+/// The tag of a whole payload.
+pub(super) fn tag_of(payload: &Value) -> Tag {
+    tag(&payload.to_string())
+}
+
+/// What an item refers to, and as what others may refer to it. Of payloads only this stays in memory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refs {
+    /// Ids of other items.
+    pub(super) to: Vec<Tag>,
+    /// Ids of its own parts.
+    pub(super) parts: Vec<Tag>,
+}
+
+impl Refs {
+    /// Those of an item. Its parts matter only where it may be made anew.
+    pub(super) fn of(spec: &'static KindSpec, payload: &Value, made: bool) -> Self {
+        let to = referred(spec, payload).iter().map(|(id, _)| tag(id)).collect();
+        let mut own = Vec::new();
+        if made {
+            parts(spec, payload, &mut String::new(), &mut |id| own.push(tag(id)));
+        }
+        Self { to, parts: own }
+    }
+}
+
 /// An item as others may refer to it, and it to them.
 pub(super) struct Node<'a> {
-    pub(super) id: &'a str,
+    pub(super) id: Tag,
     pub(super) spec: &'static KindSpec,
-    pub(super) payload: &'a Value,
+    pub(super) refs: &'a Refs,
     /// Whether it is to be made, and so has no id yet.
     pub(super) made: bool,
 }
 
 /// For every item the others to be made that it refers to, by their own ids or by those of their parts.
 pub(super) fn refers(nodes: &[Node<'_>]) -> Vec<Vec<usize>> {
-    let mut owners: BTreeMap<&str, usize> = BTreeMap::new();
-    for (turn, node) in nodes.iter().enumerate().filter(|(_, node)| node.made) {
-        parts(node.spec, node.payload, &mut String::new(), &mut |id| {
-            owners.entry(id).or_insert(turn);
-        });
+    let mut owners: BTreeMap<Tag, usize> = BTreeMap::new();
+    let made = || nodes.iter().enumerate().filter(|(_, node)| node.made);
+    for (turn, node) in made() {
+        for part in &node.refs.parts {
+            owners.entry(*part).or_insert(turn);
+        }
     }
-    let own = nodes.iter().enumerate().filter(|(_, node)| node.made);
-    owners.extend(own.map(|(turn, node)| (node.id, turn)));
+    owners.extend(made().map(|(turn, node)| (node.id, turn)));
     let targets = |(turn, node): (usize, &Node<'_>)| {
-        let ids = referred(node.spec, node.payload);
-        let found: BTreeSet<usize> = ids
-            .iter()
-            .filter_map(|(id, _)| owners.get(id.as_str()).copied())
+        let found: BTreeSet<usize> = (node.refs.to.iter())
+            .filter_map(|id| owners.get(id).copied())
             .filter(|other| *other != turn)
             .collect();
         found.into_iter().collect()
@@ -150,27 +186,25 @@ impl KindsById {
 /// Items that are gone and never made by themselves, with the id of the item to be written that brings each back:
 /// two that refer to each other come into being together.
 pub(super) fn followers(candidates: &[Candidate]) -> Vec<(usize, Box<str>)> {
-    let gone: BTreeMap<&str, usize> = candidates
+    let gone: BTreeMap<Tag, usize> = candidates
         .iter()
         .enumerate()
         .filter(|(_, one)| {
-            one.live.is_none()
+            one.item.live_id.is_none()
                 && matches!(one.spec.restore, Restorable::UpdateOnly(_))
                 && matches!(one.item.plan.action, PlanAction::Cannot { .. })
         })
-        .map(|(turn, one)| (&*one.item.id, turn))
+        .map(|(turn, one)| (tag(&one.item.id), turn))
         .collect();
     let mut found = Vec::new();
     if gone.is_empty() {
         return found;
     }
     for leader in candidates.iter().filter(|one| one.is_written()) {
-        for (id, _) in referred(leader.spec, &leader.wanted) {
-            let Some(turn) = gone.get(id.as_str()) else { continue };
-            let back = candidates.get(*turn).is_some_and(|one| {
-                referred(one.spec, &one.wanted).iter().any(|(id, _)| **id == *leader.item.id)
-            });
-            if back {
+        let own = tag(&leader.item.id);
+        for id in &leader.refs.to {
+            let Some(turn) = gone.get(id) else { continue };
+            if candidates.get(*turn).is_some_and(|one| one.refs.to.contains(&own)) {
                 found.push((*turn, leader.item.id.clone()));
             }
         }
@@ -196,26 +230,37 @@ mod tests {
 
     use super::*;
 
-    fn node<'a>(kind: &str, payload: &'a Value, made: bool) -> Node<'a> {
-        Node { id: payload["id"].as_str().unwrap(), spec: shopify::kind(kind).unwrap(), payload, made }
+    fn check(items: &[(&str, Value, bool)], expected: &[Vec<usize>]) {
+        let refs: Vec<Refs> = (items.iter())
+            .map(|(kind, payload, made)| Refs::of(shopify::kind(kind).unwrap(), payload, *made))
+            .collect();
+        let nodes: Vec<Node<'_>> = (items.iter().zip(&refs))
+            .map(|((kind, payload, made), refs)| Node {
+                id: tag(payload["id"].as_str().unwrap()),
+                spec: shopify::kind(kind).unwrap(),
+                refs,
+                made: *made,
+            })
+            .collect();
+        assert_eq!(refers(&nodes), expected);
     }
 
     #[test]
     fn items_are_found_by_their_ids_and_by_those_of_their_parts() {
-        let file = json!({"id": "file 1"});
         let shoe = json!({"id": "product 1", "media": [{"id": "file 1"}],
             "variants": [{"id": "variant 1", "media": [{"id": "file 1"}], "inventoryItem": {"id": "stock 1"}}]});
         let sock = json!({"id": "product 2", "metafields": [{"id": "m", "value": "variant 1"}, {"id": "n", "value": "product 2"}]});
-        let there = json!({"id": "product 3"});
         let sale = json!({"id": "collection 1", "metafields": [{"id": "o", "value": "[\"product 2\",\"product 3\",\"x\"]"}]});
-        let nodes = [
-            node("file", &file, true),
-            node("product", &shoe, true),
-            node("product", &sock, true),
-            node("product", &there, false),
-            node("collection", &sale, true),
-        ];
-        assert_eq!(refers(&nodes), [vec![], vec![0], vec![1], vec![], vec![2]]);
+        check(
+            &[
+                ("file", json!({"id": "file 1"}), true),
+                ("product", shoe, true),
+                ("product", sock, true),
+                ("product", json!({"id": "product 3"}), false),
+                ("collection", sale, true),
+            ],
+            &[vec![], vec![0], vec![1], vec![], vec![2]],
+        );
     }
 
     #[test]

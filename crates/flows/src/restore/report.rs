@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::LedgerEntry;
 use connectors::contract::{Applied, Effort, PlanAction, Usage};
-use domain::{Action, ConnectionId, Id128, Kind, RecordKey, TenantId};
+use domain::{Action, Id128, Kind, RecordKey, TenantId};
 use serde::{Deserialize, Serialize};
 
+use super::pieces::{Limits, Pieces, States, read_piece, state_name};
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 
@@ -94,10 +94,16 @@ impl Tally {
         self.items.insert(turn, ItemReport { kind, id, new_id, action, problems, possibly_twice });
     }
 
-    /// Notes what became of an item that was looked at, and perhaps written, a second time.
+    /// Notes what became of an item that was looked at, and perhaps written, a second time. Where that was done whole,
+    /// what was wrong at first is over.
     pub(super) fn told_again(&mut self, turn: usize, new_id: Option<Box<str>>, applied: Applied) {
         if let Some(first) = self.items.get_mut(&turn) {
-            first.problems = applied.problems;
+            if applied.problems.is_empty() {
+                first.problems.clear();
+            }
+            let new = applied.problems.into_iter().filter(|new| !first.problems.contains(new));
+            let new: Vec<String> = new.collect();
+            first.problems.extend(new);
             first.possibly_twice |= applied.possibly_twice;
             first.new_id = new_id;
         }
@@ -131,6 +137,9 @@ impl Tally {
     }
 }
 
+/// The name of what is known of a restore that goes on.
+pub(super) const SO_FAR: &str = "so-far";
+
 /// What is known of a restore that goes on: sealed now and then, so that the report of one that was interrupted
 /// covers all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,33 +167,28 @@ impl SoFar {
     }
 }
 
-pub(super) fn state_name(restore: Id128, what: &str) -> String {
-    format!("restore-{restore}-{what}")
+/// A report as it is sealed: its items stand in pieces.
+#[derive(Serialize, Deserialize)]
+struct SealedReport {
+    #[serde(flatten)]
+    report: RestoreReport,
+    /// How many pieces there are. None: the items stand in the report.
+    #[serde(default)]
+    pieces: u64,
 }
 
-/// The name of the sealed id ledger.
-pub const LEDGER: &str = "id-ledger";
+const REPORT: &str = "report";
 
-/// A ledger entry as it is sealed into the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SealedEntry {
-    /// Into which connection.
-    pub target: ConnectionId,
-    /// Its kind and the id that it has in the snapshots.
-    pub old: RecordKey,
-    /// The id that it has in the target.
-    pub new_id: Box<str>,
-    /// By which restore.
-    pub restore: Id128,
-    /// When.
-    pub recorded_at: domain::Timestamp,
-}
-
-impl From<LedgerEntry> for SealedEntry {
-    fn from(entry: LedgerEntry) -> Self {
-        let LedgerEntry { target, old, new_id, restore, recorded_at, .. } = entry;
-        Self { target, old, new_id, restore, recorded_at }
+/// Seals a report, first its items and then what names them.
+pub(super) async fn seal(states: States<'_>, report: &RestoreReport, limits: &Limits) -> Result<()> {
+    let mut pieces = Pieces::after(0, states, report.restore, REPORT, limits);
+    for item in &report.items {
+        pieces.push(item).await?;
     }
+    let pieces = pieces.end().await?;
+    let report = RestoreReport { items: Vec::new(), ..report.clone() };
+    let name = state_name(report.restore, REPORT);
+    states.put_json(&name, &SealedReport { report, pieces }).await
 }
 
 /// The sealed report of a restore.
@@ -194,15 +198,39 @@ impl From<LedgerEntry> for SealedEntry {
 pub async fn show(cell: &Cell, tenant: &TenantId, restore: Id128) -> Result<RestoreReport> {
     let row = cell.catalog.restore(tenant, restore).await?;
     let connection = cell.connection(tenant, &row.connection).await?;
-    let grant = cell.grant(&connection.scope, &[Action::Read], "show a restore").await?;
-    let repository = cell.repository(&connection.scope);
-    let text = repository.state(&grant, Action::Read, &state_name(restore, "report")).await?;
-    let text = text.ok_or_else(|| {
+    let states = States { cell, scope: &connection.scope };
+    let sealed: Option<SealedReport> = states.get(&state_name(restore, REPORT), Action::Read).await?;
+    let SealedReport { mut report, pieces } = sealed.ok_or_else(|| {
         FlowError::Conflict(format!(
-            "restore {restore} has not ended yet ({:?}): apply its plan again",
-            row.state
+            "restore {restore} has not ended yet ({}): apply its plan again, or undo it",
+            row.state.as_str()
         ))
     })?;
-    serde_json::from_slice(&text)
-        .map_err(|error| FlowError::Integrity(format!("the report is damaged: {error}")))
+    for piece in 0..pieces {
+        report.items.extend(read_piece::<ItemReport>(&states, restore, piece, REPORT, Action::Read).await?);
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_pass_cures_all_or_adds_to_what_is_told() {
+        let key = RecordKey::new("page".parse().unwrap(), "1").unwrap();
+        let check = |second: &[&str], expected: &[&str]| {
+            let applied = |problems: &[&str]| Applied {
+                problems: problems.iter().map(|one| (*one).to_owned()).collect(),
+                ..Applied::default()
+            };
+            let mut tally = Tally::default();
+            tally.told(0, &key, PlanAction::Create, None, applied(&["a", "b"]));
+            tally.told_again(0, None, applied(second));
+            assert_eq!(tally.report(Id128([0; 16])).items[0].problems, expected, "{second:?}");
+        };
+        check(&[], &[]);
+        check(&["b"], &["a", "b"]);
+        check(&["c"], &["a", "b", "c"]);
+    }
 }

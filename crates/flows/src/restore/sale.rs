@@ -8,9 +8,9 @@ use domain::Kind;
 use repository::RepositoryError;
 use serde_json::Value;
 
+use super::as_json;
 use super::candidate::Candidate;
 use super::look::Parts;
-use super::parse;
 use super::plan::{RevertedOrder, Selection};
 use crate::error::Result;
 
@@ -28,7 +28,7 @@ pub(super) async fn orders(parts: &Parts<'_>, candidates: &[Candidate]) -> Resul
         let kind = Kind::new(name).map_err(RepositoryError::from)?;
         let mut scan = parts.reader.scan(&kind, head.name.number, None).await?;
         while let Some(record) = scan.next().await? {
-            let sale = parse(&record.payload)?;
+            let sale = as_json(&record.payload)?;
             let Sold { name, created_at, variants } = sold(&rule, &sale, &priced);
             let before =
                 created_at.parse::<domain::Timestamp>().is_ok_and(|at| at.as_second() < since.as_second());

@@ -2,141 +2,328 @@
 
 use std::collections::BTreeMap;
 
-use catalog::RestoreState;
+use catalog::{Restore, RestoreState, StepState};
 use connectors::contract::{Applied, Effort, Fault, IdMap, KindSpec, Lookup, PlanAction};
-use domain::{Id128, Kind, RecordKey, TenantId};
+use domain::{Id128, Ids as _, Kind, RecordKey, TenantId};
+use repository::RepositoryError;
 use serde_json::Value;
 
-use super::apply::{Before, Saved, begin, saved_before};
-use super::look::{LOOKUPS, Parts};
+use super::apply::{note, so_far};
+use super::candidate::known_as;
+use super::journal::steps_of;
+use super::look::{Ends, LOOKUPS, Parts, release};
+use super::pieces::{Limits, States};
 use super::plan::Ask;
-use super::refer::{self, Node};
-use super::report::{RestoreReport, SoFar};
+use super::refer::{self, Node, Refs, tag};
+use super::report::{RestoreReport, SoFar, Tally, show};
+use super::saved::{Before, Saved, Saving, is_torn, renamed, with_edits};
 use super::schedule::{self, side_by_side};
+use super::shelf::Shelved;
 use super::writes::{Job, Start, Writes};
-use super::{RestoreProgress, parse};
+use super::{RestoreProgress, as_json};
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 
 /// Puts back what a restore overwrote, takes away what it added, and deletes what it made. Is itself a restore, and
-/// can be undone.
+/// can be undone. One that was interrupted can be undone too; an undo that was interrupted goes on.
 ///
 /// # Errors
-/// Not found; a conflict where it was undone already or has not ended.
+/// Not found, also where what the restore touched was deleted by an erasure; a conflict where it was undone already.
 pub async fn undo(
     cell: &Cell,
     tenant: &TenantId,
     restore: Id128,
     progress: &dyn RestoreProgress,
 ) -> Result<RestoreReport> {
+    undo_within(cell, tenant, restore, Limits::default(), progress).await
+}
+
+/// [`undo`], with other limits.
+///
+/// # Errors
+/// As [`undo`].
+pub async fn undo_within(
+    cell: &Cell,
+    tenant: &TenantId,
+    restore: Id128,
+    limits: Limits,
+    progress: &dyn RestoreProgress,
+) -> Result<RestoreReport> {
     let started = cell.clock.monotonic();
+    let Restore { connection, target, .. } = cell.catalog.restore(tenant, restore).await?;
+    let ends = Ends::of(cell, tenant, &connection, &target).await?;
+    let leases = ends.lease(cell).await?;
     let row = cell.catalog.restore(tenant, restore).await?;
-    match row.state {
-        RestoreState::Undone => {
+    let all = cell.catalog.restores(tenant, &connection).await?;
+    let before = all.into_iter().rev().find(|one| one.undo_of == Some(restore));
+    let resumed = match before {
+        Some(undo) if undo.state == RestoreState::Applying => Some(undo.id),
+        _ if row.state == RestoreState::Undone => {
             return Err(FlowError::Conflict(format!("restore {restore} was undone already")));
         }
-        RestoreState::Applying => {
-            return Err(FlowError::Conflict(format!(
-                "restore {restore} was interrupted: apply its plan again first, so that it is known what it did"
-            )));
+        // Its process ended between its own end and the note that the restore is undone.
+        Some(undo) => {
+            cell.catalog
+                .move_restore(tenant, restore, (row.state, RestoreState::Undone), cell.clock.now())
+                .await?;
+            return show(cell, tenant, undo.id).await;
         }
-        RestoreState::Done | RestoreState::Incomplete | RestoreState::Failed => {}
-    }
-    let saved = saved_before(cell, tenant, &row).await?;
+        None => None,
+    };
+    let saved = saved(&States { cell, scope: &ends.source.scope }, &row).await?;
     let ask = Ask {
         tenant: tenant.clone(),
-        connection: row.connection.clone(),
-        target: row.target.clone(),
+        connection,
+        target,
         selection: saved.selection.clone(),
         kinds: Vec::new(),
         ids: Vec::new(),
         options: saved.options.clone(),
     };
-    let parts = Parts::open(cell, &ask).await?;
-    let lease = cell.lease(&parts.target.scope).await?;
-    // The state before this undo, so that it can be undone in turn.
-    let again = Saved { items: present(&parts, &saved.items).await?, ..saved.clone() };
-    let id = begin(&parts, &again, &format!("undo {restore}"), Some(restore)).await?;
-    // The saved items bear live ids: nothing is to be mapped but what is made anew here.
-    let (ids, so_far, of) = (IdMap::default(), SoFar::default(), saved.items.len());
-    let start = Start { restore: id, started, ids, of, left: Effort::default(), so_far, progress };
+    let parts = Parts::open(cell, &ask, ends, limits).await?;
+    let mut turns = turns(&parts, &row, &saved).await?;
+    let ids = ids_of(&parts, resumed);
+    look(&parts, &row, &mut turns, &ids).await?;
+    let (id, so_far) = match resumed {
+        Some(id) => {
+            save(&parts, &turns, Saving::resume(&parts, id).await?, Some(id)).await?;
+            (id, so_far(&parts, id).await?)
+        }
+        None => {
+            let id = cell.rng.next_id();
+            // The state before this undo, so that it can be undone in turn.
+            save(&parts, &turns, Saving::new(&parts, id), None).await?;
+            note(&parts, id, &format!("undo {restore}"), Some(restore)).await?;
+            (id, SoFar::default())
+        }
+    };
+    let (of, left) = (turns.len(), Effort::default());
+    let start = Start { restore: id, started, ids, of, left, so_far, progress };
     let writes = Writes::new(&parts, start).await?;
-    let turns: Vec<Turn<'_>> = (saved.items.iter().zip(&again.items).enumerate())
-        .map(|(place, (before, now))| Ok(Turn { place, before, now, spec: spec_of(&parts, &before.kind)? }))
-        .collect::<Result<_>>()?;
-    put_all_back(&writes, &turns).await?;
-    take_all_away(&writes, &turns).await?;
+    let done = async {
+        put_all_back(&writes, &turns).await?;
+        take_all_away(&writes, &turns).await
+    };
+    if let Err(error) = done.await {
+        // As where a restore stops.
+        drop(writes.keep(true).await);
+        return Err(error);
+    }
     let report = writes.finish().await?;
     cell.catalog.move_restore(tenant, restore, (row.state, RestoreState::Undone), cell.clock.now()).await?;
-    cell.release(lease).await?;
+    release(cell, leases).await?;
     Ok(report)
 }
 
+/// What a restore touched, as it was before.
+async fn saved(states: &States<'_>, row: &Restore) -> Result<Saved> {
+    let restore = row.id;
+    match Saved::read(states, restore).await? {
+        Some(saved) => Ok(saved),
+        None if is_torn(states, row).await? => {
+            Err(FlowError::Integrity(format!("what restore {restore} touched is saved only in part")))
+        }
+        None => Err(FlowError::NotFound(format!(
+            "what restore {restore} overwrote is not saved any more: erasing a person deletes what all restores before \
+             it had saved. Nothing was put back; `restore plan` brings items back from a snapshot"
+        ))),
+    }
+}
+
+/// One saved item in its turn.
+struct Reversal {
+    /// Its place in the report.
+    place: usize,
+    key: RecordKey,
+    spec: &'static KindSpec,
+    follows: bool,
+    /// Its id on the live store when it was saved.
+    live_id: Option<Box<str>>,
+    /// Its [`Reverted`].
+    payload: Shelved,
+    refs: Refs,
+    now_id: Option<Box<str>>,
+    /// What it is now, a payload.
+    now: Option<Shelved>,
+    /// An interrupted step may have made it, and it is not found.
+    in_doubt: bool,
+}
+
+/// What an item was, and what the restore made of it in the words of the backup.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Reverted {
+    live: Option<Value>,
+    wanted: Option<Value>,
+}
+
+impl Reversal {
+    fn before(&self, now: Option<Value>, was: Option<Value>) -> Before {
+        Before {
+            kind: self.key.kind.clone(),
+            id: self.key.id.clone(),
+            live_id: self.now_id.clone(),
+            live: now,
+            wanted: was,
+            follows: self.follows,
+        }
+    }
+}
+
 fn spec_of(parts: &Parts<'_>, kind: &Kind) -> Result<&'static KindSpec> {
-    let spec = parts.store.kinds().iter().find(|spec| spec.name == kind.as_str());
+    let spec = parts.spec(kind);
     spec.ok_or_else(|| FlowError::Integrity(format!("what a restore touched is of no known kind: `{kind}`")))
 }
 
-/// The items as they are now.
-async fn present(parts: &Parts<'_>, items: &[Before]) -> Result<Vec<Before>> {
-    let mut now = Vec::with_capacity(items.len());
-    for of_kind in items.chunk_by(|one, other| one.kind == other.kind) {
-        for chunk in of_kind.chunks(LOOKUPS) {
-            let Some(first) = chunk.first() else { continue };
-            let spec = spec_of(parts, &first.kind)?;
-            let ids: Vec<Box<str>> = chunk
-                .iter()
-                .map(|one| one.live_id.clone().unwrap_or_else(|| parts.ids.resolve(&one.id).into()))
+/// All that was saved, kind by kind in the platform's order, each item once.
+async fn turns(parts: &Parts<'_>, row: &Restore, saved: &Saved) -> Result<Vec<Reversal>> {
+    let mut turns: Vec<Reversal> = Vec::new();
+    let mut places: BTreeMap<RecordKey, usize> = BTreeMap::new();
+    for piece in 0..saved.pieces {
+        for before in saved.piece(&parts.states(), row.id, piece).await? {
+            let (key, spec) = (before.key(), spec_of(parts, &before.kind)?);
+            let Before { live_id, mut live, wanted, follows, .. } = before;
+            let known = places.get(&key).copied().and_then(|place| turns.get_mut(place));
+            if let Some(known) = known {
+                // It was saved again when the interrupted restore went on. What had been deleted by then was made by
+                // the restore, and goes.
+                let first: Reverted = parts.shelf.get(known.payload).await?;
+                if let (Some(first), Some(made), Some(later)) = (&first.live, &first.wanted, &live) {
+                    let made = renamed(made, &parts.ids);
+                    live = Some(with_edits(first, &made, later, spec.volatile));
+                }
+                known.live_id = live_id;
+                known.refs = live.as_ref().map(|live| Refs::of(spec, live, true)).unwrap_or_default();
+                known.payload = parts.shelf.put(&Reverted { live, wanted: wanted.or(first.wanted) }).await?;
+                continue;
+            }
+            let refs = live.as_ref().map(|live| Refs::of(spec, live, true)).unwrap_or_default();
+            let payload = parts.shelf.put(&Reverted { live, wanted }).await?;
+            places.insert(key.clone(), turns.len());
+            let (now_id, now, in_doubt, place) = (None, None, false, 0);
+            turns.push(Reversal { place, key, spec, follows, live_id, payload, refs, now_id, now, in_doubt });
+        }
+    }
+    let order = parts.order();
+    turns.sort_by_key(|turn| order.get(turn.spec.name).copied());
+    turns.iter_mut().enumerate().for_each(|(place, turn)| turn.place = place);
+    Ok(turns)
+}
+
+/// What the live ids of saved items are by now: an interrupted undo has made some anew.
+fn ids_of(parts: &Parts<'_>, undo: Option<Id128>) -> IdMap {
+    let mut ids = IdMap::default();
+    for entry in parts.ledger.iter().filter(|entry| Some(entry.restore) == undo) {
+        ids.insert(&entry.old.id, &entry.new_id);
+    }
+    ids
+}
+
+/// Looks at the items as they are now.
+async fn look(parts: &Parts<'_>, row: &Restore, turns: &mut [Reversal], ids: &IdMap) -> Result<()> {
+    for of_kind in turns.chunk_by_mut(|one, other| one.spec.name == other.spec.name) {
+        for chunk in of_kind.chunks_mut(LOOKUPS) {
+            let Some(spec) = chunk.first().map(|first| first.spec) else { continue };
+            let called: Vec<Option<Box<str>>> = (chunk.iter())
+                .map(|turn| match &turn.live_id {
+                    Some(live) => Some(ids.resolve(live).into()),
+                    // What was not there has only the id that the restore noted for it.
+                    None => parts.called_there(&turn.key.id, &parts.ids).map(Into::into),
+                })
                 .collect();
-            let lookups: Vec<Lookup<'_>> = ids.iter().map(|id| Lookup::Id(id)).collect();
-            let live = parts.store.live(spec, &lookups).await?;
-            for ((before, id), live) in chunk.iter().zip(ids).zip(live) {
-                let live_id = live.as_ref().map(|_| id);
-                let live = live.map(|item| parse(&item.payload)).transpose()?;
-                now.push(Before { live_id, live, wanted: before.live.clone(), ..before.clone() });
+            let asked: Vec<Option<&str>> = called.iter().map(Option::as_deref).collect();
+            let live = parts.live(spec, &asked).await?;
+            for ((turn, id), live) in chunk.iter_mut().zip(called).zip(live) {
+                if let Some(item) = live {
+                    turn.now_id = id;
+                    turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+                }
             }
         }
     }
-    Ok(now)
+    if row.state == RestoreState::Applying { look_for_lost(parts, row, turns).await } else { Ok(()) }
 }
 
-/// The payload with the ids that are known now.
-fn renamed(payload: &Value, ids: &IdMap) -> Value {
-    match payload {
-        Value::String(id) => ids.resolve(id).into(),
-        Value::Array(elements) => elements.iter().map(|one| renamed(one, ids)).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, one)| (name.clone(), renamed(one, ids))).collect(),
-        other => other.clone(),
+/// What an interrupted restore may have made without learning its id is looked for by its natural key, under which
+/// nothing was there when the restore began.
+async fn look_for_lost(parts: &Parts<'_>, row: &Restore, turns: &mut [Reversal]) -> Result<()> {
+    let steps = parts.cell.catalog.steps(&parts.ask.tenant, row.id).await?;
+    for turn in turns.iter_mut().filter(|turn| turn.live_id.is_none() && turn.now.is_none()) {
+        let open = |state| matches!(state, StepState::Intent | StepState::Unknown);
+        if !steps_of(&steps, &turn.key).any(open) {
+            continue;
+        }
+        turn.in_doubt = true;
+        let Some(record) = parts.record(&turn.key).await? else { continue };
+        let name = known_as(turn.spec, &as_json(&record.payload)?, &parts.ids);
+        let found =
+            parts.store.live(turn.spec, &[Lookup::Natural(&name)]).await?.into_iter().next().flatten();
+        if let Some(item) = found {
+            turn.in_doubt = false;
+            turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+            turn.now_id = Some(item.id);
+        }
+    }
+    Ok(())
+}
+
+/// Seals the items as they are now. `begun` is an undo that goes on.
+async fn save(
+    parts: &Parts<'_>,
+    turns: &[Reversal],
+    mut saving: Saving<'_>,
+    begun: Option<Id128>,
+) -> Result<()> {
+    let steps = match begun {
+        Some(undo) => parts.cell.catalog.steps(&parts.ask.tenant, undo).await?,
+        None => BTreeMap::new(),
+    };
+    for turn in turns {
+        let Reverted { live: was, .. } = parts.shelf.get(turn.payload).await?;
+        let now = now(parts, turn).await?;
+        // What an undo takes away is gone once it has.
+        if now.is_none() && turn.live_id.is_none() && begun.is_some() {
+            continue;
+        }
+        let begun = steps_of(&steps, &turn.written_as()).next().is_some();
+        saving.add(&turn.before(now, was), begun).await?;
+    }
+    saving.end().await
+}
+
+async fn now(parts: &Parts<'_>, turn: &Reversal) -> Result<Option<Value>> {
+    match turn.now {
+        Some(place) => Ok(Some(parts.shelf.get(place).await?)),
+        None => Ok(None),
     }
 }
 
-/// One item in its turn.
-struct Turn<'a> {
-    /// Its place in the report.
-    place: usize,
-    before: &'a Before,
-    now: &'a Before,
-    spec: &'static KindSpec,
+impl Reversal {
+    /// By its live id it is put back.
+    fn written_as(&self) -> RecordKey {
+        RecordKey { kind: self.key.kind.clone(), id: self.live_id.clone().unwrap_or_default() }
+    }
 }
 
-async fn put_all_back(writes: &Writes<'_>, turns: &[Turn<'_>]) -> Result<()> {
+async fn put_all_back(writes: &Writes<'_>, turns: &[Reversal]) -> Result<()> {
     let parts = writes.parts;
     let first_names: BTreeMap<&str, &str> = parts.ids.iter().map(|(first, then)| (then, first)).collect();
     let lanes = schedule::lanes(&parts.store.pace());
     for of_kind in turns.chunk_by(|one, other| one.spec.name == other.spec.name) {
-        let back: Vec<(&Turn<'_>, &Value)> =
-            of_kind.iter().filter_map(|turn| Some((turn, turn.before.live.as_ref()?))).collect();
+        let back: Vec<(&Reversal, &str)> =
+            of_kind.iter().filter_map(|turn| Some((turn, turn.live_id.as_deref()?))).collect();
         let nodes: Vec<Node<'_>> = (back.iter())
-            .map(|(turn, payload)| {
-                let id = turn.before.live_id.as_deref().unwrap_or_default();
-                Node { id, spec: turn.spec, payload, made: turn.now.live.is_none() }
+            .map(|(turn, id)| Node {
+                id: tag(id),
+                spec: turn.spec,
+                refs: &turn.refs,
+                made: turn.now.is_none(),
             })
             .collect();
         side_by_side(&refer::refers(&nodes), lanes, |number| {
             let (turn, first_names) = (back.get(number), &first_names);
             async move {
-                let Some((turn, wanted)) = turn else { return Ok(()) };
-                put_back(writes, turn, wanted, first_names).await
+                let Some((turn, _)) = turn else { return Ok(()) };
+                put_back(writes, turn, first_names).await
             }
         })
         .await?;
@@ -145,9 +332,9 @@ async fn put_all_back(writes: &Writes<'_>, turns: &[Turn<'_>]) -> Result<()> {
 }
 
 /// What was made goes when nothing leads to it any more; what was made last goes first.
-async fn take_all_away(writes: &Writes<'_>, turns: &[Turn<'_>]) -> Result<()> {
-    let made: Vec<&Turn<'_>> =
-        (turns.iter().rev()).filter(|turn| turn.before.live.is_none() && !turn.before.follows).collect();
+async fn take_all_away(writes: &Writes<'_>, turns: &[Reversal]) -> Result<()> {
+    let made: Vec<&Reversal> =
+        turns.iter().rev().filter(|turn| turn.live_id.is_none() && !turn.follows).collect();
     let lanes = schedule::lanes(&writes.parts.store.pace());
     for of_kind in made.chunk_by(|one, other| one.spec.name == other.spec.name) {
         side_by_side(&vec![Vec::new(); of_kind.len()], lanes, |number| {
@@ -160,31 +347,31 @@ async fn take_all_away(writes: &Writes<'_>, turns: &[Turn<'_>]) -> Result<()> {
 }
 
 /// Makes an item what it was. `first_names` are the backup's names for what was live.
-async fn put_back(
-    writes: &Writes<'_>,
-    turn: &Turn<'_>,
-    wanted: &Value,
-    first_names: &BTreeMap<&str, &str>,
-) -> Result<()> {
-    let Turn { place, before, now, spec } = turn;
+async fn put_back(writes: &Writes<'_>, turn: &Reversal, first_names: &BTreeMap<&str, &str>) -> Result<()> {
     let parts = writes.parts;
-    let key = RecordKey { kind: before.kind.clone(), id: before.live_id.clone().unwrap_or_default() };
-    let media = match parts.reader.get(&before.key(), parts.at()).await {
+    let spec = turn.spec;
+    let Reverted { live: Some(wanted), wanted: made } = parts.shelf.get(turn.payload).await? else {
+        return Ok(());
+    };
+    let key = turn.written_as();
+    let media = match parts.reader.get(&turn.key, parts.at()).await {
         Ok(record) => record.meta.media_refs,
-        Err(_) => Vec::new(),
+        Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => Vec::new(),
+        Err(error) => return Err(error.into()),
     };
     // What came into being with another item came into being just now.
-    let live = match &now.live {
-        None if before.follows => {
+    let live = match now(parts, turn).await? {
+        None if turn.follows => {
             let found = parts.store.live(spec, &[Lookup::Id(&writes.now_called(&key.id))]).await?;
-            found.into_iter().next().flatten().map(|item| parse(&item.payload)).transpose()?
+            found.into_iter().next().flatten().map(|item| as_json(&item.payload)).transpose()?
         }
-        live => live.clone(),
+        live => live,
     };
     // What the restore made of it is told in the words of the backup.
-    let former = before.wanted.as_ref().map(|made| renamed(made, &parts.ids));
-    let job = Job { key: &key, spec, wanted, live: live.as_ref(), former: former.as_ref(), media: &media };
-    let applied = writes.apply_one(job).await?;
+    let former = made.as_ref().map(|made| renamed(made, &parts.ids));
+    let (live, former) = (live.as_ref(), former.as_ref());
+    let applied =
+        writes.apply_one(Job { key: &key, spec, wanted: &wanted, live, former, media: &media }).await?;
     // The backup knows what was made anew, and its parts, by their first names.
     let named: Vec<(String, String)> = (applied.ids.iter())
         .filter_map(|(then, new)| Some(((*first_names.get(then.as_str())?).to_owned(), new.clone())))
@@ -192,26 +379,33 @@ async fn put_back(
     writes.remember(&key.kind, &named).await?;
     let action = if live.is_some() { PlanAction::Update } else { PlanAction::Create };
     let new_id = Some(writes.now_called(&key.id));
-    writes.tally(|tally| tally.told(*place, &before.key(), action, new_id, applied));
+    writes.tally(|tally| tally.told(turn.place, &turn.key, action, new_id, applied));
     writes.advanced("undoing", Effort::default());
     Ok(())
 }
 
 /// Deletes an item that the restore had made.
-async fn take_away(writes: &Writes<'_>, turn: &Turn<'_>) -> Result<()> {
-    let Turn { place, before, now, spec } = turn;
-    let (action, applied) = match &now.live_id {
-        None => (PlanAction::Skip, Applied::default()),
+async fn take_away(writes: &Writes<'_>, turn: &Reversal) -> Result<()> {
+    let told = |applied: Applied| {
+        let id = turn.now_id.clone();
+        writes.tally(|tally| tally.told(turn.place, &turn.key, PlanAction::Delete, id, applied));
+    };
+    match &turn.now_id {
+        None if turn.in_doubt => {
+            let why =
+                "The interrupted restore may have made it, and it is not found: look in the shop.".to_owned();
+            told(Applied { problems: vec![why], ..Applied::default() });
+        }
+        None => writes.tally(Tally::skipped),
         Some(made) => {
-            let problems = match writes.parts.store.delete(spec, made).await {
+            let problems = match writes.parts.store.delete(turn.spec, made).await {
                 Ok(()) => Vec::new(),
                 Err(Fault::Rejected(why)) => vec![why],
                 Err(fault) => return Err(fault.into()),
             };
-            (PlanAction::Delete, Applied { problems, ..Applied::default() })
+            told(Applied { problems, ..Applied::default() });
         }
-    };
-    writes.tally(|tally| tally.told(*place, &before.key(), action, now.live_id.clone(), applied));
+    }
     writes.advanced("undoing", Effort::default());
     Ok(())
 }

@@ -11,10 +11,12 @@ use serde_json::Value;
 
 use super::RestoreProgress;
 use super::journal::{CatalogJournal, Steps, StoredMediaReader};
+use super::ledger::{SealedEntry, SealedLedger};
 use super::look::Parts;
+use super::pieces::state_name;
 use super::predict::{self, Look};
-use super::report::{LEDGER, RestoreReport, SealedEntry, SoFar, Tally, state_name};
-use crate::error::{FlowError, Result};
+use super::report::{self, RestoreReport, SO_FAR, SoFar, Tally};
+use crate::error::Result;
 
 /// What is known so far is sealed at most so often.
 const KEPT_EVERY: Duration = Duration::from_secs(30);
@@ -25,6 +27,8 @@ pub(super) struct Writes<'a> {
     pub(super) restore: Id128,
     pub(super) steps: Steps,
     ids: Mutex<IdMap>,
+    /// Those that this restore itself has told.
+    own: Mutex<IdMap>,
     tally: Mutex<Tally>,
     /// Items that are to be written.
     of: u64,
@@ -32,8 +36,16 @@ pub(super) struct Writes<'a> {
     started: Duration,
     /// What interrupted attempts did, and what is in doubt.
     so_far: Mutex<SoFar>,
-    /// When that was sealed last.
-    kept_at: tokio::sync::Mutex<Duration>,
+    /// New ids that are in the catalog and not sealed yet.
+    open: Mutex<Vec<SealedEntry>>,
+    kept: tokio::sync::Mutex<Kept>,
+}
+
+/// What is sealed now and then.
+struct Kept {
+    /// When it was last.
+    at: Duration,
+    ledger: SealedLedger,
 }
 
 /// How a restore begins, or goes on.
@@ -71,17 +83,24 @@ impl<'a> Writes<'a> {
     pub(super) async fn new(parts: &'a Parts<'a>, start: Start<'a>) -> Result<Self> {
         let Start { restore, started, ids, of, left, so_far, progress } = start;
         let steps = Mutex::new(parts.cell.catalog.steps(&parts.ask.tenant, restore).await?);
+        let (ledger, open) = SealedLedger::open(&parts.states(), &parts.ledger, &parts.limits).await?;
+        let mut own = IdMap::default();
+        for entry in parts.ledger.iter().filter(|entry| entry.restore == restore) {
+            own.insert(&entry.old.id, &entry.new_id);
+        }
         Ok(Self {
             parts,
             restore,
             steps,
             ids: Mutex::new(ids),
+            own: Mutex::new(own),
             tally: Mutex::new(Tally::of(left)),
             of: u64::try_from(of).unwrap_or(u64::MAX),
             progress,
             started,
             so_far: Mutex::new(so_far),
-            kept_at: tokio::sync::Mutex::new(started),
+            open: Mutex::new(open),
+            kept: tokio::sync::Mutex::new(Kept { at: started, ledger }),
         })
     }
 
@@ -94,6 +113,18 @@ impl<'a> Writes<'a> {
     pub(super) fn learn(&self, pairs: &[(String, String)]) {
         let mut ids = locked(&self.ids);
         pairs.iter().for_each(|(old, new)| ids.insert(old, new));
+    }
+
+    /// Which ids in a payload this restore itself has told others for.
+    pub(super) fn own_ids(&self, payload: &Value) -> Vec<(String, String)> {
+        let own = locked(&self.own).clone();
+        let mut found = Vec::new();
+        texts(payload, &mut |id| {
+            if own.knows(id) {
+                found.push((id.to_owned(), own.resolve(id).to_owned()));
+            }
+        });
+        found
     }
 
     /// What an item is called now.
@@ -131,8 +162,8 @@ impl<'a> Writes<'a> {
             let grant = cell.grant(scope, &[Action::Restore], "read media for a restore").await?;
             Some(cell.repository(scope).media(&grant, Action::Restore).await?)
         };
-        let media = StoredMediaReader { stored, refs: job.media };
-        let journal = CatalogJournal { writes: self, key: job.key };
+        let media = StoredMediaReader::new(stored, job.media);
+        let journal = CatalogJournal { writes: self, key: job.key, wanted: job.wanted };
         let write = ItemWrite {
             kind: job.spec,
             id: &job.key.id,
@@ -144,11 +175,12 @@ impl<'a> Writes<'a> {
             media: &media,
             journal: &journal,
         };
-        let applied = match self.parts.store.apply(write).await {
+        let mut applied = match self.parts.store.apply(write).await {
             Ok(applied) => applied,
             Err(Fault::Rejected(why)) => Applied { problems: vec![why], ..Applied::default() },
             Err(fault) => return Err(fault.into()),
         };
+        applied.problems.extend(media.lost());
         let known = self.ids();
         let new: Vec<_> =
             applied.ids.iter().filter(|(old, new)| known.resolve(old) != new).cloned().collect();
@@ -188,7 +220,18 @@ impl<'a> Writes<'a> {
         if entries.is_empty() {
             return Ok(());
         }
-        Ok(self.parts.cell.catalog.record_ids(&self.parts.ask.tenant, entries).await?)
+        self.parts.cell.catalog.record_ids(&self.parts.ask.tenant, entries).await?;
+        self.recorded(entries);
+        Ok(())
+    }
+
+    /// Notes what the catalog's ledger holds by now.
+    pub(super) fn recorded(&self, entries: &[LedgerEntry]) {
+        {
+            let mut own = locked(&self.own);
+            entries.iter().for_each(|entry| own.insert(&entry.old.id, &entry.new_id));
+        }
+        locked(&self.open).extend(entries.iter().cloned().map(SealedEntry::from));
     }
 
     /// What is known so far, this attempt included.
@@ -197,36 +240,31 @@ impl<'a> Writes<'a> {
         locked(&self.so_far).with(self.parts.store.usage(), duration)
     }
 
-    /// Seals what is known so far, `at_once` or if it was long ago.
+    /// Seals new ids and what else is known so far: `at_once`, if many ids are open, or if it was long ago. A machine
+    /// that is lost takes no more with it than came since.
     pub(super) async fn keep(&self, at_once: bool) -> Result<()> {
-        let mut kept_at = match self.kept_at.try_lock() {
-            Ok(kept_at) => kept_at,
-            Err(_) if at_once => self.kept_at.lock().await,
+        let many = || locked(&self.open).len() >= self.parts.limits.ids_open_max;
+        let mut kept = match self.kept.try_lock() {
+            Ok(kept) => kept,
+            // Nothing more is made before the ids of what was made are safe.
+            Err(_) if at_once || many() => self.kept.lock().await,
             // Somebody is about it.
             Err(_) => return Ok(()),
         };
         let now = self.parts.cell.clock.monotonic();
-        if !at_once && now.saturating_sub(*kept_at) < KEPT_EVERY {
+        if !at_once && !many() && now.saturating_sub(kept.at) < KEPT_EVERY {
             return Ok(());
         }
-        *kept_at = now;
-        self.seal("so-far", &self.so_far()).await
-    }
-
-    async fn seal(&self, what: &str, value: &impl serde::Serialize) -> Result<()> {
-        self.seal_as(&state_name(self.restore, what), value).await
-    }
-
-    async fn seal_as(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
-        let (cell, scope) = (self.parts.cell, &self.parts.source.scope);
-        let text = serde_json::to_vec(value)
-            .map_err(|error| FlowError::Input(format!("`{name}` cannot be written as JSON: {error}")))?;
-        let grant = cell.grant(scope, &[Action::Restore], "seal ledger and report").await?;
-        Ok(cell.repository(scope).put_state(&grant, Action::Restore, name, &text).await?)
+        kept.at = now;
+        let states = self.parts.states();
+        let open = std::mem::take(&mut *locked(&self.open));
+        kept.ledger.seal(&states, &open).await?;
+        states.put_json(&state_name(self.restore, SO_FAR), &self.so_far()).await
     }
 
     /// Seals the ledger and the report, and closes the restore.
     pub(super) async fn finish(self) -> Result<RestoreReport> {
+        self.keep(true).await?;
         let cell = self.parts.cell;
         let ask = self.parts.ask;
         let SoFar { usage, duration_ms, .. } = self.so_far();
@@ -238,13 +276,20 @@ impl<'a> Writes<'a> {
             duration_ms,
             ..tally.report(self.restore)
         };
-        let ledger = cell.catalog.ledger(&ask.tenant, &ask.connection).await?;
-        let ledger: Vec<SealedEntry> = ledger.into_iter().map(SealedEntry::from).collect();
-        self.seal_as(LEDGER, &ledger).await?;
-        self.seal("report", &report).await?;
+        report::seal(self.parts.states(), &report, &self.parts.limits).await?;
         let state = if report.complete { RestoreState::Done } else { RestoreState::Incomplete };
         let moved = (RestoreState::Applying, state);
         cell.catalog.move_restore(&ask.tenant, self.restore, moved, cell.clock.now()).await?;
         Ok(report)
+    }
+}
+
+/// Tells every text in a payload.
+fn texts<'v>(value: &'v Value, tell: &mut impl FnMut(&'v str)) {
+    match value {
+        Value::String(text) => tell(text),
+        Value::Array(elements) => elements.iter().for_each(|one| texts(one, tell)),
+        Value::Object(fields) => fields.values().for_each(|one| texts(one, tell)),
+        _ => {}
     }
 }

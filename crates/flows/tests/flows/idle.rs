@@ -76,7 +76,7 @@ async fn forget_field(world: &World, field: &str) -> SnapshotNumber {
         };
         writer.put(record).await.unwrap();
     }
-    let outcome = KindOutcome { complete: true, cursor: state.cursor, gaps: Vec::new() };
+    let outcome = KindOutcome { complete: true, cursor: state.cursor, ..KindOutcome::default() };
     assert_eq!(writer.end_kind(outcome).await.unwrap().changed, 12);
     let number = writer.commit().await.unwrap().head.name.number;
     world.cell.release(lease).await.unwrap();
@@ -104,7 +104,7 @@ async fn a_newly_selected_field_is_no_change_of_every_item() {
 
     let name = "shop".parse().unwrap();
     let reader = flows::read::open(&world.cell, &tenant(), &name, Action::Read, "compare").await.unwrap();
-    let diff = flows::diff::diff(&reader, older, report.snapshot, None).await.unwrap();
+    let diff = flows::diff::diff(&reader, older, report.snapshot, None, &|_, _| {}).await.unwrap();
     let shown: Vec<(&str, Vec<&str>)> = diff
         .changed
         .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use connectors::contract::KindEnd;
-use domain::{Action, Kind};
+use domain::{Action, Kind, Timestamp};
 use flows::backup::Backup;
 use flows::report::RunReport;
 use sandbox::shopify::Settings;
@@ -29,17 +29,47 @@ async fn back_up(world: &World) -> RunReport {
 /// Leaves a run behind, as an interrupted full backup does that had fetched these products, and had noted that this is
 /// how their reading ended.
 async fn interrupted(world: &World, products: &[(&str, Vec<u8>)], end: Value) {
+    let other = |kind: &str| serde_json::to_value(ended(kind, false)).unwrap();
+    leave_run(world, true, products, &|kind| if kind == "product" { end.clone() } else { other(kind) }).await;
+}
+
+/// The same for an increment, which had read one product, and all of whose kinds go on from now.
+pub(crate) async fn interrupted_increment(world: &World, id: &str, line: Vec<u8>) {
+    let now = world.cell.clock.now();
+    let end = |kind: &str| {
+        let end = KindEnd { next: Some(json!({"at": now})), read_at: now, ..ended(kind, false) };
+        serde_json::to_value(end).unwrap()
+    };
+    leave_run(world, false, &[(id, line)], &end).await;
+}
+
+async fn leave_run(
+    world: &World,
+    full: bool,
+    products: &[(&str, Vec<u8>)],
+    end: &(dyn Fn(&str) -> Value + Sync),
+) {
     let connection = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap();
     let actions = [Action::Backup, Action::Read];
     let grant = world.cell.grant(&connection.scope, &actions, "test").await.unwrap();
     let store = flows::connect::open(&world.cell, &connection, &grant).await.unwrap();
+    let repository = world.cell.repository(&connection.scope);
+    let head = world.cell.known_head(&connection.scope).await.unwrap();
+    let kinds = match (&head, full) {
+        (Some(_), false) => {
+            repository.reader(&grant, Action::Read, None).await.unwrap().head().commit.kinds.clone()
+        }
+        _ => BTreeMap::new(),
+    };
+    let since = |kind: &str| kinds.get(&Kind::new(kind).unwrap()).and_then(|state| state.cursor.clone());
     let request: Map<String, Value> = store
         .kinds()
         .iter()
-        .map(|spec| (spec.name.to_owned(), json!({"since": null, "digest": store.selection_digest(spec)})))
+        .map(|spec| {
+            let asked = json!({"since": since(spec.name), "digest": store.selection_digest(spec)});
+            (spec.name.to_owned(), asked)
+        })
         .collect();
-    let head = world.cell.known_head(&connection.scope).await.unwrap();
-    let repository = world.cell.repository(&connection.scope);
     let run = repository.run(&grant, head.as_ref(), &Value::Object(request)).await.unwrap();
     for spec in store.kinds() {
         let kind = Kind::new(spec.name).unwrap();
@@ -48,17 +78,16 @@ async fn interrupted(world: &World, products: &[(&str, Vec<u8>)], end: Value) {
             for (id, line) in products {
                 run.put(&kind, (*id).into(), "".into(), line.clone()).await.unwrap();
             }
-            run.end(&kind, end.clone()).await.unwrap();
-        } else {
-            run.end(&kind, serde_json::to_value(ended(spec.name, false)).unwrap()).await.unwrap();
         }
+        run.end(&kind, end(spec.name)).await.unwrap();
     }
     run.flush().await.unwrap();
 }
 
 fn ended(kind: &str, swept: bool) -> KindEnd {
     let kind = Kind::new(kind).unwrap();
-    KindEnd { kind, swept, complete: true, left_scope: false, next: None, gaps: Vec::new() }
+    let read_at = Timestamp::UNIX_EPOCH;
+    KindEnd { kind, swept, complete: true, left_scope: false, read_at, next: None, gaps: Vec::new() }
 }
 
 async fn products(world: &World, report: &RunReport) -> BTreeMap<String, Value> {

@@ -101,23 +101,33 @@ enum Cut {
     Process,
 }
 
-/// Applies a plan in a runtime of its own, which ends with all its connections once the store has received so many
-/// requests in all. The report, if it was done before.
-fn killed_at(world: &World, plan: &Plan, requests: u64) -> Option<RestoreReport> {
-    let shop = world.shop(plan.ask.target.as_str());
-    let killed = async {
+/// Lets something live until the store has received so many requests in all. What came of it, if it was done before.
+pub(crate) fn killed_at<T: Send, F: Future<Output = Option<T>>>(
+    shop: &Running,
+    requests: u64,
+    life: impl FnOnce() -> F + Send,
+) -> Option<T> {
+    let death = || async {
         while shop.stats().requests < requests {
             tokio::task::yield_now().await;
         }
     };
+    killed_when(death, life)
+}
+
+/// Lets something live in a runtime of its own, which ends with all its connections at the moment of its death.
+pub(crate) fn killed_when<T: Send, D: Future<Output = ()>, F: Future<Output = Option<T>>>(
+    death: impl FnOnce() -> D + Send,
+    life: impl FnOnce() -> F + Send,
+) -> Option<T> {
     std::thread::scope(|threads| {
         let life = threads.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 tokio::select! {
                     biased;
-                    () = killed => None,
-                    report = world.apply(plan) => report.ok(),
+                    () = death() => None,
+                    done = life() => done,
                 }
             })
         });
@@ -127,7 +137,7 @@ fn killed_at(world: &World, plan: &Plan, requests: u64) -> Option<RestoreReport>
 
 /// Waits until all that was sent has arrived, before anybody looks for it.
 #[expect(clippy::disallowed_methods, reason = "it waits for another program, in real time")]
-async fn quiet(shop: &Running) {
+pub(crate) async fn quiet(shop: &Running) {
     let mut seen = (shop.stats(), 0);
     while seen.1 < 10 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -151,7 +161,7 @@ async fn cut_everywhere(cut: Cut) {
                 shop.set_faults(Fault::parse_list(&format!("lost-answer@{n},503@{}+", n + 1)).unwrap());
                 world.apply(&plan).await.ok()
             }
-            Cut::Process => killed_at(&world, &plan, before.requests + n),
+            Cut::Process => killed_at(shop, before.requests + n, || async { world.apply(&plan).await.ok() }),
         };
         shop.set_faults(Vec::new());
         quiet(shop).await;

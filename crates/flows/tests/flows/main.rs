@@ -10,20 +10,25 @@
 )]
 
 mod compare;
+mod credentials;
 mod doubles;
 mod dump;
 mod effort;
 mod enrich;
+mod erased;
 mod fidelity;
+mod files;
 mod idle;
 mod interrupted;
 mod killed;
 mod lists;
 mod official;
 mod plans;
+mod resuming;
 mod round_trip;
 mod set_up_again;
 mod store_access;
+mod sweeps;
 mod taking_back;
 mod undoing;
 mod world;

@@ -22,6 +22,13 @@ use crate::official;
 /// Records of a snapshot, by kind and id.
 pub(crate) type Records = BTreeMap<(&'static str, String), Value>;
 
+/// A platform takes its time: jobs and the processing of files take so long at least, and for so long a search does
+/// not see a write. The clock is one that goes on by itself, so waiting costs none of ours.
+const JOB_TIME: Duration = Duration::from_millis(1_500);
+const SEARCH_LAG: Duration = Duration::from_secs(5);
+/// So much later all of that is over: some time passes between what a person does and looks at.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// One cell and its practice stores.
 pub(crate) struct World {
     pub(crate) cell: Cell,
@@ -64,7 +71,8 @@ impl World {
     pub(crate) async fn open(&mut self, name: &str, settings: Settings) {
         let documents = self.dir.path().join("documents");
         std::fs::create_dir_all(&documents).unwrap();
-        let settings = Settings { record_documents: Some(documents), ..settings };
+        let (job_time, search_lag) = (settings.job_time.max(JOB_TIME), settings.search_lag.max(SEARCH_LAG));
+        let settings = Settings { record_documents: Some(documents), job_time, search_lag, ..settings };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let shop = sandbox::shopify::start(settings, clock, Arc::clone(&self.cell.rng)).await.unwrap();
         let credential = Credential::Static { access_token: Secret::new(&shop.access_token) };
@@ -126,7 +134,13 @@ impl World {
     }
 
     pub(crate) async fn undo(&self, restore: Id128) -> Result<RestoreReport, FlowError> {
+        self.clock.advance(SETTLED);
         flows::restore::undo(&self.cell, &tenant(), restore, &Silent).await
+    }
+
+    /// The restores from a store's snapshots, oldest first.
+    pub(crate) async fn restores(&self, name: &str) -> Vec<catalog::Restore> {
+        self.cell.catalog.restores(&tenant(), &name.parse().unwrap()).await.unwrap()
     }
 
     /// Everything that a snapshot holds.
@@ -164,6 +178,7 @@ impl World {
         let answer: Value = answer.json().await.unwrap();
         let refused = answer.get("errors").is_some() || answer.to_string().contains("serErrors\":[{");
         assert!(!refused, "{document}: {answer}");
+        self.clock.advance(SETTLED);
         answer["data"].clone()
     }
 

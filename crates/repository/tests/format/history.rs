@@ -191,7 +191,8 @@ async fn sweep(
         let same = own.remove(&key).filter(|old| old.payload == record.payload);
         state.insert(key, same.unwrap_or_else(|| Kept { number, ..record.clone() }));
     }
-    let outcome = KindOutcome { complete: true, cursor: Some(json!({"since": number})), gaps: vec![] };
+    let cursor = Some(json!({"since": number}));
+    let outcome = KindOutcome { complete: true, cursor, listed: true, ..KindOutcome::default() };
     writer.end_kind(outcome).await.unwrap();
 }
 

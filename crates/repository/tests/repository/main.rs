@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod aside;
 mod cell;
 mod compacting;
 mod crash;

@@ -11,12 +11,14 @@ use serde_json::{Map, Value as Json};
 use super::exec::Exec;
 use super::fault::FaultKind;
 use super::graphql::{advance, context, parse};
-use super::plan::{Request, Selection, node_field};
+use super::node::{UNAPPROVED, refusal};
+use super::plan::{Field, Request, Selection, node_field};
 use super::running::{Shop, lock};
 use super::schema::Shape;
 use super::seed::Dice;
 use super::store::{Change, Verb};
 use super::value::{Gid, Obj, Val};
+use super::viewer::Viewer;
 use super::{fields, token, webhook};
 
 /// How many bulk operations of one type may run at once.
@@ -110,12 +112,11 @@ impl Blob {
 }
 
 /// Why a query cannot run in bulk.
-pub(crate) fn refuse(shop: &Shop, query: &str) -> Option<String> {
+pub(crate) fn refuse(shop: &Shop, viewer: &Viewer, query: &str) -> Option<String> {
     let document = match parse(shop, query) {
         Ok(document) => document,
         Err(refusal) => return Some(format!("Invalid bulk query: {refusal}")),
     };
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner).clone();
     let variables = Map::new();
     let Ok(operation) = document.operations.get(None) else {
         return Some("Invalid bulk query: exactly one operation is needed.".to_owned());
@@ -124,7 +125,7 @@ pub(crate) fn refuse(shop: &Shop, query: &str) -> Option<String> {
         return Some("Invalid bulk query: it must be a query.".to_owned());
     }
     let root = Selection::new(
-        Request { document: &document, variables: &variables, viewer: &viewer },
+        Request { document: &document, variables: &variables, viewer },
         vec![&operation.selection_set],
     );
     let [field] = root.fields("QueryRoot") else {
@@ -133,18 +134,37 @@ pub(crate) fn refuse(shop: &Shop, query: &str) -> Option<String> {
     let Shape::Connection(item) = field.shape else {
         return Some("Invalid bulk query: the top-level field must be a connection.".to_owned());
     };
-    let Some(inner) = node_field(field) else {
-        return Some("Invalid bulk query: the connection must select its edges or nodes.".to_owned());
-    };
     let mut count = 1;
-    let types = super::schema::object_types(item);
-    for type_name in types {
-        if let Some(reason) = walk(&inner.sub, type_name, 0, &mut count, false) {
-            return Some(reason);
-        }
+    if let Some(reason) = connection(field, item, 0, &mut count) {
+        return Some(reason);
     }
     (count > CONNECTIONS_MAX)
         .then(|| format!("Bulk queries cannot contain more than {CONNECTIONS_MAX} connections."))
+}
+
+/// A connection is read through its edges; below it others may hang, by their objects' ids.
+fn connection(field: &Field<'_>, item: &str, depth: usize, count: &mut usize) -> Option<String> {
+    let parts = field.sub.fields(field.type_name);
+    if parts.iter().any(|part| part.name == "nodes") {
+        return Some(format!(
+            "Invalid bulk query: the connection '{}' must be selected by edges and node, not by nodes.",
+            field.name
+        ));
+    }
+    let Some(inner) = node_field(field) else {
+        return Some(format!("Invalid bulk query: '{}' must select edges and node.", field.name));
+    };
+    for type_name in super::schema::object_types(item) {
+        let before = *count;
+        if let Some(reason) = walk(&inner.sub, type_name, depth, count, false) {
+            return Some(reason);
+        }
+        let plain_id = |field: &Field<'_>| field.name == "id" && field.key == "id";
+        if *count > before && !inner.sub.fields(type_name).iter().any(plain_id) {
+            return Some("The parent 'node' field for a nested connection must select the 'id' field without an alias and must be of 'ID' return type.".to_owned());
+        }
+    }
+    None
 }
 
 fn walk(
@@ -167,11 +187,8 @@ fn walk(
                     ));
                 }
                 *count += 1;
-                let inner = node_field(field)?;
-                for type_name in super::schema::object_types(item) {
-                    if let Some(reason) = walk(&inner.sub, type_name, depth + 1, count, false) {
-                        return Some(reason);
-                    }
+                if let Some(reason) = connection(field, item, depth + 1, count) {
+                    return Some(reason);
                 }
             }
             Shape::Object | Shape::List => {
@@ -284,7 +301,7 @@ fn run(shop: &Arc<Shop>, gid: Gid) {
     let grouped = operation.flag("groupObjects").unwrap_or(false);
     let Ok(document) = parse(shop, query) else { return };
     let Ok(parsed) = document.operations.get(None) else { return };
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let viewer = shop.viewer();
     let variables = Map::new();
     let root = Selection::new(
         Request { document: &document, variables: &variables, viewer: &viewer },
@@ -303,7 +320,7 @@ fn run(shop: &Arc<Shop>, gid: Gid) {
 
     advance(shop);
     let mut ended = Ended::default();
-    if matches!(field.access, super::viewer::Access::Denied(_)) || fault == Some(FaultKind::BulkDenied) {
+    if refusal(field.name, field.access).is_some() || fault == Some(FaultKind::BulkDenied) {
         finish(shop, gid, Ended { error: Some("ACCESS_DENIED"), ..ended });
         return;
     }
@@ -335,8 +352,12 @@ fn run(shop: &Arc<Shop>, gid: Gid) {
                     lines.append(&mut found.lines);
                 }
                 Err(errors) => {
+                    let text = |error: &Json, at: &str| {
+                        error.pointer(at).and_then(Json::as_str).unwrap_or_default().to_owned()
+                    };
                     let denied = errors.iter().any(|error| {
-                        error.pointer("/extensions/code").and_then(Json::as_str) == Some("ACCESS_DENIED")
+                        text(error, "/extensions/code") == "ACCESS_DENIED"
+                            || text(error, "/message").starts_with(UNAPPROVED)
                     });
                     ended.error = Some(if denied { "ACCESS_DENIED" } else { "INTERNAL_SERVER_ERROR" });
                 }

@@ -24,8 +24,13 @@ pub(crate) fn dump(store: &Store) -> Json {
         if rows.is_empty() {
             continue;
         }
-        let rows =
-            rows.iter().map(|(number, obj)| (Gid::new(*kind, *number).to_string(), obj.to_json())).collect();
+        let rows = rows.iter().map(|(number, obj)| {
+            let mut fields = obj.to_json();
+            // When a file was processed is of the past.
+            fields.as_object_mut().and_then(|fields| fields.remove("readyAt"));
+            (Gid::new(*kind, *number).to_string(), fields)
+        });
+        let rows = rows.collect();
         all.insert(kind.name().to_owned(), Json::Object(rows));
     }
     Json::Object(all)

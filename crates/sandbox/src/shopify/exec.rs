@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::leaf::{default_leaf, is_leaf, leaf, push_text};
-use super::list::{Page, Scan, Window, cut, page_info};
-use super::node::{Ctx, FieldError, Node, Out, as_node, concrete, denied, stored};
+use super::list::{Cursor, Page, Scan, Window, cut, page_info};
+use super::node::{Ctx, FieldError, Node, Out, as_node, concrete, refusal, stored, unapproved};
 use super::plan::{Field, Selection, node_field};
 use super::schema::{self, Shape};
 use super::value::{Gid, Obj, Val, obj};
@@ -74,10 +74,7 @@ impl<'a, 'p> Exec<'a, 'p> {
         out.push(':');
         self.path.push(Step::Key(field.key));
         let start = out.len();
-        let payload = match field.access {
-            Access::Denied(scopes) => Err(denied(field.name, scopes)),
-            Access::Granted | Access::Redacted => payload,
-        };
+        let payload = refusal(field.name, field.access).map_or(payload, Err);
         let answered = match payload {
             Ok(payload) => self.object(out, &Node::made(payload, None), field.type_name, &field.sub).is_ok(),
             Err(error) => {
@@ -149,9 +146,9 @@ impl<'a, 'p> Exec<'a, 'p> {
         let type_name = concrete(declared, node);
         if let Some(gid) = node.gid
             && schema::object_type(declared).is_none()
-            && let Access::Denied(scopes) = self.ctx.viewer.type_access(gid.kind().name())
+            && let Some(error) = refusal(type_name, self.ctx.viewer.type_access(gid.kind().name()))
         {
-            self.error(&denied(type_name, scopes));
+            self.error(&error);
             return Err(Bubble);
         }
         self.object(out, node, type_name, selection)
@@ -229,15 +226,18 @@ impl<'a, 'p> Exec<'a, 'p> {
     }
 
     fn resolve(
-        &self,
+        &mut self,
         node: &Node<'a>,
         type_name: &'static str,
         field: &Field<'_>,
     ) -> Result<Out<'a>, FieldError> {
-        match field.access {
-            Access::Granted => {}
-            Access::Redacted => return Ok(Out::Null),
-            Access::Denied(scopes) => return Err(denied(field.name, scopes)),
+        if let Some(error) = refusal(field.name, field.access) {
+            return Err(error);
+        }
+        if let Access::Redacted { coded } = field.access {
+            // The answer goes on: null, or what is empty where null may not be.
+            self.error(&unapproved(&format!("use the {} field", field.name), coded));
+            return Ok(Out::Null);
         }
         match field.resolver {
             Some(resolver) => resolver(self.ctx, node, field),
@@ -447,14 +447,16 @@ impl<'a, 'p> Exec<'a, 'p> {
                 "nodes" => {
                     self.path.push(Step::Key(part.key));
                     nodes_out.clear();
-                    self.items(&mut nodes_out, holder, &page, part, item_type)?;
+                    let written = self.items(&mut nodes_out, holder, &page, part, item_type);
                     self.path.pop();
+                    written?;
                     out.push_str(&nodes_out);
                 }
                 "edges" => {
                     self.path.push(Step::Key(part.key));
-                    self.edges(out, holder, &page, part, item_type)?;
+                    let written = self.edges(out, holder, &page, part, item_type);
                     self.path.pop();
+                    written?;
                 }
                 "pageInfo" => page_info(out, &page, part),
                 "__typename" => push_text(out, field.type_name),
@@ -479,8 +481,9 @@ impl<'a, 'p> Exec<'a, 'p> {
                 out.push(',');
             }
             self.path.push(Step::Index(index));
-            self.item(out, holder, item, part, item_type)?;
+            let written = self.item(out, holder, item, part, item_type);
             self.path.pop();
+            written?;
         }
         out.push(']');
         Ok(())
@@ -494,34 +497,48 @@ impl<'a, 'p> Exec<'a, 'p> {
         part: &'p Field<'_>,
         item_type: &'static str,
     ) -> Result<(), Bubble> {
-        let fields: &'p [Field<'_>] = part.sub.fields(part.type_name);
         out.push('[');
         for (index, (item, cursor)) in page.items.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
             self.path.push(Step::Index(index));
-            out.push('{');
-            for (at, field) in fields.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                push_text(out, field.key);
-                out.push(':');
-                match field.name {
-                    "cursor" => push_text(out, &cursor.encode()),
-                    "node" => {
-                        self.path.push(Step::Key(field.key));
-                        self.item(out, holder, item, field, item_type)?;
-                        self.path.pop();
-                    }
-                    _ => push_text(out, part.type_name),
-                }
-            }
-            out.push('}');
+            let written = self.edge(out, holder, (item, cursor), part, item_type);
             self.path.pop();
+            written?;
         }
         out.push(']');
+        Ok(())
+    }
+
+    fn edge(
+        &mut self,
+        out: &mut String,
+        holder: &Node<'a>,
+        (item, cursor): (&Out<'a>, &Cursor),
+        part: &'p Field<'_>,
+        item_type: &'static str,
+    ) -> Result<(), Bubble> {
+        let fields: &'p [Field<'_>] = part.sub.fields(part.type_name);
+        out.push('{');
+        for (at, field) in fields.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            push_text(out, field.key);
+            out.push(':');
+            match field.name {
+                "cursor" => push_text(out, &cursor.encode()),
+                "node" => {
+                    self.path.push(Step::Key(field.key));
+                    let written = self.item(out, holder, item, field, item_type);
+                    self.path.pop();
+                    written?;
+                }
+                _ => push_text(out, part.type_name),
+            }
+        }
+        out.push('}');
         Ok(())
     }
 

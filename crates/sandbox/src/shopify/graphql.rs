@@ -20,6 +20,7 @@ use super::store::{Change, Store};
 use super::throttle::Status;
 use super::token::sha256_hex;
 use super::value::{Gid, Obj};
+use super::viewer::Viewer;
 
 /// How many parsed documents are kept.
 const DOCUMENTS_MAX: usize = 512;
@@ -153,7 +154,7 @@ fn run(
     let Ok(operation) = document.operations.get(name) else {
         return Answer::error("No operation of that name.", None);
     };
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let viewer = shop.viewer();
     let request = Request { document, variables: &variables, viewer: &viewer };
     let root_type = match operation.operation_type {
         OperationType::Mutation => "Mutation",
@@ -225,7 +226,8 @@ fn run(
         return Answer::new(StatusCode::OK, json!({ "errors": [error] }).to_string());
     }
 
-    let mut answer = if root_type == "Mutation" { write(shop, &root) } else { read(shop, &root) };
+    let mut answer =
+        if root_type == "Mutation" { write(shop, &viewer, &root) } else { read(shop, &viewer, &root) };
     let actual = answer.objects.min(requested).max(u64::from(requested > 0));
     let actual = if root_type == "Mutation" { requested } else { actual };
     lock(&shop.bucket).give_back(requested - actual);
@@ -272,11 +274,10 @@ struct Ran {
     bulk: Vec<Gid>,
 }
 
-fn read(shop: &Shop, root: &Selection<'_>) -> Ran {
+fn read(shop: &Shop, viewer: &Viewer, root: &Selection<'_>) -> Ran {
     advance(shop);
     let store = shop.store.read().unwrap_or_else(PoisonError::into_inner);
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner);
-    let ctx = context(shop, &store, &viewer);
+    let ctx = context(shop, &store, viewer);
     let mut exec = Exec::new(&ctx);
     let data = exec.run(&Obj::default(), "QueryRoot", root);
     Ran {
@@ -304,7 +305,7 @@ pub(crate) fn advance(shop: &Shop) {
     }
 }
 
-pub(crate) fn context<'a>(shop: &'a Shop, store: &'a Store, viewer: &'a super::viewer::Viewer) -> Ctx<'a> {
+pub(crate) fn context<'a>(shop: &'a Shop, store: &'a Store, viewer: &'a Viewer) -> Ctx<'a> {
     Ctx {
         store,
         viewer,
@@ -314,8 +315,7 @@ pub(crate) fn context<'a>(shop: &'a Shop, store: &'a Store, viewer: &'a super::v
     }
 }
 
-fn write(shop: &Arc<Shop>, root: &Selection<'_>) -> Ran {
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner);
+fn write(shop: &Arc<Shop>, viewer: &Viewer, root: &Selection<'_>) -> Ran {
     let mut store = shop.store.write().unwrap_or_else(PoisonError::into_inner);
     store.now = shop.clock.now().as_second();
     store.monotonic = shop.clock.monotonic();
@@ -330,13 +330,14 @@ fn write(shop: &Arc<Shop>, root: &Selection<'_>) -> Ran {
     };
     for (index, field) in root.fields("Mutation").iter().enumerate() {
         shop.counters.mutations.fetch_add(1, Ordering::Relaxed);
-        let call = Call { args: &field.args, shop, idempotency_key: field.idempotency_key.as_deref() };
+        let call =
+            Call { args: &field.args, shop, viewer, idempotency_key: field.idempotency_key.as_deref() };
         let payload = if field.access == super::viewer::Access::Granted {
             mutate::run(&mut store, field.name, &call)
         } else {
             Ok(Obj::default())
         };
-        let ctx = context(shop, &store, &viewer);
+        let ctx = context(shop, &store, viewer);
         let mut exec = Exec::new(&ctx);
         if index > 0 {
             ran.data.push(',');
@@ -358,12 +359,12 @@ pub(crate) fn run_line(shop: &Arc<Shop>, document: &Valid<ExecutableDocument>, v
         Err(message) => return json!({ "errors": [{ "message": message }] }),
     };
     let Ok(operation) = document.operations.get(None) else { return Json::Null };
-    let viewer = shop.viewer.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let viewer = shop.viewer();
     let root = Selection::new(
         Request { document, variables: &variables, viewer: &viewer },
         vec![&operation.selection_set],
     );
-    let ran = write(shop, &root);
+    let ran = write(shop, &viewer, &root);
     super::webhook::deliver(shop, ran.changes);
     let data: Json = serde_json::from_str(&ran.data).unwrap_or(Json::Null);
     if ran.errors.is_empty() {

@@ -202,7 +202,7 @@ pub(crate) struct Page<T> {
 pub(crate) fn cut<T: Clone>(list: &[T], window: &Window) -> Page<T> {
     let len = u64::try_from(list.len()).unwrap_or(u64::MAX);
     // A position counts from the end that the list is read from.
-    let from = window.after.as_ref().map_or(0, |cursor| (cursor.number + 1).min(len));
+    let from = window.after.as_ref().map_or(0, |cursor| cursor.number.saturating_add(1).min(len));
     let to = window.before.as_ref().map_or(len, |cursor| cursor.number.min(len)).max(from);
     let (from, to) = if window.from_end {
         (to.saturating_sub(window.size).max(from), to)
@@ -370,7 +370,7 @@ impl Scan {
         let edge = if window.from_end { &window.before } else { &window.after };
         let stop = if window.from_end { &window.after } else { &window.before };
         let backwards = window.reverse != window.from_end;
-        let start = edge.as_ref().map_or(0, |cursor| cursor.position + 1);
+        let start = edge.as_ref().map_or(0, |cursor| cursor.position.saturating_add(1));
         if start >= DEPTH_MAX {
             return Err(PageRefusal::TooDeep);
         }

@@ -61,9 +61,13 @@ pub use running::{Running, Stats};
 pub use schema::SDL;
 pub use throttle::Plan;
 pub use token::OfflineToken;
+pub use viewer::ProtectedData;
 
 /// Longest list that a request may give as input.
 pub(crate) const INPUT_ARRAY_MAX: usize = 250;
+
+/// The seed of a store to restore into.
+const EMPTY_SEED: u64 = 2;
 
 /// How a practice store is made and how it behaves.
 #[derive(Debug, Clone)]
@@ -93,8 +97,8 @@ pub struct Settings {
     pub latency: Duration,
     /// The app's scopes; `None` grants all that a backup asks for.
     pub scopes: Option<Vec<String>>,
-    /// Whether the app was approved to see personal data; otherwise it is shown as null.
-    pub protected_data: bool,
+    /// How much of people's data the app was approved to see.
+    pub protected_data: ProtectedData,
     /// What goes wrong.
     pub faults: Vec<Fault>,
     /// A directory into which each distinct GraphQL document is written once, named by its SHA-256. The one that
@@ -119,7 +123,7 @@ impl Default for Settings {
             job_time: Duration::ZERO,
             latency: Duration::ZERO,
             scopes: None,
-            protected_data: true,
+            protected_data: ProtectedData::Approved,
             faults: Vec::new(),
             record_documents: None,
             webhook_ca_pem: None,
@@ -128,10 +132,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// A store without any content, to restore into.
+    /// A store without any content, to restore into. Its ids are not those of a store with content: whoever writes an
+    /// id of one into the other is found out.
     #[must_use]
     pub fn empty() -> Self {
-        Self { products: 0, customers: 0, orders: 0, content: false, ..Self::default() }
+        Self { seed: EMPTY_SEED, products: 0, customers: 0, orders: 0, content: false, ..Self::default() }
     }
 
     fn viewer(&self) -> viewer::Viewer {

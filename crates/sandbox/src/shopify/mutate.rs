@@ -5,6 +5,7 @@
 //! what the platform treats as a failed request is an error of the field.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
 
@@ -12,13 +13,14 @@ use super::node::FieldError;
 use super::running::Shop;
 use super::store::Store;
 use super::value::{Gid, Kind, Obj, Val, obj, parse_decimal, parse_time};
+use super::viewer::Viewer;
 
 pub(crate) mod bulk;
 pub(crate) mod collections;
 mod content;
 mod customers;
 pub(crate) mod definitions;
-mod discounts;
+pub(crate) mod discounts;
 mod drafts;
 pub(crate) mod media;
 pub(crate) mod metafields;
@@ -27,6 +29,7 @@ pub(crate) mod options;
 pub(crate) mod orders;
 pub(crate) mod products;
 pub(crate) mod publishing;
+mod refs;
 pub(crate) mod standard;
 mod stock;
 pub(crate) mod variants;
@@ -35,6 +38,7 @@ pub(crate) mod variants;
 pub(crate) struct Call<'a> {
     pub(crate) args: &'a Map<String, Json>,
     pub(crate) shop: &'a Arc<Shop>,
+    pub(crate) viewer: &'a Viewer,
     pub(crate) idempotency_key: Option<&'a str>,
 }
 
@@ -72,6 +76,13 @@ const IDEMPOTENT: &[&str] = &[
     "refundCreate",
 ];
 
+/// Those among them that say so when an earlier attempt with the same key had failed.
+const TELLS_OF_FAILURE: &[&str] = &["inventoryAdjustQuantities", "inventorySetQuantities"];
+/// How long a key is remembered.
+const KEY_TTL: Duration = Duration::from_secs(24 * 3600);
+/// How many keys are remembered.
+const KEYS_MAX: usize = 10_000;
+
 /// Runs one mutation.
 pub(crate) fn run(store: &mut Store, name: &str, call: &Call<'_>) -> Outcome {
     let run = TABLES
@@ -93,13 +104,56 @@ pub(crate) fn run(store: &mut Store, name: &str, call: &Call<'_>) -> Outcome {
         }
         key => key.filter(|_| IDEMPOTENT.contains(&name)).map(|key| format!("{name}/{key}")),
     };
-    if let Some(payload) = key.as_ref().and_then(|key| store.idempotent.get(key)) {
-        return Ok(payload.clone());
+    let Some(key) = key else { return run(store, call) };
+    let now = store.monotonic;
+    let asked = super::token::sha256_hex(Json::Object(call.args.clone()).to_string().as_bytes());
+    store.idempotent.retain(|_, kept| now < kept.until);
+    if let Some(kept) = store.idempotent.get(&key) {
+        if kept.asked != asked {
+            let message = "The same idempotency key cannot be used with different operation parameters.";
+            return refuse_as(name, message, "IDEMPOTENCY_KEY_PARAMETER_MISMATCH");
+        }
+        if kept.failed && TELLS_OF_FAILURE.contains(&name) {
+            let message =
+                "A previous request with this idempotency key failed. Retry with a new idempotency key.";
+            return refuse_as(name, message, "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED");
+        }
+        return Ok(kept.payload.clone());
     }
     let payload = run(store, call)?;
-    if let Some(key) = key {
-        store.idempotent.insert(key, payload.clone());
+    let failed = !payload.list(error_list(name)).is_empty();
+    if store.idempotent.len() >= KEYS_MAX {
+        let oldest = store.idempotent.iter().min_by_key(|(_, kept)| kept.until).map(|(key, _)| key.clone());
+        oldest.and_then(|key| store.idempotent.remove(&key));
     }
+    store.idempotent.insert(key, Kept { asked, payload: payload.clone(), failed, until: now + KEY_TTL });
+    Ok(payload)
+}
+
+/// What an `@idempotent` key stands for.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Digest of the arguments.
+    asked: String,
+    payload: Obj,
+    failed: bool,
+    /// When the key is forgotten.
+    until: Duration,
+}
+
+/// Under which name a mutation answers its user errors.
+fn error_list(name: &str) -> &'static str {
+    match name {
+        "locationActivate" => "locationActivateUserErrors",
+        "locationDeactivate" => "locationDeactivateUserErrors",
+        _ => "userErrors",
+    }
+}
+
+fn refuse_as(name: &str, message: &str, code: &'static str) -> Outcome {
+    let mut payload = Obj::default();
+    let error = obj! { "field": Val::Null, "message": Val::text(message), "code": code };
+    payload.set(error_list(name), vec![Val::from(error)]);
     Ok(payload)
 }
 

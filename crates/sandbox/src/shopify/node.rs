@@ -9,7 +9,7 @@ use super::plan::Field;
 use super::schema;
 use super::store::Store;
 use super::value::{Gid, Kind, Obj, Val};
-use super::viewer::{ORDER_WINDOW, Viewer};
+use super::viewer::{Access, ORDER_WINDOW, Viewer};
 
 /// What an operation runs against.
 pub(crate) struct Ctx<'a> {
@@ -168,6 +168,27 @@ pub(crate) fn concrete(declared: &str, node: &Node<'_>) -> &'static str {
         .or_else(|| node.id().map(|gid| gid.kind().name()))
         .unwrap_or("Product")
 }
+
+/// The field's error where it may not be seen at all.
+pub(crate) fn refusal(field: &str, access: Access) -> Option<FieldError> {
+    match access {
+        Access::Granted | Access::Redacted { .. } => None,
+        Access::Denied(scopes) => Some(denied(field, scopes)),
+        Access::Unapproved { type_name, coded } => {
+            Some(unapproved(&format!("access the {type_name} object"), coded))
+        }
+    }
+}
+
+/// The platform's words for personal data that the app is not approved for.
+pub(crate) fn unapproved(what: &str, coded: bool) -> FieldError {
+    let page = "https://shopify.dev/docs/apps/launch/protected-customer-data";
+    let message = format!("{UNAPPROVED}{what}. See {page} for more details.");
+    FieldError { code: coded.then_some("ACCESS_DENIED"), ..FieldError::new(message) }
+}
+
+/// How those words begin.
+pub(crate) const UNAPPROVED: &str = "This app is not approved to ";
 
 /// The platform's words for a missing scope.
 pub(crate) fn denied(what: &str, scopes: &[&str]) -> FieldError {

@@ -19,7 +19,7 @@ use super::record::Record;
 use super::store::Store;
 use super::throttle::Bucket;
 use super::token::{OfflineToken, Tokens, fresh};
-use super::viewer::Viewer;
+use super::viewer::{ProtectedData, Viewer};
 use super::{Settings, StartError, seed, server, tls};
 
 /// What a store has counted since it started.
@@ -70,6 +70,13 @@ pub(crate) struct Shop {
     pub(crate) latency: Duration,
     pub(crate) job_time: Duration,
     pub(crate) webhooks: reqwest::Client,
+}
+
+impl Shop {
+    /// Who asks. A copy: no other lock is ever taken while this one is held.
+    pub(crate) fn viewer(&self) -> Viewer {
+        self.viewer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Takes a lock; a panic elsewhere does not make the state unusable.
@@ -177,9 +184,10 @@ impl Running {
     }
 
     /// Replaces the app's scopes and its approval for personal data.
-    pub fn set_access(&self, scopes: &[&str], protected_data: bool) {
+    pub fn set_access(&self, scopes: &[&str], protected_data: impl Into<ProtectedData>) {
         let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        *self.shop.viewer.write().unwrap_or_else(PoisonError::into_inner) = Viewer { scopes, protected_data };
+        let viewer = Viewer { scopes, protected_data: protected_data.into() };
+        *self.shop.viewer.write().unwrap_or_else(PoisonError::into_inner) = viewer;
     }
 
     /// An offline token that lives one hour, and its refresh token.

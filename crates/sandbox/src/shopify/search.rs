@@ -6,6 +6,9 @@
 use super::schema;
 use super::value::{Gid, Kind, Obj, Val, parse_time};
 
+/// How deep parentheses and negations may be nested; what stands below is left out.
+const DEPTH_MAX: usize = 32;
+
 /// A parsed search.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Query {
@@ -30,7 +33,7 @@ pub(crate) enum Compare {
 pub(crate) fn parse(text: &str) -> Query {
     let tokens = tokens(text);
     let mut at = 0;
-    let query = any(&tokens, &mut at);
+    let query = any(&tokens, &mut at, 0);
     if tokens.is_empty() { Query::All } else { query }
 }
 
@@ -131,23 +134,24 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-fn any(tokens: &[Token], at: &mut usize) -> Query {
-    let mut options = vec![every(tokens, at)];
+/// `depth` is how many parentheses and negations stand around.
+fn any(tokens: &[Token], at: &mut usize, depth: usize) -> Query {
+    let mut options = vec![every(tokens, at, depth)];
     while matches!(tokens.get(*at), Some(Token::Word(word)) if word == "OR") {
         *at += 1;
-        options.push(every(tokens, at));
+        options.push(every(tokens, at, depth));
     }
     if options.len() == 1 { options.pop().unwrap_or(Query::All) } else { Query::Or(options) }
 }
 
-fn every(tokens: &[Token], at: &mut usize) -> Query {
+fn every(tokens: &[Token], at: &mut usize, depth: usize) -> Query {
     let mut parts = Vec::new();
     while let Some(token) = tokens.get(*at) {
         match token {
             Token::Close => break,
             Token::Word(word) if word == "OR" => break,
             Token::Word(word) if word == "AND" => *at += 1,
-            _ => parts.push(one(tokens, at)),
+            _ => parts.push(one(tokens, at, depth)),
         }
     }
     match parts.len() {
@@ -157,14 +161,18 @@ fn every(tokens: &[Token], at: &mut usize) -> Query {
     }
 }
 
-fn one(tokens: &[Token], at: &mut usize) -> Query {
+fn one(tokens: &[Token], at: &mut usize, depth: usize) -> Query {
+    if depth > DEPTH_MAX {
+        *at = tokens.len();
+        return Query::All;
+    }
     let token = tokens.get(*at).cloned();
     *at += 1;
     match token {
-        Some(Token::Minus) => Query::Not(Box::new(one(tokens, at))),
-        Some(Token::Word(word)) if word == "NOT" => Query::Not(Box::new(one(tokens, at))),
+        Some(Token::Minus) => Query::Not(Box::new(one(tokens, at, depth + 1))),
+        Some(Token::Word(word)) if word == "NOT" => Query::Not(Box::new(one(tokens, at, depth + 1))),
         Some(Token::Open) => {
-            let inner = any(tokens, at);
+            let inner = any(tokens, at, depth + 1);
             if tokens.get(*at) == Some(&Token::Close) {
                 *at += 1;
             }

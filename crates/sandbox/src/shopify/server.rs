@@ -25,6 +25,9 @@ use super::{bulk, files, graphql, token};
 /// Longest request body, in bytes: a staged upload of bulk variables may have 100 MB.
 const BODY_MAX: usize = 128 << 20;
 
+/// Longest GraphQL request, in bytes.
+const GRAPHQL_MAX: usize = 16 << 20;
+
 /// Marks an answer that is never sent: the connection ends instead.
 #[derive(Clone, Copy)]
 struct NoAnswer;
@@ -38,7 +41,10 @@ pub(crate) async fn serve(
     let acceptor = TlsAcceptor::from(config);
     let router = Router::new()
         .route("/admin/oauth/access_token", post(access_token))
-        .route("/admin/api/{version}/graphql.json", post(graphql_json))
+        .route(
+            "/admin/api/{version}/graphql.json",
+            post(graphql_json).layer(DefaultBodyLimit::max(GRAPHQL_MAX)),
+        )
         .route("/bulk/{name}", get(bulk_result))
         .route("/uploads/{name}", post(files::post_upload).put(files::put_upload))
         .route("/cdn/shop/files/{name}", get(files::get_file))
@@ -152,10 +158,7 @@ async fn access_token(State(shop): State<Arc<Shop>>, body: Bytes) -> Response {
         return refuse("invalid_client", "The client id or the client secret is wrong.");
     }
     let now = shop.clock.now().as_second();
-    let scope = {
-        let viewer = shop.viewer.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        viewer.scopes.iter().cloned().collect::<Vec<_>>().join(",")
-    };
+    let scope = shop.viewer().scopes.into_iter().collect::<Vec<_>>().join(",");
     let answer = match field("grant_type") {
         "client_credentials" => {
             let access_token = token::fresh(&shop.rng, "shpat_");

@@ -38,6 +38,8 @@ pub(crate) struct Table {
 pub(crate) enum Later {
     /// New order of a collection's products.
     Reorder { collection: Gid, moves: Vec<(Gid, usize)> },
+    /// Codes of a discount, and what tells how many of them came.
+    Codes { discount: Gid, creation: Gid, codes: Vec<Box<str>> },
     /// Nothing more than the job's end.
     Nothing,
 }
@@ -70,7 +72,7 @@ pub(crate) struct Store {
     /// Bulk operations that the write that is going on has started.
     pub(crate) bulk_started: Vec<Gid>,
     /// Answers of mutations by their `@idempotent` keys.
-    pub(crate) idempotent: HashMap<String, Obj>,
+    pub(crate) idempotent: HashMap<String, super::mutate::Kept>,
     pub(crate) shop: Gid,
     pub(crate) app: Gid,
     pub(crate) installation: Gid,
@@ -280,13 +282,17 @@ impl Store {
 
     /// Starts a job that ends a little later, and says its id.
     pub(crate) fn start_job(&mut self, later: Later) -> Gid {
-        let job = self.insert(Kind::Job, obj! { "done": self.job_time.is_zero() });
-        if self.job_time.is_zero() {
-            self.finish(later);
-        } else {
-            self.pending.push(Pending { due: self.monotonic + self.job_time, job, later });
-        }
+        let job = self.insert(Kind::Job, obj! { "done": false });
+        self.end_later(job, later);
         job
+    }
+
+    /// Does something a little later; then the job, or what else stands for it, is done.
+    pub(crate) fn end_later(&mut self, job: Gid, later: Later) {
+        self.pending.push(Pending { due: self.monotonic + self.job_time, job, later });
+        if self.job_time.is_zero() {
+            self.advance();
+        }
     }
 
     /// Ends the jobs that are due.
@@ -308,6 +314,9 @@ impl Store {
         match later {
             Later::Reorder { collection, moves } => {
                 super::mutate::collections::reorder(self, collection, &moves);
+            }
+            Later::Codes { discount, creation, codes } => {
+                super::mutate::discounts::import_codes(self, discount, creation, &codes);
             }
             Later::Nothing => {}
         }

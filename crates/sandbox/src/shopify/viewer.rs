@@ -4,6 +4,30 @@ use std::collections::BTreeSet;
 
 use super::schema::Shape;
 
+/// How much of people's data the platform lets the app see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtectedData {
+    /// All of it.
+    Approved,
+    /// Not the fields that tell who a person is: each is null, and the answer's errors name it.
+    FieldsHidden {
+        /// Whether those errors carry the code `ACCESS_DENIED`. Both were seen.
+        coded: bool,
+    },
+    /// No customer, order or draft at all.
+    ObjectsHidden {
+        /// Whether the errors carry the code `ACCESS_DENIED`.
+        coded: bool,
+    },
+}
+
+impl From<bool> for ProtectedData {
+    /// Approved, or without the fields.
+    fn from(approved: bool) -> Self {
+        if approved { Self::Approved } else { Self::FieldsHidden { coded: true } }
+    }
+}
+
 /// How long an order can be seen without `read_all_orders`, in seconds.
 pub(crate) const ORDER_WINDOW: i64 = 60 * 86_400;
 
@@ -59,6 +83,9 @@ const WRITES: &[(&str, &[&str])] = &[
     ("shopLocale", &["write_locales"]),
 ];
 
+/// Types whose objects are about a person as a whole.
+const PROTECTED_TYPES: &[&str] = &["Customer", "Order", "DraftOrder"];
+
 /// Fields that hold a person's data and are empty without the platform's approval.
 const PROTECTED: &[(&str, &[&str])] = &[
     (
@@ -107,15 +134,22 @@ pub(crate) enum Access {
     Granted,
     /// One of these scopes is missing.
     Denied(&'static [&'static str]),
-    /// Shown as empty: the data is a person's and the app is not approved.
-    Redacted,
+    /// Shown as empty, with an error: the data is a person's and the app is not approved.
+    Redacted {
+        coded: bool,
+    },
+    /// The objects are about a person and the app is not approved.
+    Unapproved {
+        type_name: &'static str,
+        coded: bool,
+    },
 }
 
 /// The app as the store sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct Viewer {
     pub(crate) scopes: BTreeSet<String>,
-    pub(crate) protected_data: bool,
+    pub(crate) protected_data: ProtectedData,
 }
 
 impl Viewer {
@@ -134,10 +168,10 @@ impl Viewer {
             let needed = WRITES.iter().find(|(prefix, _)| field.starts_with(prefix));
             return needed.map_or(Access::Granted, |(_, scopes)| self.any(scopes));
         }
-        if !self.protected_data
+        if let ProtectedData::FieldsHidden { coded } = self.protected_data
             && PROTECTED.iter().any(|(of, fields)| *of == type_name && fields.contains(&field))
         {
-            return Access::Redacted;
+            return Access::Redacted { coded };
         }
         if type_name.ends_with("Payload") || type_name.ends_with("Edge") || type_name.ends_with("Connection")
         {
@@ -159,6 +193,11 @@ impl Viewer {
 
     /// Whether objects of this type may be seen.
     pub(crate) fn type_access(&self, type_name: &str) -> Access {
+        if let ProtectedData::ObjectsHidden { coded } = self.protected_data
+            && let Some(type_name) = PROTECTED_TYPES.iter().find(|known| **known == type_name)
+        {
+            return Access::Unapproved { type_name, coded };
+        }
         SCOPES
             .iter()
             .find(|(name, _)| *name == type_name)

@@ -1,5 +1,5 @@
 -- What a cell knows. No column holds a personal field, a title or an address: platform ids stand as they are,
--- credentials and reports are sealed by the vault, media sources are keyed hashes.
+-- credentials are sealed by the vault.
 
 CREATE TABLE tenant (
     tenant TEXT NOT NULL PRIMARY KEY,
@@ -51,20 +51,6 @@ CREATE TABLE lease (
     FOREIGN KEY (tenant, connection) REFERENCES connection (tenant, connection)
 ) STRICT, WITHOUT ROWID;
 
--- A cache of what the commits in the object store say.
-CREATE TABLE snapshot (
-    tenant TEXT NOT NULL,
-    connection TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    generation INTEGER NOT NULL,
-    commit_name TEXT NOT NULL,
-    taken_at TEXT NOT NULL,
-    complete INTEGER NOT NULL CHECK (complete IN (0, 1)),
-    counts TEXT NOT NULL,
-    PRIMARY KEY (tenant, connection, number),
-    FOREIGN KEY (tenant, connection) REFERENCES connection (tenant, connection)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE restore (
     tenant TEXT NOT NULL,
     restore TEXT NOT NULL,
@@ -75,7 +61,6 @@ CREATE TABLE restore (
     state TEXT NOT NULL,
     created_at TEXT NOT NULL,
     changed_at TEXT NOT NULL,
-    report BLOB,
     PRIMARY KEY (tenant, restore),
     FOREIGN KEY (tenant, connection) REFERENCES connection (tenant, connection),
     FOREIGN KEY (tenant, undo_of) REFERENCES restore (tenant, restore)
@@ -108,16 +93,3 @@ CREATE TABLE id_ledger (
     UNIQUE (tenant, connection, target, kind, old_id, restore),
     FOREIGN KEY (tenant, connection) REFERENCES connection (tenant, connection)
 ) STRICT;
-
-CREATE INDEX id_ledger_by_new_id ON id_ledger (tenant, target, kind, new_id);
-
--- Which media are stored already, by a keyed hash of what the platform calls them.
-CREATE TABLE media (
-    tenant TEXT NOT NULL,
-    connection TEXT NOT NULL,
-    source BLOB NOT NULL,
-    name TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    PRIMARY KEY (tenant, connection, source),
-    FOREIGN KEY (tenant, connection) REFERENCES connection (tenant, connection)
-) STRICT, WITHOUT ROWID;

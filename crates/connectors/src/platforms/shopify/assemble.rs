@@ -1,11 +1,12 @@
 //! Joins the lines of an item, and works out what is kept beside its payload.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use domain::{Gap, GapReason, SubjectId, Timestamp};
 use serde_json::{Map, Value};
 
+use super::client::HIDDEN;
 use super::documents::{self, KindDocuments};
 use super::fold::settle;
 use super::kinds::KINDS;
@@ -77,6 +78,11 @@ fn join(
                     fields.insert(key.clone(), list.clone());
                 }
             }
+            if let Some(Value::Array(hidden)) = value.get(HIDDEN)
+                && let Value::Array(list) = fields.entry(HIDDEN).or_insert_with(|| Value::Array(Vec::new()))
+            {
+                list.extend(hidden.iter().cloned());
+            }
             continue;
         }
         let path = part.split('/').next().unwrap_or_default();
@@ -110,6 +116,8 @@ fn join(
 }
 
 fn item(kind: &'static KindSpec, id: &str, set: &KindDocuments, mut value: Value) -> Result<Item, Fault> {
+    let mut hidden = BTreeSet::new();
+    find_hidden(&value, "", &mut hidden);
     settle(&set.selection.entries, &mut value, set.reading.children);
     let payload = serde_json::to_vec(&value).map_err(|error| malformed(kind, id, &error.to_string()))?;
     let canonical = RULES.get(kind.name).map(|rules| rules.canonical(&value)).unwrap_or_default();
@@ -125,7 +133,7 @@ fn item(kind: &'static KindSpec, id: &str, set: &KindDocuments, mut value: Value
             .iter()
             .map(|column| value.pointer(column.pointer).cloned().unwrap_or(Value::Null))
             .collect(),
-        gaps: redacted(set, &value),
+        gaps: redacted(set, &value, hidden),
     })
 }
 
@@ -158,20 +166,40 @@ fn media(set: &KindDocuments, value: &Value) -> Vec<MediaSource> {
     set.reading.media.iter().find_map(source).into_iter().collect()
 }
 
-/// Where all fields of personal data are null, the platform hides them: a person has at least one.
-fn redacted(set: &KindDocuments, value: &Value) -> Vec<Gap> {
-    let personal = set.reading.personal;
-    let anonymous = personal.is_empty() || value.get("customer").is_some_and(Value::is_null);
-    let hidden = |pointer: &&&str| value.pointer(pointer).is_none_or(Value::is_null);
-    if anonymous || personal.iter().any(|pointer| !hidden(&pointer)) {
-        return Vec::new();
+/// What the answers said to be hidden, anywhere in an item: pointers, with `*` for every element of a list.
+fn find_hidden(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(elements) => {
+            elements.iter().for_each(|element| find_hidden(element, &format!("{at}/*"), found));
+        }
+        Value::Object(fields) => {
+            let own = fields.get(HIDDEN).and_then(Value::as_array).into_iter().flatten();
+            found.extend(own.filter_map(Value::as_str).map(|hidden| format!("{at}{hidden}")));
+            let below = fields.iter().filter(|(key, _)| *key != HIDDEN);
+            below.for_each(|(key, value)| find_hidden(value, &format!("{at}/{key}"), found));
+        }
+        _ => {}
     }
-    let gap = |pointer: &&str| {
+}
+
+/// What the platform hides. It says so ([`HIDDEN`]); where it does not, all fields of personal data are null, and a
+/// person has at least one.
+fn redacted(set: &KindDocuments, value: &Value, hidden: BTreeSet<String>) -> Vec<Gap> {
+    let gap = |what: String| {
         Gap {
-        what: (*pointer).to_owned(),
+        what,
         reason: GapReason::Redacted,
         detail: "Shopify hides personal data from this app: ask for access to protected customer data in the app's settings".to_owned(),
     }
     };
-    personal.iter().map(gap).collect()
+    if !hidden.is_empty() {
+        return hidden.into_iter().map(gap).collect();
+    }
+    let personal = set.reading.personal;
+    let anonymous = personal.is_empty() || value.get("customer").is_some_and(Value::is_null);
+    let absent = |pointer: &&str| value.pointer(pointer).is_none_or(Value::is_null);
+    if anonymous || !personal.iter().all(absent) {
+        return Vec::new();
+    }
+    personal.iter().map(|pointer| gap((*pointer).to_owned())).collect()
 }

@@ -84,6 +84,16 @@ impl Credential {
             .map_err(|_| Fault::Unauthorized("the stored credential is not one of Shopify".to_owned()))
     }
 
+    /// Whether another one is renewed by the same refresh token: nobody has renewed it since.
+    fn renews_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Offline { refresh_token: own, .. }, Self::Offline { refresh_token: other, .. }) => {
+                own.expose_secret() == other.expose_secret()
+            }
+            _ => false,
+        }
+    }
+
     /// The credential as bytes, for sealing.
     ///
     /// # Errors
@@ -162,7 +172,27 @@ impl Auth {
         true
     }
 
+    /// How long the token of an offline credential lasts, where it lasts at all.
+    fn left(&self, credential: &Credential) -> Option<Duration> {
+        let Credential::Offline { expires_at, .. } = credential else { return None };
+        let left = Duration::try_from(expires_at.duration_since(self.clock.now())).ok()?;
+        (left > RENEW_BEFORE).then_some(left)
+    }
+
     async fn renew(&self, state: &mut State) -> Result<Token, Fault> {
+        // INVARIANT (spent once): a refresh token is good for one renewal. Whoever else has the same credential, in
+        // this process or in another, waits here until the new one is kept, and then uses that.
+        let spends = matches!(state.credential, Credential::Offline { .. });
+        let leave = match spends && self.left(&state.credential).is_none() {
+            true => Some(self.keeper.renewing().await?),
+            false => None,
+        };
+        if let Some(kept) = leave.as_ref().and_then(|leave| leave.kept.as_ref()) {
+            let kept = Credential::from_bytes(kept)?;
+            if !state.credential.renews_as(&kept) {
+                state.credential = kept;
+            }
+        }
         let now = self.clock.monotonic();
         let (secret, ends) = match &state.credential {
             Credential::Static { access_token } => (access_token.clone(), None),
@@ -174,45 +204,43 @@ impl Auth {
                         ("client_secret", client_secret.expose_secret()),
                     ])
                     .await?;
-                let life = granted.expires_in.map_or(LIFE_UNTOLD, Duration::from_secs);
-                (granted.access_token, Some(now + life.max(RENEW_BEFORE + Duration::from_secs(1))))
+                (granted.access_token, Some(now + lasting(granted.expires_in)))
             }
-            Credential::Offline { client_id, client_secret, access_token, refresh_token, expires_at } => {
-                let left = expires_at.duration_since(self.clock.now());
-                match Duration::try_from(left) {
-                    Ok(left) if left > RENEW_BEFORE => (access_token.clone(), Some(now + left)),
-                    _ => {
-                        let granted = self
-                            .ask(&[
-                                ("grant_type", "refresh_token"),
-                                ("client_id", client_id),
-                                ("client_secret", client_secret.expose_secret()),
-                                ("refresh_token", refresh_token.expose_secret()),
-                            ])
-                            .await?;
-                        let life = granted.expires_in.map_or(LIFE_UNTOLD, Duration::from_secs);
-                        let ends = self.clock.now().saturating_add(
-                            jiff::SignedDuration::try_from(life).unwrap_or(jiff::SignedDuration::ZERO),
-                        );
-                        let rotated = Credential::Offline {
-                            client_id: client_id.clone(),
-                            client_secret: client_secret.clone(),
-                            access_token: granted.access_token.clone(),
-                            refresh_token: granted.refresh_token.unwrap_or_else(|| refresh_token.clone()),
-                            expires_at: ends.unwrap_or(Timestamp::MAX),
-                        };
-                        // INVARIANT (kept before use): the old refresh token may be worth nothing from the
-                        // first use of the new access token on. A crash before this line loses nothing.
-                        let mut bytes = rotated.to_bytes()?;
-                        let kept = self.keeper.keep(&bytes).await;
-                        bytes.zeroize();
-                        kept?;
-                        state.credential = rotated;
-                        (granted.access_token, Some(now + life.max(RENEW_BEFORE + Duration::from_secs(1))))
-                    }
+            Credential::Offline { client_id, client_secret, access_token, refresh_token, .. } => {
+                if let Some(left) = self.left(&state.credential) {
+                    (access_token.clone(), Some(now + left))
+                } else {
+                    let granted = self
+                        .ask(&[
+                            ("grant_type", "refresh_token"),
+                            ("client_id", client_id),
+                            ("client_secret", client_secret.expose_secret()),
+                            ("refresh_token", refresh_token.expose_secret()),
+                        ])
+                        .await?;
+                    let life = granted.expires_in.map_or(LIFE_UNTOLD, Duration::from_secs);
+                    let ends = self.clock.now().saturating_add(
+                        jiff::SignedDuration::try_from(life).unwrap_or(jiff::SignedDuration::ZERO),
+                    );
+                    let rotated = Credential::Offline {
+                        client_id: client_id.clone(),
+                        client_secret: client_secret.clone(),
+                        access_token: granted.access_token.clone(),
+                        refresh_token: granted.refresh_token.unwrap_or_else(|| refresh_token.clone()),
+                        expires_at: ends.unwrap_or(Timestamp::MAX),
+                    };
+                    // INVARIANT (kept before use): the old refresh token may be worth nothing from the
+                    // first use of the new access token on. A crash before this line loses nothing.
+                    let mut bytes = rotated.to_bytes()?;
+                    let kept = self.keeper.keep(&bytes).await;
+                    bytes.zeroize();
+                    kept?;
+                    state.credential = rotated;
+                    (granted.access_token, Some(now + lasting(granted.expires_in)))
                 }
             }
         };
+        drop(leave);
         state.generation += 1;
         let token = Token { secret: Arc::new(secret), generation: state.generation };
         state.token = Some((token.clone(), ends));
@@ -242,6 +270,11 @@ impl Auth {
             _ => Fault::Unavailable(format!("asked for a token, Shopify answered {status}")),
         })
     }
+}
+
+/// For how long a token is used. One that lasts shorter than it takes to renew it is used once all the same.
+fn lasting(seconds: Option<u64>) -> Duration {
+    seconds.map_or(LIFE_UNTOLD, Duration::from_secs).max(RENEW_BEFORE + Duration::from_secs(1))
 }
 
 /// The host of an address, for messages.

@@ -12,6 +12,7 @@ use reqwest::header::RANGE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
+use url::Url;
 
 use super::Shopify;
 use super::assemble::DETAILS;
@@ -20,7 +21,7 @@ use super::outlook::{By, Outlook};
 use super::reading::{Bulk, BulkText};
 use super::route::Router;
 use crate::contract::{Fault, Line, Progress, Spool, Store as _};
-use crate::engine::http::{describe, store_url};
+use crate::engine::http::describe;
 use crate::engine::retry::TRIES_MAX;
 
 /// Bulk operations that run at once, over all kinds: the platform's own limit.
@@ -36,7 +37,7 @@ const LOOK_LONGEST: Duration = Duration::from_secs(3);
 const STANDSTILL_MAX: Duration = Duration::from_secs(30 * 60);
 /// How often an operation is asked for while others of the same app are in the way.
 const STARTS_MAX: u32 = 40;
-/// How often an operation is tried before the kind is read page by page.
+/// How often an operation is tried, and how often all of a kind's, before the kind is read page by page.
 const OPERATIONS_MAX: u32 = 2;
 /// Details are read for so many items at once.
 const DETAILS_AT_ONCE: usize = 25;
@@ -59,6 +60,9 @@ pub(super) struct Part {
     /// The whole result is in the spool.
     #[serde(default)]
     done: bool,
+    /// Something of it is there that was taken in this run, also where no cursor could stand behind it yet.
+    #[serde(skip)]
+    taken: bool,
 }
 
 /// How far all operations of a kind are, by name: the cursor of a resumed run.
@@ -66,8 +70,15 @@ pub(super) type Parts = BTreeMap<String, Part>;
 
 /// Why an operation's result is not to be had.
 enum Failure {
-    /// Another operation may do better.
+    /// Another operation may do better. Nothing of this one is in the spool.
     Broken(String),
+    /// Another operation may do better, once what this one left in the spool is forgotten.
+    Torn {
+        /// The operation's name within the kind.
+        name: &'static str,
+        /// What happened to it.
+        why: String,
+    },
     /// No operation will.
     Fault(Fault),
 }
@@ -122,17 +133,39 @@ struct State {
 }
 
 impl Reader<'_> {
-    /// Runs all operations of the kind.
+    /// Runs all operations of the kind. What it leaves in the spool is worth something only if it answers
+    /// [`Read::Whole`], or the run is resumed.
     pub(super) async fn read(&self) -> Result<Read, Fault> {
-        match try_join_all(
-            self.set.reading.bulk.iter().zip(&self.set.bulks).map(|(bulk, text)| self.one(bulk, &text.text)),
-        )
-        .await
-        {
-            Ok(_) => Ok(Read::Whole),
-            Err(Failure::Broken(why)) => Ok(Read::Failed(why)),
-            Err(Failure::Fault(fault)) => Err(fault),
+        let mut tries = 0;
+        loop {
+            let all = self.set.reading.bulk.iter().zip(&self.set.bulks);
+            match try_join_all(all.map(|(bulk, text)| self.one(bulk, &text.text))).await {
+                Ok(_) => return Ok(Read::Whole),
+                Err(Failure::Broken(why)) => return Ok(Read::Failed(why)),
+                Err(Failure::Fault(fault)) => return Err(fault),
+                Err(Failure::Torn { name, why }) => {
+                    tracing::warn!(kind = %self.kind, operation = name, %why, "bulk operation broke off");
+                    tries += 1;
+                    if tries >= OPERATIONS_MAX {
+                        return Ok(Read::Failed(why));
+                    }
+                    self.forget(name).await?;
+                }
+            }
         }
+    }
+
+    /// Begins anew: an item that is gone by now, or a part of one, must not stay because a broken operation saw it. The
+    /// spool cannot forget one operation's lines alone; the others' results are still there to be taken again.
+    async fn forget(&self, broken: &str) -> Result<(), Fault> {
+        self.spool.restart(self.kind.clone()).await?;
+        let mut parts = self.parts.lock().await;
+        parts.remove(broken);
+        for part in parts.values_mut() {
+            *part = Part { operation: part.operation.take(), ..Part::default() };
+        }
+        let cursor = self.cursor_of(&parts);
+        Ok(self.spool.page_end(self.kind.clone(), cursor).await?)
     }
 
     async fn one(&self, bulk: &'static Bulk, query: &str) -> Result<(), Failure> {
@@ -144,6 +177,9 @@ impl Reader<'_> {
             drop(slot);
             match result {
                 Ok(()) => {}
+                Err(Failure::Broken(why)) if part.taken || part.lines > 0 => {
+                    return Err(Failure::Torn { name: bulk.name, why });
+                }
                 Err(Failure::Broken(why)) => {
                     tracing::warn!(kind = %self.kind, operation = bulk.name, %why, "bulk operation not usable");
                     tries += 1;
@@ -308,7 +344,7 @@ impl Reader<'_> {
         url: &str,
         state: &State,
     ) -> Result<(), Download> {
-        let url = store_url(url).map_err(Failure::from)?;
+        let url = result_url(url)?;
         let mut skip = part.offset;
         let mut tries = 0;
         let answer = loop {
@@ -355,8 +391,24 @@ impl Reader<'_> {
     async fn cursor(&self, bulk: &Bulk, part: &Part) -> Result<(), Fault> {
         let mut parts = self.parts.lock().await;
         parts.insert(bulk.name.to_owned(), part.clone());
-        let cursor = json!({ "started": self.started, "bulk": &*parts });
+        let cursor = self.cursor_of(&parts);
         Ok(self.spool.page_end(self.kind.clone(), cursor).await?)
+    }
+
+    fn cursor_of(&self, parts: &Parts) -> Value {
+        json!({ "started": self.started, "bulk": parts })
+    }
+}
+
+/// The address of a result. It is signed, so an error names its host alone.
+fn result_url(text: &str) -> Result<Url, Failure> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "https" => Ok(url),
+        Ok(url) => Err(Failure::Broken(format!(
+            "its result lies at `{}`, and not behind HTTPS",
+            url.host_str().unwrap_or_default()
+        ))),
+        Err(error) => Err(Failure::Broken(format!("its result's address is none: {error}"))),
     }
 }
 
@@ -446,6 +498,7 @@ impl<'a, 'b> Lines<'a, 'b> {
             if routed.detailed {
                 self.detailed.push(line.id.to_string());
             }
+            (self.at.taken, self.part.taken) = (true, true);
             self.reader.spool.put(line).await.map_err(Fault::from)?;
         }
         self.at.offset += len;
@@ -515,5 +568,25 @@ fn count(found: &Value, key: &str) -> u64 {
         Some(Value::String(text)) => text.parse().unwrap_or(0),
         Some(number) => number.as_u64().unwrap_or(0),
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_not_behind_https_is_told_without_its_signature() {
+        let check = |text: &str, host: Option<&str>| match result_url(text) {
+            Ok(url) => assert_eq!(url.as_str(), text),
+            Err(Failure::Broken(why)) => {
+                assert!(!why.contains("secret") && host.is_some_and(|host| why.contains(host)), "{why}");
+            }
+            Err(_) => panic!("another operation may do better"),
+        };
+        check("https://files.example/bulk.jsonl?signature=secret", None);
+        check("http://files.example/bulk.jsonl?signature=secret", Some("files.example"));
+        check("ftp://user:secret@files.example/bulk.jsonl", Some("files.example"));
+        check("//files.example/bulk.jsonl?signature=secret", Some("address"));
     }
 }

@@ -341,6 +341,61 @@ pub(super) fn has_code(body: &Value, wanted: &str) -> bool {
     errors(body).any(|(code, _)| code == wanted)
 }
 
+/// How the platform begins to say that an app may not see what tells of people.
+const UNAPPROVED: &str = "This app is not approved to ";
+
+/// The key under which an item of an answer keeps what the platform hid of it: pointers into it. Like everything else
+/// that only serves the reading it begins with an underscore, and no payload holds it.
+pub(super) const HIDDEN: &str = "_hidden";
+
+/// Notes at every item of an answer what the platform hid of it. Whether that accounts for all errors: one that is of
+/// another sort, or that took a whole item or list with it, leaves an answer that must not be taken for the truth.
+fn note_hidden(body: &mut Value) -> bool {
+    let errors = body.get("errors").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(data) = body.get_mut("data") else { return false };
+    !errors.is_empty() && errors.iter().all(|error| note_one(data, error).is_some())
+}
+
+fn note_one(data: &mut Value, error: &Value) -> Option<()> {
+    error.get("message")?.as_str().filter(|message| message.starts_with(UNAPPROVED))?;
+    let path = error.get("path")?.as_array()?;
+    let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+    // The item is the outermost element of a list; what is hidden is a field in it.
+    let at = path.iter().position(Value::is_number)?;
+    let (item, rest) = path.split_at_checked(at + 1)?;
+    rest.last()?.as_str()?;
+    let pointer = |steps: &[Value]| -> String { steps.iter().map(|one| format!("/{}", step(one))).collect() };
+    let item = data.pointer_mut(&pointer(item))?.as_object_mut()?;
+    let hidden = pointer(rest);
+    let held = Value::Object(std::mem::take(item));
+    let found = held.pointer(&hidden).map(is_empty);
+    if let Value::Object(held) = held {
+        *item = held;
+    }
+    found.filter(|empty| *empty)?;
+    // Connections become plain lists, and one entry speaks for all elements of a list.
+    let steps = rest.iter().map(|one| if one.is_number() { "*".to_owned() } else { step(one) });
+    let steps = steps.filter(|one| !matches!(one.as_str(), "nodes" | "edges" | "node"));
+    let shown = Value::from(steps.map(|one| format!("/{one}")).collect::<String>());
+    if let Value::Array(list) = item.entry(HIDDEN).or_insert_with(|| Value::Array(Vec::new()))
+        && !list.contains(&shown)
+    {
+        list.push(shown);
+    }
+    Some(())
+}
+
+/// Whether a value tells nothing: null, or no element where null may not stand.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(page) => page.get("nodes").and_then(Value::as_array).is_some_and(Vec::is_empty),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
 pub(super) fn data_of(mut body: Value) -> Result<Tried, Refusal> {
     if has_code(&body, "INTERNAL_SERVER_ERROR") {
         return Ok(Tried::Lost("Shopify says that it failed".to_owned()));
@@ -350,10 +405,13 @@ pub(super) fn data_of(mut body: Value) -> Result<Tried, Refusal> {
     if has_code(&body, "MAX_COST_EXCEEDED") {
         return Err(Refusal::TooCostly(message));
     }
-    if has_code(&body, "ACCESS_DENIED") {
+    let unapproved = errors(&body).any(|(_, message)| message.starts_with(UNAPPROVED));
+    let (denied, failed) = (has_code(&body, "ACCESS_DENIED"), body.get("errors").is_some());
+    let partial = unapproved && note_hidden(&mut body);
+    if !partial && (denied || unapproved) {
         return Err(Fault::Forbidden(message).into());
     }
-    if body.get("errors").is_some() {
+    if !partial && failed {
         let message = if message.is_empty() { "an error without a message".to_owned() } else { message };
         return Err(Fault::Rejected(message).into());
     }
@@ -412,6 +470,50 @@ mod tests {
         assert!(matches!(data_of(json!({"data": null})), Ok(Tried::Lost(_))));
         // Data beside an error has holes in it.
         assert!(data_of(json!({"data": {"a": null}, "errors": [{"message": "m"}]})).is_err());
+    }
+
+    #[test]
+    fn only_what_the_platform_hides_of_an_item_may_be_missing() {
+        let hidden = "This app is not approved to use the email field. See the documentation.";
+        let data = || {
+            json!({"customers": {"nodes": [
+                {"id": "1", "email": null, "addresses": {"nodes": [{"zip": null}, {"zip": null}]}},
+                {"id": "2", "email": "a@example.com", "addresses": {"nodes": []}},
+                null,
+            ]}})
+        };
+        let answer = |errors: Value| data_of(json!({"data": data(), "errors": errors}));
+        let error = |message: &str, path: Value| json!({"message": message, "path": path});
+        let email = json!(["customers", "nodes", 0, "email"]);
+        let zip = |at: u32| json!(["customers", "nodes", 0, "addresses", "nodes", at, "zip"]);
+
+        let coded = json!({"message": hidden, "path": email, "extensions": {"code": "ACCESS_DENIED"}});
+        let Ok(Tried::Data(got)) = answer(json!([coded, error(hidden, zip(0)), error(hidden, zip(1))]))
+        else {
+            panic!("refused")
+        };
+        let nodes = &got["customers"]["nodes"];
+        assert_eq!(nodes[0][HIDDEN], json!(["/email", "/addresses/*/zip"]));
+        assert_eq!((nodes[0]["id"].as_str(), nodes[1].get(HIDDEN)), (Some("1"), None));
+
+        let refused = |errors: Value| matches!(answer(errors), Err(Refusal::Fault(Fault::Forbidden(_))));
+        let good = error(hidden, email.clone());
+        assert!(answer(json!([good])).is_ok());
+        // Of another sort, with no path, of a whole item or list, or of what is there after all.
+        let scope = json!({"message": "Access denied for email field.", "path": email, "extensions": {"code": "ACCESS_DENIED"}});
+        assert!(refused(json!([good, scope])));
+        assert!(refused(json!([{"message": hidden}])));
+        assert!(refused(json!([good, error("Something else", zip(0))])));
+        for path in [
+            json!(["customers"]),
+            json!(["customers", "nodes", 2]),
+            json!(["customers", "nodes", 2, "email"]),
+            json!(["customers", "nodes", 1, "email"]),
+            json!(["customers", "nodes", 0, "phone"]),
+        ] {
+            assert!(refused(json!([error(hidden, path.clone())])), "{path}");
+        }
+        assert!(data_of(json!({"data": null, "errors": [good]})).is_err());
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(crate) const DELETED: &str = "query deleted($first: Int!, $after: String, $q
 pub(crate) const SCOPES: &str = "query scopes { currentAppInstallation { accessScopes { handle } } }";
 
 /// Who the store is.
-pub(crate) const STORE: &str = "query store { shop { name myshopifyDomain } }";
+pub(crate) const STORE: &str = "query store { shop { id name myshopifyDomain } }";
 
 /// Which types of metaobjects there are.
 pub(crate) const METAOBJECT_TYPES: &str = "query metaobject_types($first: Int!, $after: String) { \

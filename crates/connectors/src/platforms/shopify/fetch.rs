@@ -13,10 +13,12 @@ use super::bulk::{self, AT_ONCE, Parts};
 use super::deletions;
 use super::documents::KindDocuments;
 use super::outlook::{By, Outlook};
-use super::pages::{Page, Pager, Place, Span, known};
+use super::pages::{Pager, Place, Span, known};
 use super::probe::{self, OLD_ORDERS};
 use super::reading::{Listing, Values};
-use crate::contract::{Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool, Store as _};
+use crate::contract::{
+    Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool, SpoolError, Store as _,
+};
 
 /// Kinds that are read at once. They share one budget.
 const KINDS_AT_ONCE: usize = 12;
@@ -53,6 +55,24 @@ impl Outcome {
     fn whole() -> Self {
         Self { complete: true, gaps: Vec::new() }
     }
+
+    fn failed(kind: &Kind, reason: GapReason, why: String) -> Self {
+        Self { complete: false, gaps: vec![gap(kind.as_str(), reason, why)] }
+    }
+}
+
+/// What a fault ends.
+enum Stop {
+    /// The run: what is durable of it stays, and a later run resumes there.
+    Run(Fault),
+    /// The reading of one kind.
+    Kind(Fault),
+}
+
+impl From<SpoolError> for Stop {
+    fn from(error: SpoolError) -> Self {
+        Self::Run(error.into())
+    }
 }
 
 /// Reads all that was asked for.
@@ -80,32 +100,37 @@ impl Run<'_> {
     async fn kind(&self, request: KindRequest) -> Result<(), Fault> {
         let row = request.kind;
         let kind = Kind::new(row.name).map_err(|error| Fault::Malformed(error.to_string()))?;
-        let since: Option<Since> = request.since.and_then(|since| serde_json::from_value(since).ok());
-        let resume: Resume =
-            request.resume.and_then(|at| serde_json::from_value(at).ok()).unwrap_or_default();
         let missing: Vec<&str> =
             row.read_scopes.iter().copied().filter(|scope| !probe::allows(self.granted, scope)).collect();
         if !missing.is_empty() {
-            let detail = format!("grant the app {}", missing.join(", "));
-            return self.not_allowed(kind, since.is_some(), detail).await;
+            return self.out_of_scope(kind, format!("grant the app {}", missing.join(", "))).await;
         }
+        let since: Option<Since> = request.since.and_then(|since| serde_json::from_value(since).ok());
+        let resume = match request.resume.map(serde_json::from_value::<Resume>) {
+            None => Resume::default(),
+            Some(Ok(resume)) => resume,
+            Some(Err(error)) => {
+                tracing::warn!(%kind, %error, "another version of Caretaker read this kind: it is read anew");
+                self.spool.restart(kind.clone()).await?;
+                Resume::default()
+            }
+        };
         let started = resume.started.unwrap_or_else(|| self.shop.client.server_time());
         let increment = since.filter(|_| row.changes == Changes::UpdatedSince);
         let set = known(row)?;
         let read = match increment {
-            Some(since) => self.increment(&kind, set, row.deletions, since, started, resume).await,
+            Some(since) => match self.increment(&kind, set, row.deletions, since, started, resume).await {
+                Ok(outcome) => Ok(outcome),
+                Err(fault) => Err(self.stop(fault).await),
+            },
             None => self.everything(&kind, set, started, resume).await,
         };
         let mut outcome = match read {
             Ok(outcome) => outcome,
-            Err(Fault::Forbidden(why)) => return self.not_allowed(kind, since.is_some(), why).await,
-            // With these the run cannot go on; what is durable stays, and a later run resumes there.
-            Err(fault @ (Fault::Spool(_) | Fault::Unauthorized(_) | Fault::NotThePlatform(_))) => {
-                return Err(fault);
-            }
-            Err(fault) => {
-                Outcome { complete: false, gaps: vec![gap(row.name, GapReason::Failed, fault.to_string())] }
-            }
+            Err(Stop::Run(fault)) => return Err(fault),
+            // The scopes would allow it: whatever this answer refuses, nothing has left our sight for good.
+            Err(Stop::Kind(Fault::Forbidden(why))) => Outcome::failed(&kind, GapReason::MissingScope, why),
+            Err(Stop::Kind(fault)) => Outcome::failed(&kind, GapReason::Failed, fault.to_string()),
         };
         self.note_hidden(set, &mut outcome);
         // Without leave to see older orders, one that grows old leaves our sight without being deleted.
@@ -119,10 +144,26 @@ impl Run<'_> {
             swept: outcome.complete && increment.is_none() && !old_hidden,
             complete: outcome.complete,
             left_scope: false,
+            read_at: self.shop.client.clock().now(),
             next: outcome.complete.then(|| json!(Since { at: started })),
             gaps: outcome.gaps,
         };
         Ok(self.spool.kind_end(end).await?)
+    }
+
+    /// What a fault ends. While the platform is away, or has no budget left for us, no kind is to be had: whatever was
+    /// begun goes on later, instead of being given up half read. If it still answers, the trouble is the kind's own,
+    /// and must not keep all others from being backed up for as long as it lasts.
+    async fn stop(&self, fault: Fault) -> Stop {
+        match fault {
+            Fault::Spool(_) | Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Throttled(_) => {
+                Stop::Run(fault)
+            }
+            Fault::Unavailable(_) if probe::granted(self.shop).await.is_err() => Stop::Run(fault),
+            Fault::Unavailable(_) | Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => {
+                Stop::Kind(fault)
+            }
+        }
     }
 
     /// Where a scope is missing for a part of a kind, that part may be listed as empty: it is not known to be.
@@ -137,9 +178,14 @@ impl Run<'_> {
         }
     }
 
-    async fn not_allowed(&self, kind: Kind, known_before: bool, detail: String) -> Result<(), Fault> {
+    /// Ends a kind of which nothing may be seen.
+    async fn out_of_scope(&self, kind: Kind, detail: String) -> Result<(), Fault> {
+        // What was read of it before the run was interrupted is not all there was.
+        self.spool.restart(kind.clone()).await?;
         let gaps = vec![gap(kind.as_str(), GapReason::MissingScope, detail)];
-        let end = KindEnd { kind, swept: false, complete: false, left_scope: known_before, next: None, gaps };
+        let read_at = self.shop.client.clock().now();
+        let end =
+            KindEnd { kind, swept: false, complete: false, left_scope: true, read_at, next: None, gaps };
         Ok(self.spool.kind_end(end).await?)
     }
 
@@ -149,9 +195,41 @@ impl Run<'_> {
         kind: &Kind,
         set: &'static KindDocuments,
         started: Timestamp,
+        mut resume: Resume,
+    ) -> Result<Outcome, Stop> {
+        // Pages that come by their time of change are those that follow bulk operations.
+        let by_page =
+            set.reading.bulk.is_empty() || resume.pages.as_ref().is_some_and(|place| !place.by_change);
+        if !by_page {
+            let why = match self.in_bulk(kind, set, started, std::mem::take(&mut resume)).await {
+                Ok(None) => return Ok(Outcome::whole()),
+                Ok(Some(why)) => why,
+                Err(fault) => match self.stop(fault).await {
+                    Stop::Run(fault) => return Err(Stop::Run(fault)),
+                    // Also where access was denied: an operation fails over one hidden field, a page goes without it.
+                    Stop::Kind(fault) => fault.to_string(),
+                },
+            };
+            // INVARIANT (whole items): a kind ends with whole items in the spool or with none. What bulk operations left
+            // half done would be taken for whole: an item's own line is valid without those of its children.
+            self.spool.restart(kind.clone()).await?;
+            tracing::warn!(%kind, %why, "bulk operations gave no whole result; reading page by page");
+        }
+        match self.pages(kind, set, Pager::new(self.shop, set, Span::All, resume.pages), started).await {
+            Ok(outcome) => Ok(outcome),
+            Err(fault) => Err(self.stop(fault).await),
+        }
+    }
+
+    /// Reads all of a kind by bulk operations; why that is not to be had, where it is not.
+    async fn in_bulk(
+        &self,
+        kind: &Kind,
+        set: &'static KindDocuments,
+        started: Timestamp,
         resume: Resume,
-    ) -> Result<Outcome, Fault> {
-        if !set.reading.bulk.is_empty() && resume.pages.is_none() {
+    ) -> Result<Option<String>, Fault> {
+        if resume.pages.is_none() {
             let reader = bulk::Reader {
                 shop: self.shop,
                 kind: kind.clone(),
@@ -163,21 +241,17 @@ impl Run<'_> {
                 started,
                 parts: Mutex::new(resume.bulk.unwrap_or_default()),
             };
-            match reader.read().await? {
-                bulk::Read::Whole if set.reading.bulk.len() == 1 => return Ok(Outcome::whole()),
-                // Each operation saw the store at its own moment. What changed since the first of them is
-                // read again, whole: so no item is made of two moments, or of parts alone.
-                bulk::Read::Whole => {
-                    let pager = Pager::new(self.shop, set, Span::Since(&search_time(started)), None);
-                    return self.pages(kind, set, pager, started).await;
-                }
-                bulk::Read::Failed(why) => {
-                    tracing::warn!(kind = %kind, %why, "bulk operations failed twice; reading page by page");
-                    self.spool.restart(kind.clone()).await?;
-                }
+            if let bulk::Read::Failed(why) = reader.read().await? {
+                return Ok(Some(why));
             }
         }
-        self.pages(kind, set, Pager::new(self.shop, set, Span::All, resume.pages), started).await
+        if set.reading.bulk.len() > 1 {
+            // Each operation saw the store at its own moment. What changed since the first of them is read again, whole:
+            // so no item is made of two moments, or of parts alone.
+            let pager = Pager::new(self.shop, set, Span::Since(&search_time(started)), resume.pages);
+            self.pages(kind, set, pager, started).await?;
+        }
+        Ok(None)
     }
 
     /// Reads what changed, and what was deleted.
@@ -217,22 +291,12 @@ impl Run<'_> {
         mut pager: Pager<'_>,
         started: Timestamp,
     ) -> Result<Outcome, Fault> {
-        let mut outcome = Outcome::whole();
         let mut items = 0;
         let total = if pager.place.done { None } else { self.count(set, pager.place.query()).await };
-        while let Some(page) = pager.next().await? {
-            match page {
-                Page::Items(nodes) => {
-                    items += nodes.len() as u64;
-                    for node in nodes {
-                        self.put(kind, &node).await?;
-                    }
-                }
-                Page::NotAllowed { value, why } => {
-                    outcome.complete = false;
-                    let what = part_of(kind.as_str(), &value);
-                    outcome.gaps.push(gap(&what, GapReason::MissingScope, why));
-                }
+        while let Some(nodes) = pager.next().await? {
+            items += nodes.len() as u64;
+            for node in nodes {
+                self.put(kind, &node).await?;
             }
             let cursor = json!({ "started": started, "pages": pager.place });
             self.spool.page_end(kind.clone(), cursor).await?;
@@ -242,7 +306,11 @@ impl Run<'_> {
             self.spool.progress(Progress { kind: kind.as_str(), items, total, remaining });
         }
         self.outlook.ended(kind.as_str());
-        Ok(outcome)
+        let refused = pager.place.refused.into_iter();
+        let gaps: Vec<Gap> = refused
+            .map(|(value, why)| gap(&part_of(kind.as_str(), &value), GapReason::MissingScope, why))
+            .collect();
+        Ok(Outcome { complete: gaps.is_empty(), gaps })
     }
 
     async fn put(&self, kind: &Kind, node: &Value) -> Result<(), Fault> {

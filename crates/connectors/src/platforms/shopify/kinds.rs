@@ -391,6 +391,8 @@ pub static KINDS: &[KindSpec] = &[
         unordered: &[
             "/metafields",
             "/discount/codes",
+            "/discount/context/customers",
+            "/discount/context/segments",
             "/discount/customerGets/items/products",
             "/discount/customerGets/items/productVariants",
             "/discount/customerGets/items/collections",

@@ -78,6 +78,8 @@ pub struct Shopify {
     sizes: Mutex<HashMap<&'static str, PageSize>>,
     /// How many ids at once were found to be allowed, by document.
     look_ups: Mutex<HashMap<&'static str, usize>>,
+    /// Room for what is uploaded.
+    room: restore::Room,
 }
 
 /// Opens a store. Nothing is sent yet.
@@ -111,7 +113,8 @@ impl Shopify {
         let auth = Auth::new(https.clone(), tokens, Arc::clone(&clock), keeper, parsed?);
         let endpoint = at(&format!("/admin/api/{API_VERSION}/graphql.json"))?;
         let client = Client::new(https, endpoint, auth, clock, rng);
-        Ok(Self { client, sizes: Mutex::default(), look_ups: Mutex::default() })
+        let (sizes, look_ups, room) = Default::default();
+        Ok(Self { client, sizes, look_ups, room })
     }
 
     /// Sends a document that reads, and gives its `data`.

@@ -213,7 +213,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "DiscountCountryAll", omitted: &[] },
     Kept { name: "DiscountCustomerBuys", omitted: &[] },
     Kept { name: "DiscountCustomerGets", omitted: &[] },
-    Kept { name: "DiscountCustomerSegments", omitted: &[("segments", LATER)] },
+    Kept { name: "DiscountCustomerSegments", omitted: &[] },
     Kept { name: "DiscountCustomers", omitted: &[] },
     Kept { name: "DiscountMarkets", omitted: &[("markets", MARKETS), ("marketsCount", MARKETS)] },
     Kept { name: "DiscountMinimumQuantity", omitted: &[] },

@@ -1,6 +1,6 @@
 //! Reads page by page: whole kinds, what changed, and single items. Every item comes out whole.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,9 @@ use super::reading::{Listing, PageSize, Values};
 use crate::contract::{Effort, Fault, Item, KindSpec};
 
 /// A listing ends after so many items, without a word.
-const LISTED_MAX: u64 = 25_000;
+pub(super) const LISTED_MAX: u64 = 25_000;
 /// Before that, a new one begins behind the last item.
-const WINDOW_ITEMS: u64 = 24_000;
+pub(super) const WINDOW_ITEMS: u64 = 24_000;
 /// Nodes of a page that continues a connection.
 const REST_NODES: u32 = 100;
 /// Ids that are looked up at once.
@@ -38,6 +38,11 @@ pub(crate) struct Place {
     /// Values of [`Listing::Each`] that are still to be listed, the one at hand first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     values: Option<VecDeque<String>>,
+    /// Values that may not be listed, and what the platform said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) refused: BTreeMap<String, String>,
+    /// Whether items come by their time of change. A cursor means nothing in another order than its own.
+    pub(crate) by_change: bool,
     /// Everything was read.
     #[serde(default)]
     pub(crate) done: bool,
@@ -65,22 +70,8 @@ pub(crate) enum Span<'a> {
 pub(crate) struct Pager<'a> {
     shop: &'a Shopify,
     set: &'static KindDocuments,
-    by_change: bool,
     /// Where the next page begins.
     pub(crate) place: Place,
-}
-
-/// A page, or the value of an argument that may not be listed.
-pub(crate) enum Page {
-    /// Whole items.
-    Items(Vec<Value>),
-    /// What has this value is not visible for us.
-    NotAllowed {
-        /// The value.
-        value: String,
-        /// What the platform said.
-        why: String,
-    },
 }
 
 impl<'a> Pager<'a> {
@@ -97,11 +88,12 @@ impl<'a> Pager<'a> {
             Span::Since(time) => Some(format!("updated_at:>='{time}'")),
             Span::Found(search) => Some(search.to_owned()),
         };
-        Self { shop, set, by_change, place: place.unwrap_or(Place { query, ..Place::default() }) }
+        Self { shop, set, place: place.unwrap_or(Place { query, by_change, ..Place::default() }) }
     }
 
-    /// The next page; `None` after the last.
-    pub(crate) async fn next(&mut self) -> Result<Option<Page>, Fault> {
+    /// The whole items of the next page; none of them where what was to be listed is refused, which the place then
+    /// says. `None` after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Value>>, Fault> {
         if self.place.done {
             return Ok(None);
         }
@@ -116,8 +108,10 @@ impl<'a> Pager<'a> {
             Ok(data) => data,
             Err(Fault::Forbidden(why)) if self.place.values.is_some() => {
                 let value = self.place.values.as_mut().and_then(VecDeque::pop_front).unwrap_or_default();
+                self.place.refused.insert(value, why);
                 self.place.after = None;
-                return Ok(Some(Page::NotAllowed { value, why }));
+                self.place.seen = 0;
+                return Ok(Some(Vec::new()));
             }
             Err(fault) => return Err(fault),
         };
@@ -127,7 +121,7 @@ impl<'a> Pager<'a> {
             items.push(self.shop.whole(self.set, node).await?);
         }
         self.turn(&info, &items)?;
-        Ok(Some(Page::Items(items)))
+        Ok(Some(items))
     }
 
     /// The variables of the next page; `None` where no value of the argument is left.
@@ -140,7 +134,7 @@ impl<'a> Pager<'a> {
                     variables.insert("query".into(), json!(self.place.query));
                 }
                 if sort.is_some() {
-                    let key = if self.by_change && sort_updated { "UPDATED_AT" } else { "ID" };
+                    let key = if self.place.by_change && sort_updated { "UPDATED_AT" } else { "ID" };
                     variables.insert("sortKey".into(), json!(key));
                 }
             }
@@ -192,25 +186,14 @@ impl<'a> Pager<'a> {
 
     /// Moves to the next page.
     fn turn(&mut self, info: &Value, items: &[Value]) -> Result<(), Fault> {
-        let more = info.get("hasNextPage").and_then(Value::as_bool).unwrap_or(false);
-        let after = info.get("endCursor").and_then(Value::as_str).map(str::to_owned);
         self.place.seen += items.len() as u64;
-        if more {
-            if after.is_none() || (after == self.place.after && items.is_empty()) {
-                return Err(Fault::Malformed(format!(
-                    "a page of {} says that there is more, and not where",
-                    self.set.reading.kind
-                )));
-            }
-            self.place.after = after;
+        if let Some(after) = following(info, self.place.after.as_deref(), self.set.reading.kind)? {
+            self.place.after = Some(after);
             if self.place.seen >= WINDOW_ITEMS {
                 self.next_window(items);
             }
         } else if self.place.seen >= LISTED_MAX {
-            return Err(Fault::Malformed(format!(
-                "the list of {} ends where the platform's listings end; what comes after it is not known",
-                self.set.reading.kind
-            )));
+            return Err(cut_short(self.set.reading.kind));
         } else if let Some(values) = &mut self.place.values {
             values.pop_front();
             self.place.after = None;
@@ -228,7 +211,7 @@ impl<'a> Pager<'a> {
             return;
         };
         let Some(last) = items.last() else { return };
-        let next = window_after(last, self.by_change && sort_updated, self.place.query.as_deref());
+        let next = window_after(last, self.place.by_change && sort_updated, self.place.query.as_deref());
         // The same window again would never end.
         if next.is_some() && next != self.place.query {
             self.place.query = next;
@@ -236,6 +219,25 @@ impl<'a> Pager<'a> {
             self.place.seen = 0;
         }
     }
+}
+
+/// Where the page after this one begins; `None` after the last. One that begins where this one did would be read for
+/// ever.
+pub(super) fn following(info: &Value, after: Option<&str>, what: &str) -> Result<Option<String>, Fault> {
+    if !info.get("hasNextPage").and_then(Value::as_bool).unwrap_or(false) {
+        return Ok(None);
+    }
+    match info.get("endCursor").and_then(Value::as_str) {
+        Some(next) if Some(next) != after => Ok(Some(next.to_owned())),
+        _ => Err(Fault::Malformed(format!("a page of {what} says that there is more, and not where"))),
+    }
+}
+
+/// A list that is as long as the platform lets one be says nothing of what comes after it.
+pub(super) fn cut_short(what: &str) -> Fault {
+    Fault::Malformed(format!(
+        "the list of {what} ends where the platform's listings end; what comes after it is not known"
+    ))
 }
 
 /// The search for what comes after `last`: at its time of change, or behind its id within the same search.
@@ -253,17 +255,17 @@ fn window_after(last: &Value, by_change: bool, query: Option<&str>) -> Option<St
 /// The types of all metaobject definitions.
 async fn metaobject_types(shop: &Shopify) -> Result<VecDeque<String>, Fault> {
     let mut types = VecDeque::new();
-    let mut after = Value::Null;
+    let mut after = None;
     loop {
         let data = shop.query(METAOBJECT_TYPES, json!({ "first": 100, "after": after })).await?;
         let nodes = data.pointer("/metaobjectDefinitions/nodes").and_then(Value::as_array);
         let names = nodes.into_iter().flatten().filter_map(|node| node.get("type")?.as_str());
         types.extend(names.map(str::to_owned));
-        let info = data.pointer("/metaobjectDefinitions/pageInfo");
-        if !info.and_then(|info| info.get("hasNextPage")?.as_bool()).unwrap_or(false) {
+        let info = data.pointer("/metaobjectDefinitions/pageInfo").unwrap_or(&Value::Null);
+        after = following(info, after.as_deref(), "metaobject definitions")?;
+        if after.is_none() {
             return Ok(types);
         }
-        after = info.and_then(|info| info.get("endCursor")).cloned().unwrap_or_default();
     }
 }
 
@@ -294,7 +296,10 @@ impl Shopify {
             let size = self.size(set);
             let mut variables = variables.clone();
             if document.text.contains("$first") {
-                variables.entry("first").or_insert_with(|| json!(size.items));
+                // The rest of a long list comes in longer pages, which shrink with the others.
+                let most = variables.get("first").and_then(Value::as_u64);
+                let most = most.map(|most| most.min(u64::from(size.children) * 10));
+                variables.insert("first".into(), json!(most.unwrap_or(size.items.into())));
             }
             if document.text.contains("$children") {
                 variables.insert("children".into(), json!(size.children));
@@ -319,8 +324,7 @@ impl Shopify {
             let document = set.rests.get(rest.connection).ok_or_else(lost)?;
             let field = fold::connection(entries, rest.connection).ok_or_else(lost)?;
             let mut variables = Map::new();
-            variables
-                .insert("first".into(), json!(REST_NODES.min(self.size(set).children.saturating_mul(10))));
+            variables.insert("first".into(), json!(REST_NODES));
             variables.insert("after".into(), rest.after.clone());
             if document.text.contains("$id:") {
                 variables.insert("id".into(), json!(rest.owner));
@@ -333,14 +337,9 @@ impl Shopify {
             };
             let Some(Value::Array(list)) = node.pointer_mut(&rest.pointer) else { return Err(lost()) };
             fold::fold_more(field, &mut nodes, &rest.pointer, list.len(), &mut rests);
-            let empty = nodes.is_empty();
             list.append(&mut nodes);
-            if info.get("hasNextPage").and_then(Value::as_bool).unwrap_or(false) {
-                let after = info.get("endCursor").cloned().unwrap_or_default();
-                if empty && after == rest.after {
-                    return Err(lost());
-                }
-                rests.push(Rest { after, ..rest });
+            if let Some(after) = following(&info, rest.after.as_str(), set.reading.kind)? {
+                rests.push(Rest { after: after.into(), ..rest });
             }
         }
         Ok(node)
@@ -489,8 +488,7 @@ pub(super) async fn search(
     let span = if search.is_empty() { Span::All } else { Span::Found(search) };
     let mut pager = Pager::new(shop, set, span, None);
     let mut items = Vec::new();
-    while let Some(page) = pager.next().await? {
-        let Page::Items(nodes) = page else { continue };
+    while let Some(nodes) = pager.next().await? {
         for node in nodes {
             if items.len() >= limit {
                 return Ok(items);
@@ -523,6 +521,21 @@ mod tests {
         check(false, Some("status:active AND id:>3"), "status:active AND id:>7");
         check(true, Some("updated_at:>='2026-01-01T00:00:00Z'"), "updated_at:>='2026-01-02T00:00:00Z'");
         assert_eq!(window_after(&json!({"id": "x"}), false, None), None);
+    }
+
+    #[test]
+    fn a_list_goes_on_only_where_it_says_where() {
+        let check = |info: Value, after: Option<&str>, expected: Result<Option<&str>, ()>| {
+            let next = following(&info, after, "products");
+            assert_eq!(next.as_ref().map(Option::as_deref).map_err(|_| ()), expected, "{info}");
+        };
+        check(json!({"hasNextPage": true, "endCursor": "b"}), Some("a"), Ok(Some("b")));
+        check(json!({"hasNextPage": true, "endCursor": "b"}), None, Ok(Some("b")));
+        check(json!({"hasNextPage": false, "endCursor": "b"}), Some("a"), Ok(None));
+        check(json!({"hasNextPage": false, "endCursor": null}), None, Ok(None));
+        check(json!({"hasNextPage": true, "endCursor": null}), None, Err(()));
+        check(json!({"hasNextPage": true}), Some("a"), Err(()));
+        check(json!({"hasNextPage": true, "endCursor": "a"}), Some("a"), Err(()));
     }
 
     #[test]

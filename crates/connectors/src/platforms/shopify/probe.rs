@@ -44,6 +44,7 @@ pub(super) async fn probe(shop: &Shopify) -> Result<Probe, Fault> {
     let text = |pointer: &str| store.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let granted = granted(shop).await?;
     Ok(Probe {
+        store_id: text("/shop/id"),
         store_name: text("/shop/name"),
         store_domain: text("/shop/myshopifyDomain"),
         api_version: API_VERSION.to_owned(),

@@ -3,10 +3,20 @@
 use serde_json::Value as Json;
 
 use super::catalog::{stock, variant_title};
-use crate::shopify::node::Ctx;
+use crate::shopify::node::{Ctx, Node};
 use crate::shopify::plan::Field;
 use crate::shopify::store::Store;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj, parse_decimal};
+
+/// The source of some collection that has this id.
+pub(super) fn source<'a>(ctx: &Ctx<'a>, id: Gid) -> Option<Node<'a>> {
+    let store: &'a Store = ctx.store;
+    store.gids(Kind::Collection).find_map(|collection| {
+        let mut sources = store.get(collection)?.list("sources").iter().filter_map(Val::as_obj);
+        let found = sources.find(|source| source.gid("id") == Some(id))?;
+        Some(Node::held(found, Some(collection)))
+    })
+}
 
 /// The products of a collection in its own order.
 pub(crate) fn members(store: &Store, collection: Gid) -> Vec<Gid> {

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::Row;
+use crate::shopify::files::FILE_KINDS;
 use crate::shopify::list::{Only, Scan, Sort};
 use crate::shopify::node::{Ctx, FieldError, Node, Out};
 use crate::shopify::plan::Field;
@@ -10,9 +11,6 @@ use crate::shopify::schema::VERSION;
 use crate::shopify::search;
 use crate::shopify::value::{Gid, Kind, Val, obj};
 
-/// Kinds that are listed as files.
-const FILES: &[Kind] =
-    &[Kind::MediaImage, Kind::Video, Kind::Model3d, Kind::ExternalVideo, Kind::GenericFile];
 const DISCOUNTS: &[Kind] = &[Kind::DiscountCodeNode, Kind::DiscountAutomaticNode];
 
 /// Lists and counts: the field's stem, and the kinds under it.
@@ -28,7 +26,7 @@ const LISTS: &[(&str, &[Kind])] = &[
     ("discountNodes", DISCOUNTS),
     ("draftOrders", &[Kind::DraftOrder]),
     ("events", &[Kind::BasicEvent]),
-    ("files", FILES),
+    ("files", FILE_KINDS),
     ("fulfillmentOrders", &[Kind::FulfillmentOrder]),
     ("inventoryItems", &[Kind::InventoryItem]),
     ("locations", &[Kind::Location]),
@@ -248,6 +246,9 @@ fn by_any_id<'a>(ctx: &Ctx<'a>, id: &str) -> Result<Out<'a>, FieldError> {
     })?;
     if gid.kind() == Kind::Metafield {
         return Ok(super::metadata::by_id(ctx, gid).map_or(Out::Null, Out::Node));
+    }
+    if gid.kind() == Kind::CollectionConditionsSource {
+        return Ok(super::membership::source(ctx, gid).map_or(Out::Null, Out::Node));
     }
     Ok(own(ctx, gid))
 }

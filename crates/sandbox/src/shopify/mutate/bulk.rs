@@ -46,7 +46,7 @@ fn add(store: &mut Store, fields: Obj) -> Gid {
 
 fn run_query(store: &mut Store, call: &Call<'_>) -> Outcome {
     let query = call.text("query").unwrap_or_default();
-    if let Some(reason) = crate::shopify::bulk::refuse(call.shop, query) {
+    if let Some(reason) = crate::shopify::bulk::refuse(call.shop, call.viewer, query) {
         return refuse(&["query"], reason, "INVALID");
     }
     if running(store, "QUERY") >= CONCURRENT_MAX {

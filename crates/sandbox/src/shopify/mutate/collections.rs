@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::refs::{Place, places};
 use super::{
     As, Call, Copy, Errors, Outcome, Row, apply_moves, copy, list, media, metafields, moves, refuse,
     settle_handle, text,
@@ -26,6 +27,19 @@ const FIELDS: &[Copy] = &[
     ("sortOrder", "sortOrder", As::Word),
     ("templateSuffix", "templateSuffix", As::Same),
     ("title", "title", As::Same),
+];
+
+/// What an input may point to.
+const REFERENCES: &[Place] = &[
+    ("", "productId", &[Kind::Product]),
+    ("", "products", &[Kind::Product]),
+    ("", "variantIds", &[Kind::ProductVariant]),
+    ("", "collectionIds", &[Kind::Collection]),
+    ("", "categoryId", &[Kind::TaxonomyCategory]),
+    ("", "definitionId", &[Kind::MetafieldDefinition]),
+    ("collection", "values", &[Kind::Collection]),
+    ("metafieldMetaobject", "value", &[Kind::Metaobject]),
+    ("metafieldMetaobjectList", "values", &[Kind::Metaobject]),
 ];
 
 /// How many sources a collection may have.
@@ -243,6 +257,10 @@ fn apply(
         }
     }
     metafields::merge(store, Kind::Collection, collection, input, &["collection"], errors);
+    places(store, REFERENCES, input, &["collection"], "INVALID", errors);
+    if let Some(src) = input.get("image").and_then(Json::as_object).and_then(|image| text(image, "src")) {
+        media::check_source(store, src, call, &["collection", "image", "src"], errors);
+    }
     if !errors.none() {
         return;
     }
@@ -570,7 +588,11 @@ fn reorder_later(store: &mut Store, call: &Call<'_>) -> Outcome {
             "MANUALLY_SORTED_COLLECTION",
         );
     }
-    let job = store.start_job(Later::Reorder { collection: gid, moves: moves(call.list("moves")) });
+    let (held, wanted) = (members(store, gid), moves(call.list("moves")));
+    if wanted.len() != call.list("moves").len() || wanted.iter().any(|(product, _)| !held.contains(product)) {
+        return refuse(&["moves"], "Product does not belong to the collection", "INVALID_MOVE");
+    }
+    let job = store.start_job(Later::Reorder { collection: gid, moves: wanted });
     Errors::default().payload(obj! { "job": job })
 }
 

@@ -1,7 +1,10 @@
 //! Discounts by code and automatic ones.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value as Json};
 
+use super::refs::{Place, places};
 use super::{As, Call, Errors, Outcome, Row, copy, list, refuse, text};
 use crate::shopify::schema::intern;
 use crate::shopify::store::{Later, Store};
@@ -162,6 +165,27 @@ fn context(input: &Json, old: Option<&Obj>) -> Obj {
     if let Some(given) = input.get("customers") {
         return obj! { "__typename": "DiscountCustomers", "customers": gids(Some(given), "add", "remove", old_list("customers")) };
     }
+    // Segments and markets are not imitated: they are only named.
+    let named = |input: &Json, old: &[Val]| -> Vec<Val> {
+        let ids = |name: &str| -> Vec<String> {
+            let list = input.get(name).and_then(Json::as_array).into_iter().flatten();
+            list.filter_map(Json::as_str).map(str::to_owned).collect()
+        };
+        let mut all: Vec<String> =
+            old.iter().filter_map(|one| Some(one.as_obj()?.str("id")?.to_owned())).collect();
+        all.retain(|id| !ids("remove").contains(id));
+        all.extend(ids("add"));
+        all.into_iter().map(|id| Val::from(obj! { "id": Val::text(&id), "name": Val::text(&id) })).collect()
+    };
+    if let Some(given) = input.get("customerSegments") {
+        let segments = named(given, old_list("segments"));
+        return obj! { "__typename": "DiscountCustomerSegments", "segments": segments };
+    }
+    if let Some(given) = input.get("markets") {
+        let markets = named(given, old_list("markets"));
+        let count = markets.len();
+        return obj! { "__typename": "DiscountMarkets", "markets": markets, "marketsCount": count };
+    }
     obj! { "__typename": "DiscountBuyerSelectionAll", "all": "ALL" }
 }
 
@@ -288,22 +312,7 @@ fn apply(
             "END_DATE_BEFORE_START_DATE",
         );
     }
-    for path in ["customerGets", "customerBuys"] {
-        let missing = discount.obj(path).and_then(|part| part.obj("items")).is_some_and(|items| {
-            ["products", "productVariants", "collections"]
-                .iter()
-                .flat_map(|name| items.list(name))
-                .filter_map(Val::as_gid)
-                .any(|gid| !store.has(gid))
-        });
-        if missing {
-            errors.add(
-                &[argument, path, "items"],
-                "A product, variant or collection does not exist.",
-                "INVALID",
-            );
-        }
-    }
+    places(store, REFERENCES, input, &[argument], "INVALID", errors);
     let taken = |store: &Store, code: &str| {
         store.by_key(Kind::DiscountCodeNode, &code.to_lowercase()).is_some_and(|other| Some(other) != own)
     };
@@ -325,6 +334,14 @@ fn apply(
     let now = store.now;
     discount.set("updatedAt", Val::Time(now));
 }
+
+/// What an input may point to.
+const REFERENCES: &[Place] = &[
+    ("", "productsToAdd", &[Kind::Product]),
+    ("", "productVariantsToAdd", &[Kind::ProductVariant]),
+    ("collections", "add", &[Kind::Collection]),
+    ("customers", "add", &[Kind::Customer]),
+];
 
 fn answer(kind: Kind) -> &'static str {
     if kind == Kind::DiscountCodeNode { "codeDiscountNode" } else { "automaticDiscountNode" }
@@ -424,30 +441,47 @@ fn add_codes(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(gid) = call.gid(store, Kind::DiscountCodeNode, "discountId") else {
         return refuse(&["discountId"], "Discount does not exist", "INVALID");
     };
-    let mut made = Vec::new();
+    let codes: Vec<Box<str>> =
+        call.list("codes").iter().filter_map(|one| Some(one.get("code")?.as_str()?.into())).collect();
+    let shown: Vec<Val> = codes.iter().map(|code| Val::from(obj! { "code": Val::text(code) })).collect();
+    let bulk = store.insert(
+        Kind::DiscountRedeemCodeBulkCreation,
+        obj! { "discountCode": gid, "done": false, "codesCount": shown.len(), "codes": shown },
+    );
+    store.end_later(bulk, Later::Codes { discount: gid, creation: bulk, codes });
+    Errors::default().payload(obj! { "bulkCreation": bulk })
+}
+
+/// Adds codes to a discount; one that is taken fails alone.
+pub(crate) fn import_codes(store: &mut Store, discount: Gid, creation: Gid, codes: &[Box<str>]) {
     let (mut imported, mut failed) = (0_i64, 0_i64);
     let mut fresh: Vec<Val> = Vec::new();
-    for code in call.list("codes").iter().filter_map(|one| one.get("code")?.as_str()) {
-        let free = store.by_key(Kind::DiscountCodeNode, &code.to_lowercase()).is_none();
-        if free {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let mut shown = Vec::new();
+    for code in codes {
+        let lower = code.to_lowercase();
+        let mut errors = Vec::new();
+        if store.by_key(Kind::DiscountCodeNode, &lower).is_none() && taken.insert(lower) {
             imported += 1;
-            fresh.push(Val::from(obj! { "id": Val::Id(store.mint(Kind::DiscountRedeemCode)), "code": Val::text(code), "asyncUsageCount": 0_i64 }));
+            let id = Val::Id(store.mint(Kind::DiscountRedeemCode));
+            fresh.push(Val::from(obj! { "id": id, "code": Val::text(code), "asyncUsageCount": 0_i64 }));
         } else {
             failed += 1;
+            let why = "Code must be unique. Please try a different code.";
+            errors.push(Val::from(obj! { "code": "TAKEN", "message": why }));
         }
-        made.push(Val::from(obj! { "code": Val::text(code) }));
+        shown.push(Val::from(obj! { "code": Val::text(code), "errors": errors }));
     }
-    store.edit(gid, |node| {
+    store.edit(discount, |node| {
         if let Some(Val::Obj(discount)) = node.get_mut("discount") {
             discount.edit_list("codes", |codes| codes.extend(fresh));
         }
     });
-    let count = made.len();
-    let bulk = store.insert(
-        Kind::DiscountRedeemCodeBulkCreation,
-        obj! { "discountCode": gid, "done": true, "codes": made, "codesCount": count, "importedCount": imported, "failedCount": failed },
-    );
-    Errors::default().payload(obj! { "bulkCreation": bulk })
+    store.edit_silently(creation, |creation| {
+        creation.set("importedCount", imported);
+        creation.set("failedCount", failed);
+        creation.set("codes", shown);
+    });
 }
 
 fn delete_codes(store: &mut Store, call: &Call<'_>) -> Outcome {

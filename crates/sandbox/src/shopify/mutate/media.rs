@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::refs::refs;
 use super::{Call, Errors, Outcome, Row, list, moves, refuse, text};
 use crate::shopify::files::{FILE_KINDS, FILES, Staged, generated};
 use crate::shopify::running::lock;
@@ -10,7 +11,8 @@ use crate::shopify::token::fresh;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
 const ALT_MAX: usize = 512;
-const MEDIA_MAX: usize = 250;
+/// How many variants one call may show media with.
+const VARIANT_PAIRS_MAX: usize = 100;
 
 pub(super) const ROWS: &[Row] = &[
     ("stagedUploadsCreate", stage),
@@ -106,20 +108,20 @@ fn free_path(store: &Store, filename: &str) -> String {
     (1_u32..).map(|n| format!("{FILES}{stem}_{n}{end}")).find(|path| !taken(path)).unwrap_or(path)
 }
 
-/// Makes a file from a source: a staged upload, a file of this store, or an address elsewhere. An address elsewhere
-/// is not fetched: the file gets bytes made from its name.
-pub(crate) fn make(
-    store: &mut Store,
-    source: &str,
-    filename: Option<&str>,
-    content_type: Option<&str>,
-    alt: Option<&str>,
-    call: &Call<'_>,
-) -> Result<Gid, String> {
+/// What a file is made from.
+struct Source {
+    /// None for an address elsewhere, which is not fetched: such a file gets bytes made from its name.
+    bytes: Option<bytes::Bytes>,
+    mime_type: String,
+    name: String,
+}
+
+/// Reads a source: a staged upload, a file of this store, or an address elsewhere.
+fn source_of(store: &Store, source: &str, call: &Call<'_>) -> Result<Source, String> {
     let base = format!("{}/", call.shop.base_url);
     let own = source.strip_prefix(&base);
     let last = source.split('?').next().unwrap_or(source).rsplit('/').next().unwrap_or("file");
-    let (bytes, mime_type, name) = if let Some(staged) = own.and_then(|path| path.strip_prefix("uploads/")) {
+    if let Some(staged) = own.and_then(|path| path.strip_prefix("uploads/")) {
         let uploads = lock(&call.shop.uploads);
         let Some(found) = uploads.staged.get(staged) else {
             return Err("The staged upload does not exist.".to_owned());
@@ -128,8 +130,10 @@ pub(crate) fn make(
             return Err("Nothing was uploaded to the staged target.".to_owned());
         };
         let name = staged.split_once('-').map_or(staged, |(_, name)| name).to_owned();
-        (Some(bytes), found.mime_type.clone(), name)
-    } else if let Some(path) = own.filter(|path| path.starts_with(FILES.trim_start_matches('/'))) {
+        return Ok(Source { bytes: Some(bytes), mime_type: found.mime_type.clone(), name });
+    }
+    let (mime_type, name) = (mime_of(last).to_owned(), last.to_owned());
+    if let Some(path) = own.filter(|path| path.starts_with(FILES.trim_start_matches('/'))) {
         let path = format!("/{}", path.split('?').next().unwrap_or(path));
         // A file that was deleted has left its address.
         if !FILE_KINDS.iter().any(|kind| store.by_key(*kind, &path).is_some()) {
@@ -137,12 +141,24 @@ pub(crate) fn make(
         }
         let bytes = lock(&call.shop.uploads).files.get(&path).cloned();
         let bytes = bytes.unwrap_or_else(|| generated(&path, store.seed).into());
-        (Some(bytes), mime_of(last).to_owned(), last.to_owned())
-    } else if source.starts_with("http://") || source.starts_with("https://") {
-        (None, mime_of(last).to_owned(), last.to_owned())
-    } else {
-        return Err("Image URL is invalid".to_owned());
-    };
+        return Ok(Source { bytes: Some(bytes), mime_type, name });
+    }
+    if source.starts_with("http://") || source.starts_with("https://") {
+        return Ok(Source { bytes: None, mime_type, name });
+    }
+    Err("Image URL is invalid".to_owned())
+}
+
+/// Makes a file from a source.
+pub(crate) fn make(
+    store: &mut Store,
+    source: &str,
+    filename: Option<&str>,
+    content_type: Option<&str>,
+    alt: Option<&str>,
+    call: &Call<'_>,
+) -> Result<Gid, String> {
+    let Source { bytes, mime_type, name } = source_of(store, source, call)?;
     let kind = kind_of(content_type, &mime_type);
     if kind == Kind::ExternalVideo {
         return Ok(store.insert(
@@ -219,67 +235,78 @@ fn is_file(gid: Gid) -> bool {
     FILE_KINDS.contains(&gid.kind())
 }
 
+/// Whether a file is processed. One that is not can be neither changed nor shown.
+fn is_ready(store: &Store, file: Gid) -> bool {
+    store.get(file).is_some_and(|file| file.int("readyAt").is_none_or(|ready| ready <= store.now))
+}
+
 fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     let mut errors = Errors::default();
-    let mut changed = Vec::new();
-    for (index, input) in call.list("files").iter().filter_map(Json::as_object).enumerate() {
+    let inputs: Vec<&Map<String, Json>> = call.list("files").iter().filter_map(Json::as_object).collect();
+    let mut plans = Vec::new();
+    for (index, input) in inputs.into_iter().enumerate() {
+        let at = index.to_string();
+        let path = ["files", at.as_str()];
         let gid = text(input, "id").and_then(Gid::parse).filter(|gid| is_file(*gid) && store.has(*gid));
         let Some(gid) = gid else {
             errors.add(
-                &["files", &index.to_string(), "id"],
+                &[path.as_slice(), &["id"]].concat(),
                 "File id does not exist.",
                 "FILE_DOES_NOT_EXIST",
             );
             continue;
         };
-        if let Some(source) = text(input, "originalSource") {
-            match make(store, source, text(input, "filename"), None, None, call) {
-                Err(message) => errors.add(
-                    &["files", &index.to_string(), "originalSource"],
-                    message,
-                    "INVALID_IMAGE_SOURCE_URL",
-                ),
-                Ok(fresh) => {
-                    // The new bytes take the place of the old ones; the file keeps its id.
-                    let new = store.get(fresh).map(|file| Obj::clone(file)).unwrap_or_default();
-                    store.remove(fresh);
-                    store.edit(gid, |file| {
-                        for name in ["url", "mimeType", "originalFileSize", "filename", "width", "height"] {
-                            let value = new.get(name).cloned();
-                            if let (Some(name), Some(value)) = (crate::shopify::schema::intern(name), value) {
-                                file.set(name, value);
-                            }
-                        }
-                    });
+        if !is_ready(store, gid) {
+            errors.add(&["files"], "Non-ready files cannot be updated.", "NON_READY_STATE");
+        }
+        if let Some(source) = text(input, "originalSource")
+            && let Err(message) = source_of(store, source, call)
+        {
+            let path = [path.as_slice(), &["originalSource"]].concat();
+            errors.add(&path, message, "INVALID_IMAGE_SOURCE_URL");
+        }
+        let mut products = |name: &str| {
+            let path = [path.as_slice(), &[name]].concat();
+            let code = "REFERENCE_TARGET_DOES_NOT_EXIST";
+            refs(store, &[Kind::Product], list(input, name).unwrap_or_default(), &path, code, &mut errors)
+        };
+        let (added, removed) = (products("referencesToAdd"), products("referencesToRemove"));
+        plans.push((gid, input, added, removed));
+    }
+    if !errors.none() {
+        return errors.payload(obj! {});
+    }
+    let mut changed = Vec::new();
+    for (gid, input, added, removed) in plans {
+        if let Some(source) = text(input, "originalSource")
+            && let Ok(fresh) = make(store, source, text(input, "filename"), None, None, call)
+        {
+            // The new bytes take the place of the old ones; the file keeps its id.
+            let new = store.get(fresh).map(|file| Obj::clone(file)).unwrap_or_default();
+            store.remove(fresh);
+            store.edit(gid, |file| {
+                for name in ["url", "mimeType", "originalFileSize", "filename", "width", "height"] {
+                    let value = new.get(name).cloned();
+                    if let (Some(name), Some(value)) = (crate::shopify::schema::intern(name), value) {
+                        file.set(name, value);
+                    }
                 }
-            }
+            });
         }
         if let Some(alt) = input.get("alt") {
             store.edit(gid, |file| file.set("alt", alt.as_str().map(Val::text)));
         }
-        let products = |name: &str| -> Vec<Gid> {
-            list(input, name)
-                .unwrap_or_default()
-                .iter()
-                .filter_map(|id| store.find(Kind::Product, id.as_str()?))
-                .collect()
-        };
-        for product in products("referencesToAdd") {
+        for product in added {
             add_to_product(store, product, gid);
         }
-        let products: Vec<Gid> = list(input, "referencesToRemove")
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|id| store.find(Kind::Product, id.as_str()?))
-            .collect();
-        for product in products {
+        for product in removed {
             store.edit(product, |product| {
                 product.edit_list("media", |media| media.retain(|one| one.as_gid() != Some(gid)));
             });
         }
         changed.push(gid);
     }
-    errors.beside(obj! { "files": changed })
+    errors.payload(obj! { "files": changed })
 }
 
 fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
@@ -349,26 +376,58 @@ pub(super) fn find_or_make(store: &mut Store, input: &Map<String, Json>, call: &
     make(store, source, text(input, "filename"), content_type, text(input, "alt"), call).ok()
 }
 
-/// Adds new media to a product.
-pub(super) fn attach(store: &mut Store, product: Gid, media: &[Json], call: &Call<'_>, errors: &mut Errors) {
-    for (index, input) in media.iter().filter_map(Json::as_object).enumerate() {
-        match find_or_make(store, input, call) {
-            Some(file) => add_to_product(store, product, file),
-            None => errors.add(
-                &["media", &index.to_string(), "originalSource"],
-                "Image URL is invalid",
-                "INVALID_IMAGE_SOURCE_URL",
-            ),
+/// Checks files before anything is written: each names a file that exists, or a source that can be read.
+pub(super) fn check_files(
+    store: &Store,
+    files: &[Json],
+    call: &Call<'_>,
+    path: &[&str],
+    errors: &mut Errors,
+) {
+    for (index, input) in files.iter().filter_map(Json::as_object).enumerate() {
+        check_file(store, input, call, &[path, &[&index.to_string()]].concat(), errors);
+    }
+}
+
+/// The same for one file.
+pub(super) fn check_file(
+    store: &Store,
+    input: &Map<String, Json>,
+    call: &Call<'_>,
+    path: &[&str],
+    errors: &mut Errors,
+) {
+    if let Some(id) = text(input, "id") {
+        if Gid::parse(id).is_none_or(|gid| !is_file(gid) || !store.has(gid)) {
+            errors.add(&[path, &["id"]].concat(), "File id does not exist.", "INVALID_INPUT");
+        }
+    } else {
+        let source = text(input, "originalSource").unwrap_or_default();
+        check_source(store, source, call, &[path, &["originalSource"]].concat(), errors);
+    }
+}
+
+/// The same for one source.
+pub(super) fn check_source(store: &Store, source: &str, call: &Call<'_>, path: &[&str], errors: &mut Errors) {
+    if let Err(message) = source_of(store, source, call) {
+        errors.add(path, message, "INVALID_INPUT");
+    }
+}
+
+/// Adds media to a product; they were checked ([`check_files`]).
+pub(super) fn attach(store: &mut Store, product: Gid, media: &[Json], call: &Call<'_>) {
+    for input in media.iter().filter_map(Json::as_object) {
+        if let Some(file) = find_or_make(store, input, call) {
+            add_to_product(store, product, file);
         }
     }
 }
 
-/// Makes a product have exactly these media.
+/// Makes a product have exactly these media; they were checked ([`check_files`]).
 pub(super) fn set_files(store: &mut Store, product: Gid, files: &[Json], call: &Call<'_>) {
     let files: Vec<Gid> = files
         .iter()
         .filter_map(Json::as_object)
-        .take(MEDIA_MAX)
         .filter_map(|input| find_or_make(store, input, call))
         .collect();
     store.edit_silently(product, |product| product.set("media", files));
@@ -380,6 +439,11 @@ fn create_media(store: &mut Store, call: &Call<'_>) -> Outcome {
             obj! { "mediaUserErrors": one_error("productId", "Product does not exist", "PRODUCT_DOES_NOT_EXIST"), "userErrors": Vec::<Val>::new() },
         );
     };
+    let mut errors = Errors::default();
+    check_files(store, call.list("media"), call, &["media"], &mut errors);
+    if !errors.none() {
+        return Ok(obj! { "mediaUserErrors": errors.0, "userErrors": Vec::<Val>::new() });
+    }
     let mut made = Vec::new();
     for input in call.list("media").iter().filter_map(Json::as_object) {
         if let Some(file) = find_or_make(store, input, call) {
@@ -431,7 +495,17 @@ fn variant_media(store: &mut Store, call: &Call<'_>, attach: bool) -> Outcome {
     };
     let (variants, media) = (of("variants"), of("media"));
     let mut errors = Errors::default();
-    let mut plans = Vec::new();
+    if call.list("variantMedia").len() > VARIANT_PAIRS_MAX {
+        let message = format!("Exceeded the maximum of {VARIANT_PAIRS_MAX} variant media pairs per call");
+        return refuse(&["variantMedia"], message, "MAXIMUM_VARIANT_MEDIA_PAIRS_EXCEEDED");
+    }
+    let shown = |variant: Gid| -> Vec<Gid> {
+        store
+            .get(variant)
+            .map(|variant| variant.list("media").iter().filter_map(Val::as_gid).collect())
+            .unwrap_or_default()
+    };
+    let mut plans: Vec<(Gid, Vec<Gid>)> = Vec::new();
     for (index, one) in call.list("variantMedia").iter().filter_map(Json::as_object).enumerate() {
         let at = index.to_string();
         let variant = text(one, "variantId").and_then(Gid::parse).filter(|gid| variants.contains(gid));
@@ -451,7 +525,37 @@ fn variant_media(store: &mut Store, call: &Call<'_>, attach: bool) -> Outcome {
                 "Media does not exist on the given product",
                 "MEDIA_DOES_NOT_EXIST_ON_PRODUCT",
             ),
-            Some(variant) => plans.push((variant, wanted.into_iter().flatten().collect::<Vec<Gid>>())),
+            Some(_) if wanted.len() > 1 => errors.add(
+                &["variantMedia", &at, "mediaIds"],
+                "Only one mediaId is allowed per input pair",
+                "TOO_MANY_MEDIA_PER_INPUT_PAIR",
+            ),
+            Some(variant) if plans.iter().any(|(other, _)| *other == variant) => errors.add(
+                &["variantMedia", &at, "variantId"],
+                "Variant is specified multiple times",
+                "PRODUCT_VARIANT_SPECIFIED_MULTIPLE_TIMES",
+            ),
+            Some(variant) if attach && !shown(variant).is_empty() => errors.add(
+                &["variantMedia", &at, "variantId"],
+                "Variant already has attached media",
+                "PRODUCT_VARIANT_ALREADY_HAS_MEDIA",
+            ),
+            Some(variant) => {
+                let wanted: Vec<Gid> = wanted.into_iter().flatten().collect();
+                if attach && wanted.iter().any(|file| !is_ready(store, *file)) {
+                    let message = "Non-ready media cannot be attached to variants";
+                    errors.add(&["variantMedia", &at, "mediaIds"], message, "NON_READY_MEDIA");
+                } else if !attach && wanted.iter().any(|file| !shown(variant).contains(file)) {
+                    let message = "The media is not attached to the variant";
+                    errors.add(
+                        &["variantMedia", &at, "mediaIds"],
+                        message,
+                        "MEDIA_IS_NOT_ATTACHED_TO_VARIANT",
+                    );
+                } else {
+                    plans.push((variant, wanted));
+                }
+            }
         }
     }
     if !errors.none() {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::customers::address;
+use super::refs::{Place, places};
 use super::{As, Call, Copy, Errors, Outcome, Row, copy, list, metafields, refuse, text};
 use crate::shopify::schema::intern;
 use crate::shopify::store::{Later, Store};
@@ -299,9 +300,14 @@ pub(crate) fn total(order: &mut Obj) {
     }
 }
 
+/// What an order's input may point to.
+const REFERENCES: &[Place] =
+    &[("", "productId", &[Kind::Product]), ("fulfillment", "locationId", &[Kind::Location])];
+
 fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(input) = call.map("order") else { return refuse(&["order"], "An order is needed.", "INVALID") };
     let mut errors = Errors::default();
+    places(store, REFERENCES, input, &["order"], "INVALID", &mut errors);
     let made = lines(store, Kind::LineItem, input, &mut errors);
     if made.is_empty() {
         errors.add(&["order", "lineItems"], "Line items must have at least one line item", "INVALID");

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::refs::{Place, places};
 use super::variants::{self, Wish};
 use super::{
     As, Call, Copy, Errors, Outcome, Row, copy, list, media, metafields, options, refuse, settle_handle, text,
@@ -29,11 +30,20 @@ const FIELDS: &[Copy] = &[
     ("vendor", "vendor", As::Same),
 ];
 
+/// What an input may point to.
+const REFERENCES: &[Place] = &[
+    ("", "category", &[Kind::TaxonomyCategory]),
+    ("", "collections", &[Kind::Collection]),
+    ("", "collectionsToJoin", &[Kind::Collection]),
+    ("", "collectionsToLeave", &[Kind::Collection]),
+];
+
 const TAGS_MAX: usize = 250;
 const TITLE_MAX: usize = 255;
 
 /// Checks and copies what all three mutations share.
 fn apply(store: &Store, own: Option<Gid>, product: &mut Obj, input: &Map<String, Json>, errors: &mut Errors) {
+    places(store, REFERENCES, input, &["product"], "INVALID_INPUT", errors);
     let old_title = product.str("title").map(str::to_owned);
     copy(product, input, FIELDS);
     let title = product.str("title").unwrap_or_default().to_owned();
@@ -83,6 +93,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
         &mut errors,
     );
     metafields::merge(store, Kind::Product, &mut product, input, &["product"], &mut errors);
+    media::check_files(store, call.list("media"), call, &["media"], &mut errors);
     if !errors.none() {
         return errors.payload(obj! { "shop": Val::Ref(store.shop) });
     }
@@ -91,9 +102,9 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     let values: Vec<Val> = first_values(store, gid);
     let variant = variants::make(store, gid, values, 1);
     store.edit_silently(gid, |product| product.set("variants", vec![variant]));
-    media::attach(store, gid, call.list("media"), call, &mut errors);
+    media::attach(store, gid, call.list("media"), call);
     collections_to_join(store, gid, input);
-    errors.beside(obj! { "product": gid })
+    errors.payload(obj! { "product": gid })
 }
 
 fn first_values(store: &Store, product: Gid) -> Vec<Val> {
@@ -127,13 +138,14 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     let mut product = store.get(gid).map(|product| Obj::clone(product)).unwrap_or_default();
     apply(store, Some(gid), &mut product, input, &mut errors);
     metafields::merge(store, Kind::Product, &mut product, input, &["product"], &mut errors);
+    media::check_files(store, call.list("media"), call, &["media"], &mut errors);
     if !errors.none() {
         return errors.payload(obj! {});
     }
     store.edit(gid, |old| *old = product);
-    media::attach(store, gid, call.list("media"), call, &mut errors);
+    media::attach(store, gid, call.list("media"), call);
     collections_to_join(store, gid, input);
-    errors.beside(obj! { "product": gid })
+    errors.payload(obj! { "product": gid })
 }
 
 fn find(store: &Store, identifier: &Map<String, Json>) -> Option<Gid> {
@@ -193,7 +205,14 @@ fn set(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     metafields::replace(store, Kind::Product, &mut product, &input, &["input"], &mut errors);
     let wishes: Option<Vec<Wish<'_>>> =
-        given_variants.map(|given| variants::wishes(store, &product, own, given, &mut errors));
+        given_variants.map(|given| variants::wishes(store, &product, own, given, call, &mut errors));
+    media::check_files(
+        store,
+        list(&input, "files").unwrap_or_default(),
+        call,
+        &["input", "files"],
+        &mut errors,
+    );
     if !errors.none() {
         return errors.payload(obj! {});
     }

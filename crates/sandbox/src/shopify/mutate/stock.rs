@@ -131,6 +131,38 @@ fn deactivate(store: &mut Store, call: &Call<'_>) -> Outcome {
     Errors::default().payload(obj! {})
 }
 
+/// What stands at a place that is stocked: the quantity that the caller believes in must be told, if only as null.
+fn stocked<'s>(
+    store: &'s Store,
+    (item, location): (Gid, Gid),
+    one: &Map<String, Json>,
+    path: &[&str],
+    missing: &'static str,
+    errors: &mut Errors,
+) -> Option<&'s Obj> {
+    if !one.contains_key("changeFromQuantity") {
+        let message = "The changeFromQuantity argument is required; pass null to skip the comparison.";
+        errors.add(&[path, &["changeFromQuantity"]].concat(), message, missing);
+    }
+    let level = level_of(store, item, location).filter(|level| level.flag("isActive") != Some(false));
+    if level.is_none() {
+        let message = "The specified inventory item is not stocked at the location.";
+        errors.add(&[path, &["locationId"]].concat(), message, "INVALID_LOCATION");
+    }
+    level
+}
+
+fn compare(one: &Map<String, Json>, shown: i64, path: &[&str], errors: &mut Errors) {
+    // Null says that whatever stands there may go.
+    if let Some(from) = one.get("changeFromQuantity").and_then(Json::as_i64).filter(|from| *from != shown) {
+        errors.add(
+            &[path, &["changeFromQuantity"]].concat(),
+            format!("The quantity is {shown}, not {from}."),
+            "CHANGE_FROM_QUANTITY_STALE",
+        );
+    }
+}
+
 fn place(store: &Store, one: &Map<String, Json>, path: &[&str], errors: &mut Errors) -> Option<(Gid, Gid)> {
     let Some(item) = text(one, "inventoryItemId").and_then(|id| store.find(Kind::InventoryItem, id)) else {
         errors.add(
@@ -140,7 +172,9 @@ fn place(store: &Store, one: &Map<String, Json>, path: &[&str], errors: &mut Err
         );
         return None;
     };
-    let Some(location) = text(one, "locationId").and_then(|id| store.find(Kind::Location, id)) else {
+    let active = |gid: &Gid| store.get(*gid).is_some_and(|location| location.flag("isActive") == Some(true));
+    let Some(location) = text(one, "locationId").and_then(|id| store.find(Kind::Location, id)).filter(active)
+    else {
         errors.add(
             &[path, &["locationId"]].concat(),
             "The specified location could not be found.",
@@ -200,24 +234,14 @@ fn set_quantities(store: &mut Store, call: &Call<'_>) -> Outcome {
                 "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR",
             );
         }
-        let level = level_of(store, item, location);
-        let now = level.map_or(0, |level| level.int("available").unwrap_or(0));
-        let others = level.map_or(0, |level| {
-            ["committed", "reserved", "damaged", "safety_stock", "quality_control"]
-                .iter()
-                .map(|part| level.int(part).unwrap_or(0))
-                .sum()
-        });
-        let shown = if name == "on_hand" { now + others } else { now };
-        // Compare and swap is not optional: null says that whatever stands there may go.
-        if let Some(from) = one.get("changeFromQuantity").and_then(Json::as_i64).filter(|from| *from != shown)
-        {
-            errors.add(
-                &[path.as_slice(), &["changeFromQuantity"]].concat(),
-                format!("The quantity is {shown}, not {from}."),
-                "CHANGE_FROM_QUANTITY_STALE",
-            );
-        }
+        let level = stocked(store, (item, location), one, &path, "COMPARE_QUANTITY_REQUIRED", &mut errors);
+        let Some(level) = level else { continue };
+        let now = level.int("available").unwrap_or(0);
+        let others: i64 = ["committed", "reserved", "damaged", "safety_stock", "quality_control"]
+            .iter()
+            .map(|part| level.int(part).unwrap_or(0))
+            .sum();
+        compare(one, if name == "on_hand" { now + others } else { now }, &path, &mut errors);
         plan.push((item, location, if name == "on_hand" { quantity - others } else { quantity }));
     }
     if !errors.none() {
@@ -248,10 +272,13 @@ fn adjust_quantities(store: &mut Store, call: &Call<'_>) -> Outcome {
         super::list(input, "changes").unwrap_or_default().iter().filter_map(Json::as_object).enumerate()
     {
         let at = index.to_string();
-        if let Some((item, location)) = place(store, one, &["input", "changes", &at], &mut errors) {
-            let old = level_of(store, item, location).and_then(|level| level.int(name)).unwrap_or(0);
-            plan.push((item, location, old + one.get("delta").and_then(Json::as_i64).unwrap_or(0)));
-        }
+        let path = ["input", "changes", at.as_str()];
+        let Some((item, location)) = place(store, one, &path, &mut errors) else { continue };
+        let level = stocked(store, (item, location), one, &path, "ADJUST_QUANTITIES_FAILED", &mut errors);
+        let Some(level) = level else { continue };
+        let old = level.int(name).unwrap_or(0);
+        compare(one, old, &path, &mut errors);
+        plan.push((item, location, old + one.get("delta").and_then(Json::as_i64).unwrap_or(0)));
     }
     if !errors.none() {
         return errors.payload(obj! {});
@@ -379,6 +406,40 @@ fn deactivate_location(store: &mut Store, call: &Call<'_>) -> Outcome {
             Some(("At least one location must be active.", "CANNOT_DISABLE_ONLINE_ORDER_FULFILLMENT")),
         );
     }
+    let target = match call.text("destinationLocationId") {
+        None => None,
+        Some(id) if Gid::parse(id) == Some(gid) => {
+            let message = "The destination is the location itself.";
+            return named(list, None, Some((message, "DESTINATION_LOCATION_IS_THE_SAME_LOCATION")));
+        }
+        Some(id) => match active_location(store, Some(id)) {
+            None => {
+                let message = "The destination was not found or is inactive.";
+                return named(list, None, Some((message, "DESTINATION_LOCATION_NOT_FOUND_OR_INACTIVE")));
+            }
+            target => target,
+        },
+    };
+    let held: Vec<(Gid, i64)> = store
+        .gids(Kind::InventoryItem)
+        .filter_map(|item| Some((item, level_of(store, item, gid)?.int("available").unwrap_or(0))))
+        .filter(|(_, available)| *available != 0)
+        .collect();
+    match target {
+        None if !held.is_empty() => {
+            let message = "The location has active inventory: name a destination for it.";
+            return named(list, None, Some((message, "HAS_ACTIVE_INVENTORY_ERROR")));
+        }
+        None => {}
+        Some(target) => {
+            for (item, available) in held {
+                let there =
+                    level_of(store, item, target).and_then(|level| level.int("available")).unwrap_or(0);
+                set_level(store, item, target, "available", there + available);
+                set_level(store, item, gid, "available", 0);
+            }
+        }
+    }
     let now = store.now;
     store.edit(gid, |location| {
         location.set("isActive", false);
@@ -413,14 +474,15 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
     named(list, Some(("deletedLocationId", Val::Id(gid))), None)
 }
 
-fn pickup_place(store: &Store, id: Option<&str>) -> Option<Gid> {
+/// An active location.
+fn active_location(store: &Store, id: Option<&str>) -> Option<Gid> {
     let gid = store.find(Kind::Location, id?)?;
     store.get(gid).is_some_and(|location| location.flag("isActive") == Some(true)).then_some(gid)
 }
 
 fn enable_pickup(store: &mut Store, call: &Call<'_>) -> Outcome {
     let input = call.map("localPickupSettings");
-    let gid = input.and_then(|input| pickup_place(store, text(input, "locationId")));
+    let gid = input.and_then(|input| active_location(store, text(input, "locationId")));
     let (Some(gid), Some(input)) = (gid, input) else {
         return refuse(
             &["localPickupSettings"],
@@ -446,7 +508,7 @@ fn enable_pickup(store: &mut Store, call: &Call<'_>) -> Outcome {
 }
 
 fn disable_pickup(store: &mut Store, call: &Call<'_>) -> Outcome {
-    let Some(gid) = pickup_place(store, call.text("locationId")) else {
+    let Some(gid) = active_location(store, call.text("locationId")) else {
         return refuse(&["locationId"], "No active location was found.", "ACTIVE_LOCATION_NOT_FOUND");
     };
     store.edit(gid, |location| drop(location.take("localPickupSettingsV2")));

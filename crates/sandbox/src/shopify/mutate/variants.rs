@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::refs::{Place, places};
 use super::{As, Call, Copy, Errors, Outcome, Row, copy, list, media, metafields, moves, refuse, text};
 use crate::shopify::store::Store;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj, parse_decimal};
@@ -120,7 +121,26 @@ fn values_of(product: &Obj, input: &Map<String, Json>, old: &[Val]) -> Result<Ve
     values.into_iter().collect::<Option<Vec<Val>>>().ok_or_else(|| "Every option needs a value".to_owned())
 }
 
-fn check(input: &Map<String, Json>, path: &[&str], errors: &mut Errors) {
+/// What an input may point to.
+const REFERENCES: &[Place] = &[("inventoryQuantities", "locationId", &[Kind::Location])];
+
+fn check(
+    store: &Store,
+    product: &Obj,
+    input: &Map<String, Json>,
+    path: &[&str],
+    call: &Call<'_>,
+    errors: &mut Errors,
+) {
+    places(store, REFERENCES, input, path, "INVALID_INPUT", errors);
+    if let Some(file) = input.get("file").and_then(Json::as_object) {
+        media::check_file(store, file, call, &[path, &["file"]].concat(), errors);
+    }
+    let here = |id: &str| Gid::parse(id).is_some_and(|id| product.list("media").contains(&Val::Ref(id)));
+    if text(input, "mediaId").is_some_and(|id| !here(id)) {
+        let message = "Media does not exist on the specified product";
+        errors.add(&[path, &["mediaId"]].concat(), message, "MUST_BE_FOR_THIS_PRODUCT");
+    }
     let cents = input.get("price").filter(|price| !price.is_null());
     if let Some(price) = cents {
         match parse_decimal(price) {
@@ -141,6 +161,7 @@ pub(super) fn wishes<'j>(
     product: &Obj,
     own: Option<Gid>,
     given: &'j [Json],
+    call: &Call<'_>,
     errors: &mut Errors,
 ) -> Vec<Wish<'j>> {
     let mut wishes: Vec<Wish<'j>> = Vec::new();
@@ -159,7 +180,7 @@ pub(super) fn wishes<'j>(
     for (index, input) in given.iter().filter_map(Json::as_object).enumerate() {
         let at = index.to_string();
         let path = ["input", "variants", at.as_str()];
-        check(input, &path, errors);
+        check(store, product, input, &path, call, errors);
         let by_id = text(input, "id").map(|id| Gid::parse(id).filter(|gid| old.contains(gid)));
         if by_id == Some(None) {
             errors.add(
@@ -287,7 +308,7 @@ fn apply(
             media::add_to_product(store, product, media);
         }
     }
-    if let Some(media) = text(input, "mediaId").and_then(Gid::parse).filter(|gid| store.has(*gid)) {
+    if let Some(media) = text(input, "mediaId").and_then(Gid::parse) {
         variant.set("media", vec![media]);
     }
     if variant != before {
@@ -307,15 +328,7 @@ fn apply(
         })
         .collect();
     for (location, quantity) in quantities {
-        if store.has(location) {
-            set_level(store, item, location, "available", quantity);
-        } else {
-            errors.add(
-                &[path, &["inventoryQuantities"]].concat(),
-                "The location could not be found.",
-                "INVALID_INPUT",
-            );
-        }
+        set_level(store, item, location, "available", quantity);
     }
 }
 
@@ -387,6 +400,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
         return refuse(&["productId"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST");
     };
     let mut errors = Errors::default();
+    media::check_files(store, call.list("media"), call, &["media"], &mut errors);
     let mut old: Vec<Gid> = product.list("variants").iter().filter_map(Val::as_gid).collect();
     let strategy = call.text("strategy").unwrap_or("DEFAULT");
     let standalone = old.len() == 1
@@ -397,7 +411,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     for (index, input) in call.list("variants").iter().filter_map(Json::as_object).enumerate() {
         let at = index.to_string();
         let path = ["variants", at.as_str()];
-        check(input, &path, &mut errors);
+        check(store, &product, input, &path, call, &mut errors);
         match values_of(&product, input, &[]) {
             Err(message) => errors.add(
                 &[path.as_slice(), &["optionValues"]].concat(),
@@ -453,7 +467,7 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     product.set("variants", old);
     store.edit(gid, |old| *old = product);
-    media::attach(store, gid, call.list("media"), call, &mut errors);
+    media::attach(store, gid, call.list("media"), call);
     errors.beside(obj! { "product": gid, "productVariants": made })
 }
 
@@ -462,6 +476,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
         return refuse(&["productId"], "Product does not exist", "PRODUCT_DOES_NOT_EXIST");
     };
     let mut errors = Errors::default();
+    media::check_files(store, call.list("media"), call, &["media"], &mut errors);
     let old: Vec<Gid> = product.list("variants").iter().filter_map(Val::as_gid).collect();
     let partial = call.args.get("allowPartialUpdates").and_then(Json::as_bool).unwrap_or(false);
     let mut plans = Vec::new();
@@ -487,7 +502,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
             continue;
         }
         let mut problems = Errors::default();
-        check(input, &path, &mut problems);
+        check(store, &product, input, &path, call, &mut problems);
         let own = store.get(variant).map(|variant| variant.list("values").to_vec()).unwrap_or_default();
         match values_of(&product, input, &own) {
             Ok(values) if problems.none() => plans.push((variant, values, input, index)),
@@ -519,7 +534,7 @@ fn update(store: &mut Store, call: &Call<'_>) -> Outcome {
     }
     let options = product.get("options").cloned();
     store.edit(gid, |old| old.set("options", options));
-    media::attach(store, gid, call.list("media"), call, &mut errors);
+    media::attach(store, gid, call.list("media"), call);
     errors.beside(obj! { "product": gid, "productVariants": changed })
 }
 

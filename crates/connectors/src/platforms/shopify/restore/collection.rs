@@ -1,19 +1,21 @@
 //! Collections: what belongs to one is said by its sources, and in which order by hand where it is ordered by hand.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::field::{self, Field, Form, same};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, Named, Part};
 use super::picture;
 use super::place;
 use super::product::{by_namespace_and_key, seo};
 use super::publish;
-use super::step::{Call, Step, Wait, variables};
-
-/// Most moves in one call.
-const MOVES_PER_CALL: usize = 250;
+use super::run::{Run, Sent};
+use super::step::{Call, Order, PER_CALL, Step, Wait, Work, variables};
+use crate::contract::Fault;
+use crate::platforms::shopify::client::Again;
 
 static CREATE: Call =
     Call::new("collectionCreate", include_str!("../documents/write/collectionCreate.graphql"), 10);
@@ -25,7 +27,7 @@ static REORDER: Call = Call::new(
     include_str!("../documents/write/collectionReorderProducts.graphql"),
     11,
 )
-.waiting_for(Wait::Job);
+.of_many("moves");
 
 const FIELDS: &[Field] = &[
     same("title", Form::Plain),
@@ -39,10 +41,10 @@ const FIELDS: &[Field] = &[
 /// Parts of a collection.
 pub(super) static PARTS: &[Part] = &[
     Part { at: SOURCE.at, key: SOURCE.key, parts: SOURCE.parts },
-    Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+    Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] },
 ];
 
-static SOURCE: Part = Part { at: "sources", key: by_title, parts: &[] };
+static SOURCE: Part = Part { at: "sources", key: Named(by_title), parts: &[] };
 
 fn by_title(source: &Value, _: usize) -> Option<String> {
     place::text(source, "title").map(str::to_owned)
@@ -55,19 +57,31 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
     picture::picture(draft, &mut input, "src");
     match live {
         None => {
-            let sources: Vec<Value> = place::list(wanted, "sources").iter().map(source_input).collect();
+            let mut sources: Vec<Value> = place::list(wanted, "sources").iter().map(source_input).collect();
+            let partial = shorten(&mut sources);
             input.insert("sources".to_owned(), Value::Array(sources));
             let input =
                 variables([("collection", Value::Object(input)), ("publications", publish::known(wanted))]);
-            draft.step(Step::birth(&CREATE, "collection", input));
+            draft.step(Step { partial, ..Step::birth(&CREATE, "collection", input) });
             draft.losses.push("The collection comes back with a new id.".to_owned());
         }
         Some(live) => {
             change_sources(draft, live, &mut input);
+            let partial = list_in(&mut input, "sourcesToCreate").is_some_and(shorten);
+            let later = list_in(&mut input, "sourcesToUpdate").map(later).unwrap_or_default();
             if !input.is_empty() {
+                let once = makes(&Value::Object(input.clone()));
                 input.insert("id".to_owned(), draft.me());
                 let input = variables([("collection", Value::Object(input))]);
-                draft.call(&UPDATE, "the collection's own fields", input);
+                draft.step(Step {
+                    once,
+                    partial,
+                    ..Step::new(&UPDATE, "the collection's own fields", input)
+                });
+            }
+            for source in later {
+                let input = json!({"id": draft.me(), "sourcesToUpdate": [source]});
+                draft.call(&UPDATE, "the picked products", variables([("collection", input)]));
             }
         }
     }
@@ -77,6 +91,59 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
 }
 
 // ---------------------------------------------------------------- sources
+
+/// Whether an update makes sources or conditions, which would be there twice if it was repeated.
+fn makes(input: &Value) -> bool {
+    match input {
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| name == "sourcesToCreate" || name == "conditionsToCreate" || makes(value)),
+        Value::Array(values) => values.iter().any(makes),
+        _ => false,
+    }
+}
+
+fn list_in<'i>(input: &'i mut Map<String, Value>, name: &str) -> Option<&'i mut Vec<Value>> {
+    input.get_mut(name).and_then(Value::as_array_mut)
+}
+
+/// Leaves of what was picked in new sources only as much as one call takes. Whether there was more.
+fn shorten(sources: &mut Vec<Value>) -> bool {
+    let mut shortened = false;
+    for source in sources {
+        for side in SIDES {
+            let place = format!("/source/{side}/selections");
+            if let Some(Value::Array(picked)) = source.pointer_mut(&place) {
+                shortened |= picked.len() > PER_CALL;
+                picked.truncate(PER_CALL);
+            }
+        }
+    }
+    shortened
+}
+
+/// The same for changes of sources; what there was more is given as changes of its own.
+fn later(sources: &mut Vec<Value>) -> Vec<Value> {
+    let mut later = Vec::new();
+    for source in sources {
+        let id = source.pointer("/condition/id").cloned().unwrap_or_default();
+        for side in SIDES {
+            for list in ["selectionsToAdd", "selectionsToRemove"] {
+                let Some(Value::Array(picked)) = source.pointer_mut(&format!("/condition/{side}/{list}"))
+                else {
+                    continue;
+                };
+                let more = picked.split_off(picked.len().min(PER_CALL));
+                let change = |chunk: &[Value]| json!({"condition": {"id": id, side: {list: chunk}}});
+                later.extend(more.chunks(PER_CALL).map(change));
+            }
+        }
+    }
+    later
+}
+
+/// Whom a source takes in, and whom it leaves out of those.
+const SIDES: [&str; 2] = ["inclusion", "exclusion"];
 
 /// The input that makes a source as it was.
 fn source_input(source: &Value) -> Value {
@@ -91,7 +158,7 @@ fn source_input(source: &Value) -> Value {
         return json!({"subCollections": input});
     }
     input.extend(place::pick(source, &["targetType"]));
-    for side in ["inclusion", "exclusion"] {
+    for side in SIDES {
         if let Some(members) = source.get(side).filter(|members| members.is_object()) {
             input.insert(side.to_owned(), members_input(members));
         }
@@ -169,7 +236,7 @@ fn selection_input(selection: &Value) -> Option<Value> {
 fn change_sources(draft: &mut Draft<'_>, live: &Value, input: &mut Map<String, Value>) {
     let (mut create, mut update) = (Vec::new(), Vec::new());
     let theirs = place::list(live, "sources");
-    let sources = part::matched(place::list(draft.wanted, "sources"), theirs, by_title, &draft.links);
+    let sources = part::matched(place::list(draft.wanted, "sources"), theirs, Named(by_title), &draft.links);
     for (source, live) in &sources {
         let Some(id) = place::id_of(source) else { continue };
         let path = format!("/sources/[{id}]");
@@ -217,14 +284,14 @@ fn source_change(draft: &mut Draft<'_>, path: &str, id: &str, wanted: &Value, li
     );
     let shape = if wanted.get("collections").is_some() { "subCollections" } else { "condition" };
     let formers = draft.former.map_or(&[][..], |former| place::list(former, SOURCE.at));
-    let was = part::matched(std::slice::from_ref(live), formers, by_title, &draft.links);
+    let was = part::matched(std::slice::from_ref(live), formers, Named(by_title), &draft.links);
     let was = was.into_iter().next().and_then(|(_, was)| was);
     if shape == "subCollections" {
         let collections =
             field::moved("collections", "collectionIds", Form::Made(collection_ids)).grows(Value::to_string);
         change.extend(draft.part_fields(&[collections], path, wanted, Some(live), was));
     }
-    for side in ["inclusion", "exclusion"] {
+    for side in SIDES {
         let null = Value::Null;
         let (to, from) = (wanted.get(side).unwrap_or(&null), live.get(side).unwrap_or(&null));
         let members = members_change(draft, to, from, was.and_then(|was| was.get(side)));
@@ -317,49 +384,73 @@ fn order(draft: &mut Draft<'_>) {
         return;
     }
     let goal: Vec<&str> = place::list(wanted, "products").iter().filter_map(place::id_of).collect();
-    let moves = match draft.live {
-        None => moves(&goal, &[]),
-        Some(live) => {
-            let now: Vec<&str> = place::list(live, "products").iter().filter_map(place::id_of).collect();
-            let there = |old: &&str| now.contains(&draft.links.now(old));
-            let goal_there: Vec<&str> = goal.iter().copied().filter(there).collect();
-            let called: Vec<&str> = goal_there.iter().map(|old| draft.links.now(old)).collect();
-            let kept: Vec<&str> = now.iter().copied().filter(|id| called.contains(id)).collect();
-            if called == kept && goal_there.len() == goal.len() {
-                return;
-            }
-            let ids = |list: &[&str]| Value::from(list.to_vec());
-            if !draft.change("/products".to_owned(), &ids(&now), &ids(&goal)) {
-                return;
-            }
-            let called: Vec<(&str, &str)> = goal.iter().map(|old| (*old, draft.links.now(old))).collect();
-            moves_between(&called, &now)
+    let live = draft.live.map_or(&[][..], |live| place::list(live, "products"));
+    let now: Vec<&str> = live.iter().filter_map(place::id_of).collect();
+    let there: HashSet<&str> = now.iter().copied().collect();
+    let called: Vec<&str> =
+        goal.iter().map(|old| draft.links.now(old)).filter(|id| there.contains(id)).collect();
+    let unseen = goal.len() - called.len();
+    if draft.live.is_some() {
+        let wanted: HashSet<&str> = called.iter().copied().collect();
+        let kept: Vec<&str> = now.iter().copied().filter(|id| wanted.contains(id)).collect();
+        if called == kept && unseen == 0 {
+            return;
         }
-    };
-    for chunk in moves.chunks(MOVES_PER_CALL) {
-        let input = variables([("id", draft.me()), ("moves", Value::Array(chunk.to_vec()))]);
-        draft.call(&REORDER, "the order of the products", input);
+        let ids = |list: &[&str]| Value::from(list.to_vec());
+        if !draft.change("/products".to_owned(), &ids(&now), &ids(&goal)) {
+            return;
+        }
+    }
+    if goal.is_empty() {
+        return;
+    }
+    let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+    let order = Order { goal: owned(goal), now: owned(now), unseen };
+    draft.step(Step {
+        what: "the order of the products".to_owned(),
+        work: Work::Order(order),
+        ..Step::new(&REORDER, "", Map::new())
+    });
+}
+
+impl Run<'_> {
+    /// Puts products in order. A product that is gone would make the platform refuse the others with it.
+    pub(super) async fn order(&mut self, order: &Order) -> Result<(), Fault> {
+        let mut there: HashSet<String> = order.now.iter().cloned().collect();
+        let called: Vec<(&str, String)> =
+            order.goal.iter().map(|old| (old.as_str(), self.links.now(old).to_owned())).collect();
+        let unseen: Vec<String> =
+            called.iter().map(|(_, id)| id.clone()).filter(|id| !there.contains(id)).collect();
+        for chunk in unseen.chunks(PER_CALL) {
+            there.extend(self.states(chunk).await?.into_iter().map(|(id, _)| id));
+        }
+        let goal: Vec<&str> =
+            called.iter().filter(|(_, id)| there.contains(id)).map(|(_, id)| id.as_str()).collect();
+        let now: Vec<&str> = order.now.iter().map(String::as_str).collect();
+        for chunk in moves(&goal, &now).chunks(PER_CALL) {
+            let input =
+                variables([("id", links::id(self.write.id)), ("moves", Value::Array(chunk.to_vec()))]);
+            let what = "the order of the products";
+            if let Sent::Done(answer) = self.send(&REORDER, &input, what, Again::Safe).await? {
+                self.finished(&answer, what).await?;
+            }
+        }
+        Ok(())
     }
 }
 
+/// The moves that lead from `now` to `goal`, taken one after the other. When the turn of a place comes, those before it
+/// are right, and behind them stand the others in the order in which they stood at first.
 fn moves(goal: &[&str], now: &[&str]) -> Vec<Value> {
-    let called: Vec<(&str, &str)> = goal.iter().map(|old| (*old, *old)).collect();
-    moves_between(&called, now)
-}
-
-/// The moves that lead from `now` to `goal` (former and present names), taken one after the other.
-fn moves_between(goal: &[(&str, &str)], now: &[&str]) -> Vec<Value> {
-    let mut order: Vec<&str> = now.to_vec();
+    let mut placed: HashSet<&str> = HashSet::new();
+    let mut rest = now.iter().peekable();
     let mut moves = Vec::new();
-    for (position, (old, new)) in goal.iter().enumerate() {
-        if order.get(position) == Some(new) {
-            continue;
+    for (position, id) in goal.iter().enumerate() {
+        while rest.next_if(|next| placed.contains(**next)).is_some() {}
+        if rest.next_if_eq(&id).is_none() {
+            moves.push(json!({"id": id, "newPosition": position.to_string()}));
         }
-        if let Some(at) = order.iter().position(|id| id == new) {
-            order.remove(at);
-        }
-        order.insert(position.min(order.len()), new);
-        moves.push(json!({"id": links::id(old), "newPosition": position.to_string()}));
+        placed.insert(id);
     }
     moves
 }
@@ -374,7 +465,7 @@ mod tests {
             let mut order: Vec<String> = now.iter().map(|id| (*id).to_owned()).collect();
             let moves = moves(goal, now);
             for step in &moves {
-                let id = step["id"]["$id"].as_str().unwrap();
+                let id = step["id"].as_str().unwrap();
                 let position: usize = step["newPosition"].as_str().unwrap().parse().unwrap();
                 order.retain(|other| other != id);
                 order.insert(position, id.to_owned());

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
-use super::part::Part;
+use super::part::{Named, Part};
 use super::picture;
 use super::place;
 use super::plain::{self, IdIn, Plain};
@@ -67,7 +67,7 @@ static ARTICLE: Plain = Plain {
 };
 
 /// Parts of all three.
-pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: by_namespace_and_key, parts: &[] }];
+pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] }];
 
 fn author(author: &Value) -> Value {
     json!({"name": place::text(author, "name").unwrap_or_default()})

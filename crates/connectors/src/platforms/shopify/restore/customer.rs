@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, Named, Part};
 use super::place;
 use super::plain::{self, IdIn, Plain};
 use super::product::by_namespace_and_key;
@@ -69,12 +69,12 @@ const PERSONAL: &[Field] = &[
 const ADDRESS_NAMES: &[&str] =
     &["address1", "address2", "city", "company", "firstName", "lastName", "phone", "provinceCode", "zip"];
 
-static ADDRESS: Part = Part { at: "addressesV2", key: by_content, parts: &[] };
+static ADDRESS: Part = Part { at: "addressesV2", key: Named(by_content), parts: &[] };
 
 /// Parts of a customer.
 pub(super) static PARTS: &[Part] = &[
     Part { at: ADDRESS.at, key: ADDRESS.key, parts: ADDRESS.parts },
-    Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+    Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] },
 ];
 
 fn by_content(address: &Value, _: usize) -> Option<String> {
@@ -138,8 +138,9 @@ fn addresses(draft: &mut Draft<'_>) {
     let theirs = draft.live.map_or(&[][..], |live| place::list(live, "addressesV2"));
     let default = place::text(draft.wanted, "defaultAddress/id");
     let mut made_default = false;
-    let addresses = part::matched(place::list(draft.wanted, "addressesV2"), theirs, by_content, &draft.links);
-    for (number, (address, live)) in addresses.into_iter().enumerate() {
+    let addresses =
+        part::matched(place::list(draft.wanted, "addressesV2"), theirs, Named(by_content), &draft.links);
+    for (address, live) in addresses {
         let Some(id) = place::id_of(address) else { continue };
         let path = format!("/addressesV2/[{id}]");
         let input = |me: Value| {
@@ -169,7 +170,7 @@ fn addresses(draft: &mut Draft<'_>) {
             draft.call(&ADDRESS_UPDATE, "an address", input);
         } else {
             draft.step(Step {
-                name: format!("address/{number}"),
+                name: format!("address/{id}"),
                 born: Some(Born::Parts { at: "address", part: &ADDRESS, wanted: vec![address.clone()] }),
                 ..Step::new(&ADDRESS_CREATE, "an address", input)
             });

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, Named, Part};
 use super::place;
 use super::step::{Call, Step, variables};
 
@@ -73,7 +73,7 @@ const ENTRY_FIELDS: &[Field] = &[
 ];
 
 /// A metaobject's fields are known by their keys.
-static ENTRY: Part = Part { at: "fieldDefinitions", key: by_key, parts: &[] };
+static ENTRY: Part = Part { at: "fieldDefinitions", key: Named(by_key), parts: &[] };
 
 /// Parts of a metaobject definition.
 pub(super) static METAOBJECT_PARTS: &[Part] = &[Part { at: ENTRY.at, key: ENTRY.key, parts: ENTRY.parts }];
@@ -171,7 +171,8 @@ fn entry_capabilities(capabilities: &Value) -> Value {
     json!({"adminFilterable": place::pick(filterable, &["enabled"])})
 }
 
-fn of_an_app(name: Option<&str>) -> bool {
+/// Whether a namespace or a type is kept for an app.
+pub(super) fn of_an_app(name: Option<&str>) -> bool {
     name.is_some_and(|name| name.starts_with("app--"))
 }
 
@@ -203,11 +204,9 @@ pub(super) fn metafield(draft: &mut Draft<'_>) {
         (Some(_), _) if input.is_empty() => {}
         (Some(_), _) => {
             input.extend(known_by);
-            draft.call(
-                &METAFIELD_UPDATE,
-                "the definition",
-                variables([("definition", Value::Object(input))]),
-            );
+            let once = input.contains_key("constraintsUpdates");
+            let input = variables([("definition", Value::Object(input))]);
+            draft.step(Step { once, ..Step::new(&METAFIELD_UPDATE, "the definition", input) });
         }
     }
     super::plain::new_id(draft, "The definition");
@@ -229,7 +228,9 @@ pub(super) fn metaobject(draft: &mut Draft<'_>) {
     };
     input.extend(draft.fields(&[DISPLAY_NAME], "", wanted, Some(live)));
     let mut operations = Vec::new();
-    for (entry, live) in part::matched(entries, place::list(live, "fieldDefinitions"), by_key, &draft.links) {
+    for (entry, live) in
+        part::matched(entries, place::list(live, "fieldDefinitions"), Named(by_key), &draft.links)
+    {
         let Some(key) = place::text(entry, "key") else { continue };
         let path = format!("/fieldDefinitions/[{key}]");
         match live {
@@ -252,12 +253,13 @@ pub(super) fn metaobject(draft: &mut Draft<'_>) {
             operations.push(json!({"delete": {"key": key}}));
         }
     }
+    let adds = operations.iter().any(|operation| operation.get("create").is_some());
     if !operations.is_empty() {
         input.insert("fieldDefinitions".to_owned(), Value::Array(operations));
     }
     if !input.is_empty() {
         let input = variables([("id", draft.me()), ("definition", Value::Object(input))]);
-        draft.call(&METAOBJECT_UPDATE, "the definition", input);
+        draft.step(Step { once: adds, ..Step::new(&METAOBJECT_UPDATE, "the definition", input) });
     }
 }
 
@@ -303,6 +305,7 @@ fn birth(draft: &mut Draft<'_>, mut input: Map<String, Value>, entries: &[Value]
         input.insert("fieldDefinitions".to_owned(), Value::Array(second));
         input.insert("resetFieldOrder".to_owned(), Value::Bool(true));
         let input = variables([("id", draft.me()), ("definition", Value::Object(input))]);
-        draft.call(&METAOBJECT_UPDATE, "fields that refer to other definitions", input);
+        let step = Step::new(&METAOBJECT_UPDATE, "fields that refer to other definitions", input);
+        draft.step(Step { once: true, ..step });
     }
 }

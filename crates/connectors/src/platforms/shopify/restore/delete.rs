@@ -45,19 +45,27 @@ pub(crate) async fn delete(shop: &Shopify, kind: &'static KindSpec, id: &str) ->
     };
     for step in before {
         // What prepares the deletion may have been done before; whether it was, the deletion itself tells.
-        send(shop, &step.call, (step.variables)(id)).await?;
+        send(shop, &step.call, (step.variables)(id, &live)).await?;
     }
-    refused(kind, id, &send(shop, &last.call, (last.variables)(id)).await?)
+    gone(shop, kind, id, &send(shop, &last.call, (last.variables)(id, &live)).await?).await
 }
 
 /// Some definitions go only together with their values. Where there is none, nothing is lost by that; where there are
 /// some, they were there before, or came since, and the platform's refusal is told.
-async fn definition(shop: &Shopify, kind: &KindSpec, id: &str) -> Result<(), Fault> {
+async fn definition(shop: &Shopify, kind: &'static KindSpec, id: &str) -> Result<(), Fault> {
     let answer = shop.query(DEFINITION_VALUES, json!({"id": id})).await?;
     let none = place::at(&answer, "metafieldDefinition/metafieldsCount") == Some(&json!(0));
     let call = recipe(kind.name).and_then(|recipe| recipe.delete.first()).map(|delete| &delete.call);
     let Some(call) = call else { return Ok(()) };
-    refused(kind, id, &send(shop, call, json!({"id": id, "values": none})).await?)
+    gone(shop, kind, id, &send(shop, call, json!({"id": id, "values": none})).await?).await
+}
+
+/// Of a deletion whose answer was lost the repetition is refused, because there is nothing any more. That is no refusal.
+async fn gone(shop: &Shopify, kind: &'static KindSpec, id: &str, whys: &[String]) -> Result<(), Fault> {
+    if !whys.is_empty() && find::by_ids(shop, kind, &[id]).await?.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    refused(kind, id, whys)
 }
 
 async fn send(shop: &Shopify, call: &Call, variables: Value) -> Result<Vec<String>, Fault> {

@@ -5,10 +5,12 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
-use super::part::Part;
+use super::part::{Named, Part};
 use super::place;
 use super::product::by_namespace_and_key;
+use super::run::Run;
 use super::step::{Call, Step, Wait, variables};
+use crate::contract::Fault;
 
 /// Most further codes in one call.
 const CODES_PER_CALL: usize = 100;
@@ -49,10 +51,12 @@ const COMMON: &[Field] = &[
     same("endsAt", Form::Plain),
     same("tags", Form::Set),
     same("combinesWith", Form::Moved { made: combines, moved: lists_moved }),
-    same("context", Form::Moved { made: context, moved: lists_moved }),
+    CONTEXT,
 ];
+/// For whom it is.
+const CONTEXT: Field = same("context", Form::Moved { made: context, moved: lists_moved });
 const CODE: &[Field] = &[
-    moved("codes", "code", Form::Made(first_code)),
+    moved("codes", "code", Form::Made(first_code)).at_birth(),
     same("usageLimit", Form::Plain),
     same("appliesOncePerCustomer", Form::Plain),
 ];
@@ -137,7 +141,8 @@ static CODES_ADD: Call = Call::new(
     "discountRedeemCodeBulkAdd",
     include_str!("../documents/write/discountRedeemCodeBulkAdd.graphql"),
     10,
-);
+)
+.waiting_for(Wait::Codes);
 
 static CODES_DELETE: Call = Call::new(
     "discountCodeRedeemCodeBulkDelete",
@@ -146,21 +151,21 @@ static CODES_DELETE: Call = Call::new(
 )
 .waiting_for(Wait::Job);
 
-/// Codes are known by what is typed.
-static CODES: Part = Part { at: "discount/codes", key: by_code, parts: &[] };
+const CODE_CREATION: &str = include_str!("../documents/live/code_creation.graphql");
+const BY_CODE: &str = include_str!("../documents/live/discount_by_code.graphql");
 
-fn by_code(code: &Value, _: usize) -> Option<String> {
+/// What is typed, by which codes are known: capitals do not count.
+fn typed(code: &Value) -> Option<String> {
     place::text(code, "code").map(str::to_lowercase)
 }
 
 /// Parts of a discount.
-pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: by_namespace_and_key, parts: &[] }];
+pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] }];
 
 /// Draws up a discount.
 pub(super) fn draft(draft: &mut Draft<'_>) {
-    let null = Value::Null;
-    let wanted = draft.wanted.get("discount").unwrap_or(&null);
-    let live = draft.live.map(|live| live.get("discount").unwrap_or(&null));
+    let wanted = draft.wanted.get("discount").unwrap_or(&place::NULL);
+    let live = draft.live.map(|live| live.get("discount").unwrap_or(&place::NULL));
     let kind = place::text(wanted, "__typename").unwrap_or_default();
     let Some(shape) = SHAPES.iter().find(|shape| shape.of == kind) else {
         draft.refusal = Some("A discount of an app needs the app: it is made and changed there.".to_owned());
@@ -171,15 +176,36 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
             Some("The discount is now of another type, which Shopify does not let be changed.".to_owned());
         return;
     }
+    let knows = knows_for_whom(wanted);
+    if !knows && live.is_none() {
+        draft.refusal = Some(format!(
+            "It was limited to {}, and the backup does not hold to which; made anew it would be for everybody. Make it by hand.",
+            for_whom(wanted)
+        ));
+        return;
+    }
     let mut input = Map::new();
     let subscribed = ["appliesOnSubscription", "customerGets/appliesOnSubscription"].iter().any(|at| {
         [Some(wanted), live].into_iter().flatten().any(|one| place::at(one, at) == Some(&Value::Bool(true)))
     });
     let of_subscriptions = [RECURRING.from, ONE_TIME.from, SUBSCRIBED.from];
     for table in shape.fields {
-        let said = |field: &&Field| subscribed || !of_subscriptions.contains(&field.from);
+        let said = |field: &&Field| {
+            (subscribed || !of_subscriptions.contains(&field.from)) && (knows || field.from != CONTEXT.from)
+        };
         let table: Vec<Field> = table.iter().filter(said).copied().collect();
         input.extend(draft.fields(&table, "/discount", wanted, live));
+    }
+    let mut renamed = None;
+    if let Some(live) = live {
+        if !knows && for_whom(wanted) != for_whom(live) {
+            draft.losses.push(format!(
+                "It was limited to {}, and the backup does not hold to which: for whom it is stays as it is now.",
+                for_whom(wanted)
+            ));
+        }
+        renamed = renamed_code(draft, wanted, live);
+        input.extend(renamed.and_then(|code| Some(("code".to_owned(), code.get("code")?.clone()))));
     }
     if live.is_none() {
         let input = variables([(shape.input, Value::Object(input))]);
@@ -192,54 +218,103 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         let input = variables([("id", id), (shape.input, Value::Object(input))]);
         draft.call(&shape.update, "the discount", input);
     }
-    further_codes(draft, shape, wanted, live);
-    take_codes_away(draft, shape, wanted);
+    codes(draft, shape, renamed);
     let me = links::id_as(shape.kind, draft.id());
     draft.metafields(&me, "", draft.wanted, draft.live, draft.former);
     draft.set_metafields();
 }
 
-/// Takes further codes away that the state had which is taken back. The first one is a field, and set as such.
-fn take_codes_away(draft: &mut Draft<'_>, shape: &Shape, wanted: &Value) {
-    let mut ids = Vec::new();
-    for code in draft.surplus(&CODES) {
-        let is_field = place::at(code, "code")
-            == draft.live.and_then(|live| place::at(live, "discount/codes/0/code"))
-            && !place::list(wanted, "codes").is_empty();
-        let Some(id) = place::id_of(code).filter(|_| !is_field) else { continue };
-        if draft.change(format!("/discount/codes/[{id}]"), code, &Value::Null) {
-            ids.push(id.to_owned());
+/// The kind of those that a discount is for.
+fn for_whom(discount: &Value) -> &'static str {
+    match place::text(discount, "context/__typename").unwrap_or_default() {
+        "DiscountBuyerSelectionAll" | "" => "everybody",
+        "DiscountCustomerSegments" => "segments of customers",
+        "DiscountCustomers" => "certain customers",
+        "DiscountMarkets" => "markets",
+        _ => "certain buyers",
+    }
+}
+
+/// Whether the backup says for whom the discount is. Markets take a permission that is not asked for, and older backups
+/// hold no segments.
+fn knows_for_whom(discount: &Value) -> bool {
+    let Some(context) = discount.get("context").filter(|context| context.is_object()) else { return true };
+    !self::context(context).is_null()
+}
+
+/// The codes. One that was renamed gets its former name, those that are missing are added, and those taken away that the
+/// state had which is taken back. What was added since stays.
+fn codes(draft: &mut Draft<'_>, shape: &Shape, renamed: Option<&Value>) {
+    let list = |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, "discount/codes")).to_vec();
+    let (wanted, there, former) = (list(Some(draft.wanted)), list(draft.live), list(draft.former));
+    let is_in = |list: &[Value], code: &Value| list.iter().any(|one| typed(one) == typed(code));
+    let me = links::id_as(shape.kind, draft.id());
+    // The first one was made with the discount.
+    let made = usize::from(draft.is_birth());
+    let mut missing = Vec::new();
+    for one in wanted.iter().skip(made).filter(|one| !is_in(&there, one) && Some(*one) != renamed) {
+        let Some(code) = place::text(one, "code") else { continue };
+        let path = format!("/discount/codes/[{}]", place::id_of(one).unwrap_or(code));
+        if draft.is_birth() || draft.change(path, &Value::Null, one) {
+            missing.push(json!({"code": code}));
         }
     }
-    if !ids.is_empty() {
-        let id = links::id_as(shape.kind, draft.id());
-        let input = variables([("discountId", id), ("ids", json!(ids))]);
+    for chunk in missing.chunks(CODES_PER_CALL) {
+        let input = variables([("discountId", me.clone()), ("codes", Value::Array(chunk.to_vec()))]);
+        draft.step(Step { once: true, ..Step::new(&CODES_ADD, "further codes", input) });
+    }
+    let mut surplus = Vec::new();
+    for one in there.iter().filter(|one| renamed.is_none() && is_in(&former, one) && !is_in(&wanted, one)) {
+        let Some(id) = place::id_of(one) else { continue };
+        if draft.change(format!("/discount/codes/[{id}]"), one, &Value::Null) {
+            surplus.push(id);
+        }
+    }
+    if !surplus.is_empty() {
+        let input = variables([("discountId", me), ("ids", json!(surplus))]);
         draft.call(&CODES_DELETE, "taking away codes", input);
     }
 }
 
-/// Codes beside the first. Those that were added since stay.
-fn further_codes(draft: &mut Draft<'_>, shape: &Shape, wanted: &Value, live: Option<&Value>) {
-    let theirs: Vec<&str> = live
-        .map_or(&[][..], |live| place::list(live, "codes"))
-        .iter()
-        .filter_map(|one| place::text(one, "code"))
-        .collect();
-    let mut codes = Vec::new();
-    for one in place::list(wanted, "codes").iter().skip(1) {
-        let Some(code) = place::text(one, "code").filter(|code| !theirs.contains(code)) else { continue };
-        let path = format!("/discount/codes/[{}]", place::id_of(one).unwrap_or(code));
-        if live.is_none() || draft.change(path, &Value::Null, one) {
-            codes.push(json!({"code": code}));
+/// The wanted code of a discount whose only code was renamed since. Of several codes it is not said which one an update
+/// would rename: there what is missing is added.
+fn renamed_code<'a>(draft: &mut Draft<'a>, wanted: &'a Value, live: &Value) -> Option<&'a Value> {
+    let [live] = place::list(live, "codes") else { return None };
+    let same =
+        |one: &Value| place::id_of(one).is_some_and(|id| place::id_of(live) == Some(draft.links.now(id)));
+    let wanted = place::list(wanted, "codes").iter().find(|one| same(one))?;
+    let path = format!("/discount/codes/[{}]/code", place::id_of(wanted)?);
+    let differs = typed(wanted) != typed(live);
+    (differs && draft.change(path, live.get("code")?, wanted.get("code")?)).then_some(wanted)
+}
+
+impl Run<'_> {
+    /// Waits until codes are made, and tells those that were not. One that the discount has already, because an answer
+    /// was lost, is there.
+    pub(super) async fn codes_made(&mut self, answer: &Value) -> Result<(), Fault> {
+        let Some(id) = place::text(answer, "bulkCreation/id") else { return Ok(()) };
+        let Some(creation) =
+            self.done(CODE_CREATION, id, "discountRedeemCodeBulkCreation", "further codes").await?
+        else {
+            return Ok(());
+        };
+        if place::at(&creation, "failedCount").and_then(Value::as_u64).unwrap_or_default() == 0 {
+            return Ok(());
         }
-    }
-    for chunk in codes.chunks(CODES_PER_CALL) {
-        let id = links::id_as(shape.kind, draft.id());
-        draft.call(
-            &CODES_ADD,
-            "further codes",
-            variables([("discountId", id), ("codes", Value::Array(chunk.to_vec()))]),
-        );
+        let creation = place::folded(&creation);
+        let number = |id: &str| id.rsplit('/').next().map(str::to_owned);
+        for one in place::list(&creation, "codes") {
+            let whys: Vec<&str> =
+                place::list(one, "errors").iter().filter_map(|error| place::text(error, "message")).collect();
+            let Some(code) = place::text(one, "code").filter(|_| !whys.is_empty()) else { continue };
+            let has_it = self.shop.query(BY_CODE, json!({"code": code})).await?;
+            let has_it = has_it.get("codeDiscountNodeByCode").and_then(place::id_of).and_then(number);
+            if has_it.is_none() || has_it != number(self.links.now(self.write.id)) {
+                let whys = whys.join("; ");
+                self.applied.problems.push(format!("Shopify refused the code `{code}`: {whys}"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -262,7 +337,7 @@ fn typename(value: &Value) -> &str {
 fn context(context: &Value) -> Value {
     match typename(context) {
         "DiscountBuyerSelectionAll" => json!({"all": "ALL"}),
-        "DiscountCustomerSegments" => {
+        "DiscountCustomerSegments" if context.get("segments").is_some_and(Value::is_array) => {
             json!({"customerSegments": {"add": links::ids_of(place::list(context, "segments"))}})
         }
         "DiscountCustomers" => {

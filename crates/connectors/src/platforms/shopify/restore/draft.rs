@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::field::{self, Field, When};
 use super::links::{self, Links};
-use super::part::{self, Part};
+use super::part::{self, Named, Part};
 use super::place;
 use super::product::by_namespace_and_key;
 use super::step::{Call, Step, variables};
@@ -238,7 +238,7 @@ impl<'a> Draft<'a> {
         let list = |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, "metafields")).to_vec();
         let (live, former) = (list(live), list(former));
         let wanted = place::list(wanted, "metafields");
-        let surplus = part::surplus(wanted, &live, &former, by_namespace_and_key, &self.links);
+        let surplus = part::surplus(wanted, &live, &former, Named(by_namespace_and_key), &self.links);
         for metafield in surplus.into_iter().cloned().collect::<Vec<_>>() {
             let known_by = place::pick(&metafield, &["namespace", "key"]);
             let at = format!("{path}/metafields/[{}]", place::id_of(&metafield).unwrap_or_default());

@@ -3,7 +3,7 @@
 //! Two values count as the same when they make the same input. So what is compared, what a plan shows and what is
 //! sent can never disagree.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::links::{self, Links};
 use super::place;
@@ -115,7 +115,9 @@ impl Form {
                 _ => one == other,
             },
             Self::Set => sorted(one) == sorted(other),
-            Self::Made(_) | Self::Moved { .. } => alike(one, other),
+            Self::Made(_) => alike(one, other),
+            // What is added and removed has no order.
+            Self::Moved { .. } => alike(&without_order(one), &without_order(other)),
         }
     }
 }
@@ -123,6 +125,23 @@ impl Form {
 /// Whether the wanted value of a field differs from the live one, ids resolved.
 pub(super) fn differs(field: &Field, wanted: &Value, live: &Value, links: &Links<'_>) -> bool {
     !field.form.same(&links.fill(&field.form.input(wanted)), &links::as_it_is(&field.form.input(live)))
+}
+
+/// The value with every list in one order.
+fn without_order(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, inner)| (key.clone(), without_order(inner)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(values) => {
+            let mut values: Vec<Value> = values.iter().map(without_order).collect();
+            values.sort_by_cached_key(Value::to_string);
+            Value::Array(values)
+        }
+        plain => plain.clone(),
+    }
 }
 
 fn sorted(value: &Value) -> Vec<String> {
@@ -136,7 +155,7 @@ fn sorted(value: &Value) -> Vec<String> {
 fn alike(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(left), Value::Object(right)) => {
-            let within = |keys: &serde_json::Map<String, Value>| {
+            let within = |keys: &Map<String, Value>| {
                 keys.keys().all(|key| {
                     alike(left.get(key).unwrap_or(&Value::Null), right.get(key).unwrap_or(&Value::Null))
                 })
@@ -174,5 +193,9 @@ mod tests {
         check(Form::Set, &json!(["a"]), &json!(["a", "b"]), false);
         check(Form::Made(Value::clone), &json!({"a": null, "b": 1.0}), &json!({"b": "1"}), true);
         check(Form::Made(Value::clone), &json!({"a": [1]}), &json!({"a": [1, 2]}), false);
+        let moved = Form::Moved { made: Value::clone, moved: |marked, _, _| marked.clone() };
+        check(moved, &json!({"add": ["b", "a"]}), &json!({"add": ["a", "b"]}), true);
+        check(moved, &json!({"add": ["b", "a"]}), &json!({"add": ["a"]}), false);
+        check(Form::Made(Value::clone), &json!(["b", "a"]), &json!(["a", "b"]), false);
     }
 }

@@ -115,11 +115,12 @@ async fn exact(
             .collect();
         let Some(variables) = variables else { continue };
         let answer = shop.query(way.document, Value::Object(variables)).await?;
-        if let Some(id) = answer.get(way.root).and_then(place::id_of) {
-            // The answer may name the type otherwise than the kind does: the payload says how.
-            let id = place::id_of(wanted).map_or_else(|| id.to_owned(), |like| links::named_like(like, id));
-            return Ok(by_ids(shop, kind, &[id.as_str()]).await?.into_iter().next().flatten());
-        }
+        // The ways after this one are for items that it does not apply to. Whoever has only the next key in common, such
+        // as a phone that changed hands, is somebody else.
+        let Some(id) = answer.get(way.root).and_then(place::id_of) else { return Ok(None) };
+        // The answer may name the type otherwise than the kind does: the payload says how.
+        let id = place::id_of(wanted).map_or_else(|| id.to_owned(), |like| links::named_like(like, id));
+        return Ok(by_ids(shop, kind, &[id.as_str()]).await?.into_iter().next().flatten());
     }
     Ok(None)
 }

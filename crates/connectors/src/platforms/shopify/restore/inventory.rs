@@ -1,13 +1,12 @@
 //! Inventory items and, only where that is asked for, their stock.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use serde_json::{Value, json};
 
+use super::digest::digest;
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
-use super::part::Part;
+use super::part::{Named, Part};
 use super::place;
 use super::step::{Call, variables};
 
@@ -41,7 +40,7 @@ const FIELDS: &[Field] = &[
 /// Parts of an inventory item: its levels, known by the location.
 pub(super) static PARTS: &[Part] = &[Part { at: LEVEL.at, key: LEVEL.key, parts: LEVEL.parts }];
 
-static LEVEL: Part = Part { at: "inventoryLevels", key: by_location, parts: &[] };
+static LEVEL: Part = Part { at: "inventoryLevels", key: Named(by_location), parts: &[] };
 
 fn by_location(level: &Value, _: usize) -> Option<String> {
     place::text(level, "location/id").map(str::to_owned)
@@ -145,12 +144,7 @@ fn available(level: &Value) -> Option<i64> {
 /// The key under which the platform recognises a repetition: the same for every attempt at one change, another
 /// for the same change at another time, because what is there then tells when it last changed.
 fn key(draft: &Draft<'_>, live: &Value, input: &Value) -> Value {
-    let half = |salt: u8| {
-        let mut hasher = DefaultHasher::new();
-        salt.hash(&mut hasher);
-        draft.links.fill(input).to_string().hash(&mut hasher);
-        place::list(live, "inventoryLevels").iter().for_each(|level| level.to_string().hash(&mut hasher));
-        hasher.finish()
-    };
-    Value::from(format!("{:016x}{:016x}", half(0), half(1)))
+    let mut texts = vec![draft.links.fill(input).to_string()];
+    texts.extend(place::list(live, "inventoryLevels").iter().map(Value::to_string));
+    Value::from(digest(texts.iter().map(String::as_str)))
 }

@@ -74,18 +74,22 @@ impl<'a> Links<'a> {
     pub(super) fn now<'s>(&'s self, old: &'s str) -> &'s str {
         match self.learnt.get(old) {
             Some(new) => new,
-            None => self.ledger.resolve(old),
+            None => {
+                let known = self.ledger.resolve(old);
+                let again = self.learnt.get(known).filter(|_| self.ledger.is_of_one_store());
+                again.map_or(known, String::as_str)
+            }
         }
     }
 
-    /// Notes that `old` is now `new`. Where a former restore had already renamed it, later backups know it by
-    /// that name, which is therefore noted too.
+    /// Notes that `old` is now `new`. Where a former restore had already renamed it, later backups of the same store know
+    /// it by that name, which is therefore noted too.
     pub(super) fn note(&mut self, old: &str, new: &str) {
         if old == new || self.now(old) == new {
             return;
         }
         let before = self.ledger.resolve(old).to_owned();
-        if before != old && before != new {
+        if self.ledger.is_of_one_store() && before != old && before != new {
             self.learnt.insert(before, new.to_owned());
         }
         self.learnt.insert(old.to_owned(), new.to_owned());
@@ -162,12 +166,19 @@ mod tests {
 
     #[test]
     fn a_second_renaming_is_noted_under_both_former_names() {
-        let mut ledger = IdMap::default();
-        ledger.insert("a", "b");
-        let mut links = Links::new(&ledger);
-        links.note("a", "c");
-        assert_eq!(links.now("a"), "c");
-        assert_eq!(links.now("b"), "c");
-        assert_eq!(links.pairs().len(), 2);
+        let check = |mut ledger: IdMap, noted: &str, expected: &[(&str, &str)], pairs: usize| {
+            ledger.insert("a", "b");
+            let mut links = Links::new(&ledger);
+            links.note(noted, "c");
+            for (old, now) in expected {
+                assert_eq!(links.now(old), *now, "{noted}: {old}");
+            }
+            assert_eq!(links.pairs().len(), pairs, "{noted}");
+        };
+        check(IdMap::of_one_store(), "a", &[("a", "c"), ("b", "c")], 2);
+        check(IdMap::of_one_store(), "b", &[("a", "c"), ("b", "c")], 1);
+        // Elsewhere the backup's `b` is another thing than the target's.
+        check(IdMap::default(), "a", &[("a", "c"), ("b", "b")], 1);
+        check(IdMap::default(), "b", &[("a", "b"), ("b", "c")], 1);
     }
 }

@@ -1,9 +1,10 @@
 //! Locations and publications: places where goods are, and where they are shown.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::draft::Draft;
 use super::field::{Field, Form, same};
+use super::links;
 use super::place;
 use super::plain::{self, IdIn, Plain};
 use super::step::{Call, variables};
@@ -81,8 +82,9 @@ pub(super) fn location(draft: &mut Draft<'_>) {
     }
     pickup(draft);
     if draft.is_birth() && !is(wanted, "isActive") && wanted.get("isActive").is_some() {
-        // It holds nothing yet that closing could move.
-        let key = Value::from(format!("deactivate {}", draft.id()));
+        // It holds nothing yet that closing could move. The key has the new id, so that it is never the key of another
+        // restore.
+        let key = links::json_text(json!(["close", draft.me()]));
         let input = variables([("locationId", draft.me()), ("key", key)]);
         draft.call(&DEACTIVATE, "closing the location", input);
     }

@@ -1,10 +1,10 @@
-//! Putting media on a product: those that exist still, or again, are attached; the others are uploaded.
+//! Putting media on a product: those that exist still, or again, are attached; the others are uploaded. Then a step of
+//! its own puts them in order.
 
 use serde_json::{Value, json};
 
 use super::links;
 use super::place;
-use super::product::MEDIA_REORDER;
 use super::run::{Run, Sent};
 use super::step::{Call, variables};
 use super::upload;
@@ -21,7 +21,7 @@ impl Run<'_> {
     pub(super) async fn media(&mut self, media: &[(usize, Value)]) -> Result<(), Fault> {
         let now = |run: &Self, one: &Value| place::id_of(one).map(|id| run.links.now(id).to_owned());
         let ids: Vec<String> = media.iter().filter_map(|(_, one)| now(self, one)).collect();
-        let there: Vec<String> = self.file_states(&ids).await?.into_iter().map(|(id, _)| id).collect();
+        let there: Vec<String> = self.states(&ids).await?.into_iter().map(|(id, _)| id).collect();
         let (mut attach, mut add) = (Vec::new(), Vec::new());
         for one in media {
             let exists = now(self, &one.1).is_some_and(|id| there.contains(&id));
@@ -60,23 +60,7 @@ impl Run<'_> {
                 self.links.note(place::id_of(one).unwrap_or_default(), new);
             }
         }
-        self.files_ready(&made).await?;
-        // Those that were attached came first.
-        if attach.is_empty() { Ok(()) } else { self.arrange(media).await }
-    }
-
-    async fn arrange(&mut self, media: &[(usize, Value)]) -> Result<(), Fault> {
-        let moves = media
-            .iter()
-            .filter_map(|(number, one)| {
-                Some(json!({"id": links::id(place::id_of(one)?), "newPosition": number.to_string()}))
-            })
-            .collect();
-        let input = variables([("id", links::id(self.write.id)), ("moves", moves)]);
-        match self.send(&MEDIA_REORDER, &input, "the order of the media", Again::Safe).await? {
-            Sent::Done(answer) => self.finished(&answer, "the order of the media").await,
-            Sent::Refused => Ok(()),
-        }
+        self.files_ready(&made).await
     }
 }
 

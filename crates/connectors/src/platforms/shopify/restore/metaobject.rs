@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::definition::of_an_app;
 use super::draft::{Draft, metafield_value, same_metafield};
 use super::field::{Form, same};
 use super::place;
@@ -14,8 +15,17 @@ static UPDATE: Call =
     Call::new("metaobjectUpdate", include_str!("../documents/write/metaobjectUpdate.graphql"), 10)
         .of_many("metaobject/fields");
 
-/// Draws up a metaobject. References within it are filled in with what became of the things that they point at.
+/// Draws up a metaobject, unless an app's type says that it is the app's.
 pub(super) fn draft(draft: &mut Draft<'_>) {
+    entry(draft);
+    if of_an_app(place::text(draft.wanted, "type")) && !draft.steps.is_empty() {
+        draft.refusal =
+            Some("The entry is of a type that belongs to an app; only that app can write it.".to_owned());
+    }
+}
+
+/// References within it are filled in with what became of the things that they point at.
+fn entry(draft: &mut Draft<'_>) {
     let (wanted, live) = (draft.wanted, draft.live);
     let mut input = draft.fields(&[same("capabilities", Form::Made(capabilities))], "", wanted, live);
     let theirs = live.map_or(&[][..], |live| place::list(live, "fields"));

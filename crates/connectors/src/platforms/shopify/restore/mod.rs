@@ -26,6 +26,7 @@ mod content;
 mod customer;
 mod definition;
 mod delete;
+mod digest;
 mod discount;
 mod draft;
 mod field;
@@ -45,6 +46,7 @@ mod plain;
 mod product;
 mod publish;
 mod recipe;
+mod room;
 mod run;
 mod sent;
 mod shop;
@@ -52,6 +54,7 @@ mod step;
 mod upload;
 
 pub(super) use delete::delete;
+pub(super) use room::Room;
 pub(super) use sent::documents;
 
 /// How many keys are looked up at a time: what costs a point each must not wait for answers.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::draft::Draft;
 use super::field::{Form, same};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, Named, Part};
 use super::place;
 use super::plain::{self, IdIn, Plain};
 use super::step::{Call, Step, variables};
@@ -29,8 +29,12 @@ static REDIRECT: Plain = Plain {
 /// Parts of a menu: three levels of entries.
 pub(super) static MENU_PARTS: &[Part] = &[Part {
     at: "items",
-    key: by_title,
-    parts: &[Part { at: "items", key: by_title, parts: &[Part { at: "items", key: by_title, parts: &[] }] }],
+    key: Named(by_title),
+    parts: &[Part {
+        at: "items",
+        key: Named(by_title),
+        parts: &[Part { at: "items", key: Named(by_title), parts: &[] }],
+    }],
 }];
 
 fn by_title(item: &Value, _: usize) -> Option<String> {
@@ -81,9 +85,9 @@ pub(super) fn menu(draft: &mut Draft<'_>) {
 /// The wanted entries, and after them, on every level, those that were added since; not those that the state had which
 /// is taken back.
 fn merged(draft: &Draft<'_>, wanted: &[Value], live: &[Value], former: &[Value]) -> Vec<Value> {
-    let matched = part::matched(wanted, live, by_title, &draft.links);
+    let matched = part::matched(wanted, live, Named(by_title), &draft.links);
     let found: Vec<Option<&Value>> = matched.iter().map(|(_, live)| *live).collect();
-    let gone = part::surplus(wanted, live, former, by_title, &draft.links);
+    let gone = part::surplus(wanted, live, former, Named(by_title), &draft.links);
     let is_in = |list: &[&Value], one: &Value| list.iter().any(|other| std::ptr::eq(*other, one));
     let known: Vec<&Value> = found.iter().flatten().copied().collect();
     let added = live.iter().filter(|one| !is_in(&known, one) && !is_in(&gone, one)).cloned();
@@ -91,7 +95,7 @@ fn merged(draft: &Draft<'_>, wanted: &[Value], live: &[Value], former: &[Value])
     let mut entries: Vec<Value> = matched
         .into_iter()
         .map(|(entry, live)| {
-            let was = part::matched(std::slice::from_ref(entry), former, by_title, &draft.links);
+            let was = part::matched(std::slice::from_ref(entry), former, Named(by_title), &draft.links);
             let was = was.into_iter().next().and_then(|(_, was)| was);
             let items = merged(draft, place::list(entry, "items"), &below(live), &below(was));
             let mut entry = entry.clone();
@@ -115,7 +119,7 @@ fn items(list: &[Value]) -> Value {
 
 /// The same for a menu that is there: entries that it has still are named by their ids.
 fn kept(draft: &Draft<'_>, wanted: &[Value], live: &[Value]) -> Value {
-    part::matched(wanted, live, by_title, &draft.links)
+    part::matched(wanted, live, Named(by_title), &draft.links)
         .into_iter()
         .map(|(item, live)| {
             let below = live.map_or(&[][..], |live| place::list(live, "items"));

@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::inventory::weight;
 use super::links;
-use super::part::Part;
+use super::part::{Named, Part};
 use super::place;
 use super::plain::{self, IdIn, Plain};
 use super::product::by_namespace_and_key;
@@ -55,13 +55,12 @@ static DRAFT: Plain = Plain {
         same("shippingLine", Form::Made(shipping)),
         same("lineItems", Form::Made(lines)).grows(goods_of),
         moved("customer", "purchasingEntity", Form::Made(buyer)),
-        same("purchasingEntity", Form::Made(purchaser)),
         same("presentmentCurrencyCode", Form::Plain).at_birth(),
     ],
 };
 
 /// Parts of both.
-pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: by_namespace_and_key, parts: &[] }];
+pub(super) static PARTS: &[Part] = &[Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] }];
 
 /// Draws up an order.
 pub(super) fn order(draft: &mut Draft<'_>) {
@@ -200,20 +199,6 @@ fn shipping(line: &Value) -> Value {
 
 fn buyer(customer: &Value) -> Value {
     place::id_of(customer).map_or(Value::Null, |id| json!({"customerId": links::id(id)}))
-}
-
-fn purchaser(purchaser: &Value) -> Value {
-    match place::text(purchaser, "__typename") {
-        Some("Customer") => {
-            json!({"customerId": place::at(purchaser, "id").map_or(Value::Null, links::id_or_null)})
-        }
-        Some("PurchasingCompany") => json!({"purchasingCompany": {
-            "companyId": place::at(purchaser, "company/id").map_or(Value::Null, links::id_or_null),
-            "companyContactId": place::at(purchaser, "contact/id").map_or(Value::Null, links::id_or_null),
-            "companyLocationId": place::at(purchaser, "location/id").map_or(Value::Null, links::id_or_null),
-        }}),
-        _ => Value::Null,
-    }
 }
 
 fn lines(lines: &Value) -> Value {

@@ -8,8 +8,20 @@ use serde_json::Value;
 use super::links::Links;
 use super::place;
 
-/// What people know a part by, from its content and its place in the list. `None`: by its id alone.
-pub(super) type Key = fn(&Value, usize) -> Option<String>;
+/// How a part whose id is lost is recognised.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Key {
+    /// By what people call it, from its content and its place in the list. `None`: by its id alone.
+    Named(fn(&Value, usize) -> Option<String>),
+    /// By what it is. Among several that are the same, one that is also `closer` is preferred.
+    Same {
+        /// Whether the live part (second) is the wanted one (first).
+        same: fn(&Value, &Value) -> bool,
+        /// Whether they have even more in common.
+        closer: fn(&Value, &Value) -> bool,
+    },
+}
+pub(super) use Key::Named;
 
 /// A list of parts within an item, or a single part.
 #[derive(Debug)]
@@ -37,11 +49,28 @@ pub(super) fn matched<'w, 'l>(
             take(&mut free, |_, live| place::id_of(live) == Some(id.as_str()))
         })
         .collect();
-    for (position, (part, found)) in wanted.iter().zip(&mut found).enumerate() {
-        if found.is_none()
-            && let Some(name) = key(part, position)
-        {
-            *found = take(&mut free, |position, live| key(live, position).as_ref() == Some(&name));
+    match key {
+        Named(name) => {
+            let mut free: Vec<(Option<String>, &Value)> =
+                free.into_iter().map(|(position, live)| (name(live, position), live)).collect();
+            for (position, (part, found)) in wanted.iter().zip(&mut found).enumerate() {
+                if found.is_none()
+                    && let Some(name) = name(part, position)
+                {
+                    *found = take(&mut free, |live, _| live.as_ref() == Some(&name));
+                }
+            }
+        }
+        // The closest of all first, or a part would be given away to one that merely comes earlier.
+        Key::Same { same, closer } => {
+            let is_closest = |part: &Value, live: &Value| same(part, live) && closer(part, live);
+            for is_it in [&is_closest as &dyn Fn(&Value, &Value) -> bool, &same] {
+                for (part, found) in wanted.iter().zip(&mut found) {
+                    if found.is_none() {
+                        *found = take(&mut free, |_, live| is_it(part, live));
+                    }
+                }
+            }
         }
     }
     wanted.iter().zip(found).collect()
@@ -63,8 +92,9 @@ pub(super) fn surplus<'l>(
     live.iter().filter(|one| is_in(&former, one) && !is_in(&kept, one)).collect()
 }
 
-fn take<'l>(free: &mut Vec<(usize, &'l Value)>, is_it: impl Fn(usize, &Value) -> bool) -> Option<&'l Value> {
-    let place = free.iter().position(|(position, live)| is_it(*position, live))?;
+/// Takes out the first one that is it.
+fn take<'l, T>(free: &mut Vec<(T, &'l Value)>, is_it: impl Fn(&T, &Value) -> bool) -> Option<&'l Value> {
+    let place = free.iter().position(|(more, live)| is_it(more, live))?;
     Some(free.remove(place).1)
 }
 
@@ -119,7 +149,7 @@ mod tests {
             json!({"id": "3", "name": "c"}),
         ];
         let live = [json!({"id": "9", "name": "a"}), json!({"id": "1", "name": "a"})];
-        let found: Vec<Option<&str>> = matched(&wanted, &live, by_name, &Links::new(&ledger))
+        let found: Vec<Option<&str>> = matched(&wanted, &live, Named(by_name), &Links::new(&ledger))
             .into_iter()
             .map(|(_, live)| live.and_then(place::id_of))
             .collect();
@@ -130,8 +160,8 @@ mod tests {
     fn pairs_reach_into_parts_of_parts() {
         const PARTS: &[Part] = &[Part {
             at: "variants",
-            key: by_name,
-            parts: &[Part { at: "inventoryItem", key: by_id, parts: &[] }],
+            key: Named(by_name),
+            parts: &[Part { at: "inventoryItem", key: Named(by_id), parts: &[] }],
         }];
         let ledger = IdMap::default();
         let mut links = Links::new(&ledger);

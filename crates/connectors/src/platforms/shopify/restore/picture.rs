@@ -48,6 +48,32 @@ fn same_bytes(wanted: &Value, live: &Value) -> bool {
     same_name && wanted.get("width") == live.get("width") && wanted.get("height") == live.get("height")
 }
 
+/// Whether a live medium of a product is the wanted one. Its alternative text says little: an owner who replaces a picture
+/// keeps that.
+pub(super) fn same_medium(wanted: &Value, live: &Value) -> bool {
+    let both = |at: &str| Some((place::text(wanted, at)?, place::text(live, at)?));
+    if both("mediaContentType").is_some_and(|(one, other)| one != other) {
+        return false;
+    }
+    let image = |media: &'_ Value| media.get("image").filter(|image| image.is_object()).cloned();
+    if let (Some(one), Some(other)) = (image(wanted), image(live)) {
+        return same_bytes(&one, &other);
+    }
+    if let Some((one, other)) = both("originUrl").or(both("embedUrl")) {
+        return one == other;
+    }
+    if let Some((one, other)) = both("filename") {
+        let size = |media| SIZES.iter().find_map(|at| place::at(media, at).filter(|size| !size.is_null()));
+        return same_name(one, other)
+            && size(wanted).is_none_or(|one| size(live).is_none_or(|other| one == other));
+    }
+    // What is still being processed has nothing else yet.
+    both("alt").is_some_and(|(one, other)| one == other)
+}
+
+/// Where the size of a video or a model stands.
+const SIZES: &[&str] = &["originalSource/fileSize", "originalSource/filesize"];
+
 /// Whether a file has the wanted name, or one that the platform makes of it where that is taken, as often as it is: with
 /// a number or a UUID before the ending.
 fn same_name(wanted: &str, live: &str) -> bool {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-static NULL: Value = Value::Null;
+/// Nothing, for where a reference is needed.
+pub(super) static NULL: Value = Value::Null;
 
 /// The value at `place` (`inventoryItem/unitCost/amount`). `None` where it was not selected at all; null where
 /// it, or what it belongs to, is null. The difference matters: what was not selected is never written.

@@ -3,18 +3,19 @@
 //! A product that is there is changed field by field: whatever the backup does not know stays. Only one that is
 //! gone is made by `productSet`, which would delete what it is not told of; then there is nothing to delete.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
+use super::digest::digest;
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
-use super::part::{self, Part};
+use super::part::{self, Key, Named, Part};
+use super::picture;
 use super::place;
 use super::publish;
-use super::step::{Born, Call, Step, Wait, Work, variables};
-
-/// Most variants in one call.
-const VARIANTS_PER_CALL: usize = 250;
+use super::step::{Born, Call, PER_CALL, Step, Wait, Work, variables};
 
 static SET: Call = Call::new("productSet", include_str!("../documents/write/productSet.graphql"), 10);
 static UPDATE: Call =
@@ -39,7 +40,8 @@ static VARIANTS_REORDER: Call = Call::new(
     "productVariantsBulkReorder",
     include_str!("../documents/write/productVariantsBulkReorder.graphql"),
     10,
-);
+)
+.of_many("positions");
 static VARIANTS_DELETE: Call = Call::new(
     "productVariantsBulkDelete",
     include_str!("../documents/write/productVariantsBulkDelete.graphql"),
@@ -53,8 +55,7 @@ static VARIANT_MEDIA_DETACH: Call = Call::new(
     10,
 )
 .of_many("variantMedia");
-/// Puts media in order.
-pub(super) static MEDIA_REORDER: Call =
+static MEDIA_REORDER: Call =
     Call::new("productReorderMedia", include_str!("../documents/write/productReorderMedia.graphql"), 10)
         .waiting_for(Wait::Job);
 static MEDIA_ALT: Call =
@@ -90,19 +91,20 @@ const VARIANT_FIELDS: &[Field] = &[
     moved("media", "mediaId", Form::Made(first_id)).later(),
 ];
 
-static OPTION_VALUE: Part = Part { at: "optionValues", key: part::by_name, parts: &[] };
+static OPTION_VALUE: Part = Part { at: "optionValues", key: Named(part::by_name), parts: &[] };
 static OPTION: Part = Part {
     at: "options",
-    key: part::by_name,
+    key: Named(part::by_name),
     parts: &[Part { at: OPTION_VALUE.at, key: OPTION_VALUE.key, parts: OPTION_VALUE.parts }],
 };
-static MEDIUM: Part = Part { at: "media", key: by_alt_or_file, parts: &[] };
+static MEDIUM: Part =
+    Part { at: "media", key: Key::Same { same: picture::same_medium, closer: same_alt }, parts: &[] };
 static VARIANT: Part = Part {
     at: "variants",
-    key: by_selected_options,
+    key: Named(by_selected_options),
     parts: &[
-        Part { at: "inventoryItem", key: part::by_id, parts: &[] },
-        Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+        Part { at: "inventoryItem", key: Named(part::by_id), parts: &[] },
+        Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] },
     ],
 };
 
@@ -111,7 +113,7 @@ pub(super) static PARTS: &[Part] = &[
     Part { at: OPTION.at, key: OPTION.key, parts: OPTION.parts },
     Part { at: VARIANT.at, key: VARIANT.key, parts: VARIANT.parts },
     Part { at: MEDIUM.at, key: MEDIUM.key, parts: MEDIUM.parts },
-    Part { at: "metafields", key: by_namespace_and_key, parts: &[] },
+    Part { at: "metafields", key: Named(by_namespace_and_key), parts: &[] },
 ];
 
 /// By namespace and key, as metafields are known.
@@ -135,12 +137,18 @@ fn by_selected_options(variant: &Value, _: usize) -> Option<String> {
     (!options.is_empty()).then(|| options.join("\n"))
 }
 
-fn by_alt_or_file(media: &Value, position: usize) -> Option<String> {
-    match (place::text(media, "alt"), place::text(media, "image/url").and_then(file_name)) {
-        (Some(alt), _) => Some(format!("alt {alt}")),
-        (None, Some(name)) => Some(format!("file {name}")),
-        (None, None) => Some(format!("position {position}")),
-    }
+/// Whether a variant has the options that another one has. An option that was added to the product since stays.
+fn has_options(live: &Value, wanted: &Value) -> bool {
+    let pair = |option: &Value| {
+        let text = |at| place::text(option, at).map(str::to_owned);
+        (text("name"), text("value"))
+    };
+    let there: Vec<_> = place::list(live, "selectedOptions").iter().map(pair).collect();
+    place::list(wanted, "selectedOptions").iter().all(|option| there.contains(&pair(option)))
+}
+
+fn same_alt(wanted: &Value, live: &Value) -> bool {
+    place::text(wanted, "alt") == place::text(live, "alt")
 }
 
 /// The file's name in an address, without its query.
@@ -174,7 +182,8 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         let id = place::id_of(variant).unwrap_or_default();
         let path = format!("/variants/[{id}]");
         let formers = former.map_or(&[][..], |former| place::list(former, "variants"));
-        let was = part::matched(std::slice::from_ref(variant), formers, by_selected_options, &draft.links);
+        let was =
+            part::matched(std::slice::from_ref(variant), formers, Named(by_selected_options), &draft.links);
         let former = was.into_iter().next().and_then(|(_, former)| former);
         if live.is_some() || draft.is_birth() || super::draft::touches(&draft.options.fields, &path) {
             draft.metafields(&links::id(id), &path, variant, live, former);
@@ -186,15 +195,16 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
 
 fn variants<'a>(draft: &Draft<'a>) -> Vec<(&'a Value, Option<&'a Value>)> {
     let live = draft.live.map_or(&[][..], |live| place::list(live, "variants"));
-    part::matched(place::list(draft.wanted, "variants"), live, by_selected_options, &draft.links)
+    part::matched(place::list(draft.wanted, "variants"), live, Named(by_selected_options), &draft.links)
 }
 
 fn birth(draft: &mut Draft<'_>) {
     let wanted = draft.wanted;
     let mut input = draft.fields(FIELDS, "", wanted, None);
-    let options: Vec<Value> = place::list(wanted, "options").iter().map(option_input).collect();
     let all = place::list(wanted, "variants");
-    let (first, rest) = all.split_at(all.len().min(VARIANTS_PER_CALL));
+    let (first, rest) = all.split_at(all.len().min(PER_CALL));
+    let options: Vec<Value> =
+        place::list(wanted, "options").iter().map(|option| option_input(option, first)).collect();
     if !options.is_empty() {
         input.insert("productOptions".to_owned(), Value::Array(options));
         let variants = first.iter().map(|variant| Value::Object(variant_input(draft, variant))).collect();
@@ -207,8 +217,12 @@ fn birth(draft: &mut Draft<'_>) {
     ]);
     draft.step(Step::birth(&SET, "product", input));
     make_variants(draft, rest);
-    let media: Vec<(usize, Value)> = place::list(wanted, "media").iter().cloned().enumerate().collect();
-    put_media(draft, media);
+    let media = place::list(wanted, "media");
+    put_media(draft, media.iter().cloned().enumerate().collect());
+    // Those that exist still are attached, and come before those that are uploaded.
+    if media.len() > 1 {
+        reorder_media(draft, media);
+    }
     picture_variants(draft, all);
     losses(draft);
 }
@@ -269,8 +283,8 @@ fn take_away(draft: &mut Draft<'_>, live: &Value) {
         draft.call(&MEDIA_ALT, "taking away media", variables([("files", Value::Array(files))]));
     }
     let variants = gone(draft, &VARIANT);
-    if !variants.is_empty() {
-        let input = variables([("productId", draft.me()), ("variantsIds", json!(variants))]);
+    for chunk in variants.chunks(PER_CALL) {
+        let input = variables([("productId", draft.me()), ("variantsIds", json!(chunk))]);
         draft.call(&VARIANTS_DELETE, "taking away variants", input);
     }
     let former = draft.former.map_or(&[][..], |former| place::list(former, OPTION.at));
@@ -323,7 +337,7 @@ fn change_options(draft: &mut Draft<'_>, live: &Value) {
         let path = format!("/options/[{id}]");
         let Some(live) = live else {
             if draft.change(path, &Value::Null, option) {
-                missing.push(option_input(option));
+                missing.push(option_input(option, &[]));
             }
             continue;
         };
@@ -333,7 +347,7 @@ fn change_options(draft: &mut Draft<'_>, live: &Value) {
         let values = part::matched(
             place::list(option, "optionValues"),
             place::list(live, "optionValues"),
-            part::by_name,
+            Named(part::by_name),
             &draft.links,
         );
         for (value, live) in values {
@@ -359,17 +373,27 @@ fn change_options(draft: &mut Draft<'_>, live: &Value) {
         input.insert("id".to_owned(), links::id(id));
         let objects =
             |list: Vec<Map<String, Value>>| Value::Array(list.into_iter().map(Value::Object).collect());
+        let later = add.split_off(add.len().min(PER_CALL));
+        let adds = !add.is_empty();
         let input = variables([
             ("productId", draft.me()),
             ("option", Value::Object(input)),
             ("optionValuesToAdd", objects(add)),
             ("optionValuesToUpdate", objects(rename)),
         ]);
-        draft.call(&OPTION_UPDATE, "an option", input);
+        draft.step(Step { once: adds, ..Step::new(&OPTION_UPDATE, "an option", input) });
+        for chunk in later.chunks(PER_CALL) {
+            let input = variables([
+                ("productId", draft.me()),
+                ("option", json!({"id": links::id(id)})),
+                ("optionValuesToAdd", objects(chunk.to_vec())),
+            ]);
+            draft.step(Step { once: true, ..Step::new(&OPTION_UPDATE, "values of an option", input) });
+        }
     }
     if !missing.is_empty() {
         let input = variables([("productId", draft.me()), ("options", Value::Array(missing))]);
-        draft.call(&OPTIONS_CREATE, "options", input);
+        draft.step(Step { once: true, ..Step::new(&OPTIONS_CREATE, "options", input) });
     }
 }
 
@@ -393,9 +417,7 @@ fn change_variants(draft: &mut Draft<'_>) {
                 json!({"variantId": links::id(id), "mediaIds": links::ids_of(place::list(live, "media"))}),
             );
         }
-        if by_selected_options(variant, 0) != by_selected_options(live, 0)
-            && place::at(variant, "selectedOptions").is_some()
-        {
+        if !has_options(live, variant) {
             let (from, to) = (place::at(live, "selectedOptions"), place::at(variant, "selectedOptions"));
             let (from, to) = (from.unwrap_or(&Value::Null), to.unwrap_or(&Value::Null));
             if draft.change(format!("{path}/selectedOptions"), from, to) {
@@ -422,21 +444,21 @@ fn change_variants(draft: &mut Draft<'_>) {
         let input = variables([("productId", me.clone()), ("variantMedia", Value::Array(detach))]);
         draft.call(&VARIANT_MEDIA_DETACH, "the variants' pictures", input);
     }
-    if !moves.is_empty() {
-        let input = variables([("productId", me), ("positions", Value::Array(moves))]);
+    for chunk in moves.chunks(PER_CALL) {
+        let input = variables([("productId", me.clone()), ("positions", Value::Array(chunk.to_vec()))]);
         draft.call(&VARIANTS_REORDER, "the order of the variants", input);
     }
 }
 
 fn update_variants(draft: &mut Draft<'_>, what: &str, variants: &[Value]) {
-    for chunk in variants.chunks(VARIANTS_PER_CALL) {
+    for chunk in variants.chunks(PER_CALL) {
         let input = variables([("productId", draft.me()), ("variants", Value::Array(chunk.to_vec()))]);
         draft.call(&VARIANTS_UPDATE, what, input);
     }
 }
 
 fn make_variants(draft: &mut Draft<'_>, variants: &[Value]) {
-    for (number, chunk) in variants.chunks(VARIANTS_PER_CALL).enumerate() {
+    for chunk in variants.chunks(PER_CALL) {
         let inputs = chunk
             .iter()
             .map(|variant| {
@@ -448,7 +470,8 @@ fn make_variants(draft: &mut Draft<'_>, variants: &[Value]) {
             .collect();
         let input = variables([("productId", draft.me()), ("variants", Value::Array(inputs))]);
         draft.step(Step {
-            name: format!("variants/{number}"),
+            // Which are missing depends on what is there, so a number would name others the next time.
+            name: format!("variants/{}", digest(chunk.iter().filter_map(place::id_of))),
             born: Some(Born::Parts { at: "productVariants", part: &VARIANT, wanted: chunk.to_vec() }),
             ..Step::new(&VARIANTS_CREATE, "variants", input)
         });
@@ -460,7 +483,10 @@ fn variant_input(draft: &mut Draft<'_>, variant: &Value) -> Map<String, Value> {
     input.insert("optionValues".to_owned(), option_values(draft.wanted, variant));
     // Stock is said of the inventory item, which is restored on its own, after this. Until then what was counted
     // must not be sold without end.
-    if let Some(tracked) = draft.wanted.get("tracksInventory").filter(|tracked| tracked.is_boolean()) {
+    let own = place::at(variant, "inventoryItem/tracked").filter(|tracked| tracked.is_boolean());
+    // Older backups know only whether the product has any that is counted.
+    let tracked = own.or(draft.wanted.get("tracksInventory").filter(|tracked| tracked.is_boolean()));
+    if let Some(tracked) = tracked {
         place::put(&mut input, "inventoryItem/tracked", tracked.clone());
     }
     if let Some(position) = place::at(variant, "position").filter(|position| position.is_u64()) {
@@ -494,12 +520,23 @@ fn option_values(product: &Value, variant: &Value) -> Value {
         .collect()
 }
 
-fn option_input(option: &Value) -> Value {
+/// An option with its values. Of more than one call takes, those that the variants which come with it have: the others
+/// come with theirs.
+fn option_input(option: &Value, variants: &[Value]) -> Value {
     let mut input = place::pick(option, &["name"]);
     if let Some(position) = option.get("position").filter(|position| position.is_u64()) {
         input.insert("position".to_owned(), position.clone());
     }
-    let values = place::list(option, "optionValues");
+    let mut values: Vec<&Value> = place::list(option, "optionValues").iter().collect();
+    if values.len() > PER_CALL {
+        let chosen = variants.iter().flat_map(|variant| place::list(variant, "selectedOptions"));
+        let used: HashSet<&str> = chosen
+            .filter(|chosen| place::text(chosen, "name") == place::text(option, "name"))
+            .filter_map(|chosen| place::text(chosen, "value"))
+            .collect();
+        values.retain(|value| place::text(value, "name").is_some_and(|name| used.contains(name)));
+        values.truncate(PER_CALL);
+    }
     match place::at(option, "linkedMetafield").filter(|linked| linked.is_object()) {
         Some(linked) => {
             let mut linked = place::pick(linked, &["namespace", "key"]);
@@ -525,7 +562,7 @@ fn value_input(value: &Value) -> Map<String, Value> {
 fn change_media(draft: &mut Draft<'_>, live: &Value) {
     let (mut alts, mut missing) = (Vec::new(), Vec::new());
     let theirs = place::list(live, "media");
-    let media = part::matched(place::list(draft.wanted, "media"), theirs, by_alt_or_file, &draft.links);
+    let media = part::matched(place::list(draft.wanted, "media"), theirs, MEDIUM.key, &draft.links);
     let mut order = Vec::new();
     for (position, (wanted, live)) in media.iter().enumerate() {
         let Some(id) = place::id_of(wanted) else { continue };
@@ -552,17 +589,21 @@ fn change_media(draft: &mut Draft<'_>, live: &Value) {
     if (order != now || made_some) && media.len() > 1 {
         let noted = order == now || draft.change("/media".to_owned(), &ids(now), &ids(order));
         if noted {
-            let moves = media
-                .iter()
-                .enumerate()
-                .filter_map(|(position, (wanted, _))| {
-                    Some(json!({"id": links::id(place::id_of(wanted)?), "newPosition": position.to_string()}))
-                })
-                .collect();
-            let input = variables([("id", draft.me()), ("moves", Value::Array(moves))]);
-            draft.call(&MEDIA_REORDER, "the order of the media", input);
+            reorder_media(draft, place::list(draft.wanted, "media"));
         }
     }
+}
+
+fn reorder_media(draft: &mut Draft<'_>, media: &[Value]) {
+    let moves = media
+        .iter()
+        .enumerate()
+        .filter_map(|(position, one)| {
+            Some(json!({"id": links::id(place::id_of(one)?), "newPosition": position.to_string()}))
+        })
+        .collect();
+    let input = variables([("id", draft.me()), ("moves", Value::Array(moves))]);
+    draft.call(&MEDIA_REORDER, "the order of the media", input);
 }
 
 fn put_media(draft: &mut Draft<'_>, media: Vec<(usize, Value)>) {
@@ -574,6 +615,8 @@ fn put_media(draft: &mut Draft<'_>, media: Vec<(usize, Value)>) {
         what: "media".to_owned(),
         work: Work::Media { media },
         born: None,
+        once: false,
+        partial: false,
         essential: false,
     });
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::links::{self, Links};
-use super::part::Part;
+use super::part::{Named, Part};
 use super::place;
 use super::step::{Call, variables};
 
@@ -18,7 +18,7 @@ static UNPUBLISH: Call =
         .of_many("input");
 
 /// Where an item is published, known by the publication.
-static PUBLICATION: Part = Part { at: "resourcePublicationsV2", key: by_publication, parts: &[] };
+static PUBLICATION: Part = Part { at: "resourcePublicationsV2", key: Named(by_publication), parts: &[] };
 
 fn by_publication(entry: &Value, _: usize) -> Option<String> {
     place::text(entry, "publication/id").map(str::to_owned)

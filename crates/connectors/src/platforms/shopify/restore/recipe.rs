@@ -33,7 +33,8 @@ pub(super) struct Recipe {
 #[derive(Debug)]
 pub(super) struct Delete {
     pub(super) call: Call,
-    pub(super) variables: fn(&str) -> Value,
+    /// From the id, and from what is there.
+    pub(super) variables: fn(&str, &Value) -> Value,
 }
 
 macro_rules! delete {
@@ -58,11 +59,11 @@ macro_rules! way {
 const PLAIN: Recipe =
     Recipe { kind: "", draft: shop::shop, parts: &[], find: Find::Nothing, delete: &[], two_names: false };
 
-fn by_id(id: &str) -> Value {
+fn by_id(id: &str, _: &Value) -> Value {
     json!({"id": id})
 }
 
-fn by_input(id: &str) -> Value {
+fn by_input(id: &str, _: &Value) -> Value {
     json!({"input": {"id": id}})
 }
 
@@ -89,7 +90,7 @@ pub(super) static RECIPES: &[Recipe] = &[
             query: |_| Some(String::new()),
             same: |wanted, live| same_text(wanted, live, "locale"),
         },
-        delete: &[delete!("shopLocaleDisable", |id| json!({"locale": id}))],
+        delete: &[delete!("shopLocaleDisable", |id, _| json!({"locale": id}))],
         ..PLAIN
     },
     Recipe {
@@ -101,8 +102,12 @@ pub(super) static RECIPES: &[Recipe] = &[
             same: |wanted, live| same_text(wanted, live, "name"),
         },
         delete: &[
-            delete!("locationDeactivate", |id| json!({"locationId": id, "key": format!("deactivate {id}")})),
-            delete!("locationDelete", |id| json!({"locationId": id})),
+            // Closing it anew, after somebody opened it, is another change and needs another key.
+            delete!("locationDeactivate", |id, live| {
+                let since = place::text(live, "updatedAt").unwrap_or_default();
+                json!({"locationId": id, "key": format!("deactivate {id} {since}")})
+            }),
+            delete!("locationDelete", |id, _| json!({"locationId": id})),
         ],
         ..PLAIN
     },
@@ -125,7 +130,7 @@ pub(super) static RECIPES: &[Recipe] = &[
             "namespace": "namespace",
             "key": "key"
         )]),
-        delete: &[delete!("metafieldDefinitionDelete", |id| json!({"id": id, "values": false}))],
+        delete: &[delete!("metafieldDefinitionDelete", |id, _| json!({"id": id, "values": false}))],
         ..PLAIN
     },
     Recipe {
@@ -145,7 +150,7 @@ pub(super) static RECIPES: &[Recipe] = &[
             query: |wanted| file::name(wanted).map(|name| query("filename", name)),
             same: |wanted, live| file::name(wanted).is_some() && file::name(wanted) == file::name(live),
         },
-        delete: &[delete!("fileDelete", |id| json!({"fileIds": [id]}))],
+        delete: &[delete!("fileDelete", |id, _| json!({"fileIds": [id]}))],
         ..PLAIN
     },
     Recipe {
@@ -276,9 +281,9 @@ pub(super) static RECIPES: &[Recipe] = &[
 
 /// How discounts are deleted: by code, and automatic.
 pub(super) static DISCOUNT_CODE_DELETE: Delete =
-    delete!("discountCodeDelete", |id| json!({"id": super::links::renamed("DiscountCodeNode", id)}));
+    delete!("discountCodeDelete", |id, _| json!({"id": super::links::renamed("DiscountCodeNode", id)}));
 /// The same for automatic ones.
 pub(super) static DISCOUNT_AUTOMATIC_DELETE: Delete = delete!(
     "discountAutomaticDelete",
-    |id| json!({"id": super::links::renamed("DiscountAutomaticNode", id)})
+    |id, _| json!({"id": super::links::renamed("DiscountAutomaticNode", id)})
 );

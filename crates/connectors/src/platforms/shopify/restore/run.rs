@@ -13,7 +13,7 @@ use super::part;
 use super::place;
 use super::publish;
 use super::recipe::Recipe;
-use super::step::{Born, Call, Step, Wait, Work};
+use super::step::{Born, CREATE, Call, Step, Wait, Work};
 use super::upload::{self, Upload};
 use crate::contract::{Applied, Fault, ItemWrite, Prior};
 use crate::platforms::shopify::Shopify;
@@ -33,6 +33,9 @@ const POLLS: u32 = 40;
 /// How long between two questions, at first and at most.
 const POLL_FIRST: Duration = Duration::from_millis(250);
 const POLL_LAST: Duration = Duration::from_secs(3);
+
+/// The step that withdraws what was made from where the shop published it by itself.
+const WITHDRAW: &str = "withdraw";
 
 /// What a step led to.
 enum Taken {
@@ -73,6 +76,9 @@ pub(super) async fn apply(
     let (applied, looked) = (Applied::default(), BTreeSet::new());
     let mut run = Run { shop, recipe, write, links, applied, looked, looks: 0 };
     let mut live = write.live.cloned();
+    if let Some(live) = &live {
+        run.settle(live).await?;
+    }
     while run.round(live.as_ref()).await? {
         live = run.look().await?;
     }
@@ -131,33 +137,45 @@ impl<'a> Run<'a> {
         }
         let Some(item) = found else { return Ok(None) };
         let live = find::payload(&item)?;
-        part::pair(self.write.wanted, &live, self.recipe.parts, &mut self.links);
         self.links.note(self.write.id, &item.id);
-        // An intent that stands open is fulfilled by what was found.
-        if self.looked.remove("create") {
-            self.write.journal.done("create", &self.links.pairs()).await?;
-        }
+        self.settle(&live).await?;
         Ok(Some(live))
     }
 
+    /// Ends what an interruption left open of an item that is there: the intent to make it is fulfilled, and where the
+    /// shop published it by itself it is withdrawn, which nothing else would ever do.
+    async fn settle(&mut self, live: &Value) -> Result<(), Fault> {
+        let journal = self.write.journal;
+        let (made, withdrawn) = (journal.is_in_doubt(CREATE), journal.is_in_doubt(WITHDRAW));
+        part::pair(self.write.wanted, live, self.recipe.parts, &mut self.links);
+        if made || withdrawn {
+            self.withdraw(live).await?;
+        }
+        if made {
+            self.looked.remove(CREATE);
+            journal.done(CREATE, &self.links.pairs()).await?;
+        }
+        if withdrawn {
+            journal.done(WITHDRAW, &[]).await?;
+        }
+        Ok(())
+    }
+
     async fn take(&mut self, step: &Step) -> Result<Taken, Fault> {
-        let Some(born) = &step.born else {
-            return Ok(match self.work(step, Again::Safe).await? {
-                Sent::Done(_) => Taken::On,
-                Sent::Refused if step.essential => Taken::Stop,
-                Sent::Refused => Taken::On,
-            });
-        };
+        let Some(born) = &step.born else { return self.take_unnoted(step).await };
         match self.write.journal.intend(&step.name).await? {
             Prior::New => {}
             Prior::Done(ids) => {
                 self.links = self.links.clone().with(ids);
                 // What is there is not what it was when this was drawn up: the step was taken since.
-                return Ok(if self.looked.insert(format!("done {}", step.name)) {
-                    Taken::Look
-                } else {
-                    Taken::On
-                });
+                if self.looked.insert(format!("done {}", step.name)) {
+                    return Ok(Taken::Look);
+                }
+                self.applied.problems.push(format!(
+                    "What this restore had made of {} is not there any more: somebody took it away since.",
+                    step.what
+                ));
+                return Ok(if step.essential { Taken::Stop } else { Taken::On });
             }
             Prior::InDoubt if self.looked.insert(step.name.clone()) => return Ok(Taken::Look),
             Prior::InDoubt => self.applied.possibly_twice |= !self.certain(),
@@ -177,17 +195,45 @@ impl<'a> Run<'a> {
                 self.learn(born, &answer);
                 let ids: Vec<_> =
                     self.links.pairs().into_iter().filter(|pair| !before.contains(pair)).collect();
+                let made = match born {
+                    Born::Item(node) => place::folded(answer.get(*node).unwrap_or(&Value::Null)),
+                    Born::Parts { .. } => Value::Null,
+                };
+                // Noted before the item counts as made: or an interruption would leave it published for ever.
+                let published = self.withdrawal(&made).is_some();
+                if published {
+                    self.write.journal.intend(WITHDRAW).await?;
+                }
                 self.write.journal.done(&step.name, &ids).await?;
                 self.wait(step, &answer).await?;
-                self.withdraw(born, &answer).await?;
-                Ok(Taken::On)
+                if published {
+                    self.withdraw(&made).await?;
+                    self.write.journal.done(WITHDRAW, &[]).await?;
+                }
+                Ok(after(step))
             }
-            Ok(Sent::Refused) if step.essential => Ok(Taken::Stop),
-            Ok(Sent::Refused) => Ok(Taken::On),
+            Ok(Sent::Refused) => {
+                self.write.journal.refused(&step.name).await?;
+                Ok(if step.essential { Taken::Stop } else { Taken::On })
+            }
             // The answer was lost: it may have happened. Look, and if it did not, try once more.
             Err(Fault::Unavailable(_) | Fault::Malformed(_))
                 if self.certain() && self.looked.insert(step.name.clone()) =>
             {
+                self.shop.client.back_off(2).await;
+                Ok(Taken::Look)
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// A step that the journal need not know: it can be repeated, or what it made is seen on the item.
+    async fn take_unnoted(&mut self, step: &Step) -> Result<Taken, Fault> {
+        let again = if step.once { Again::Never } else { Again::Safe };
+        match self.work(step, again).await {
+            Ok(Sent::Refused) => Ok(if step.essential { Taken::Stop } else { Taken::On }),
+            Ok(Sent::Done(_)) => Ok(after(step)),
+            Err(Fault::Unavailable(_) | Fault::Malformed(_)) if step.once => {
                 self.shop.client.back_off(2).await;
                 Ok(Taken::Look)
             }
@@ -222,12 +268,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes a new item away from where the shop published it by itself and the backup did not have it.
-    async fn withdraw(&mut self, born: &Born, answer: &Value) -> Result<(), Fault> {
-        let Born::Item(node) = born else { return Ok(()) };
-        let made = place::folded(answer.get(*node).unwrap_or(&Value::Null));
-        if let Some((call, input)) = publish::withdrawal(self.write.wanted, &made, self.write.id, &self.links)
-        {
+    /// Where the shop published a new item by itself, and the backup did not have it.
+    fn withdrawal(&self, made: &Value) -> Option<(&'static Call, Map<String, Value>)> {
+        publish::withdrawal(self.write.wanted, made, self.write.id, &self.links)
+    }
+
+    /// Takes it away from there.
+    async fn withdraw(&mut self, made: &Value) -> Result<(), Fault> {
+        if let Some((call, input)) = self.withdrawal(made) {
             self.send(call, &input, "withdrawing", Again::Safe).await?;
         }
         Ok(())
@@ -244,6 +292,10 @@ impl<'a> Run<'a> {
             }
             Work::Media { media } => {
                 self.media(media).await?;
+                Ok(Sent::Done(Value::Null))
+            }
+            Work::Order(order) => {
+                self.order(order).await?;
                 Ok(Sent::Done(Value::Null))
             }
         }
@@ -267,12 +319,8 @@ impl<'a> Run<'a> {
             };
             let answer = match answer {
                 // What the API itself does not take cannot be put right here; the other items can go on. So they can
-                // where a part of an item takes a permission of its own.
-                Err(Fault::Rejected(why) | Fault::Forbidden(why)) if again == Again::Safe => {
-                    self.applied.problems.push(format!("Shopify refused {what}: {why}"));
-                    return Ok(Sent::Refused);
-                }
-                Err(Fault::Rejected(why)) => {
+                // where an item, or a part of it, takes a permission of its own.
+                Err(Fault::Rejected(why) | Fault::Forbidden(why)) => {
                     self.applied.problems.push(format!("Shopify refused {what}: {why}"));
                     return Ok(Sent::Refused);
                 }
@@ -310,6 +358,7 @@ impl<'a> Run<'a> {
         match call.wait {
             Wait::Nothing => Ok(()),
             Wait::Job => self.finished(answer, &step.what).await,
+            Wait::Codes => self.codes_made(answer).await,
             Wait::Files => {
                 let ids: Vec<String> =
                     place::list(answer, "files").iter().filter_map(place::id_of).map(str::to_owned).collect();
@@ -328,18 +377,31 @@ impl<'a> Run<'a> {
     }
 
     async fn job(&mut self, id: &str, what: &str) -> Result<(), Fault> {
+        self.done(JOB, id, "job", what).await?;
+        Ok(())
+    }
+
+    /// Asks after something that goes on at the platform until it says that it is done, and gives the last answer below
+    /// `root`. What is not known any more is over. `None`, with the problem told, where it is not done in time.
+    pub(super) async fn done(
+        &mut self,
+        document: &'static str,
+        id: &str,
+        root: &str,
+        what: &str,
+    ) -> Result<Option<Value>, Fault> {
         let mut pause = POLL_FIRST;
         for _ in 0..POLLS {
             self.shop.client.clock().sleep(pause).await;
             pause = (pause * 2).min(POLL_LAST);
-            let answer = self.shop.query(JOB, json!({"id": id})).await?;
-            // A job that is not known any more is over.
-            if place::at(&answer, "job/done").is_none_or(|done| *done != Value::Bool(false)) {
-                return Ok(());
+            let answer = self.shop.query(document, json!({"id": id})).await?;
+            let state = answer.get(root).cloned().unwrap_or_default();
+            if state.get("done") != Some(&Value::Bool(false)) {
+                return Ok(Some(state));
             }
         }
         self.applied.problems.push(format!("Shopify was still busy with {what} when we stopped waiting."));
-        Ok(())
+        Ok(None)
     }
 
     /// Waits until files are ready: before that, nothing can refer to them.
@@ -350,7 +412,7 @@ impl<'a> Run<'a> {
             if open.is_empty() {
                 return Ok(());
             }
-            let states = self.file_states(&open).await?;
+            let states = self.states(&open).await?;
             open.clear();
             for (id, state) in states {
                 match state.as_deref() {
@@ -371,8 +433,8 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Files that exist, and how far their processing is.
-    pub(super) async fn file_states(&self, ids: &[String]) -> Result<Vec<(String, Option<String>)>, Fault> {
+    /// Those of these ids that exist, and of files how far their processing is.
+    pub(super) async fn states(&self, ids: &[String]) -> Result<Vec<(String, Option<String>)>, Fault> {
         let answer = self.shop.query(FILES, json!({"ids": ids})).await?;
         Ok(place::list(&answer, "nodes")
             .iter()
@@ -399,6 +461,9 @@ impl<'a> Run<'a> {
     }
 
     async fn upload(&mut self, upload: &Upload) -> Result<Option<String>, Fault> {
+        let Some(size) = self.write.media.size_bytes(&upload.pointer) else { return Ok(None) };
+        // Until they are sent: the other items under way have bytes, too.
+        let _room = self.shop.room.take(size).await;
         let bytes = match self.write.media.read(&upload.pointer).await {
             None => return Ok(None),
             Some(bytes) => bytes?,
@@ -432,6 +497,11 @@ impl<'a> Run<'a> {
         self.shop.upload(url, &parameters, bytes).await?;
         Ok(Some(address.to_owned()))
     }
+}
+
+/// What comes after a step that was taken.
+fn after(step: &Step) -> Taken {
+    if step.partial { Taken::Look } else { Taken::On }
 }
 
 /// What a mutation refused: where, and why.

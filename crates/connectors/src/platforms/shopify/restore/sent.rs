@@ -12,6 +12,7 @@ macro_rules! documents {
 }
 
 static DOCUMENTS: &[Document] = documents![
+    "live" / "code_creation",
     "live" / "collection_by_handle",
     "live" / "customer_by_email",
     "live" / "customer_by_phone",

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::part::Part;
 
+/// Most elements of one list in one call.
+pub(super) const PER_CALL: usize = 250;
+
 /// A mutation document and what must be known to send it.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -29,6 +32,8 @@ pub(super) enum Wait {
     Job,
     /// Files that it made or changed are being processed.
     Files,
+    /// Codes of a discount are being made, each of which may be refused.
+    Codes,
 }
 
 impl Call {
@@ -63,6 +68,20 @@ pub(super) enum Born {
     },
 }
 
+/// The step that makes the item.
+pub(super) const CREATE: &str = "create";
+
+/// In which order products shall stand.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    /// The wanted order, by ids of the backup.
+    pub(super) goal: Vec<String>,
+    /// The order in which those stand that are there.
+    pub(super) now: Vec<String>,
+    /// How many of the wanted are not among those: they are looked for before they are moved.
+    pub(super) unseen: usize,
+}
+
 /// What is to be done in a step.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
@@ -78,12 +97,15 @@ pub(super) enum Work {
         /// The wanted media, each with its place in the payload's list.
         media: Vec<(usize, Value)>,
     },
+    /// Products to be put in order, those that exist.
+    Order(Order),
 }
 
 /// A step.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
-    /// Its name within the item, the same in every attempt.
+    /// Its name within the item, the same in every attempt, and no other step's: where it makes parts, it says which,
+    /// because what is drawn up depends on what is there.
     pub(super) name: String,
     /// What it writes, in words that complete "could not be restored".
     pub(super) what: String,
@@ -91,6 +113,11 @@ pub(super) struct Step {
     pub(super) work: Work,
     /// What it makes. A step that makes something is noted in the journal first: it must not be taken twice.
     pub(super) born: Option<Born>,
+    /// Whether it makes something that is no item and no part with an id, and must not be repeated blindly: where its
+    /// answer is lost, the item is looked at.
+    pub(super) once: bool,
+    /// Whether it holds only as much as one call takes: after it the item is looked at, and what is left drawn up.
+    pub(super) partial: bool,
     /// Whether the rest makes no sense without it.
     pub(super) essential: bool,
 }
@@ -100,13 +127,21 @@ impl Step {
     pub(super) fn new(call: &'static Call, what: impl Into<String>, variables: Map<String, Value>) -> Self {
         let what = what.into();
         let work = Work::Call { call, variables };
-        Self { name: call.root.to_owned(), what, work, born: None, essential: false }
+        Self {
+            name: call.root.to_owned(),
+            what,
+            work,
+            born: None,
+            once: false,
+            partial: false,
+            essential: false,
+        }
     }
 
     /// The step that makes the item.
     pub(super) fn birth(call: &'static Call, node: &'static str, variables: Map<String, Value>) -> Self {
         Self {
-            name: "create".to_owned(),
+            name: CREATE.to_owned(),
             born: Some(Born::Item(node)),
             essential: true,
             ..Self::new(call, "the item", variables)
@@ -123,6 +158,8 @@ impl Step {
             }
             // Two looks, and one call: files come before products, so they are there.
             Work::Media { .. } => 3,
+            // A call, and waiting for what it starts.
+            Work::Order(order) => calls(order.unseen) + 2 * calls(order.goal.len()),
         }
     }
 
@@ -134,8 +171,14 @@ impl Step {
                 call.cost + waits + 10 * uploads(&Value::Object(variables.clone()))
             }
             Work::Media { media } => 10 + 2 * media.len() as u64,
+            Work::Order(order) => order.unseen as u64 + 12 * calls(order.goal.len()),
         }
     }
+}
+
+/// How many calls it takes to say something of so many.
+fn calls(many: usize) -> u64 {
+    many.div_ceil(PER_CALL) as u64
 }
 
 /// How many files a step uploads.

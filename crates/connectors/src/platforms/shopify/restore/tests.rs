@@ -1,6 +1,8 @@
 //! What plans say: tables of what is wanted and what is there.
 
+mod discounts;
 mod inputs;
+mod products;
 
 use serde_json::{Value, json};
 
@@ -74,6 +76,7 @@ fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
     let root = |work: &Work| match work {
         Work::Call { call, .. } => call.root,
         Work::Media { .. } => "media",
+        Work::Order(_) => "order",
     };
     draft.steps.iter().map(|step| root(&step.work)).collect()
 }
@@ -82,7 +85,7 @@ fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
 fn input(draft: &Draft<'_>, number: usize) -> Value {
     match &draft.steps[number].work {
         Work::Call { variables, .. } => draft.links.fill(&Value::Object(variables.clone())),
-        Work::Media { .. } => Value::Null,
+        Work::Media { .. } | Work::Order(_) => Value::Null,
     }
 }
 
@@ -429,9 +432,9 @@ fn collections_get_their_members_back_and_their_order() {
         &wanted,
         &collection(&[1, 2]),
         &[source, "/products"],
-        &["collectionUpdate", "collectionReorderProducts"],
+        &["collectionUpdate", "order"],
     );
-    check("collection", &wanted, &collection(&[3, 1, 2]), &["/products"], &["collectionReorderProducts"]);
+    check("collection", &wanted, &collection(&[3, 1, 2]), &["/products"], &["order"]);
     let (options, ids) = (RestoreOptions::default(), IdMap::default());
     let live = collection(&[1, 2, 4]);
     let draft = draft("collection", &wanted, Some(&live), &options, &ids);
@@ -463,6 +466,8 @@ fn definitions_that_refer_to_each_other_take_two_passes() {
     assert_eq!(input(&draft, 0)["definition"]["fieldDefinitions"].as_array().unwrap().len(), 1);
     let second = &input(&draft, 1)["definition"]["fieldDefinitions"][1]["create"];
     assert_eq!(second["validations"][0]["value"], gid("MetaobjectDefinition", 5));
+    let told: Vec<bool> = draft.steps.iter().map(|step| step.once).collect();
+    assert_eq!(told, [false, true], "what adds fields is not repeated blindly; what makes the item is noted");
     let live = with(&definition, "/name", json!("Spoilt"));
     check("metaobject_definition", &definition, &live, &["/name"], &["metaobjectDefinitionUpdate"]);
 }
@@ -493,6 +498,45 @@ fn discounts_add_and_remove_what_they_apply_to() {
         json!({"id": gid("DiscountNode", 2), "discount": {"__typename": "DiscountCodeApp", "title": "x"}});
     let made = planned("discount", &app, None, &options, &ids);
     assert!(matches!(made.action, PlanAction::Cannot { .. }));
+}
+
+#[test]
+fn entries_of_an_apps_type_are_left_to_the_app() {
+    let entry = |kind: &str, value: &str| {
+        json!({"id": gid("Metaobject", 1), "type": kind, "handle": "ann", "capabilities": null,
+            "fields": [{"key": "name", "type": "single_line_text_field", "value": value}]})
+    };
+    let (options, ids) = (RestoreOptions::default(), IdMap::default());
+    let action = |kind: &str, live: Option<Value>| {
+        planned("metaobject", &entry(kind, "Ann"), live.as_ref(), &options, &ids).action
+    };
+    let theirs = "app--1234--author";
+    for live in [None, Some(entry(theirs, "Bob"))] {
+        assert!(matches!(action(theirs, live), PlanAction::Cannot { .. }));
+    }
+    assert_eq!(action(theirs, Some(entry(theirs, "Ann"))), PlanAction::Skip, "there is nothing to write");
+    // A control: the shop's own.
+    assert_eq!(action("author", None), PlanAction::Create);
+    assert_eq!(action("author", Some(entry("author", "Bob"))), PlanAction::Update);
+}
+
+#[test]
+fn the_key_under_which_a_location_is_closed_is_that_of_one_restore() {
+    let location = json!({"id": gid("Location", 1), "name": "Attic", "isActive": false, "isFulfillmentService": false,
+        "fulfillsOnlineOrders": true, "address": {"countryCode": "DE"}, "metafields": []});
+    let (options, ids) = (RestoreOptions::default(), IdMap::default());
+    let key = |new: u32| {
+        let mut draft = draft("location", &location, None, &options, &ids);
+        assert_eq!(roots(&draft), ["locationAdd", "locationDeactivate"]);
+        draft.links.note(&gid("Location", 1), &gid("Location", new));
+        input(&draft, 1)["key"].clone()
+    };
+    assert_eq!(key(7), key(7), "a repetition");
+    assert_ne!(key(7), key(8), "another restore");
+    let delete = &recipe("location").unwrap().delete[0];
+    let key = |at: &str| (delete.variables)("l1", &json!({"updatedAt": at}))["key"].clone();
+    assert_eq!(key("2026-11-01T00:00:00Z"), key("2026-11-01T00:00:00Z"));
+    assert_ne!(key("2026-11-01T00:00:00Z"), key("2026-11-01T00:00:05Z"), "opened again since");
 }
 
 #[test]

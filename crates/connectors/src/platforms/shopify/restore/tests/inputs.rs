@@ -45,8 +45,7 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
     ("CustomerInput", "emailMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "smsMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "whatsAppMarketingConsent", "Consent is set by a call of its own."),
-    ("DiscountContextInput", "customerSegments", "Segments are a kind that is not backed up yet."),
-    ("DiscountContextInput", "markets", "Markets are a kind that is not backed up yet."),
+    ("DiscountContextInput", "markets", "Markets take a permission that is not asked for."),
     ("DraftOrderInput", "deposit", "Needs a permission of its own."),
     ("DraftOrderInput", "localizedFields", "Needs a permission of its own."),
     ("DraftOrderInput", "paymentTerms", "Needs a permission of its own."),
@@ -337,7 +336,7 @@ fn discount(name: &str) -> Value {
             json!({"destinationSelection": {"__typename": "DiscountCountries", "countries": ["DE"], "includeRestOfWorld": false},
             "maximumShippingPrice": {"amount": "9.0", "currencyCode": "EUR"}, "appliesOnOneTimePurchase": true, "appliesOnSubscription": true,
             "minimumRequirement": {"__typename": "DiscountMinimumSubtotal", "greaterThanOrEqualToSubtotal": {"amount": "20.0", "currencyCode": "EUR"}},
-            "recurringCycleLimit": 1}),
+            "recurringCycleLimit": 1, "context": {"__typename": "DiscountCustomerSegments", "segments": [{"id": gid("Segment", 1)}]}}),
         );
     }
     json!({"id": gid("DiscountNode", 1), "discount": discount})
@@ -352,7 +351,7 @@ fn draft_order() -> Value {
         "discountCodes": ["TEN"], "visibleToCustomer": true, "customAttributes": [{"key": "k", "value": null}],
         "appliedDiscount": off, "billingAddress": address(), "shippingAddress": address(), "presentmentCurrencyCode": "EUR",
         "shippingLine": {"title": "Post", "shippingRateHandle": null, "originalPriceSet": {"presentmentMoney": money("4.0")}},
-        "purchasingEntity": {"__typename": "Customer", "id": gid("Customer", 1)},
+        "customer": {"id": gid("Customer", 1)},
         "lineItems": [
             {"id": gid("DraftOrderLineItem", 1), "quantity": 2, "variant": {"id": gid("ProductVariant", 1)}, "priceOverride": money("1.0"),
              "appliedDiscount": null, "customAttributes": []},
