@@ -18,6 +18,11 @@ use clap::Parser as _;
 use crate::arguments::Arguments;
 use crate::output::Output;
 
+/// Work goes from thread to thread here, and the C library's allocator then keeps much more than is in use:
+/// docs/decisions/0025. `.cargo/config.toml` says how it is set.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -11,8 +11,12 @@ use crate::encoding::{Bytes, put_count, put_number};
 /// A block is closed at this many bytes of payload. Larger ones compress better and faster, and one record costs
 /// more: some 400 kB to read, and a millisecond or two to decompress.
 pub(crate) const BLOCK_LEN: usize = 2 * 1024 * 1024;
-/// Bytes that are kept free in front of the payloads: what stands there in the block is known last.
-const HEAD_LEN: usize = 64 * 1024;
+/// Bytes that are kept free in front of the payloads: what stands there in the block is known last. Enough for
+/// records that have some 700 bytes of metadata each, as products with pictures do.
+const HEAD_LEN: usize = 512 * 1024;
+
+/// Room behind the payloads for the last one, which ends behind the block's length.
+const ROOM_LEN: usize = 64 * 1024;
 
 /// Microseconds since 1970, for one number in the format; `None` where the platform told no time.
 fn micros(at: Option<Timestamp>) -> u64 {
@@ -94,7 +98,7 @@ impl BlockBuilder {
         put_count(&mut self.rows, payload.len());
         if self.bytes.is_empty() {
             // At once, so that nothing is left behind by growing. What is not written to takes no memory.
-            self.bytes.reserve(HEAD_LEN + BLOCK_LEN + HEAD_LEN);
+            self.bytes.reserve(HEAD_LEN + BLOCK_LEN + ROOM_LEN);
             self.bytes.resize(HEAD_LEN, 0);
         }
         self.bytes.extend_from_slice(payload);

@@ -3,11 +3,12 @@
 //! Header: `CTKR`, format (1 byte), type (1), two zero bytes, data key's id (16), salt (32). The object's own
 //! key is derived from data key, salt and type; see docs/format.md.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::aad::ObjectAad;
 use domain::{DataKeyId, Id128, KeyError, ObjectPurpose, Salt};
+use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
 use crate::encoding::Bytes;
@@ -70,9 +71,23 @@ pub(crate) fn read_header(object: &str, bytes: &[u8], purpose: ObjectPurpose) ->
     Ok((Id128(key), Salt(salt)))
 }
 
-thread_local! {
-    /// A compression context has some megabytes; it is made once per thread.
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+/// Compressors that nobody uses at the moment. Each holds some megabytes, and compressing goes from thread to thread:
+/// one kept by each of them would be far more than are ever busy.
+static IDLE: Mutex<Vec<Compressor<'static>>> = Mutex::new(Vec::new());
+/// So many idle ones are kept.
+const IDLE_MAX: usize = 4;
+
+/// Lends a compressor.
+fn with_compressor<T>(work: impl FnOnce(&mut Compressor<'static>) -> io::Result<T>) -> io::Result<T> {
+    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = idle().pop();
+    let mut compressor = kept.map_or_else(|| Compressor::new(1), Ok)?;
+    let done = work(&mut compressor);
+    let mut idle = idle();
+    if idle.len() < IDLE_MAX {
+        idle.push(compressor);
+    }
+    done
 }
 
 /// How hard to compress.
@@ -118,11 +133,7 @@ pub(crate) fn compress_into(plain: &[u8], effort: Effort, packed: &mut Vec<u8>) 
     let (level, table, shortest) = effort.settings();
     packed.clear();
     packed.reserve(zstd::zstd_safe::compress_bound(plain.len()));
-    let compressed = COMPRESSOR.with_borrow_mut(|compressor| -> std::io::Result<usize> {
-        let compressor = match compressor {
-            Some(compressor) => compressor,
-            None => compressor.insert(zstd::bulk::Compressor::new(level)?),
-        };
+    let compressed = with_compressor(|compressor| {
         compressor.set_compression_level(level)?;
         compressor.set_parameter(CParameter::HashLog(table))?;
         compressor.set_parameter(CParameter::MinMatch(shortest))?;
@@ -149,7 +160,7 @@ fn plain_len(object: &str, packed: &[u8]) -> Result<usize> {
     length.ok_or_else(|| RepositoryError::damaged(object, "a compressed block has no sensible length"))
 }
 
-fn not_decompressed(object: &str, error: &std::io::Error) -> RepositoryError {
+fn not_decompressed(object: &str, error: &io::Error) -> RepositoryError {
     RepositoryError::damaged(object, format!("a block does not decompress: {error}"))
 }
 

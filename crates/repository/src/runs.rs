@@ -32,6 +32,9 @@ pub(crate) const RUNS: &str = "run";
 const BATCH_LEN: usize = 32 * 1024 * 1024;
 /// … or when the oldest line in it is this old.
 const BATCH_AGE: Duration = Duration::from_secs(30);
+/// What is left when all was put is merged from memory, where nothing was stored before or it is no more than this: it
+/// stays there until the snapshot stands.
+const REST_LEN: usize = 4 * 1024 * 1024;
 /// Plain length of a batch's block.
 const BLOCK_LEN: usize = 64 * 1024;
 const LEVEL: i32 = 1;
@@ -323,6 +326,12 @@ impl Run {
     /// # Errors
     /// When a batch is damaged or cannot be read, or lines were lost or merged before.
     pub async fn merged(&self) -> Result<MergedLines> {
+        let gathered = Arc::clone(&self.gathered).lock_owned().await;
+        if gathered.len > REST_LEN && !gathered.checkpoint.batches.is_empty() {
+            self.store(gathered).await?;
+        } else {
+            drop(gathered);
+        }
         let mut gathered = self.gathered.lock().await;
         gathered.check()?;
         let spans = gathered.checkpoint.kinds.iter().map(|(kind, state)| (kind.clone(), state.spans.clone()));

@@ -271,6 +271,30 @@ async fn what_is_still_in_memory_is_merged_without_being_stored() {
     assert_eq!(lines(&again).await.unwrap(), [], "no cursor stood before what was stored");
 }
 
+#[tokio::test]
+async fn a_large_rest_of_a_large_run_is_stored_before_it_is_merged() {
+    for (first, stores) in [(true, true), (false, false)] {
+        let cell = Cell::new().await;
+        let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+        run.begin(&kind("product")).await;
+        if first {
+            put(&run, "product", "2", "", "stored").await.unwrap();
+            run.flush().await.unwrap();
+        }
+        let large = "long".repeat(1_500_000);
+        put(&run, "product", "1", "", &large).await.unwrap();
+        let stored = run.bytes_written().await;
+        let merged = lines(&run).await.unwrap();
+        assert_eq!(merged.len(), if first { 2 } else { 1 });
+        assert_eq!(merged[0], line("product", "1", "", &large));
+        assert_eq!(
+            run.bytes_written().await > stored,
+            stores,
+            "nothing is written for a run that fits in memory"
+        );
+    }
+}
+
 /// A fetch of several parts is dropped where one of them fails, perhaps while another has its lines stored. The kind is
 /// then read in another way, into the same run.
 #[tokio::test]
