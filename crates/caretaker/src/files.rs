@@ -12,12 +12,27 @@ use vault::system::SystemRng;
 /// Writes a file with mode 0600, in place of one that is there: beside it first, and then by its name.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let written = match fs::metadata(path) {
-        // A terminal or a pipe cannot be put in place of anything.
-        Ok(there) if !there.is_file() && !there.is_dir() => {
+        // A terminal or a pipe cannot be put in place of anything, nor may a name that the system gives to one.
+        Ok(there) if !there.is_dir() && (!there.is_file() || is_the_systems(path)) => {
             OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(bytes))
         }
         _ => replace(path, bytes),
     };
+    written.with_context(|| format!("could not write `{}`", path.display()))
+}
+
+/// Whether it is a name such as `/dev/stdout`, whatever stands behind it at the moment.
+fn is_the_systems(path: &Path) -> bool {
+    ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder))
+}
+
+/// Writes a file with mode 0600 where there is none.
+pub(crate) fn write_new_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = made.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
     written.with_context(|| format!("could not write `{}`", path.display()))
 }
 
@@ -70,6 +85,26 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_over_by_what_must_be_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passphrase");
+        write_new_private(&path, b"mine").unwrap();
+        assert_eq!(mode(&path), 0o600);
+        write_new_private(&path, b"another").unwrap_err();
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        write_private(&path, b"another").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"another");
+    }
+
+    #[test]
+    fn the_systems_names_are_written_to_and_not_replaced() {
+        for (path, is) in [("/dev/stdout", true), ("/proc/self/fd/1", true), ("/device/plan.json", false)] {
+            assert_eq!(is_the_systems(Path::new(path)), is, "{path}");
+        }
+        write_private(Path::new("/dev/null"), b"text").unwrap();
     }
 
     #[test]

@@ -109,8 +109,30 @@ fn no_cell(dir: &Path) -> FlowError {
     })
 }
 
+/// Why no cell can be made here: there is one, or parts of one. None of them is ever written over.
+pub(crate) fn taken(dir: &Path) -> Option<FlowError> {
+    if !dir.join(CELL_FILE).exists() {
+        return half_made(dir);
+    }
+    let missing: Vec<String> =
+        parts(dir).iter().filter(|part| !part.exists()).map(|part| format!("`{}`", part.display())).collect();
+    Some(FlowError::Conflict(if missing.is_empty() {
+        format!(
+            "there is a cell at `{}`, and none is ever written over: name another directory",
+            dir.display()
+        )
+    } else {
+        format!(
+            "there is a cell at `{}` that lacks {}: put that back from a copy, or set the cell up again in another \
+             directory with `caretaker init --from-store`",
+            dir.display(),
+            missing.join(", ")
+        )
+    }))
+}
+
 /// Whether here are parts of a cell without the file that is written last.
-pub(crate) fn half_made(dir: &Path) -> Option<FlowError> {
+fn half_made(dir: &Path) -> Option<FlowError> {
     let found: Vec<String> =
         parts(dir).iter().filter(|part| part.exists()).map(|part| format!("`{}`", part.display())).collect();
     if found.is_empty() || dir.join(CELL_FILE).exists() {

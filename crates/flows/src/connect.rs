@@ -252,6 +252,8 @@ async fn backed_up(cell: &Cell, connection: &Connection) -> Result<Option<Identi
 /// turns out to be another store's.
 pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<Box<dyn Store>> {
     let scope = &connection.scope;
+    // The caller may have read it long ago, and it may have been connected anew since.
+    let connection = &cell.connection(&scope.tenant, &scope.connection).await?;
     if connectors::registry::platform(scope.platform.as_str()).is_none() {
         return Err(takes_files(scope));
     }
@@ -273,7 +275,15 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
             scope.connection, connection.url, way_in.url, scope.platform, scope.connection
         )));
     }
-    let keeper = Arc::new(Keeper::new(cell, scope, For::Work(Box::new(grant.clone()))));
+    let keeper = Arc::new(Keeper::new(
+        cell,
+        scope,
+        For::Work(Box::new(Working {
+            grant: grant.clone(),
+            url: way_in.url.clone(),
+            ca_pem: way_in.ca_pem.clone(),
+        })),
+    ));
     let credential = way_in.credential.as_bytes();
     let store = open_platform(cell, scope, (&way_in.url, &settings.given), credential, &keeper)?;
     if settings.store.is_none() {
@@ -291,7 +301,11 @@ impl WayIn {
         let opened = vault.open_credential(grant, scope, CREDENTIAL, sealed).await?;
         // The parser's message could quote the secret; it is not passed on.
         serde_json::from_slice(opened.expose_secret()).map_err(|_| {
-            FlowError::Integrity(format!("the sealed credential of `{}` is damaged", scope.connection))
+            FlowError::Integrity(format!(
+                "the sealed credential of `{}` is damaged, or an older version of caretaker sealed it: give it again with \
+                 `caretaker connect {} {} …`",
+                scope.connection, scope.platform, scope.connection
+            ))
         })
     }
 }
@@ -338,8 +352,15 @@ struct Keeper {
 enum For {
     /// To give it to a connection.
     Connect(Box<Connecting>),
-    /// To work with a connection, on this grant.
-    Work(Box<Grant>),
+    /// To work with a connection.
+    Work(Box<Working>),
+}
+
+/// On which grant a connection is worked with, and where it was when that began.
+struct Working {
+    grant: Grant,
+    url: String,
+    ca_pem: Option<String>,
 }
 
 /// What `connect` knows: it has the credential's lock already, and the connection may not be there yet.
@@ -380,11 +401,17 @@ impl Keeper {
         }
     }
 
-    /// The credential as it is kept now.
-    async fn kept(&self, grant: &Grant) -> Result<WayIn> {
+    /// The credential as it is kept now. One that was given for another address is not sent to this one.
+    async fn kept(&self, Working { grant, url, ca_pem }: &Working) -> Result<WayIn> {
         let Scope { tenant, connection, .. } = &self.scope;
         let sealed = self.catalog.credential(tenant, connection, CREDENTIAL).await?;
-        WayIn::open(&self.vault, grant, &self.scope, &sealed).await
+        let way_in = WayIn::open(&self.vault, grant, &self.scope, &sealed).await?;
+        if (&way_in.url, &way_in.ca_pem) != (url, ca_pem) {
+            return Err(FlowError::Conflict(format!(
+                "`{connection}` was connected anew meanwhile: try again"
+            )));
+        }
+        Ok(way_in)
     }
 
     async fn keep_renewed(&self, credential: &[u8]) -> Result<()> {
@@ -395,8 +422,8 @@ impl Keeper {
                 let sealed = self.seal(&row.url, &Settings::of(row)?.given, credential).await?;
                 self.catalog.put_connection(row, (CREDENTIAL, &sealed), now).await?;
             }
-            For::Work(grant) => {
-                let way_in = self.kept(grant).await?;
+            For::Work(working) => {
+                let way_in = self.kept(working).await?;
                 let settings = ConnectionSettings { ca_pem: way_in.ca_pem.clone() };
                 let sealed = self.seal(&way_in.url, &settings, credential).await?;
                 let Scope { tenant, connection, .. } = &self.scope;
@@ -407,9 +434,9 @@ impl Keeper {
         Ok(())
     }
 
-    async fn leave(&self, grant: &Grant) -> Result<Renewing> {
+    async fn leave(&self, working: &Working) -> Result<Renewing> {
         let lock = FileLock::of_credential(&self.dir, &self.scope).await?;
-        let mut way_in = self.kept(grant).await?;
+        let mut way_in = self.kept(working).await?;
         let kept = Zeroizing::new(std::mem::take(&mut way_in.credential).into_bytes());
         Ok(Renewing { kept: Some(kept), lock: Box::new(lock) })
     }
@@ -430,7 +457,7 @@ impl CredentialKeeper for Keeper {
     fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>> {
         Box::pin(async move {
             match &self.what_for {
-                For::Work(grant) => self.leave(grant).await.map_err(failed),
+                For::Work(working) => self.leave(working).await.map_err(failed),
                 For::Connect(_) => match self.refusal() {
                     Some(why) => Err(SpoolError { kind: SpoolErrorKind::Failed, why: why.to_owned() }),
                     None => Ok(Renewing { kept: None, lock: Box::new(()) }),

@@ -1,6 +1,6 @@
 //! Reading everything with nothing but the two stores and the recovery key: no catalog, no vault, no network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,13 +49,43 @@ pub(crate) struct Unreadable {
     error: FlowError,
 }
 
-/// Every connection that has a data key in the key store, and those whose keys are all damaged.
-async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
-    let unreadable = |source: object_store::Error| {
-        let object = "the key store".to_owned();
+type Place = (TenantId, ConnectionId);
+
+/// What a store says when it cannot be read.
+fn unreadable(store: &str) -> impl Fn(object_store::Error) -> FlowError {
+    move |source| {
+        let object = store.to_owned();
         FlowError::Repository(RepositoryError::Store { operation: "read", object, source: Box::new(source) })
+    }
+}
+
+/// Every place in the object store that has a commit.
+async fn committed(stores: &Stores) -> Result<BTreeSet<Place>> {
+    let unreadable = unreadable("the object store");
+    let below = async |path: object_store::path::Path| {
+        stores.objects.list_with_delimiter(Some(&path)).await.map(|listed| listed.common_prefixes)
     };
-    let listed: Vec<_> = stores.keys.list(Some(&"t".into())).try_collect().await.map_err(unreadable)?;
+    let mut found = BTreeSet::new();
+    for tenant in below("t".into()).await.map_err(&unreadable)? {
+        for connection in below(tenant.clone()).await.map_err(&unreadable)? {
+            let commits: object_store::path::Path = format!("{connection}/commit").into();
+            if stores.objects.list(Some(&commits)).try_next().await.map_err(&unreadable)?.is_none() {
+                continue;
+            }
+            let named = (tenant.filename().map(TenantId::new), connection.filename().map(ConnectionId::new));
+            // What no cell can have made is none of its.
+            if let (Some(Ok(tenant)), Some(Ok(connection))) = named {
+                found.insert((tenant, connection));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Every connection that has a data key in the key store, and those that were backed up and have none that can be read.
+async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
+    let unreadable = unreadable("the key store");
+    let listed: Vec<_> = stores.keys.list(Some(&"t".into())).try_collect().await.map_err(&unreadable)?;
     let mut scopes = BTreeMap::new();
     let mut damaged = BTreeMap::new();
     for object in listed {
@@ -67,7 +97,7 @@ async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
             continue;
         };
         let read = async { stores.keys.get_opts(&object.location, Default::default()).await?.bytes().await };
-        let bytes = read.await.map_err(unreadable)?;
+        let bytes = read.await.map_err(&unreadable)?;
         let place = (tenant, connection);
         // A key's own words are not proven; a scope that does not fit the place is not even tried.
         let found = match vault::describe_wrapped(&bytes) {
@@ -80,7 +110,17 @@ async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
             Err(error) => drop(damaged.entry(place).or_insert(error)),
         }
     }
-    damaged.retain(|place, _| !scopes.contains_key(place));
+    let committed = committed(stores).await?;
+    for place @ (tenant, connection) in &committed {
+        damaged.entry(place.clone()).or_insert_with(|| {
+            FlowError::Integrity(format!(
+                "there are backups of `{tenant}/{connection}`, and no data key of it is in the key store: put \
+                 `t/{tenant}/{connection}/data-key` back from a copy"
+            ))
+        });
+    }
+    // A key that nothing is sealed under is missed by nobody.
+    damaged.retain(|place, _| committed.contains(place) && !scopes.contains_key(place));
     let damaged =
         damaged.into_iter().map(|((tenant, connection), error)| Unreadable { tenant, connection, error });
     Ok((scopes.into_values().collect(), damaged.collect()))
@@ -104,6 +144,7 @@ pub(crate) async fn scopes(stores: &Stores) -> Result<Vec<Scope>> {
 /// As [`recover`].
 pub async fn opens(stores: &Stores, key: RecoveryKey, handles: &Handles) -> Result<()> {
     let keys = Arc::new(RecoveryKeys::new(key, handles)?);
+    let mut refused = None;
     for scope in scopes(stores).await? {
         match repository(stores, &scope, &keys, handles)
             .reader(&grant(&keys, &scope), Action::Read, None)
@@ -112,10 +153,13 @@ pub async fn opens(stores: &Stores, key: RecoveryKey, handles: &Handles) -> Resu
             Ok(_) => return Ok(()),
             // Connected, and never backed up.
             Err(RepositoryError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => match FlowError::from(error) {
+                error if error.kind() == ErrorKind::Refused => drop(refused.get_or_insert(error)),
+                error => return Err(error),
+            },
         }
     }
-    Err(FlowError::NotFound("the stores hold no backup".to_owned()))
+    Err(refused.unwrap_or_else(|| FlowError::NotFound("the stores hold no backup".to_owned())))
 }
 
 fn grant(keys: &RecoveryKeys, scope: &Scope) -> domain::Grant {
@@ -158,6 +202,7 @@ pub async fn recover(
             error: Some(with_causes(&error)),
         })
         .collect();
+    let mut refused = None;
     for scope in scopes {
         let mut head = None;
         let read = one(stores, (&scope, &keys), handles, out, (&mut head, told)).await;
@@ -166,11 +211,22 @@ pub async fn recover(
             // Connected, and never backed up.
             Ok(None) => continue,
             Err(error) if error.kind() == ErrorKind::Integrity => (None, Some(with_causes(&error))),
+            // The key is another one, or what it would open names it wrongly: the others tell.
+            Err(error) if error.kind() == ErrorKind::Refused => {
+                let why = with_causes(&error);
+                refused.get_or_insert(error);
+                (None, Some(why))
+            }
             Err(error) => return Err(error),
         };
         let Scope { tenant, region, platform, connection } = scope;
         let (region, platform) = (Some(region), Some(platform));
         recovered.push(Recovered { tenant, region, platform, connection, head, exported, error });
+    }
+    if let Some(refused) = refused
+        && recovered.iter().all(|one| one.head.is_none())
+    {
+        return Err(refused);
     }
     if recovered.is_empty() {
         return Err(FlowError::NotFound("the stores hold no backup".to_owned()));

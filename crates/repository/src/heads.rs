@@ -24,12 +24,11 @@ pub trait Heads: Send + Sync {
     /// The head. It may be stale: [`Heads::advance`] decides.
     fn current(&self) -> BoxFuture<'_, Result<Option<CommitName>>>;
 
-    /// Whether `lease` is the newest lease of this connection and has not ended by the catalog's own clock.
+    /// Whether `lease` is the newest lease of this connection, and was not given back.
     fn holds(&self, lease: Generation) -> BoxFuture<'_, Result<bool>>;
 
     /// Puts `new` in place of `expected`, in one step, durably. Answers `false`, and changes nothing, where
-    /// another head stands, or where the lease does not hold: see [`Heads::holds`]. A catalog that was put back
-    /// to an earlier state must not revive an old lease; there it has ended by the clock.
+    /// another head stands, or where the lease does not hold: see [`Heads::holds`].
     fn advance<'a>(
         &'a self,
         lease: Generation,

@@ -151,7 +151,11 @@ impl Writer {
         let data_key = keyring.current().await?.id();
         let hasher = ContentHasher(keyring.keyed_hash(data_key, HashPurpose::Content).await?);
         let tags = keyring.keyed_hash(data_key, HashPurpose::Subject).await?;
-        let subjects = Subjects::open(&keyring, keys_area, &segments.area, ground.parent.as_ref()).await?;
+        let mut subjects =
+            Subjects::open(&keyring, keys_area, &segments.area, ground.parent.as_ref()).await?;
+        if ground.parent.is_none() {
+            subjects.begin_anew().await?;
+        }
         let pack = PackWriter::new(&keyring, &segments.area, data_key, &rng);
         let parent = ground.parent.as_ref();
         let pack = if parent.is_some() { pack.following() } else { pack };

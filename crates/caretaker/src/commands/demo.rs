@@ -259,7 +259,7 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
     handles.rng.fill(&mut bytes);
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let passphrase_file = dir.join("passphrase");
-    files::write_private(&passphrase_file, text.as_bytes())?;
+    files::write_new_private(&passphrase_file, text.as_bytes())?;
     let passphrase = home::passphrase(Some(&passphrase_file), "")?;
     let recovery_key = dir.join("recovery.key");
     let settings = InitSettings {

@@ -23,8 +23,8 @@ use crate::stores::{self, GivenStore};
 
 pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow::Result<ExitCode> {
     let dir = home::dir(common)?;
-    if let Some(half_made) = home::half_made(dir) {
-        return Err(half_made.into());
+    if let Some(taken) = home::taken(dir) {
+        return Err(taken.into());
     }
     let passphrase =
         home::new_passphrase(common.passphrase_file.as_deref(), "A passphrase for the new cell")?;
@@ -37,9 +37,7 @@ pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow
         (_, _, Some(out)) => {
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
             let given = Given::new(init, dir)?;
-            if !Vault::path(dir).exists() {
-                stores::are_empty(&given.make(dir).await?).await?;
-            }
+            stores::are_empty(&given.make(dir).await?).await?;
             let vault = make(common, init, dir, &passphrase, recovery, &given).await?;
             let key =
                 vault.recipients().first().map(vault::RecoveryRecipient::fingerprint).unwrap_or_default();

@@ -51,8 +51,17 @@ fn a_cell_is_made_once() {
     let key = std::fs::read(cell.recovery_key()).unwrap();
     let again = cell.path("again.key");
     let refused = cell.run(&["init", "--recovery-key-out", text(&again)]);
-    refused.refuses(2, &["exists already", "never written over"]);
+    refused.refuses(7, &["there is a cell at", "another directory"]);
     assert!(!again.exists(), "no key of a cell that was not made");
+    // Nor where parts of it are lost: what is left of it stays.
+    let left = |name: &str| std::fs::read(cell.home().join(name)).unwrap();
+    let (cell_file, catalog) = (left("cell.json"), left("catalog.db"));
+    let aside = cell.path("vault.json");
+    std::fs::rename(cell.home().join("vault/vault.json"), &aside).unwrap();
+    let refused = cell.run(&["init", "--recovery-key-out", text(&again)]);
+    refused.refuses(7, &["lacks", "vault.json", "--from-store"]);
+    assert_eq!((left("cell.json"), left("catalog.db")), (cell_file, catalog));
+    std::fs::rename(aside, cell.home().join("vault/vault.json")).unwrap();
     assert_eq!(std::fs::read(cell.recovery_key()).unwrap(), key);
     cell.run(&["connection", "show", "files"]).succeeds();
 }

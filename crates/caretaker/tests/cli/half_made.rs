@@ -91,10 +91,17 @@ fn a_cell_that_cannot_be_set_up_again_leaves_no_half_of_it() {
 fn a_first_backup_that_never_ended_keeps_nobody_from_backing_up_again() {
     let cell = TestCell::with_jsonl("done");
     cell.run(&["connect", "jsonl", "begun"]).succeeds();
+    // Of people, whose keys stand in tables of their own.
+    let people = |from: u32| -> String {
+        (from..from + 40).map(|turn| format!("{{\"id\":\"{turn}\",\"who\":\"p{turn}\"}}\n")).collect()
+    };
+    let before = cell.file("before.jsonl", people(0));
     for name in ["done", "begun"] {
         cell.ingest(name, "thing", "{\"id\":\"a\"}\n").succeeds();
+        let words = ["--kind", "person", "--id", "/id", "--subject", "/who", &before];
+        cell.run(&[&["ingest", name][..], &words].concat()).succeeds();
     }
-    // Killed before its first commit: it has a data key, and no snapshot.
+    // Killed before its first commit: it has data key and tables, and no snapshot.
     for object in ["commit", "index", "pack"] {
         drop(std::fs::remove_dir_all(cell.home().join("store/t/default/begun").join(object)));
     }
@@ -106,6 +113,12 @@ fn a_first_backup_that_never_ended_keeps_nobody_from_backing_up_again() {
     let file = cell.file("lines.jsonl", "{\"id\":\"b\"}\n");
     for name in ["begun", "done"] {
         on(&cell, &home, &["ingest", name, "--kind", "thing", "--id", "/id", &file]).succeeds();
+    }
+    on(&cell, &home, &["verify", "--all", "--all-bytes"]).succeeds();
+    let after = cell.file("after.jsonl", people(20));
+    for name in ["begun", "done"] {
+        let words = ["--kind", "person", "--id", "/id", "--subject", "/who", &after];
+        on(&cell, &home, &[&["ingest", name][..], &words].concat()).succeeds();
     }
     on(&cell, &home, &["verify", "--all", "--all-bytes"]).succeeds();
     assert_eq!(on(&cell, &home, &["item", "show", "begun", "thing", "b"]).stdout, b"{\"id\":\"b\"}\n");

@@ -150,6 +150,37 @@ fn damage_to_one_connection_keeps_no_other_from_being_recovered() {
         std::fs::write(path, bytes).unwrap();
     }
     recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
+    // A key that names its recipient wrongly is that connection's damage; where no key fits, the recovery key is wrong.
+    let spoil_names = |name: &str| {
+        let folder = cell.home().join("keys/t/default").join(name).join("data-key");
+        let path = folder.join(contents(&folder).into_keys().next().unwrap());
+        let bytes = std::fs::read(&path).unwrap();
+        let mut wrapped: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        for recipient in wrapped["recipients"].as_array_mut().unwrap() {
+            recipient["key"] = "0".repeat(recipient["key"].as_str().unwrap().len()).into();
+        }
+        std::fs::write(&path, wrapped.to_string()).unwrap();
+        (path, bytes)
+    };
+    let one = spoil_names("a");
+    let found = recover(&cell, &cell.recovery_key(), &["--check"]).ends(4);
+    let rows = found["connections"].as_array().unwrap();
+    let damaged: Vec<bool> = rows.iter().map(|row| row["error"].is_string()).collect();
+    assert_eq!(damaged, [true, false, false, false], "{found}");
+    let others = ["b", "c", "d"].map(spoil_names);
+    recover(&cell, &cell.recovery_key(), &["--check"]).refuses(5, &["recovery key"]);
+    for (path, bytes) in others.into_iter().chain([one]) {
+        std::fs::write(path, bytes).unwrap();
+    }
+    // Nor is a connection passed over because all its keys are gone.
+    let (keys, aside) = (cell.home().join("keys/t/default/c/data-key"), cell.path("keys-of-c"));
+    std::fs::rename(&keys, &aside).unwrap();
+    let found = recover(&cell, &cell.recovery_key(), &["--check"]).ends(4);
+    let row = &found["connections"][2];
+    assert_eq!(row["connection"], "c", "{found}");
+    assert!(row["error"].as_str().unwrap().contains("no data key"), "{found}");
+    std::fs::rename(aside, keys).unwrap();
+    recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
 }
 
 #[test]

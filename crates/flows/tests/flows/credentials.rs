@@ -14,6 +14,11 @@ async fn grant(world: &World) -> Grant {
 
 /// Connects the practice store by a token that ends at `expires_at`, and answers that token.
 async fn by_offline_token(world: &World, expires_at: Timestamp) -> String {
+    let ca_pem = world.shop("shop").ca_pem.clone();
+    by_offline_token_and_authority(world, expires_at, ca_pem).await
+}
+
+async fn by_offline_token_and_authority(world: &World, expires_at: Timestamp, ca_pem: String) -> String {
     let shop = world.shop("shop");
     let pair = shop.issue_offline_token();
     let credential = Credential::Offline {
@@ -28,7 +33,7 @@ async fn by_offline_token(world: &World, expires_at: Timestamp) -> String {
         name: "shop".parse().unwrap(),
         platform: "shopify".parse().unwrap(),
         url: shop.url.clone(),
-        settings: ConnectionSettings { ca_pem: Some(shop.ca_pem.clone()) },
+        settings: ConnectionSettings { ca_pem: Some(ca_pem) },
         credential: credential.to_bytes().unwrap().into(),
     };
     connect::connect(&world.cell, connect).await.unwrap();
@@ -72,4 +77,24 @@ async fn a_token_that_is_renewed_while_connecting_is_known_for_its_store() {
     connect::open(&world.cell, &row, &grant(&world).await).await.unwrap();
     let seen = world.cell.connection(&tenant(), &row.scope.connection).await.unwrap();
     assert!(seen.settings["store"]["domain"].as_str().unwrap().ends_with(".myshopify.com"), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_connected_anew_is_used_by_who_comes_later_and_by_nobody_before() {
+    let mut world = World::new(33).await;
+    world.open("shop", Settings::empty()).await;
+    let token = by_offline_token(&world, Timestamp::MAX).await;
+    let row = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap();
+    let grant = grant(&world).await;
+    let before = connect::open(&world.cell, &row, &grant).await.unwrap();
+    before.probe().await.unwrap();
+    // The same store, under an authority that is spelt otherwise: what `before` was opened for is no longer so.
+    let authority = format!("{}\n", world.shop("shop").ca_pem);
+    by_offline_token_and_authority(&world, Timestamp::MAX, authority).await;
+    world.shop("shop").revoke(&token);
+    let refused = before.probe().await.unwrap_err();
+    assert!(refused.to_string().contains("connected anew"), "{refused}");
+    // A row that was read before is no reason to call the catalog changed.
+    let after = connect::open(&world.cell, &row, &grant).await.unwrap();
+    after.probe().await.unwrap();
 }
