@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use catalog::Connection;
 use domain::{Action, SnapshotNumber, Timestamp};
-use object_store::ObjectStoreExt as _;
 use repository::{Collected, CommitName, Depth, Head, Lease, Repository, RepositoryError, Retention};
 use serde::Serialize;
 
@@ -154,17 +153,13 @@ async fn are_lost(cell: &Cell, connection: &Connection, lost: &[String]) -> Resu
                 scope.connection
             )));
         }
-        match cell.stores.objects.head(&path.as_str().into()).await {
-            Err(object_store::Error::NotFound { .. }) => continue,
-            Err(source) => {
-                let (operation, object, source) = ("look at", path.clone(), Box::new(source));
-                return Err(RepositoryError::Store { operation, object, source }.into());
-            }
-            Ok(_) => {}
+        let grant = cell.grant(scope, &[Action::Verify], "see what is lost").await?;
+        let repository = cell.repository(scope);
+        if !repository.pack_opens(&grant, path).await? {
+            continue;
         }
         if damaged.is_none() {
-            let grant = cell.grant(scope, &[Action::Verify], "see what is lost").await?;
-            let report = cell.repository(scope).verify(&grant, Depth::AllBytes, None, &|_| {}).await?;
+            let report = repository.verify(&grant, Depth::AllBytes, None, &|_| {}).await?;
             damaged = Some(report.damaged_objects.into_iter().map(|found| found.object).collect());
         }
         if !damaged.iter().flatten().any(|found| found == path) {

@@ -16,6 +16,7 @@ use crate::entries::Layout;
 use crate::error::{ErrorKind, RepositoryError, Result};
 use crate::footer::{ObjectRef, TRAILER_LEN};
 use crate::heads::{self, Lease};
+use crate::inspect::integrity;
 use crate::merge::{Keep, listed_packs, merge, outside, visible};
 use crate::packs::{NamedPack, Packs, part_of, without_overlap};
 use crate::reader::Reader;
@@ -82,6 +83,23 @@ impl Repository {
         }
         let data_key = segments.keyring.current().await?.id();
         ground.publish(&segments.keyring, &self.objects, data_key, &*self.rng, lease, commit).await
+    }
+
+    /// Whether the pack of this path is there and says what is in it, which is what an index is rebuilt from. Its
+    /// records may be damaged all the same: [`Repository::verify`] tells.
+    ///
+    /// # Errors
+    /// When the grant does not allow it, or the store cannot be read.
+    pub async fn pack_opens(&self, grant: &Grant, path: &str) -> Result<bool> {
+        let segments = self.segments(grant, Action::Verify)?;
+        let listed = self.objects.list("pack").await?;
+        let Some(object) = listed.iter().find(|object| self.objects.full(&object.name) == path) else {
+            return Ok(false);
+        };
+        match self.open_listed(&segments, object).await {
+            Ok(_) => Ok(true),
+            Err(error) => integrity(error).map(|_| false),
+        }
     }
 
     /// Every pack in the store that belongs to the history.

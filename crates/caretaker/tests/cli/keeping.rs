@@ -140,6 +140,26 @@ fn a_lost_pack_is_given_up_by_name_alone() {
 }
 
 #[test]
+fn a_damaged_pack_is_given_up_where_the_index_is_lost_too() {
+    let cell = five();
+    let store = cell.home().join("store/t/default/files");
+    cell.run(&["store", "compact", "files"]).succeeds();
+    // Each of what compacting left of the history: without the index nobody knows of them but by themselves.
+    let folder = store.join("index");
+    for name in contents(&folder).into_keys() {
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    let packs: Vec<_> = contents(&store.join("pack")).into_keys().collect();
+    let cut = store.join("pack").join(&packs[0]);
+    let bytes = std::fs::read(&cut).unwrap();
+    std::fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+    let lost = format!("t/default/files/pack/{}", text(&packs[0]));
+    cell.run(&["store", "rebuild", "files"]).refuses(4, &[&lost]);
+    let rebuilt = cell.run(&["store", "rebuild", "files", "--without", &lost, "--yes"]).succeeds();
+    assert_eq!(rebuilt["lost"], serde_json::json!([lost]));
+}
+
+#[test]
 fn nothing_is_dropped_where_nothing_was_kept() {
     let cell = TestCell::with_jsonl("files");
     let answer = cell.run(&["snapshot", "prune", "files", "--keep-last", "2"]).succeeds();
