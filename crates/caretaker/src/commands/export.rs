@@ -4,8 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use domain::{Action, Scope};
-use flows::Cell;
 use flows::export::{Sink, Source, empty_folder};
+use flows::{Cell, ErrorKind};
+use repository::Reader;
 
 use crate::arguments::Common;
 use crate::commands::ingest::size;
@@ -27,31 +28,39 @@ pub(crate) async fn run(
         |_| true,
         async |cell, connection| {
             let scope = &connection.scope;
-            if names.name.is_some() {
-                return one(cell, scope, at, out, output).await;
-            }
-            if cell.known_head(scope).await?.is_none() {
-                output
-                    .say(&format!("`{}` was never backed up: there is nothing to export.", scope.connection));
-                return Ok(exit::DONE);
-            }
-            one(cell, scope, at, &out.join(scope.connection.as_str()), output).await
+            let (tenant, name) = (&scope.tenant, &scope.connection);
+            let reader = match flows::read::open(cell, tenant, name, Action::Export, "export").await {
+                // Of several, those that were never backed up are no reason to fail.
+                Err(error) if names.name.is_none() && error.kind() == ErrorKind::NotFound => {
+                    output.say(&format!("`{name}` was never backed up: there is nothing to export."));
+                    return Ok(exit::DONE);
+                }
+                other => other?,
+            };
+            let out = if names.name.is_some() { out.to_path_buf() } else { out.join(name.as_str()) };
+            one(cell, scope, &reader, at, &out, output).await
         },
     )
     .await
 }
 
-async fn one(cell: &Cell, scope: &Scope, at: &str, out: &Path, output: &Output) -> anyhow::Result<u8> {
-    let (tenant, name) = (&scope.tenant, &scope.connection);
-    let reader = flows::read::open(cell, tenant, name, Action::Export, "export").await?;
-    let head = flows::read::snapshot(&reader, at).await?;
+async fn one(
+    cell: &Cell,
+    scope: &Scope,
+    reader: &Reader,
+    at: &str,
+    out: &Path,
+    output: &Output,
+) -> anyhow::Result<u8> {
+    let name = &scope.connection;
+    let head = flows::read::snapshot(reader, at).await?;
     let grant = cell.grant(scope, &[Action::Export], "export").await?;
     let source = Source {
         repository: &cell.repository(scope),
         grant: &grant,
         action: Action::Export,
         platform: &scope.platform,
-        reader: &reader,
+        reader,
         head: &head,
     };
     empty_folder(out)?;
