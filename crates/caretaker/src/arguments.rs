@@ -492,6 +492,12 @@ pub(crate) struct SandboxShopify {
     /// Points per second of the API budget; unlimited without it
     #[arg(long, value_name = "POINTS")]
     pub(crate) points_per_second: Option<u32>,
+    /// For so many seconds a search does not see what was written
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) search_lag: u64,
+    /// So many seconds take jobs, bulk operations and the processing of files
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) job_time: u64,
 }
 
 #[derive(Debug, Args)]

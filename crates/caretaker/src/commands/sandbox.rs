@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flows::FlowError;
 use sandbox::shopify::{Fault, Plan, Running, Settings, start};
@@ -57,6 +58,8 @@ async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<Exit
         listen: words.listen,
         plan: words.points_per_second.map_or(Plan::Unthrottled, Plan::PointsPerSecond),
         faults: faults(words.fault.as_deref())?,
+        search_lag: Duration::from_secs(words.search_lag),
+        job_time: Duration::from_secs(words.job_time),
         ..Settings::default()
     };
     // Before anybody is told that it is open: whoever reads that may end it at once.

@@ -31,6 +31,7 @@ mod manual;
 mod many;
 mod offline;
 mod one_store;
+mod practice;
 mod private;
 mod recover;
 mod shop;
