@@ -3,10 +3,10 @@
 
 mod practice;
 
-use connectors::contract::{IdMap, RestoreOptions};
+use connectors::contract::{IdMap, Lookup, PlanAction, RestoreOptions};
 use practice::round::{check, empty, gid, restore};
-use practice::{kind, new_id};
-use sandbox::shopify::Fault;
+use practice::{Practice, kind, new_id};
+use sandbox::shopify::{Fault, Settings};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -143,4 +143,82 @@ async fn a_code_that_is_there_is_not_overwritten_by_one_that_is_missing() {
     assert_eq!(codes(&live), ["B"]);
     let live = restore(&shop, "discount", &both, Some(&live), &mut ids).await;
     assert_eq!(codes(&live), ["A", "B"]);
+}
+
+/// Searches do not see what was just written, for longer than any test waits.
+async fn unsearchable() -> Practice {
+    let search_lag = std::time::Duration::from_secs(30 * 86_400);
+    Practice::open(Settings { search_lag, ..Settings::empty() }).await
+}
+
+#[tokio::test]
+async fn a_discount_is_looked_up_as_it_is_now_and_not_as_a_search_knows_it() {
+    let shop = unsearchable().await;
+    let code = with_codes(1, &["TEN"], &everybody());
+    let mut automatic = with_codes(2, &[], &everybody());
+    automatic["id"] = json!(gid("DiscountAutomaticNode", 2));
+    let discount = automatic["discount"].as_object_mut().unwrap();
+    discount.insert("__typename".to_owned(), json!("DiscountAutomaticBasic"));
+    discount.retain(|field, _| !["codes", "usageLimit", "appliesOncePerCustomer"].contains(&&**field));
+    for wanted in [code, automatic] {
+        let mut ids = IdMap::default();
+        let live = restore(&shop, "discount", &wanted, None, &mut ids).await;
+        let id = live["id"].as_str().unwrap();
+        let number = id.rsplit('/').next().unwrap();
+        for name in ["DiscountNode", "DiscountCodeNode", "DiscountAutomaticNode"] {
+            let found = shop.payload("discount", &format!("gid://shopify/{name}/{number}")).await;
+            assert_eq!(found.as_ref(), Some(&live), "{name}");
+        }
+        let mut changed = wanted.clone();
+        changed["discount"]["title"] = json!("Eleven");
+        let live = restore(&shop, "discount", &changed, Some(&live), &mut ids).await;
+        assert_eq!(live["discount"]["title"], "Eleven");
+        shop.store.delete(kind("discount"), id).await.unwrap();
+        assert_eq!(shop.payload("discount", id).await, None);
+        assert!(!shop.running.dump().to_string().contains("Eleven"), "{id} is there still");
+    }
+    // A control: what never was is not found.
+    assert_eq!(shop.payload("discount", &gid("DiscountCodeNode", 987_654)).await, None);
+}
+
+#[tokio::test]
+async fn many_discounts_are_looked_up_whole_and_in_the_order_asked() {
+    let shop = unsearchable().await;
+    let mut made = Vec::new();
+    for number in 1..=30 {
+        let names: Vec<String> =
+            (0..if number == 7 { 25 } else { 1 }).map(|at| format!("C{number}-{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut ids = IdMap::default();
+        let live =
+            restore(&shop, "discount", &with_codes(number, &names, &everybody()), None, &mut ids).await;
+        made.push(live["id"].as_str().unwrap().to_owned());
+    }
+    made.reverse();
+    made.insert(3, gid("DiscountNode", 987_654));
+    let lookups: Vec<Lookup<'_>> = made.iter().map(|id| Lookup::Id(id)).collect();
+    let found = shop.store.live(kind("discount"), &lookups).await.unwrap();
+    let ids: Vec<Option<&str>> = found.iter().map(|one| one.as_ref().map(|item| &*item.id)).collect();
+    let expected: Vec<Option<&str>> =
+        made.iter().enumerate().map(|(at, id)| (at != 3).then_some(id.as_str())).collect();
+    assert_eq!(ids, expected);
+    // The seventh that was made, and one that is not there before it.
+    let payload: Value = serde_json::from_slice(&found[24].as_ref().unwrap().payload).unwrap();
+    assert_eq!(codes(&payload).len(), 25);
+}
+
+#[tokio::test]
+async fn a_discount_whose_customers_are_hidden_stays_for_whom_it_is() {
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    let live = restore(&shop, "discount", &with_codes(1, &["TEN"], &everybody()), None, &mut ids).await;
+    let hidden = with_codes(1, &["TEN"], &json!({"__typename": "DiscountCustomers"}));
+    let plan = shop.store.plan(kind("discount"), &hidden, Some(&live), &ids, &RestoreOptions::default());
+    assert_eq!((plan.action, plan.losses.len()), (PlanAction::Skip, 1), "{:?}", plan.losses);
+    let anew = shop.plan("discount", &hidden, None);
+    assert!(matches!(anew.action, PlanAction::Cannot { .. }), "{anew:?}");
+    // A control: customers that are known are set.
+    let known = json!({"__typename": "DiscountCustomers", "customers": [{"id": gid("Customer", 1)}]});
+    let known = with_codes(1, &["TEN"], &known);
+    let plan = shop.store.plan(kind("discount"), &known, Some(&live), &ids, &RestoreOptions::default());
+    assert_eq!(plan.action, PlanAction::Update);
 }

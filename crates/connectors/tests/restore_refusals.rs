@@ -3,10 +3,10 @@
 
 mod practice;
 
-use connectors::contract::{Fault, Lookup};
+use connectors::contract::{Fault, IdMap, Lookup};
 use practice::round::{empty, gid};
-use practice::{Practice, kind, new_id};
-use sandbox::shopify::Settings;
+use practice::{Memory, Practice, kind, new_id};
+use sandbox::shopify::{ProtectedData, Settings};
 use serde_json::{Value, json};
 
 fn fault(spec: &str) -> Vec<sandbox::shopify::Fault> {
@@ -69,4 +69,55 @@ async fn a_location_that_was_opened_again_is_closed_again() {
     assert_eq!(shop.payload("location", &id).await.unwrap()["isActive"], true);
     shop.store.delete(kind("location"), &id).await.unwrap();
     assert_eq!(shop.payload("location", &id).await, None);
+}
+
+fn draft_order() -> Value {
+    let line = json!({"id": gid("DraftOrderLineItem", 1), "quantity": 2, "variant": null, "title": "Engraving", "sku": null,
+        "taxable": true, "requiresShipping": false, "originalUnitPriceWithCurrency": {"amount": "3.00", "currencyCode": "EUR"},
+        "weight": null, "appliedDiscount": null, "customAttributes": []});
+    json!({"id": gid("DraftOrder", 1), "name": "#D1", "status": "OPEN", "note2": "n", "email": "ann@example.com", "phone": null,
+        "tags": ["a"], "taxExempt": false, "customAttributes": [], "appliedDiscount": null, "billingAddress": null,
+        "shippingAddress": null, "shippingLine": null, "purchasingEntity": null, "lineItems": [line], "metafields": []})
+}
+
+fn drafts(shop: &Practice) -> usize {
+    shop.running.dump()["DraftOrder"].as_object().map_or(0, serde_json::Map::len)
+}
+
+#[tokio::test]
+async fn what_was_made_and_may_not_be_seen_was_not_refused() {
+    for coded in [true, false] {
+        let shop = empty().await;
+        let scopes = shop.store.probe().await.unwrap().granted;
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        let (ids, journal) = (IdMap::default(), Memory::default());
+        shop.running.set_access(&scopes, ProtectedData::ObjectsHidden { coded });
+        let withheld = shop.try_restore("draft_order", &draft_order(), None, &ids, &journal).await;
+        // It cannot be looked for either: whether it was made stays open.
+        assert!(matches!(&withheld, Err(Fault::Forbidden(_))), "{withheld:?}");
+        assert_eq!(drafts(&shop), 1);
+        assert_eq!(journal.steps(), [("create".to_owned(), false)]);
+        // Once it can be seen it is found, and not made twice.
+        shop.running.set_access(&scopes, ProtectedData::Approved);
+        let applied = shop.try_restore("draft_order", &draft_order(), None, &ids, &journal).await.unwrap();
+        assert_eq!(
+            (applied.problems.len(), applied.possibly_twice, drafts(&shop)),
+            (0, false, 1),
+            "{applied:?}"
+        );
+        assert_ne!(new_id(&applied, &gid("DraftOrder", 1)), gid("DraftOrder", 1));
+
+        // A control: without the permission nothing is made, and nothing is in doubt.
+        let shop = empty().await;
+        let fewer: Vec<&str> =
+            scopes.iter().copied().filter(|scope| *scope != "write_draft_orders").collect();
+        let journal = Memory::default();
+        shop.running.set_access(&fewer, ProtectedData::Approved);
+        let refused = shop.try_restore("draft_order", &draft_order(), None, &ids, &journal).await.unwrap();
+        assert_eq!(
+            (refused.problems.len(), drafts(&shop), journal.steps()),
+            (1, 0, Vec::new()),
+            "{refused:?}"
+        );
+    }
 }

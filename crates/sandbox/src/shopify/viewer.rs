@@ -173,8 +173,14 @@ impl Viewer {
         {
             return Access::Redacted { coded };
         }
-        if type_name.ends_with("Payload") || type_name.ends_with("Edge") || type_name.ends_with("Connection")
-        {
+        if type_name.ends_with("Payload") {
+            // What a mutation did is told to whoever may do it, but nobody is shown a person whom they may not see.
+            return match self.type_access(inner) {
+                hidden @ Access::Unapproved { .. } => hidden,
+                _ => Access::Granted,
+            };
+        }
+        if type_name.ends_with("Edge") || type_name.ends_with("Connection") {
             return Access::Granted;
         }
         let value_type = match shape {

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::API_VERSION;
 use super::auth::{Auth, host};
+use super::documents::ITEM;
 use crate::contract::{Fault, Pace, Usage};
 use crate::engine::http::{Https, describe};
 use crate::engine::retry::{TRIES_MAX, backoff};
@@ -210,7 +211,7 @@ impl Client {
                         .into());
                     }
                 }
-                Ok(answer) => self.read(answer, permit).await?,
+                Ok(answer) => self.read(answer, permit, again).await?,
             };
             match tried {
                 Tried::Data(data) => return Ok(data),
@@ -235,7 +236,12 @@ impl Client {
         }
     }
 
-    async fn read(&self, answer: reqwest::Response, permit: Permit<'_>) -> Result<Tried, Refusal> {
+    async fn read(
+        &self,
+        answer: reqwest::Response,
+        permit: Permit<'_>,
+        again: Again,
+    ) -> Result<Tried, Refusal> {
         let status = answer.status();
         let headers = answer.headers().clone();
         check_version(self.host(), &headers, status)?;
@@ -274,7 +280,16 @@ impl Client {
         match parsed {
             // A body that ends too early is an answer that was lost.
             None => Ok(Tried::Lost("the answer is not JSON".to_owned())),
-            Some(body) => data_of(body),
+            Some(body) => {
+                let done = again == Again::Never && may_be_done(&body);
+                match data_of(body) {
+                    Err(Refusal::Fault(Fault::Forbidden(why) | Fault::Rejected(why))) if done => {
+                        let why = format!("it was done, or may have been, and its answer is withheld: {why}");
+                        Err(Fault::Malformed(why).into())
+                    }
+                    tried => tried,
+                }
+            }
         }
     }
 
@@ -360,8 +375,9 @@ fn note_one(data: &mut Value, error: &Value) -> Option<()> {
     error.get("message")?.as_str().filter(|message| message.starts_with(UNAPPROVED))?;
     let path = error.get("path")?.as_array()?;
     let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
-    // The item is the outermost element of a list; what is hidden is a field in it.
-    let at = path.iter().position(Value::is_number)?;
+    // The item is what was looked up, or the outermost element of a list; what is hidden is a field in it.
+    let looked_up = path.first().is_some_and(|root| root == ITEM);
+    let at = if looked_up { 0 } else { path.iter().position(Value::is_number)? };
     let (item, rest) = path.split_at_checked(at + 1)?;
     rest.last()?.as_str()?;
     let pointer = |steps: &[Value]| -> String { steps.iter().map(|one| format!("/{}", step(one))).collect() };
@@ -394,6 +410,26 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(page) => page.get("nodes").and_then(Value::as_array).is_some_and(Vec::is_empty),
         Value::Bool(_) | Value::Number(_) => false,
     }
+}
+
+/// Whether what a request asked for may have been done though its answer holds errors. Where there is no data nothing
+/// was done, and so where access to the mutation itself was denied; an error further in speaks only of what is shown of
+/// what was done, and may have taken all of that with it.
+fn may_be_done(body: &Value) -> bool {
+    let errors = body.get("errors").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let Some(data) = body.get("data").and_then(Value::as_object).filter(|data| !data.is_empty()) else {
+        return false;
+    };
+    let denied = |root: &str| {
+        errors.iter().any(|error| {
+            let path = error.get("path").and_then(Value::as_array);
+            let is_root = path.is_some_and(|path| matches!(path.as_slice(), [step] if step == root));
+            let text = |at| error.pointer(at).and_then(Value::as_str).unwrap_or_default();
+            let code = text("/extensions/code");
+            is_root && (code == "ACCESS_DENIED" || text("/message").starts_with(UNAPPROVED))
+        })
+    };
+    !errors.is_empty() && data.iter().any(|(root, value)| !value.is_null() || !denied(root))
 }
 
 pub(super) fn data_of(mut body: Value) -> Result<Tried, Refusal> {
@@ -514,6 +550,38 @@ mod tests {
             assert!(refused(json!([error(hidden, path.clone())])), "{path}");
         }
         assert!(data_of(json!({"data": null, "errors": [good]})).is_err());
+    }
+
+    #[test]
+    fn what_is_hidden_of_an_item_that_was_looked_up_is_noted_with_it() {
+        let answer = |path: Value| {
+            let error = json!({"message": "This app is not approved to use the email field.", "path": path});
+            data_of(
+                json!({"data": {"item": {"id": "1", "email": null}, "shop": {"email": null}}, "errors": [error]}),
+            )
+        };
+        let Ok(Tried::Data(got)) = answer(json!(["item", "email"])) else { panic!("refused") };
+        assert_eq!(got["item"][HIDDEN], json!(["/email"]));
+        for path in [json!(["item"]), json!(["item", "id"]), json!(["shop", "email"])] {
+            assert!(answer(path.clone()).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn only_a_mutation_that_never_ran_was_certainly_not_done() {
+        let check = |data: Value, path: Value, code: &str, expected: bool| {
+            let error = json!({"message": "m", "path": path, "extensions": {"code": code}});
+            let body = json!({"data": data, "errors": [error]});
+            assert_eq!(may_be_done(&body), expected, "{body}");
+        };
+        let (root, within) = (json!(["make"]), json!(["make", "made"]));
+        check(json!({"make": {"made": null}}), within.clone(), "ACCESS_DENIED", true);
+        check(json!({"make": null}), within, "ACCESS_DENIED", true);
+        check(json!({"make": null}), root.clone(), "OTHER", true);
+        check(json!({"make": null}), root.clone(), "ACCESS_DENIED", false);
+        check(Value::Null, root, "OTHER", false);
+        assert!(!may_be_done(&json!({"errors": [{"message": "undefined field"}]})));
+        assert!(!may_be_done(&json!({"data": {"make": {"made": {"id": 1}}}})));
     }
 
     #[test]

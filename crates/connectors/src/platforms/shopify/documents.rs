@@ -26,8 +26,10 @@ pub(crate) struct KindDocuments {
     pub(crate) page: Named,
     /// Counts the items, where the platform does.
     pub(crate) count: Option<Named>,
-    /// Reads by id.
+    /// Reads by ids.
     pub(crate) nodes: Option<Named>,
+    /// Reads by one id, below [`ITEM`], where that is how the kind is looked up.
+    pub(crate) one: Option<Named>,
     /// Reads the rest of a connection, by the connection's number.
     pub(crate) rests: Vec<Named>,
     /// What bulk operations run, in the order of [`Reading::bulk`].
@@ -52,6 +54,9 @@ pub(crate) struct Details {
     /// Reads them, by id.
     pub(crate) document: Named,
 }
+
+/// Under which name the answer to a look-up by one id holds the item.
+pub(crate) const ITEM: &str = "item";
 
 /// Runs a query as a bulk operation.
 pub(crate) const BULK_RUN: &str = "mutation bulk_run($query: String!, $groupObjects: Boolean!) { \
@@ -106,7 +111,7 @@ pub(crate) fn derived() -> impl Iterator<Item = Document> {
         .flat_map(|set| {
             let details = set.details.as_ref().map(|details| &details.document);
             let pages = [&set.page].into_iter().chain(&set.count);
-            pages.chain(&set.nodes).chain(&set.rests).chain(&set.bulks).chain(details)
+            pages.chain(&set.nodes).chain(&set.one).chain(&set.rests).chain(&set.bulks).chain(details)
         })
         .map(|named| Document { name: &named.name, text: &named.text })
 }
@@ -126,7 +131,8 @@ fn derive(reading: &'static Reading) -> Option<KindDocuments> {
         reading,
         page: page(reading, &selection),
         count: count(reading),
-        nodes: reading.by_id.then(|| nodes(reading, &selection)),
+        nodes: (reading.by_id && reading.one.is_none()).then(|| nodes(reading, &selection)),
+        one: reading.one.map(|field| one(reading, field, &selection)),
         rests: rests(reading, &selection),
         bulks: reading.bulk.iter().map(|bulk| bulk_text(reading, &selection, bulk)).collect(),
         details,
@@ -219,6 +225,12 @@ fn nodes(reading: &Reading, selection: &Selection) -> Named {
     operation(reading, "nodes", &["$ids: [ID!]!", children], &body)
 }
 
+fn one(reading: &Reading, field: &str, selection: &Selection) -> Named {
+    let children = children_variable(&selection.entries);
+    let body = format!("{ITEM}: {field}(id: $id) {{ {}}} ", selection::paged(&selection.entries));
+    operation(reading, "one", &["$id: ID!", children], &body)
+}
+
 fn rests(reading: &Reading, selection: &Selection) -> Vec<Named> {
     let mut rests = Vec::new();
     selection::connections(&selection.entries, &mut |field, owner, wrap| {
@@ -234,7 +246,10 @@ fn rests(reading: &Reading, selection: &Selection) -> Vec<Named> {
                 format!("{root} {{ {way} }} "),
             )
         } else {
-            let body = format!("node(id: $id) {{ __typename ... on {on} {{ {way} }} }} ");
+            let body = match reading.one.filter(|_| on == selection.on) {
+                Some(one) => format!("{one}(id: $id) {{ {way} }} "),
+                None => format!("node(id: $id) {{ __typename ... on {on} {{ {way} }} }} "),
+            };
             (["$first: Int!", "$after: String", "$id: ID!", children_variable(&field.entries)], body)
         };
         rests.push(operation(reading, &purpose, &variables, &body));

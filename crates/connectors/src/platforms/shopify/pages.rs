@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::PoisonError;
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::Shopify;
 use super::assemble;
 use super::client::{Again, Refusal};
-use super::documents::{self, KindDocuments, METAOBJECT_TYPES, Named};
+use super::documents::{self, ITEM, KindDocuments, METAOBJECT_TYPES, Named};
 use super::fold::{self, Rest};
 use super::reading::{Listing, PageSize, Values};
+use super::restore::renamed;
 use crate::contract::{Effort, Fault, Item, KindSpec};
 
 /// A listing ends after so many items, without a word.
@@ -22,6 +24,8 @@ pub(super) const WINDOW_ITEMS: u64 = 24_000;
 const REST_NODES: u32 = 100;
 /// Ids that are looked up at once.
 const IDS_AT_ONCE: usize = 50;
+/// Look-ups of one id each that are on their way together.
+const ONES_AT_ONCE: usize = 24;
 
 /// Where a reading page by page has come to: the cursor of a resumed run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -327,7 +331,8 @@ impl Shopify {
             variables.insert("first".into(), json!(REST_NODES));
             variables.insert("after".into(), rest.after.clone());
             if document.text.contains("$id:") {
-                variables.insert("id".into(), json!(rest.owner));
+                let owner = set.reading.one.map(|_| renamed(&set.selection.on, &rest.owner));
+                variables.insert("id".into(), json!(owner.as_ref().unwrap_or(&rest.owner)));
             }
             let mut data = self.sized(set, document, &variables).await?;
             let page = find_page(&mut data).ok_or_else(lost)?;
@@ -421,6 +426,38 @@ fn find_page(value: &mut Value) -> Option<&mut Value> {
     }
 }
 
+/// Looks up ids one by one, some at a time.
+async fn one_by_one(
+    shop: &Shopify,
+    set: &'static KindDocuments,
+    document: &'static Named,
+    ids: &[&str],
+) -> Result<Vec<Value>, Fault> {
+    let look_ups: Vec<_> = ids.iter().map(|id| one(shop, set, document, id)).collect();
+    stream::iter(look_ups).buffered(ONES_AT_ONCE).try_collect().await
+}
+
+/// One item. It is asked for by the name of the kind's type, and keeps the name that the platform gives it.
+async fn one(
+    shop: &Shopify,
+    set: &'static KindDocuments,
+    document: &'static Named,
+    id: &str,
+) -> Result<Value, Fault> {
+    let variables = Map::from_iter([("id".to_owned(), renamed(&set.selection.on, id).into())]);
+    let mut data = shop.sized(set, document, &variables).await?;
+    let node = match data.get_mut(ITEM).map(Value::take) {
+        Some(Value::Null) => return Ok(Value::Null),
+        Some(node) => node,
+        None => return Err(Fault::Malformed(format!("a look-up of a {} holds none", set.reading.kind))),
+    };
+    let number = |id: &str| id.rsplit('/').next().map(str::to_owned);
+    if node.get("id").and_then(Value::as_str).and_then(number) != number(id) {
+        return Err(Fault::Malformed(format!("a look-up of `{id}` gave another {}", set.reading.kind)));
+    }
+    shop.whole(set, node).await
+}
+
 /// Items by id, in the order asked.
 pub(super) async fn by_ids(
     shop: &Shopify,
@@ -428,16 +465,17 @@ pub(super) async fn by_ids(
     ids: &[&str],
 ) -> Result<Vec<Option<Item>>, Fault> {
     let set = known(kind)?;
+    let from_node =
+        |node: Value| if node.is_null() { Ok(None) } else { assemble::from_node(kind, node).map(Some) };
+    if let Some(document) = &set.one {
+        return one_by_one(shop, set, document, ids).await?.into_iter().map(from_node).collect();
+    }
     let Some(document) = &set.nodes else {
         let all = search(shop, kind, "", usize::MAX).await?;
         return Ok(ids.iter().map(|id| all.iter().find(|item| item.id.as_ref() == *id).cloned()).collect());
     };
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    let nodes = shop.looked_up(set, document, &ids).await?;
-    nodes
-        .into_iter()
-        .map(|node| if node.is_null() { Ok(None) } else { assemble::from_node(kind, node).map(Some) })
-        .collect()
+    shop.looked_up(set, document, &ids).await?.into_iter().map(from_node).collect()
 }
 
 /// What it takes to look items up by their ids that are what these payloads say: an object costs a point, and of a
@@ -445,9 +483,10 @@ pub(super) async fn by_ids(
 pub(super) fn looking(shop: &Shopify, kind: &KindSpec, items: &[&Value]) -> Effort {
     let Some(set) = documents::of(kind.name) else { return Effort::default() };
     let size = shop.size(set);
-    let at_once = match &set.nodes {
-        Some(document) => shop.at_once(document).unwrap_or(IDS_AT_ONCE),
-        None => size.items as usize,
+    let at_once = match (&set.one, &set.nodes) {
+        (Some(_), _) => 1,
+        (None, Some(document)) => shop.at_once(document).unwrap_or(IDS_AT_ONCE),
+        (None, None) => size.items as usize,
     };
     let page = size.children as usize;
     let rests: usize = items.iter().map(|item| rests(item, page)).sum();

@@ -11,6 +11,9 @@ pub(crate) struct Reading {
     pub(crate) listing: Listing,
     /// Whether a list of ids can be looked up.
     pub(crate) by_id: bool,
+    /// The field of the root that looks one item up by its id, where a look-up of a list does not find the items by
+    /// every name that they have.
+    pub(crate) one: Option<&'static str>,
     /// How many items and children a page begins with. Where the platform calls that too costly, both halve.
     pub(crate) page: PageSize,
     /// Types of the nodes, below the item, on which connections hang; by path.
@@ -137,6 +140,7 @@ const PLAIN: Reading = Reading {
     selection: "",
     listing: CONNECTION,
     by_id: true,
+    one: None,
     page: PageSize { items: 50, children: 10 },
     nodes: &[],
     children: &[],
@@ -389,6 +393,7 @@ pub(crate) static READINGS: &[Reading] = &[
         selection: include_str!("documents/read/discount.graphql"),
         counted: ("discountNodesCount", true),
         listing: listed("discountNodes", "DiscountSortKeys", true),
+        one: Some("discountNode"),
         page: PageSize { items: 10, children: 10 },
         ..PLAIN
     },

@@ -21,7 +21,7 @@ const DEFINITION_VALUES: &str = include_str!("../documents/live/metafield_defini
 /// # Errors
 /// [`Fault::Rejected`] where the platform refuses, or the kind has no way to be deleted; else those of the API.
 pub(crate) async fn delete(shop: &Shopify, kind: &'static KindSpec, id: &str) -> Result<(), Fault> {
-    let Some(item) = find::by_ids(shop, kind, &[id]).await?.into_iter().next().flatten() else {
+    let Some(item) = shop.nodes(kind, &[id]).await?.into_iter().next().flatten() else {
         return Ok(());
     };
     let live = find::payload(&item)?;
@@ -62,7 +62,7 @@ async fn definition(shop: &Shopify, kind: &'static KindSpec, id: &str) -> Result
 
 /// Of a deletion whose answer was lost the repetition is refused, because there is nothing any more. That is no refusal.
 async fn gone(shop: &Shopify, kind: &'static KindSpec, id: &str, whys: &[String]) -> Result<(), Fault> {
-    if !whys.is_empty() && find::by_ids(shop, kind, &[id]).await?.iter().all(Option::is_none) {
+    if !whys.is_empty() && shop.nodes(kind, &[id]).await?.iter().all(Option::is_none) {
         return Ok(());
     }
     refused(kind, id, whys)

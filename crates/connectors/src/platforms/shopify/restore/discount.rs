@@ -235,8 +235,8 @@ fn for_whom(discount: &Value) -> &'static str {
     }
 }
 
-/// Whether the backup says for whom the discount is. Markets take a permission that is not asked for, and older backups
-/// hold no segments.
+/// Whether the backup says for whom the discount is. Markets take a permission that is not asked for, older backups hold
+/// no segments, and customers may be hidden from the app.
 fn knows_for_whom(discount: &Value) -> bool {
     let Some(context) = discount.get("context").filter(|context| context.is_object()) else { return true };
     !self::context(context).is_null()
@@ -340,7 +340,7 @@ fn context(context: &Value) -> Value {
         "DiscountCustomerSegments" if context.get("segments").is_some_and(Value::is_array) => {
             json!({"customerSegments": {"add": links::ids_of(place::list(context, "segments"))}})
         }
-        "DiscountCustomers" => {
+        "DiscountCustomers" if context.get("customers").is_some_and(Value::is_array) => {
             json!({"customers": {"add": links::ids_of(place::list(context, "customers"))}})
         }
         _ => Value::Null,

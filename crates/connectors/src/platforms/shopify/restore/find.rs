@@ -5,7 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::recipe::recipe;
 use super::{links, place};
 use crate::contract::{Fault, Item, KindSpec};
 use crate::platforms::shopify::Shopify;
@@ -64,24 +63,6 @@ impl Find {
     }
 }
 
-/// The live items with these ids. Discounts have two names, and where they are not looked up by the one that the
-/// kind knows, they are searched by number: one that is there must never be taken for gone and made twice.
-pub(super) async fn by_ids(
-    shop: &Shopify,
-    kind: &'static KindSpec,
-    ids: &[&str],
-) -> Result<Vec<Option<Item>>, Fault> {
-    let mut items = shop.nodes(kind, ids).await?;
-    if recipe(kind.name).is_some_and(|recipe| recipe.two_names) {
-        for (id, item) in ids.iter().zip(&mut items).filter(|(_, item)| item.is_none()) {
-            let number = id.rsplit('/').next().unwrap_or_default();
-            let found = shop.find(kind, &format!("id:{number}"), FOUND_MAX).await?;
-            *item = found.into_iter().find(|one| one.id.rsplit('/').next() == Some(number));
-        }
-    }
-    Ok(items)
-}
-
 /// Looks for the live item that has the natural key of `wanted`, whose ids must be present ones.
 pub(super) async fn natural(
     shop: &Shopify,
@@ -120,7 +101,7 @@ async fn exact(
         let Some(id) = answer.get(way.root).and_then(place::id_of) else { return Ok(None) };
         // The answer may name the type otherwise than the kind does: the payload says how.
         let id = place::id_of(wanted).map_or_else(|| id.to_owned(), |like| links::named_like(like, id));
-        return Ok(by_ids(shop, kind, &[id.as_str()]).await?.into_iter().next().flatten());
+        return Ok(shop.nodes(kind, &[id.as_str()]).await?.into_iter().next().flatten());
     }
     Ok(None)
 }

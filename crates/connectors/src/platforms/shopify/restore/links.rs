@@ -28,7 +28,7 @@ pub(super) fn id_as(kind: &str, old: &str) -> Value {
 }
 
 /// An id under another type's name.
-pub(super) fn renamed(kind: &str, id: &str) -> String {
+pub(crate) fn renamed(kind: &str, id: &str) -> String {
     match (id.strip_prefix("gid://shopify/"), id.rsplit_once('/')) {
         (Some(_), Some((_, number))) => format!("gid://shopify/{kind}/{number}"),
         _ => id.to_owned(),

@@ -54,6 +54,7 @@ mod step;
 mod upload;
 
 pub(super) use delete::delete;
+pub(super) use links::renamed;
 pub(super) use room::Room;
 pub(super) use sent::documents;
 
@@ -73,8 +74,7 @@ pub(super) async fn live(
         .iter()
         .filter_map(|lookup| if let Lookup::Id(id) = lookup { Some(*id) } else { None })
         .collect();
-    let mut by_id =
-        if ids.is_empty() { Vec::new() } else { find::by_ids(shop, kind, &ids).await? }.into_iter();
+    let mut by_id = if ids.is_empty() { Vec::new() } else { shop.nodes(kind, &ids).await? }.into_iter();
     let mut searches: Vec<BoxFuture<'_, Result<Option<Item>, Fault>>> = Vec::new();
     for lookup in lookups {
         if let Lookup::Natural(wanted) = lookup {

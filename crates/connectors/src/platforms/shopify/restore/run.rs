@@ -121,8 +121,7 @@ impl<'a> Run<'a> {
         let now = self.links.now(self.write.id).to_owned();
         // What was gone is not there again under its former id, by which another store may call something else.
         let known = self.write.live.is_some() || now != self.write.id;
-        let by_id =
-            if known { find::by_ids(self.shop, self.write.kind, &[now.as_str()]).await? } else { Vec::new() };
+        let by_id = if known { self.shop.nodes(self.write.kind, &[now.as_str()]).await? } else { Vec::new() };
         let mut found = by_id.into_iter().next().flatten();
         let wanted = self.links.fill(&super::with_present_ids(self.write.kind, self.write.wanted));
         let searches = if self.recipe.find.lags() { SEARCHES } else { 1 };
