@@ -25,3 +25,10 @@ pub(crate) async fn release(cell: &Cell, lease: HeldLease) {
         tracing::warn!(%error, "the lease was not given back: it ends by itself");
     }
 }
+
+/// Gives connections back.
+pub(crate) async fn release_all(cell: &Cell, leases: Vec<HeldLease>) {
+    for lease in leases {
+        release(cell, lease).await;
+    }
+}

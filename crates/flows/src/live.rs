@@ -142,7 +142,9 @@ impl ScratchFolder {
         // Those of commands that were killed: nobody holds their lock any more.
         for left in std::fs::read_dir(&all).into_iter().flatten().flatten().map(|entry| entry.path()) {
             if left != path && lock(&left, FlockOperation::NonBlockingLockExclusive).is_ok() {
-                let _ = std::fs::remove_dir_all(left);
+                // A restore's is a file, from which it takes the name at once.
+                let _ =
+                    if left.is_dir() { std::fs::remove_dir_all(left) } else { std::fs::remove_file(left) };
             }
         }
         Ok(folder)

@@ -15,11 +15,12 @@ use crate::earlier::{Earlier, differs_by_selection};
 use crate::error::{FlowError, Result};
 use crate::report::KindReport;
 
-/// What the parent told of items that were too large: it has older versions of them, or none.
+/// What the parent told of items that were too large, of which it has older versions or none, and of what is hidden.
 fn outdated(parent: Option<&Head>, kind: &Kind) -> Vec<Gap> {
     let state = parent.and_then(|head| head.commit.kinds.get(kind));
     let gaps = state.map(|state| state.gaps.iter()).into_iter().flatten();
-    gaps.filter(|gap| gap.reason == GapReason::TooLarge).cloned().collect()
+    let stays = |gap: &&Gap| matches!(gap.reason, GapReason::TooLarge | GapReason::Redacted);
+    gaps.filter(stays).cloned().collect()
 }
 
 /// How a gap names an item whose id may be too long itself.
@@ -37,8 +38,10 @@ pub(super) struct Keep<'a, 'b> {
     earlier: Earlier<'b>,
     writer: &'a mut Writer,
     progress: &'a dyn BackupProgress,
-    /// Items that were too large last time, and were not seen since.
+    /// Items that were too large last time, and were not seen since; and that something was hidden of some.
     outdated: Vec<Gap>,
+    /// Of how many items the platform hides something, and how it says so.
+    hidden: (u64, String),
     report: KindReport,
 }
 
@@ -53,7 +56,8 @@ impl<'a, 'b> Keep<'a, 'b> {
     ) -> Self {
         let outdated = outdated(writer.parent(), kind);
         let report = KindReport { gaps: end.gaps.clone(), ..KindReport::default() };
-        Self { store, planned, kind, end, earlier, writer, progress, outdated, report }
+        let hidden = (0, String::new());
+        Self { store, planned, kind, end, earlier, writer, progress, outdated, hidden, report }
     }
 
     /// Keeps all items of the kind. While some are kept, the media of the next are fetched.
@@ -88,6 +92,7 @@ impl<'a, 'b> Keep<'a, 'b> {
     }
 
     async fn end(mut self, mode: Mode) -> Result<KindReport> {
+        self.tell_hidden(mode);
         let Self { end, mut report, .. } = self;
         // An increment does not see again what has not changed, so what was missing of it is missing still.
         if mode == Mode::Increment {
@@ -116,6 +121,24 @@ impl<'a, 'b> Keep<'a, 'b> {
             report.left_scope = std::mem::take(&mut report.removed);
         }
         Ok(report)
+    }
+
+    /// Tells in one sentence of how many items something is hidden: they are kept, and nobody would look for that at
+    /// each of them.
+    fn tell_hidden(&mut self, mode: Mode) {
+        let (items, why) = std::mem::take(&mut self.hidden);
+        if items == 0 {
+            return;
+        }
+        let told = self.outdated.len();
+        self.outdated.retain(|gap| gap.reason != GapReason::Redacted);
+        let before = mode == Mode::Increment && self.outdated.len() < told;
+        let others = if before { ", and of others that did not change since," } else { "" };
+        let (seen, plural) = (self.report.seen, self.planned.spec.plural);
+        let detail = format!(
+            "personal data of {items} of the {seen} {plural} that were read{others} is hidden. {why}"
+        );
+        self.report.gaps.push(Gap { what: self.kind.to_string(), reason: GapReason::Redacted, detail });
     }
 
     /// Keeps some items in their order.
@@ -158,6 +181,9 @@ impl<'a, 'b> Keep<'a, 'b> {
         for gap in item.gaps.iter().filter(|gap| gap.reason == GapReason::Failed) {
             let what = format!("{} {} {}", self.kind, item.id, gap.what);
             self.report.gaps.push(Gap { what, ..gap.clone() });
+        }
+        if let Some(gap) = item.gaps.iter().find(|gap| gap.reason == GapReason::Redacted) {
+            self.hidden = (self.hidden.0 + 1, gap.detail.clone());
         }
         // Bytes that could not be fetched before and now could make a new version, though no field differs.
         media.iter().for_each(|media| item.canonical.extend_from_slice(media.name.as_bytes()));

@@ -9,8 +9,8 @@ use domain::{Action, Id128, Ids as _, RecordKey};
 use serde_json::Value;
 
 use super::candidate::{Candidate, Payload};
-use super::journal::steps_of;
-use super::look::{Ends, LOOKUPS, Parts, outdated, release};
+use super::journal::is_begun;
+use super::look::{Ends, LOOKUPS, Parts, outdated};
 use super::pieces::{Limits, state_name};
 use super::plan::{Plan, PlanItem, summed_up};
 use super::predict::{self, Look};
@@ -20,6 +20,7 @@ use super::schedule::{self, side_by_side};
 use super::writes::{Job, Start, Writes};
 use super::{RestoreProgress, as_json, refer};
 use crate::cell::Cell;
+use crate::clearing::release_all;
 use crate::error::{FlowError, Result};
 
 /// Applies a plan: draws it up again, and refuses where anything differs.
@@ -51,12 +52,10 @@ pub async fn apply_within(
     let parts = Parts::open(cell, &plan.ask, ends, limits).await?;
     parts.check_kept().await.map_err(outdated)?;
     let digest = digest(plan)?;
-    let interrupted = cell
-        .catalog
-        .restores(&plan.ask.tenant, &plan.ask.connection)
-        .await?
-        .into_iter()
-        .find(|restore| restore.plan_digest == digest && restore.state == RestoreState::Applying);
+    let all = cell.catalog.restores(&plan.ask.tenant, &plan.ask.connection).await?;
+    let interrupted =
+        (all.iter()).find(|restore| restore.plan_digest == digest && restore.state == RestoreState::Applying);
+    interrupted.map_or(Ok(()), |row| not_being_undone(&all, row.id))?;
     let (candidates, ids) = parts.candidates(interrupted.as_ref().map(|_| plan), progress).await?;
     if interrupted.is_none() {
         let again = summed_up(&parts, &candidates, Look::default()).await?;
@@ -82,7 +81,7 @@ pub async fn apply_within(
         return Err(error);
     }
     let report = writes.finish().await?;
-    release(cell, leases).await?;
+    release_all(cell, leases).await;
     Ok(report)
 }
 
@@ -251,7 +250,7 @@ async fn write(writes: &Writes<'_>, turn: &Turn<'_>) -> Result<bool> {
     let mut applied = writes.apply_one(job(turn, &payload, payload.live.as_ref())).await?;
     applied.possibly_twice |= writes.is_doubtful(key);
     let whole = applied.problems.is_empty();
-    let new_id = Some(writes.now_called(&key.id));
+    let new_id = writes.called_after(&key.id, action, &applied);
     writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
     writes.advanced(&doing(candidate), predict::of_item(candidate));
     Ok(whole)
@@ -318,7 +317,7 @@ async fn write_one_again(
         (PlanAction::Cannot { why }, _) => Applied { problems: vec![why], ..Applied::default() },
         _ => writes.apply_one(job(turn, payload, live)).await?,
     };
-    let new_id = Some(writes.now_called(&key.id));
+    let new_id = writes.called_after(&key.id, action, &applied);
     if follows {
         writes.tally(|tally| tally.told(*place, key, action.clone(), new_id, applied));
         writes.advanced(&doing(candidate), predict::of_item(candidate));
@@ -326,6 +325,17 @@ async fn write_one_again(
         writes.tally(|tally| tally.told_again(*place, new_id, applied));
     }
     Ok(())
+}
+
+/// One that is being undone does not go on: the two would write over each other.
+pub(super) fn not_being_undone(all: &[Restore], restore: Id128) -> Result<()> {
+    let undo = all.iter().find(|one| one.undo_of == Some(restore) && one.state == RestoreState::Applying);
+    undo.map_or(Ok(()), |undo| {
+        Err(FlowError::Conflict(format!(
+            "an undo of restore {restore} was begun and has not ended ({}): `restore undo {restore}` ends it",
+            undo.id
+        )))
+    })
 }
 
 fn digest(plan: &Plan) -> Result<String> {
@@ -350,7 +360,7 @@ async fn begin(parts: &Parts<'_>, turns: &[Turn<'_>], digest: &str) -> Result<Id
     let restore = parts.cell.rng.next_id();
     let mut saving = Saving::new(parts, restore);
     for turn in turns.iter().filter(|turn| turn.is_written) {
-        saving.add(&before(parts, turn).await?, false).await?;
+        saving.add(before(parts, turn).await?, false).await?;
     }
     saving.end().await?;
     note(parts, restore, digest, None).await?;
@@ -363,8 +373,8 @@ async fn save_more(parts: &Parts<'_>, turns: &[Turn<'_>], restore: Id128) -> Res
     let steps = parts.cell.catalog.steps(&parts.ask.tenant, restore).await?;
     let mut saving = Saving::resume(parts, restore).await?;
     for turn in turns.iter().filter(|turn| turn.is_written) {
-        let begun = steps_of(&steps, &turn.key).next().is_some();
-        saving.add(&before(parts, turn).await?, begun).await?;
+        let begun = is_begun(&steps, &turn.key);
+        saving.add(before(parts, turn).await?, begun).await?;
     }
     saving.end().await
 }
@@ -379,6 +389,7 @@ async fn before(parts: &Parts<'_>, turn: &Turn<'_>) -> Result<Before> {
         wanted: live.as_ref().map(|_| wanted),
         live,
         follows: item.after.is_some(),
+        own: false,
     })
 }
 

@@ -41,6 +41,11 @@ pub(super) fn steps_of<'s>(
     theirs.map(|(_, state)| *state)
 }
 
+/// Whether a restore may have made something of the item. What was refused was certainly not done.
+pub(super) fn is_begun(steps: &BTreeMap<String, StepState>, key: &RecordKey) -> bool {
+    steps_of(steps, key).any(|state| state != StepState::Refused)
+}
+
 impl CatalogJournal<'_, '_> {
     fn name(&self, step: &str) -> String {
         step_name(self.key, step)

@@ -53,6 +53,16 @@ pub(crate) async fn sealed_ledger(
     Ok(pieces(repository, grant, action).await?.into_iter().flatten().collect())
 }
 
+/// Empties all pieces up to the last one of these, and makes those that are missing.
+async fn empty(states: &States<'_>, names: &[String]) -> Result<()> {
+    let number = |found: &String| found.strip_prefix(LEDGER)?.strip_prefix('-')?.parse::<u64>().ok();
+    let last = names.iter().filter_map(number).max().unwrap_or_default();
+    for piece in 0..=last {
+        states.put(&name(piece), b"[]").await?;
+    }
+    Ok(())
+}
+
 async fn pieces(repository: &Repository, grant: &Grant, action: Action) -> Result<Vec<Vec<SealedEntry>>> {
     let mut pieces = Vec::new();
     let names = repository.state_names(LEDGER).await?;
@@ -91,6 +101,7 @@ impl SealedLedger {
             Ok(pieces) => pieces,
             Err(error) if error.kind() == ErrorKind::Integrity => {
                 tracing::warn!(%error, "the sealed id ledger is written anew");
+                empty(states, &repository.state_names(LEDGER).await?).await?;
                 Vec::new()
             }
             Err(error) => return Err(error),

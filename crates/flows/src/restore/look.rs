@@ -9,6 +9,7 @@ use repository::{Reader, Record, RepositoryError};
 use serde_json::{Value, json};
 
 use super::candidate::{Candidate, Found, Payload, State, Wanted, known_as};
+use super::hidden::{self, forget};
 use super::pieces::{Limits, States};
 use super::plan::{Ask, Plan, Selection};
 use super::refer::{self, referred};
@@ -62,14 +63,6 @@ impl Ends {
     }
 }
 
-/// Gives back what [`Ends::lease`] took.
-pub(super) async fn release(cell: &Cell, leases: Vec<HeldLease>) -> Result<()> {
-    for lease in leases {
-        cell.release(lease).await?;
-    }
-    Ok(())
-}
-
 /// What plan and application share.
 pub(super) struct Parts<'a> {
     pub(super) cell: &'a Cell,
@@ -89,6 +82,8 @@ pub(super) struct Parts<'a> {
 struct Looking<'p> {
     found: Vec<Found>,
     ids: IdMap,
+    /// What is hidden of items, or was.
+    hidden: BTreeMap<RecordKey, BTreeSet<String>>,
     /// Items that are looked at, or were.
     seen: BTreeSet<RecordKey>,
     /// Ids that those items refer to which may need what they refer to, each with its kind.
@@ -104,6 +99,8 @@ struct Stored {
     wanted: Value,
     former: Option<Value>,
     media: Vec<MediaRef>,
+    /// What was hidden of it, and is in neither of the two.
+    hidden: BTreeSet<String>,
 }
 
 impl<'a> Parts<'a> {
@@ -162,6 +159,7 @@ impl<'a> Parts<'a> {
         let mut looking = Looking {
             found: Vec::new(),
             ids: self.ids.clone(),
+            hidden: BTreeMap::new(),
             seen: BTreeSet::new(),
             referred: BTreeSet::new(),
             all: asked_for_all && matches!(self.ask.selection, Selection::At(_)),
@@ -189,7 +187,7 @@ impl<'a> Parts<'a> {
             wanted = self.needed(&mut looking).await?;
         }
         self.look_once_more(&mut looking).await?;
-        let Looking { mut found, ids, .. } = looking;
+        let Looking { mut found, ids, hidden, .. } = looking;
         let order = self.order();
         found.sort_by_key(|found| order.get(found.wanted.spec.name).copied());
         // Nobody knows yet how that which is made anew will be called; it will not be as it was.
@@ -199,7 +197,13 @@ impl<'a> Parts<'a> {
         }
         let mut candidates = Vec::with_capacity(found.len());
         for found in found {
-            candidates.push(self.candidate(found, &then).await?);
+            let mut candidate = self.candidate(found, &then).await?;
+            let is_left = candidate.item.needed && !candidate.is_written();
+            let is_refused = matches!(candidate.item.plan.action, PlanAction::Cannot { .. });
+            if hidden.contains_key(&candidate.key()) && !is_left && !is_refused {
+                candidate.item.plan.losses.push(hidden::LOSS.to_owned());
+            }
+            candidates.push(candidate);
         }
         self.let_follow(&mut candidates, &then).await?;
         let mut candidates = refer::in_order(candidates);
@@ -409,10 +413,12 @@ impl<'a> Parts<'a> {
         item: Option<Item>,
         looking: &mut Looking<'_>,
     ) -> Result<Found> {
-        let Stored { wanted: was, former, media } = stored;
+        let Stored { wanted: mut was, mut former, media, mut hidden } = stored;
         let (mut live_id, mut live, mut paired) = (None, None, Vec::new());
         if let Some(item) = item {
-            let now = as_json(&item.payload)?;
+            let mut now = as_json(&item.payload)?;
+            hidden.append(&mut hidden::pointers(&item.gaps));
+            [&mut was, &mut now].into_iter().chain(&mut former).for_each(|one| forget(one, &hidden));
             paired = self.store.pair(wanted.spec, &was, &now, &looking.ids);
             let id = &wanted.key.id;
             if *item.id != *looking.ids.resolve(id) && !paired.iter().any(|(old, _)| **old == **id) {
@@ -423,6 +429,9 @@ impl<'a> Parts<'a> {
         }
         if !looking.all {
             self.note_referred(&wanted, &was, live.as_ref(), looking);
+        }
+        if !hidden.is_empty() {
+            looking.hidden.insert(wanted.key.clone(), hidden);
         }
         let payload = self.shelf.put(&Payload { wanted: was, live, former, media }).await?;
         Ok(Found { wanted, live_id, payload, paired })
@@ -461,7 +470,9 @@ impl<'a> Parts<'a> {
             if live.is_some() {
                 let Wanted { key, spec, needed, state } = &one.wanted;
                 let wanted = Wanted { key: key.clone(), spec, needed: *needed, state: *state };
-                *one = self.found(wanted, Stored { wanted: was, former, media }, live, looking).await?;
+                let hidden = looking.hidden.remove(&wanted.key).unwrap_or_default();
+                let stored = Stored { wanted: was, former, media, hidden };
+                *one = self.found(wanted, stored, live, looking).await?;
             }
         }
         looking.found = all;
@@ -510,7 +521,10 @@ impl<'a> Parts<'a> {
 
 impl Stored {
     fn whole(record: Record) -> Result<Self> {
-        Ok(Self { wanted: as_json(&record.payload)?, former: None, media: record.meta.media_refs })
+        let hidden = hidden::pointers(&record.meta.gaps);
+        let mut wanted = as_json(&record.payload)?;
+        forget(&mut wanted, &hidden);
+        Ok(Self { wanted, former: None, media: record.meta.media_refs, hidden })
     }
 
     /// What was changed. A field that was not selected then tells nothing of what it was.
@@ -522,7 +536,10 @@ impl Stored {
         if before.meta.selection_digest != after.meta.selection_digest {
             (was, then) = (shared(&was, &then), shared(&then, &was));
         }
-        Ok(Some(Self { wanted: was, former: Some(then), media: before.meta.media_refs }))
+        let mut hidden = hidden::pointers(&before.meta.gaps);
+        hidden.append(&mut hidden::pointers(&after.meta.gaps));
+        [&mut was, &mut then].into_iter().for_each(|one| forget(one, &hidden));
+        Ok(Some(Self { wanted: was, former: Some(then), media: before.meta.media_refs, hidden }))
     }
 }
 

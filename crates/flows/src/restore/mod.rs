@@ -4,16 +4,18 @@
 //! Applying it draws it up again and refuses where anything differs, so that a plan that was edited or has
 //! grown old does nothing. What is about to be touched is sealed into the store first; an undo puts that back.
 //!
-//! In reading order: what is wanted and what is there ([`look`], [`candidate`]), where it is put aside ([`shelf`]), who
-//! refers to whom ([`refer`]), sales at prices that are taken back ([`sale`]), the plan and what it will take ([`plan`],
-//! [`predict`]); then the writing: what is touched is sealed ([`saved`], [`pieces`]), in which order and how much at a
-//! time ([`schedule`]), what all items share ([`writes`]) with its steps ([`journal`]) and new ids ([`ledger`]), what
-//! became of them ([`report`]); and the two that do it all ([`apply`], [`undo`]).
+//! In reading order: what is wanted and what is there ([`look`], [`candidate`]), without what is hidden ([`hidden`]),
+//! where it is put aside ([`shelf`]), who refers to whom ([`refer`]), sales at prices that are taken back ([`sale`]),
+//! the plan and what it will take ([`plan`], [`predict`]); then the writing: what is touched is sealed ([`saved`],
+//! [`pieces`]), in which order and how much at a time ([`schedule`]), what all items share ([`writes`]) with its steps
+//! ([`journal`]) and new ids ([`ledger`]), what became of them ([`report`]); and the two that do it all ([`apply`],
+//! [`undo`]).
 
 use std::time::Duration;
 
 mod apply;
 mod candidate;
+mod hidden;
 mod journal;
 mod ledger;
 mod look;

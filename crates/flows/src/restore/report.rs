@@ -39,7 +39,7 @@ pub struct RestoreReport {
     pub complete: bool,
     /// Items made anew.
     pub created: u64,
-    /// Items set back.
+    /// Items set back, whole.
     pub updated: u64,
     /// Items deleted (by an undo).
     pub deleted: u64,
@@ -123,8 +123,11 @@ impl Tally {
         RestoreReport {
             restore,
             complete: items.iter().all(|item| item.problems.is_empty() && !item.possibly_twice),
-            created: count(|item| item.action == PlanAction::Create),
-            updated: count(|item| item.action == PlanAction::Update),
+            // What was made counts, also where something is missing of it.
+            created: count(|item| {
+                item.action == PlanAction::Create && (item.problems.is_empty() || item.new_id.is_some())
+            }),
+            updated: count(|item| item.action == PlanAction::Update && item.problems.is_empty()),
             deleted: count(|item| item.action == PlanAction::Delete && item.problems.is_empty()),
             skipped: self.skipped,
             cannot: count(|item| matches!(item.action, PlanAction::Cannot { .. })),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use catalog::Restore;
 use connectors::contract::{IdMap, RestoreOptions};
 use domain::{Action, ConnectionId, Id128, Kind, RecordKey, TenantId};
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use super::look::Parts;
 use super::pieces::{Pieces, States, piece_name, read_piece, state_name};
 use super::plan::Selection;
 use super::refer::{Tag, tag_of};
-use crate::error::Result;
+use crate::error::{FlowError, Result};
 use crate::fields::{Place, Step, differences};
 
 /// How names of what is saved end; see [`repository::SAVED`].
@@ -32,6 +31,9 @@ pub(super) struct Before {
     /// It comes into being with another item, and goes with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) follows: bool,
+    /// It was not there when the restore began, which has made it; somebody edited it before the restore went on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) own: bool,
 }
 
 impl Before {
@@ -50,12 +52,26 @@ pub(super) struct Saved {
     pub(super) selection: Selection,
     /// How many pieces there are.
     pub(super) pieces: u64,
+    /// What the restore had touched first is gone: a person was erased before it went on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) erased: bool,
 }
 
 impl Saved {
     /// What a restore touched; `None` where nothing of it is there any more: an erasure deletes it.
+    ///
+    /// # Errors
+    /// A lack of integrity, where some of it is there without the rest.
     pub(super) async fn read(states: &States<'_>, restore: Id128) -> Result<Option<Self>> {
-        states.get(&state_name(restore, BEFORE), Action::Restore).await
+        let saved = states.get(&state_name(restore, BEFORE), Action::Restore).await?;
+        if saved.is_none() {
+            let first: Option<Value> = states.get(&piece_name(restore, 0, BEFORE), Action::Restore).await?;
+            if first.is_some() {
+                let why = format!("what restore {restore} touched is saved only in part");
+                return Err(FlowError::Integrity(why));
+            }
+        }
+        Ok(saved)
     }
 
     pub(super) async fn piece(&self, states: &States<'_>, restore: Id128, piece: u64) -> Result<Vec<Before>> {
@@ -90,6 +106,7 @@ impl<'a> Saving<'a> {
             options: ask.options.clone(),
             selection: ask.selection.clone(),
             pieces: 0,
+            erased: false,
         };
         Self::after(parts, restore, head)
     }
@@ -103,12 +120,18 @@ impl<'a> Saving<'a> {
     /// Goes on with what an interrupted attempt saved. Where an erasure has deleted that, it begins anew.
     pub(super) async fn resume(parts: &'a Parts<'_>, restore: Id128) -> Result<Self> {
         let states = parts.states();
-        let Some(head) = Saved::read(&states, restore).await? else { return Ok(Self::new(parts, restore)) };
+        let Some(head) = Saved::read(&states, restore).await? else {
+            let mut anew = Self::new(parts, restore);
+            anew.head.erased = true;
+            // Before its pieces: without it they would look like what is left of a damaged store.
+            states.put_json(&state_name(restore, BEFORE), &anew.head).await?;
+            return Ok(anew);
+        };
         let mut known: BTreeMap<RecordKey, Known> = BTreeMap::new();
         for piece in 0..head.pieces {
             for before in head.piece(&states, restore, piece).await? {
                 let last = before.live.as_ref().map(tag_of);
-                let was_there = last.is_some();
+                let was_there = last.is_some() && !before.own;
                 let known = known.entry(before.key()).or_insert(Known { was_there, last });
                 *known = Known { was_there: known.was_there || was_there, last };
             }
@@ -118,15 +141,14 @@ impl<'a> Saving<'a> {
 
     /// Adds an item, unless it is saved as it is now. `begun` says whether this restore took steps to make it: then one
     /// that was not there is its own.
-    pub(super) async fn add(&mut self, before: &Before, begun: bool) -> Result<()> {
-        let saved = self.known.get(&before.key()).is_some_and(|known| {
-            known.last == before.live.as_ref().map(tag_of) || (!known.was_there && begun)
-        });
-        if saved {
+    pub(super) async fn add(&mut self, before: Before, begun: bool) -> Result<()> {
+        let known = self.known.get(&before.key());
+        if known.is_some_and(|known| known.last == before.live.as_ref().map(tag_of)) {
             return Ok(());
         }
+        let own = begun && known.is_some_and(|known| !known.was_there);
         self.added = true;
-        self.pieces.push(before).await
+        self.pieces.push(&Before { own, ..before }).await
     }
 
     /// Makes all of it durable.
@@ -139,12 +161,6 @@ impl<'a> Saving<'a> {
         }
         Ok(())
     }
-}
-
-/// Whether any of what a restore saved is there without the rest.
-pub(super) async fn is_torn(states: &States<'_>, row: &Restore) -> Result<bool> {
-    let first: Option<Value> = states.get(&piece_name(row.id, 0, BEFORE), Action::Restore).await?;
-    Ok(first.is_some())
 }
 
 /// What an undo leads to where an item was saved again, because somebody had edited it before an interrupted restore

@@ -84,8 +84,11 @@ impl Shelf {
 fn unnamed(folder: &Path, path: &Path) -> std::io::Result<File> {
     std::fs::create_dir_all(folder)?;
     let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-    std::fs::remove_file(path)?;
-    Ok(file)
+    match std::fs::remove_file(path) {
+        // Another command took it for that of one that was killed.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(file),
+    }
 }
 
 fn failed(operation: &'static str, source: std::io::Error) -> FlowError {

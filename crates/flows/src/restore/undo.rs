@@ -1,6 +1,6 @@
 //! Taking a restore back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{Restore, RestoreState, StepState};
 use connectors::contract::{Applied, Effort, Fault, IdMap, KindSpec, Lookup, PlanAction};
@@ -8,20 +8,21 @@ use domain::{Id128, Ids as _, Kind, RecordKey, TenantId};
 use repository::RepositoryError;
 use serde_json::Value;
 
-use super::apply::{note, so_far};
+use super::apply::{not_being_undone, note, so_far};
 use super::candidate::known_as;
-use super::journal::steps_of;
-use super::look::{Ends, LOOKUPS, Parts, release};
+use super::journal::{is_begun, steps_of};
+use super::look::{Ends, LOOKUPS, Parts};
 use super::pieces::{Limits, States};
 use super::plan::Ask;
 use super::refer::{self, Node, Refs, tag};
 use super::report::{RestoreReport, SoFar, Tally, show};
-use super::saved::{Before, Saved, Saving, is_torn, renamed, with_edits};
+use super::saved::{Before, Saved, Saving, renamed, with_edits};
 use super::schedule::{self, side_by_side};
 use super::shelf::Shelved;
 use super::writes::{Job, Start, Writes};
 use super::{RestoreProgress, as_json};
 use crate::cell::Cell;
+use crate::clearing::release_all;
 use crate::error::{FlowError, Result};
 
 /// Puts back what a restore overwrote, takes away what it added, and deletes what it made. Is itself a restore, and
@@ -55,9 +56,14 @@ pub async fn undo_within(
     let leases = ends.lease(cell).await?;
     let row = cell.catalog.restore(tenant, restore).await?;
     let all = cell.catalog.restores(tenant, &connection).await?;
-    let before = all.into_iter().rev().find(|one| one.undo_of == Some(restore));
+    // An undo that was undone itself has left nothing to go on with.
+    let undos = |one: &&Restore| one.undo_of == Some(restore) && one.state != RestoreState::Undone;
+    let before = all.iter().rev().find(undos);
     let resumed = match before {
-        Some(undo) if undo.state == RestoreState::Applying => Some(undo.id),
+        Some(undo) if undo.state == RestoreState::Applying => {
+            not_being_undone(&all, undo.id)?;
+            Some(undo.id)
+        }
         _ if row.state == RestoreState::Undone => {
             return Err(FlowError::Conflict(format!("restore {restore} was undone already")));
         }
@@ -70,7 +76,7 @@ pub async fn undo_within(
         }
         None => None,
     };
-    let saved = saved(&States { cell, scope: &ends.source.scope }, &row).await?;
+    let saved = saved(&States { cell, scope: &ends.source.scope }, restore, resumed.is_some()).await?;
     let ask = Ask {
         tenant: tenant.clone(),
         connection,
@@ -82,8 +88,8 @@ pub async fn undo_within(
     };
     let parts = Parts::open(cell, &ask, ends, limits).await?;
     let mut turns = turns(&parts, &row, &saved).await?;
-    let ids = ids_of(&parts, resumed);
-    look(&parts, &row, &mut turns, &ids).await?;
+    let mut ids = ids_of(&parts, restore, resumed);
+    look(&parts, &row, &mut turns, &mut ids, &made_by(&parts, &all, restore)).await?;
     let (id, so_far) = match resumed {
         Some(id) => {
             save(&parts, &turns, Saving::resume(&parts, id).await?, Some(id)).await?;
@@ -111,23 +117,24 @@ pub async fn undo_within(
     }
     let report = writes.finish().await?;
     cell.catalog.move_restore(tenant, restore, (row.state, RestoreState::Undone), cell.clock.now()).await?;
-    release(cell, leases).await?;
+    release_all(cell, leases).await;
     Ok(report)
 }
 
-/// What a restore touched, as it was before.
-async fn saved(states: &States<'_>, row: &Restore) -> Result<Saved> {
-    let restore = row.id;
-    match Saved::read(states, restore).await? {
-        Some(saved) => Ok(saved),
-        None if is_torn(states, row).await? => {
-            Err(FlowError::Integrity(format!("what restore {restore} touched is saved only in part")))
-        }
-        None => Err(FlowError::NotFound(format!(
-            "what restore {restore} overwrote is not saved any more: erasing a person deletes what all restores before \
-             it had saved. Nothing was put back; `restore plan` brings items back from a snapshot"
-        ))),
+/// What a restore touched, as it was before. `begun` says whether an interrupted undo has put some of it back.
+async fn saved(states: &States<'_>, restore: Id128, begun: bool) -> Result<Saved> {
+    if let Some(saved) = Saved::read(states, restore).await?.filter(|saved| !saved.erased) {
+        return Ok(saved);
     }
+    let done = if begun {
+        "Nothing more was put back than before the undo was interrupted"
+    } else {
+        "Nothing was put back"
+    };
+    Err(FlowError::NotFound(format!(
+        "what restore {restore} overwrote is not saved any more: erasing a person deletes what all restores before it \
+         had saved. {done}; `restore plan` brings items back from a snapshot"
+    )))
 }
 
 /// One saved item in its turn.
@@ -165,6 +172,7 @@ impl Reversal {
             live: now,
             wanted: was,
             follows: self.follows,
+            own: false,
         }
     }
 }
@@ -181,7 +189,11 @@ async fn turns(parts: &Parts<'_>, row: &Restore, saved: &Saved) -> Result<Vec<Re
     for piece in 0..saved.pieces {
         for before in saved.piece(&parts.states(), row.id, piece).await? {
             let (key, spec) = (before.key(), spec_of(parts, &before.kind)?);
-            let Before { live_id, mut live, wanted, follows, .. } = before;
+            let Before { live_id, mut live, wanted, follows, own, .. } = before;
+            // The restore had made it, and it was edited since: it goes all the same.
+            if own {
+                continue;
+            }
             let known = places.get(&key).copied().and_then(|place| turns.get_mut(place));
             if let Some(known) = known {
                 // It was saved again when the interrupted restore went on. What had been deleted by then was made by
@@ -209,17 +221,44 @@ async fn turns(parts: &Parts<'_>, row: &Restore, saved: &Saved) -> Result<Vec<Re
     Ok(turns)
 }
 
-/// What the live ids of saved items are by now: an interrupted undo has made some anew.
-fn ids_of(parts: &Parts<'_>, undo: Option<Id128>) -> IdMap {
-    let mut ids = IdMap::default();
-    for entry in parts.ledger.iter().filter(|entry| Some(entry.restore) == undo) {
+/// What the live ids of saved items are by now. An interrupted undo has made some anew; in one store other restores may
+/// have. What the restore itself made goes: nothing is to lead there.
+fn ids_of(parts: &Parts<'_>, restore: Id128, undo: Option<Id128>) -> IdMap {
+    let in_place = parts.ids.is_of_one_store();
+    let told = |by: Id128| if in_place { by != restore } else { Some(by) == undo };
+    ids_by(parts, told)
+}
+
+/// The ids of what the restore made, and of what became of that where an undo of it was undone. What another restore
+/// made of the same item is not its own.
+fn made_by(parts: &Parts<'_>, all: &[Restore], restore: Id128) -> IdMap {
+    let mut own = BTreeSet::from([restore]);
+    for row in all {
+        if row.undo_of.is_some_and(|of| own.contains(&of)) {
+            own.insert(row.id);
+        }
+    }
+    ids_by(parts, |by| own.contains(&by))
+}
+
+/// What these restores told of ids in the target.
+fn ids_by(parts: &Parts<'_>, told: impl Fn(Id128) -> bool) -> IdMap {
+    let mut ids = if parts.ids.is_of_one_store() { IdMap::of_one_store() } else { IdMap::default() };
+    let here = parts.ledger.iter().filter(|entry| entry.target == parts.ask.target);
+    for entry in here.filter(|entry| told(entry.restore)) {
         ids.insert(&entry.old.id, &entry.new_id);
     }
     ids
 }
 
-/// Looks at the items as they are now.
-async fn look(parts: &Parts<'_>, row: &Restore, turns: &mut [Reversal], ids: &IdMap) -> Result<()> {
+/// Looks at the items as they are now. `made` are the ids of what the restore made.
+async fn look(
+    parts: &Parts<'_>,
+    row: &Restore,
+    turns: &mut [Reversal],
+    ids: &mut IdMap,
+    made: &IdMap,
+) -> Result<()> {
     for of_kind in turns.chunk_by_mut(|one, other| one.spec.name == other.spec.name) {
         for chunk in of_kind.chunks_mut(LOOKUPS) {
             let Some(spec) = chunk.first().map(|first| first.spec) else { continue };
@@ -227,20 +266,46 @@ async fn look(parts: &Parts<'_>, row: &Restore, turns: &mut [Reversal], ids: &Id
                 .map(|turn| match &turn.live_id {
                     Some(live) => Some(ids.resolve(live).into()),
                     // What was not there has only the id that the restore noted for it.
-                    None => parts.called_there(&turn.key.id, &parts.ids).map(Into::into),
+                    None => parts.called_there(&turn.key.id, made).map(Into::into),
                 })
                 .collect();
-            let asked: Vec<Option<&str>> = called.iter().map(Option::as_deref).collect();
-            let live = parts.live(spec, &asked).await?;
-            for ((turn, id), live) in chunk.iter_mut().zip(called).zip(live) {
-                if let Some(item) = live {
-                    turn.now_id = id;
-                    turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+            find(parts, spec, chunk, called).await?;
+            // What is gone by that id may have been made anew by another restore: it is not made a second time.
+            let anew: Vec<Option<Box<str>>> = (chunk.iter())
+                .map(|turn| {
+                    let live = turn.live_id.as_deref().filter(|_| turn.now.is_none())?;
+                    let id = parts.called_there(&turn.key.id, &parts.ids)?;
+                    (id != ids.resolve(live)).then(|| id.into())
+                })
+                .collect();
+            find(parts, spec, chunk, anew).await?;
+            for (live, now) in chunk.iter().filter_map(|turn| turn.live_id.as_ref().zip(turn.now_id.as_ref()))
+            {
+                if ids.resolve(live) != &**now {
+                    ids.insert(live, now);
                 }
             }
         }
     }
     if row.state == RestoreState::Applying { look_for_lost(parts, row, turns).await } else { Ok(()) }
+}
+
+/// Notes what is there by these ids.
+async fn find(
+    parts: &Parts<'_>,
+    spec: &'static KindSpec,
+    chunk: &mut [Reversal],
+    called: Vec<Option<Box<str>>>,
+) -> Result<()> {
+    let asked: Vec<Option<&str>> = called.iter().map(Option::as_deref).collect();
+    let live = parts.live(spec, &asked).await?;
+    for ((turn, id), live) in chunk.iter_mut().zip(called).zip(live) {
+        if let Some(item) = live {
+            turn.now_id = id;
+            turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+        }
+    }
+    Ok(())
 }
 
 /// What an interrupted restore may have made without learning its id is looked for by its natural key, under which
@@ -284,8 +349,8 @@ async fn save(
         if now.is_none() && turn.live_id.is_none() && begun.is_some() {
             continue;
         }
-        let begun = steps_of(&steps, &turn.written_as()).next().is_some();
-        saving.add(&turn.before(now, was), begun).await?;
+        let begun = is_begun(&steps, &turn.written_as());
+        saving.add(turn.before(now, was), begun).await?;
     }
     saving.end().await
 }
@@ -306,7 +371,11 @@ impl Reversal {
 
 async fn put_all_back(writes: &Writes<'_>, turns: &[Reversal]) -> Result<()> {
     let parts = writes.parts;
-    let first_names: BTreeMap<&str, &str> = parts.ids.iter().map(|(first, then)| (then, first)).collect();
+    // All of them: what another restore made of the same item since has a name of its own.
+    let first_names: BTreeMap<&str, &str> = (parts.ledger.iter())
+        .filter(|entry| entry.target == parts.ask.target)
+        .map(|entry| (&*entry.new_id, &*entry.old.id))
+        .collect();
     let lanes = schedule::lanes(&parts.store.pace());
     for of_kind in turns.chunk_by(|one, other| one.spec.name == other.spec.name) {
         let back: Vec<(&Reversal, &str)> =
@@ -378,7 +447,7 @@ async fn put_back(writes: &Writes<'_>, turn: &Reversal, first_names: &BTreeMap<&
         .collect();
     writes.remember(&key.kind, &named).await?;
     let action = if live.is_some() { PlanAction::Update } else { PlanAction::Create };
-    let new_id = Some(writes.now_called(&key.id));
+    let new_id = writes.called_after(&key.id, &action, &applied);
     writes.tally(|tally| tally.told(turn.place, &turn.key, action, new_id, applied));
     writes.advanced("undoing", Effort::default());
     Ok(())

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use catalog::{LedgerEntry, RestoreState};
-use connectors::contract::{Applied, Effort, Fault, IdMap, ItemWrite, KindSpec};
+use connectors::contract::{Applied, Effort, Fault, IdMap, ItemWrite, KindSpec, PlanAction};
 use domain::{Action, Id128, Kind, MediaRef, RecordKey};
 use repository::RepositoryError;
 use serde_json::Value;
@@ -130,6 +130,13 @@ impl<'a> Writes<'a> {
     /// What an item is called now.
     pub(super) fn now_called(&self, id: &str) -> Box<str> {
         locked(&self.ids).resolve(id).into()
+    }
+
+    /// What an item is called that was written. What was to be made has an id only where it was.
+    pub(super) fn called_after(&self, id: &str, action: &PlanAction, applied: &Applied) -> Option<Box<str>> {
+        let was_made =
+            *action != PlanAction::Create || applied.problems.is_empty() || locked(&self.own).knows(id);
+        was_made.then(|| self.now_called(id))
     }
 
     /// Whether an interrupted attempt left it in doubt if this item was made twice.

@@ -15,21 +15,22 @@ use crate::doubles::Silent;
 use crate::killed::{killed_at, killed_when, quiet};
 use crate::world::{World, problems, tenant};
 
-const CREATE: &str =
+pub(crate) const CREATE: &str =
     "mutation($page: PageCreateInput!) { pageCreate(page: $page) { page { id } userErrors { message } } }";
 const UPDATE: &str = "mutation($id: ID!, $page: PageUpdateInput!) { pageUpdate(id: $id, page: $page) { userErrors { message } } }";
-const DELETE: &str = "mutation($id: ID!) { pageDelete(id: $id) { userErrors { message } } }";
+pub(crate) const DELETE: &str = "mutation($id: ID!) { pageDelete(id: $id) { userErrors { message } } }";
 /// Everything but the leave to write pages.
-const WITHOUT_PAGES: &[&str] = &["read_content", "write_products", "write_online_store_navigation"];
-const WITH_PAGES: &[&str] = &["write_content", "write_products", "write_online_store_navigation"];
+pub(crate) const WITHOUT_PAGES: &[&str] =
+    &["read_content", "write_products", "write_online_store_navigation"];
+pub(crate) const WITH_PAGES: &[&str] = &["write_content", "write_products", "write_online_store_navigation"];
 
 /// A shop whose budget gives work to few items at a time.
-fn empty() -> Settings {
+pub(crate) fn empty() -> Settings {
     Settings { plan: Plan::PointsPerSecond(50), ..Settings::empty() }
 }
 
 /// A shop with so many pages.
-async fn pages(world: &mut World, name: &str, many: usize) -> Vec<String> {
+pub(crate) async fn pages(world: &mut World, name: &str, many: usize) -> Vec<String> {
     world.open(name, empty()).await;
     let mut ids = Vec::new();
     for number in 0..many {
@@ -40,17 +41,22 @@ async fn pages(world: &mut World, name: &str, many: usize) -> Vec<String> {
     ids
 }
 
-async fn edit(world: &World, name: &str, id: &str, page: Value) {
+pub(crate) async fn edit(world: &World, name: &str, id: &str, page: Value) {
     world.owner(name, UPDATE, json!({"id": id, "page": page})).await;
 }
 
-async fn plan_pages(world: &World, from: &str, to: &str, selection: Selection) -> flows::restore::Plan {
+pub(crate) async fn plan_pages(
+    world: &World,
+    from: &str,
+    to: &str,
+    selection: Selection,
+) -> flows::restore::Plan {
     let mut ask = World::ask(from, to, selection);
     ask.kinds = vec!["page".parse().unwrap()];
     world.plan(&ask).await
 }
 
-fn page(world: &World, name: &str, id: &str) -> (String, String) {
+pub(crate) fn page(world: &World, name: &str, id: &str) -> (String, String) {
     let row = &world.dump(name)["Page"][id];
     (
         row["title"].as_str().unwrap_or_default().to_owned(),
@@ -58,7 +64,7 @@ fn page(world: &World, name: &str, id: &str) -> (String, String) {
     )
 }
 
-fn titles(world: &World, name: &str) -> Vec<String> {
+pub(crate) fn titles(world: &World, name: &str) -> Vec<String> {
     let dump = world.dump(name);
     let rows = dump["Page"].as_object().into_iter().flatten();
     let mut titles: Vec<String> = rows.map(|(_, row)| format!("{}: {}", row["title"], row["body"])).collect();
@@ -67,7 +73,7 @@ fn titles(world: &World, name: &str) -> Vec<String> {
 }
 
 /// Applies the plan until the platform fails, after so many updates.
-async fn interrupt(world: &World, plan: &flows::restore::Plan, fault: &str) {
+pub(crate) async fn interrupt(world: &World, plan: &flows::restore::Plan, fault: &str) {
     let shop = world.shop(plan.ask.target.as_str());
     shop.set_faults(Fault::parse_list(fault).unwrap());
     let failed = world.apply(plan).await.unwrap_err();
@@ -318,7 +324,7 @@ async fn new_ids_are_sealed_while_a_restore_goes_on() {
     assert!(sealed[1].0 < 4 && sealed[1].1 >= 16, "the control: sealed later, lost: {sealed:?}");
 }
 
-async fn sealed_ledger(world: &World, name: &str) -> Vec<SealedEntry> {
+pub(crate) async fn sealed_ledger(world: &World, name: &str) -> Vec<SealedEntry> {
     let scope = world.cell.connection(&tenant(), &name.parse().unwrap()).await.unwrap().scope;
     let grant = world.cell.grant(&scope, &[Action::Read], "test").await.unwrap();
     let repository = world.cell.repository(&scope);
@@ -348,7 +354,7 @@ async fn a_restore_writes_to_neither_end_while_somebody_else_does() {
 }
 
 /// A restore that changed, made and found things, and after which some were deleted: its undo changes, deletes and makes.
-async fn to_be_undone(world: &mut World, name: &str) -> RestoreReport {
+pub(crate) async fn to_be_undone(world: &mut World, name: &str) -> RestoreReport {
     let ids = pages(world, name, 4).await;
     let at = world.back_up(name).await;
     for id in &ids[..2] {
