@@ -1,8 +1,8 @@
 //! Connections, and their sealed credentials.
 
-use domain::{ConnectionId, Platform, Region, Scope, SnapshotNumber, TenantId, Timestamp};
+use domain::{ConnectionId, Platform, Region, Scope, TenantId, Timestamp};
 
-use crate::column::{json, parsed, parsed_optional, plain, stored, to_json};
+use crate::column::{json, parsed, plain, to_json};
 use crate::database::{Catalog, Db, Row, failed};
 use crate::error::CatalogError;
 
@@ -17,30 +17,14 @@ pub struct Connection {
     pub settings: serde_json::Value,
     /// When it was connected.
     pub created_at: Timestamp,
-    /// The last snapshot for which everything was listed, and when that was.
-    pub swept: Option<Sweep>,
 }
 
-/// A full listing of a store, which finds what increments miss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sweep {
-    /// The snapshot that it ended in.
-    pub number: SnapshotNumber,
-    /// When.
-    pub at: Timestamp,
-}
-
-const COLUMNS_SQL: &str = "SELECT connection, platform, region, url, settings, created_at, swept_number, swept_at \
+const COLUMNS_SQL: &str = "SELECT connection, platform, region, url, settings, created_at \
      FROM connection WHERE tenant = $1 AND connection = $2";
-const LIST_SQL: &str = "SELECT connection, platform, region, url, settings, created_at, swept_number, swept_at \
+const LIST_SQL: &str = "SELECT connection, platform, region, url, settings, created_at \
      FROM connection WHERE tenant = $1 ORDER BY connection";
 
 fn from_row(tenant: &TenantId, row: &Row) -> Result<Connection, CatalogError> {
-    let swept_at: Option<Timestamp> = parsed_optional(row, "swept_at")?;
-    let swept_number = plain::<Option<i64>>(row, "swept_number")?
-        .map(u64::try_from)
-        .transpose()
-        .map_err(|_| CatalogError::damaged("column `swept_number`"))?;
     Ok(Connection {
         scope: Scope {
             tenant: tenant.clone(),
@@ -51,7 +35,6 @@ fn from_row(tenant: &TenantId, row: &Row) -> Result<Connection, CatalogError> {
         url: plain(row, "url")?,
         settings: json(row, "settings")?,
         created_at: parsed(row, "created_at")?,
-        swept: swept_at.zip(swept_number).map(|(at, number)| Sweep { number: SnapshotNumber(number), at }),
     })
 }
 
@@ -77,12 +60,10 @@ impl Catalog {
     /// [`CatalogError::Exists`] when the tenant has one of that name, [`CatalogError::NotFound`] when there is no
     /// such tenant.
     pub async fn add_connection(&self, connection: &Connection) -> Result<(), CatalogError> {
-        let Connection { scope, url, settings, created_at, swept } = connection;
-        let swept_number = swept.map(|sweep| stored(sweep.number.0, "a snapshot's number")).transpose()?;
+        let Connection { scope, url, settings, created_at } = connection;
         let added = sqlx::query(
-            "INSERT INTO connection \
-             (tenant, connection, platform, region, url, settings, created_at, swept_number, swept_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, connection) DO NOTHING",
+            "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) DO NOTHING",
         )
         .bind(scope.tenant.as_str())
         .bind(scope.connection.as_str())
@@ -91,8 +72,6 @@ impl Catalog {
         .bind(url)
         .bind(to_json(settings, "settings")?)
         .bind(created_at.to_string())
-        .bind(swept_number)
-        .bind(swept.map(|sweep| sweep.at.to_string()))
         .execute(&self.pool)
         .await
         .map_err(adding("add a connection", "tenant", &scope.tenant))?;
@@ -156,7 +135,7 @@ impl Catalog {
     }
 
     /// Keeps a connection together with the credential for its address: both or neither. One that is there keeps
-    /// its platform, region and sweep.
+    /// its platform and region.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when there is no such tenant.
@@ -167,7 +146,7 @@ impl Catalog {
         at: Timestamp,
     ) -> Result<(), CatalogError> {
         const KEEP: &str = "keep a connection";
-        let Connection { scope, url, settings, created_at, .. } = connection;
+        let Connection { scope, url, settings, created_at } = connection;
         let mut transaction = self.begin(KEEP).await?;
         sqlx::query(
             "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
@@ -186,29 +165,6 @@ impl Catalog {
         .map_err(adding(KEEP, "tenant", &scope.tenant))?;
         credential(&mut *transaction, (&scope.tenant, &scope.connection), (name, sealed), at).await?;
         transaction.commit().await.map_err(failed(KEEP))
-    }
-
-    /// Notes that a snapshot was a full listing.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub async fn set_swept(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        sweep: Sweep,
-    ) -> Result<(), CatalogError> {
-        let changed = sqlx::query(
-            "UPDATE connection SET swept_number = $3, swept_at = $4 WHERE tenant = $1 AND connection = $2",
-        )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
-        .bind(stored(sweep.number.0, "a snapshot's number")?)
-        .bind(sweep.at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("note a sweep"))?;
-        found(changed.rows_affected(), connection)
     }
 
     /// Stores a credential as the vault sealed it, in place of one of the same name.

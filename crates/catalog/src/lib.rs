@@ -26,7 +26,6 @@
 //!     url: "https://shop.example".into(),
 //!     settings: serde_json::json!({"api_version": "2026-10"}),
 //!     created_at: at,
-//!     swept: None,
 //! };
 //! catalog.add_connection(&shop).await?;
 //!
@@ -51,7 +50,7 @@ mod store_credential;
 mod tag;
 mod tenant;
 
-pub use connection::{Connection, Sweep};
+pub use connection::Connection;
 pub use database::{Catalog, SchemaState};
 pub use error::{CatalogError, CatalogErrorKind};
 pub use head::Head;

@@ -157,7 +157,6 @@ async fn connect_alone(cell: &Cell, scope: &Scope, connect: &Connect) -> Result<
         url: connect.url.clone(),
         settings: settings.as_json()?,
         created_at: cell.clock.now(),
-        swept: None,
     };
     // INVARIANT (kept before use): a token that is rotated while we look must be kept, with its connection, though
     // nothing is known of the store yet: the one that was given may be worth nothing from then on. Until it is seen

@@ -82,7 +82,6 @@ pub async fn set_up_again(
             url: String::new(),
             settings: serde_json::json!({}),
             created_at: now,
-            swept: None,
         };
         cell.catalog.add_connection(&connection).await?;
         let head = catalog::Head {

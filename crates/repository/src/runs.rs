@@ -326,11 +326,8 @@ impl Run {
     /// # Errors
     /// When a batch is damaged or cannot be read, or lines were lost or merged before.
     pub async fn merged(&self) -> Result<MergedLines> {
-        let gathered = Arc::clone(&self.gathered).lock_owned().await;
-        if gathered.len > REST_LEN && !gathered.checkpoint.batches.is_empty() {
-            self.store(gathered).await?;
-        } else {
-            drop(gathered);
+        if self.has_large_rest().await {
+            self.flush().await?;
         }
         let mut gathered = self.gathered.lock().await;
         gathered.check()?;
@@ -345,6 +342,11 @@ impl Run {
         rest.sort_unstable();
         merged.add(Source::Memory(rest.into_iter())).await?;
         Ok(merged)
+    }
+
+    async fn has_large_rest(&self) -> bool {
+        let gathered = self.gathered.lock().await;
+        gathered.len > REST_LEN && !gathered.checkpoint.batches.is_empty()
     }
 
     /// Bytes written to the key store so far.

@@ -218,7 +218,6 @@ impl Subjects {
                 integrity(error)?;
                 self.loaded.insert(bucket, Table::default());
                 self.changed.insert(bucket);
-                self.has_older = true;
             }
         }
         Ok(())

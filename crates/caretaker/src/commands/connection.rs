@@ -184,13 +184,8 @@ async fn jsonl(
         platform: Platform::new("jsonl")?,
         connection: name.clone(),
     };
-    let connection = Connection {
-        scope,
-        url: String::new(),
-        settings: json!({}),
-        created_at: cell.clock.now(),
-        swept: None,
-    };
+    let connection =
+        Connection { scope, url: String::new(), settings: json!({}), created_at: cell.clock.now() };
     cell.catalog.add_connection(&connection).await?;
     cell.catalog.change_tags(&common.tenant, name, &words(tags), &[]).await?;
     let tags = cell.catalog.tags(&common.tenant).await?;

@@ -35,7 +35,6 @@ pub(crate) fn connection(tenant_name: &str, name: &str) -> Connection {
         url: format!("https://{tenant_name}.example"),
         settings: serde_json::json!({"api_version": "2026-10", "scopes": ["read_products"]}),
         created_at: second(0),
-        swept: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Connections, their credentials, and their tags.
 
-use catalog::{CatalogError, Connection, Sweep};
-use domain::SnapshotNumber;
+use catalog::{CatalogError, Connection};
 
 use crate::cell::{Cell, connection, second, shop, tenant};
 
@@ -9,8 +8,7 @@ use crate::cell::{Cell, connection, second, shop, tenant};
 async fn a_connection_is_kept_as_it_was_given() {
     let cell = Cell::new().await;
     let t = tenant("t");
-    let mut other = connection("t", "another");
-    other.swept = Some(Sweep { number: SnapshotNumber(3), at: second(3) });
+    let other = connection("t", "another");
     cell.catalog.add_connection(&other).await.unwrap();
     assert_eq!(cell.catalog.connections(&t).await.unwrap(), [other, connection("t", "shop")]);
 
@@ -23,11 +21,8 @@ async fn a_connection_is_kept_as_it_was_given() {
 
     let settings = serde_json::json!({"b": 1, "a": [true]});
     cell.catalog.set_settings(&t, &shop(), &settings).await.unwrap();
-    let sweep = Sweep { number: SnapshotNumber(4), at: second(4) };
-    cell.catalog.set_swept(&t, &shop(), sweep).await.unwrap();
     let changed = cell.open_again().await.connection(&t, &shop()).await.unwrap();
     assert_eq!((changed.url.as_str(), &changed.settings), ("https://t.example", &settings));
-    assert_eq!(changed.swept, Some(sweep));
 }
 
 #[tokio::test]
@@ -48,13 +43,11 @@ async fn an_address_and_its_credential_change_together() {
     let t = tenant("t");
     let read = async || {
         let row = cell.catalog.connection(&t, &shop()).await.unwrap();
-        (row.url, row.swept, cell.catalog.credential(&t, &shop(), "token").await.ok())
+        (row.url, cell.catalog.credential(&t, &shop(), "token").await.ok())
     };
-    let sweep = Sweep { number: SnapshotNumber(4), at: second(4) };
-    cell.catalog.set_swept(&t, &shop(), sweep).await.unwrap();
     let moved = Connection { url: "https://moved.example".into(), ..connection("t", "shop") };
     cell.catalog.put_connection(&moved, ("token", b"sealed 1"), second(1)).await.unwrap();
-    let both = ("https://moved.example".to_owned(), Some(sweep), Some(b"sealed 1".to_vec()));
+    let both = ("https://moved.example".to_owned(), Some(b"sealed 1".to_vec()));
     assert_eq!(read().await, both);
 
     // A credential that cannot be kept leaves the address as it is.
@@ -66,7 +59,7 @@ async fn an_address_and_its_credential_change_together() {
     assert_eq!(read().await, both);
     sqlx::query("DROP TRIGGER refuse").execute(&mut behind).await.unwrap();
     cell.catalog.put_connection(&again, ("token", b"sealed 2"), second(2)).await.unwrap();
-    assert_eq!(read().await, ("https://again.example".to_owned(), Some(sweep), Some(b"sealed 2".to_vec())));
+    assert_eq!(read().await, ("https://again.example".to_owned(), Some(b"sealed 2".to_vec())));
 
     // One that was not there is made with its credential; without its tenant neither is.
     let new = connection("t", "new");

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use catalog::{
-    Catalog, CatalogError, CatalogErrorKind, LeaseRequest, RestoreState, StepResult, StepState, Sweep,
-};
-use domain::{Id128, SnapshotNumber, TenantId};
+use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest, RestoreState, StepResult, StepState};
+use domain::{Id128, TenantId};
 
 use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant};
 
@@ -72,13 +70,11 @@ async fn another_tenants_things_are_not_found_and_not_changed() {
     let s = &stranger;
     let id = restore(1).id;
     let settings = serde_json::json!({});
-    let sweep = Sweep { number: SnapshotNumber(1), at: second(0) };
     let lease = catalog.lease(&owner, &shop()).await.unwrap().unwrap();
     let stolen = catalog::Lease { tenant: s.clone(), ..lease };
     let states = (RestoreState::Applying, RestoreState::Done);
     let refused = [
         ("set_settings", catalog.set_settings(s, &shop(), &settings).await),
-        ("set_swept", catalog.set_swept(s, &shop(), sweep).await),
         ("change_tags", catalog.change_tags(s, &shop(), &["x"], &["eu"]).await),
         ("put_credential", catalog.put_credential(s, &shop(), "token", b"x", second(1)).await),
         ("advance_head to a first", catalog.advance_head(s, &shop(), None, &head(2, 1)).await),

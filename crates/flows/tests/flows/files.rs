@@ -33,7 +33,7 @@ async fn connected(world: &World, name: &str) -> Connection {
         connection: name.parse().unwrap(),
     };
     let created_at = world.cell.clock.now();
-    let connection = Connection { scope, url: String::new(), settings: json!({}), created_at, swept: None };
+    let connection = Connection { scope, url: String::new(), settings: json!({}), created_at };
     world.cell.catalog.add_connection(&connection).await.unwrap();
     connection
 }

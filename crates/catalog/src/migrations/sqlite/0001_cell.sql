@@ -14,8 +14,6 @@ CREATE TABLE connection (
     url TEXT NOT NULL,
     settings TEXT NOT NULL,
     created_at TEXT NOT NULL,
-    swept_number INTEGER,
-    swept_at TEXT,
     PRIMARY KEY (tenant, connection)
 ) STRICT, WITHOUT ROWID;
 
