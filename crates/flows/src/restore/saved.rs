@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use connectors::contract::{IdMap, RestoreOptions};
-use domain::{Action, ConnectionId, Id128, Kind, RecordKey, TenantId};
+use domain::{Action, Id128, Kind, RecordKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,9 +45,6 @@ impl Before {
 /// What the pieces of one restore belong to; sealed after them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Saved {
-    pub(super) tenant: TenantId,
-    pub(super) connection: ConnectionId,
-    pub(super) target: ConnectionId,
     pub(super) options: RestoreOptions,
     pub(super) selection: Selection,
     /// How many pieces there are.
@@ -100,9 +97,6 @@ impl<'a> Saving<'a> {
     pub(super) fn new(parts: &'a Parts<'_>, restore: Id128) -> Self {
         let ask = parts.ask;
         let head = Saved {
-            tenant: ask.tenant.clone(),
-            connection: ask.connection.clone(),
-            target: ask.target.clone(),
             options: ask.options.clone(),
             selection: ask.selection.clone(),
             pieces: 0,

@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::{Action, Ids as _, Scope};
 use repository::Sealer;
@@ -19,14 +19,10 @@ use crate::error::{FlowError, Result};
 pub(super) struct Shelf {
     file: File,
     sealer: Sealer,
-    free: Mutex<Free>,
-}
-
-/// Where the next text goes, and its number.
-#[derive(Default)]
-struct Free {
-    at: u64,
-    number: u64,
+    /// Where the next text goes.
+    end: AtomicU64,
+    /// How many texts were sealed: each under a number of its own.
+    sealed: AtomicU64,
 }
 
 /// Where a payload lies.
@@ -48,25 +44,16 @@ impl Shelf {
             path: path.display().to_string(),
             source,
         })?;
-        Ok(Self { file, sealer, free: Mutex::default() })
+        Ok(Self { file, sealer, end: AtomicU64::new(0), sealed: AtomicU64::new(0) })
     }
 
     pub(super) async fn put(&self, payload: &impl Serialize) -> Result<Shelved> {
         let text = serde_json::to_vec(payload)
             .map_err(|error| FlowError::Input(format!("a payload cannot be written as JSON: {error}")))?;
-        let number = {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            free.number += 1;
-            free.number
-        };
+        let number = self.sealed.fetch_add(1, Ordering::Relaxed);
         let sealed = self.sealer.seal(number, &text).await?;
         let len = sealed.len();
-        let at = {
-            let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-            let at = free.at;
-            free.at += u64::try_from(len).unwrap_or(u64::MAX);
-            at
-        };
+        let at = self.end.fetch_add(u64::try_from(len).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.file.write_all_at(&sealed, at).map_err(|source| failed("write", source))?;
         Ok(Shelved { at, len, number })
     }
