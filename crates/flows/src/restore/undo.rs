@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::apply::{not_being_undone, note, so_far};
 use super::candidate::known_as;
+use super::hidden::{self, forget};
 use super::journal::{is_begun, steps_of};
 use super::look::{Ends, LOOKUPS, Parts};
 use super::pieces::{Limits, States};
@@ -152,6 +153,8 @@ struct Reversal {
     now_id: Option<Box<str>>,
     /// What it is now, a payload.
     now: Option<Shelved>,
+    /// What the platform hides of it now.
+    hidden: BTreeSet<String>,
     /// An interrupted step may have made it, and it is not found.
     in_doubt: bool,
 }
@@ -211,8 +214,20 @@ async fn turns(parts: &Parts<'_>, row: &Restore, saved: &Saved) -> Result<Vec<Re
             let refs = live.as_ref().map(|live| Refs::of(spec, live, true)).unwrap_or_default();
             let payload = parts.shelf.put(&Reverted { live, wanted }).await?;
             places.insert(key.clone(), turns.len());
-            let (now_id, now, in_doubt, place) = (None, None, false, 0);
-            turns.push(Reversal { place, key, spec, follows, live_id, payload, refs, now_id, now, in_doubt });
+            let (now_id, now, hidden, in_doubt, place) = (None, None, BTreeSet::new(), false, 0);
+            turns.push(Reversal {
+                place,
+                key,
+                spec,
+                follows,
+                live_id,
+                payload,
+                refs,
+                now_id,
+                now,
+                hidden,
+                in_doubt,
+            });
         }
     }
     let order = parts.order();
@@ -302,6 +317,7 @@ async fn find(
     for ((turn, id), live) in chunk.iter_mut().zip(called).zip(live) {
         if let Some(item) = live {
             turn.now_id = id;
+            turn.hidden = hidden::pointers(&item.gaps);
             turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
         }
     }
@@ -419,7 +435,7 @@ async fn take_all_away(writes: &Writes<'_>, turns: &[Reversal]) -> Result<()> {
 async fn put_back(writes: &Writes<'_>, turn: &Reversal, first_names: &BTreeMap<&str, &str>) -> Result<()> {
     let parts = writes.parts;
     let spec = turn.spec;
-    let Reverted { live: Some(wanted), wanted: made } = parts.shelf.get(turn.payload).await? else {
+    let Reverted { live: Some(mut wanted), wanted: mut made } = parts.shelf.get(turn.payload).await? else {
         return Ok(());
     };
     let key = turn.written_as();
@@ -429,18 +445,25 @@ async fn put_back(writes: &Writes<'_>, turn: &Reversal, first_names: &BTreeMap<&
         Err(error) => return Err(error.into()),
     };
     // What came into being with another item came into being just now.
-    let live = match now(parts, turn).await? {
+    let mut live = match now(parts, turn).await? {
         None if turn.follows => {
             let found = parts.store.live(spec, &[Lookup::Id(&writes.now_called(&key.id))]).await?;
             found.into_iter().next().flatten().map(|item| as_json(&item.payload)).transpose()?
         }
         live => live,
     };
+    [Some(&mut wanted), made.as_mut(), live.as_mut()]
+        .into_iter()
+        .flatten()
+        .for_each(|one| forget(one, &turn.hidden));
     // What the restore made of it is told in the words of the backup.
     let former = made.as_ref().map(|made| renamed(made, &parts.ids));
     let (live, former) = (live.as_ref(), former.as_ref());
-    let applied =
+    let mut applied =
         writes.apply_one(Job { key: &key, spec, wanted: &wanted, live, former, media: &media }).await?;
+    if !turn.hidden.is_empty() {
+        applied.problems.push(hidden::LOSS.to_owned());
+    }
     // The backup knows what was made anew, and its parts, by their first names.
     let named: Vec<(String, String)> = (applied.ids.iter())
         .filter_map(|(then, new)| Some(((*first_names.get(then.as_str())?).to_owned(), new.clone())))

@@ -126,6 +126,24 @@ async fn what_is_hidden_now_is_not_made_once_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_hidden_since_is_not_made_once_more_by_an_undo() {
+    for (data, complete) in [(HIDDEN, false), (ProtectedData::Approved, true)] {
+        let world = world().await;
+        let at = world.back_up("shop").await;
+        spoil(&world, json!({})).await;
+        let spoilt = people(&world);
+        let mut ask = World::ask("shop", "shop", Selection::At(at));
+        ask.kinds = ["customer", "draft_order"].map(|kind| kind.parse().unwrap()).to_vec();
+        let restored = world.restore(&ask).await;
+        assert_ne!(people(&world), spoilt);
+        show(&world, data);
+        let undone = world.undo(restored.restore).await.unwrap();
+        // What may be seen is as it was, and what may not is told.
+        assert_eq!((people(&world), undone.complete), (spoilt, complete), "{undone:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_seen_is_restored() {
     let world = world().await;
     let before = people(&world);
