@@ -20,6 +20,8 @@ use crate::error::{FlowError, Result};
 const FETCHES_MAX: usize = 32;
 /// So many become durable together.
 const BATCH_MAX: usize = 2048;
+/// Where not one of so many comes that were asked for together, their server is away.
+const AWAY_MIN: usize = 8;
 /// So many addresses are remembered; what is fetched twice for that is stored once all the same.
 const KNOWN_MAX: usize = 65_536;
 
@@ -76,8 +78,11 @@ impl MediaKeeper {
             .map(|source| async move { (source, one(store, media, batch, source).await) });
         let fetched: Vec<(&MediaSource, Result<Fetched>)> =
             stream::iter(fetches).buffer_unordered(FETCHES_MAX).collect().await;
+        let fetched: Vec<(&MediaSource, Fetched)> =
+            (fetched.into_iter()).map(|(source, fetched)| Ok((source, fetched?))).collect::<Result<_>>()?;
+        check_there(store, &fetched).await?;
         for (source, fetched) in fetched {
-            match fetched? {
+            match fetched {
                 Ok((media, bytes_written)) => {
                     self.bytes_written += bytes_written;
                     self.known.insert(source.url.clone(), media);
@@ -151,6 +156,21 @@ impl MediaKeeper {
         }
         Ok(())
     }
+}
+
+/// An outage ends the run, which goes on later: a snapshot of files without their bytes would be worth nothing, and the
+/// next one would hold each of them once more.
+async fn check_there(store: &dyn Store, fetched: &[(&MediaSource, Fetched)]) -> Result<()> {
+    let mut away = fetched.iter().filter_map(|(_, fetched)| match fetched {
+        Err(Fault::Unavailable(why)) => Some(why),
+        _ => None,
+    });
+    let Some(why) = away.next() else { return Ok(()) };
+    if away.count() + 1 == fetched.len() && fetched.len() >= AWAY_MIN {
+        return Err(Fault::Unavailable(format!("no file can be fetched: {why}")).into());
+    }
+    store.probe().await?;
+    Ok(())
 }
 
 async fn one(

@@ -103,6 +103,21 @@ async fn a_platform_that_goes_away_leaves_the_snapshot_before_and_a_run_that_goe
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_all_away_end_the_run_and_one_that_is_lost_does_not() {
+    let world = world().await;
+    faults(&world, "503:cdn@1+");
+    let ended = try_back_up(&world, false).await.unwrap_err();
+    assert_eq!(ended.kind(), ErrorKind::Unavailable, "{ended}");
+    assert!(ended.to_string().contains("no file can be fetched"), "{ended}");
+    // One answer of their server that is lost is no reason.
+    faults(&world, "503:cdn@1");
+    let first = back_up(&world, false).await;
+    assert!(first.complete, "{:#?}", first.kinds);
+    assert_eq!(first.snapshot.0, 1, "files without their bytes were in no snapshot");
+    assert!(of(&first, "file").added > 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_left_our_scope_is_all_there_again_once_it_may_be_seen() {
     let world = world().await;
     for full in [false, true] {
