@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use catalog::{Catalog, Connection};
-use domain::{Action, Clock};
+use domain::{Action, Clock, Grant};
 use flows::Cell;
 use flows::store_access::WhichStore;
 use object_store::ObjectStore;
@@ -183,31 +183,47 @@ fn unfinished_writes(file: &CellFile, dir: &Path, clock: &dyn Clock) -> Result<S
     Ok(format!("{files} files ({bytes} bytes) of commands that were killed over three days ago were deleted"))
 }
 
-/// Whether the newest snapshot can be read, and whether the platform still lets us in.
+/// Whether the newest snapshot can be read, and whether the platform still lets us in. Trouble with one hides nothing of
+/// the other.
 async fn connection_state(cell: &Cell, connection: &Connection) -> Result<String, Wrong> {
-    let scope = &connection.scope;
-    let grant = cell.grant(scope, &[Action::Read, Action::Backup], "doctor").await?;
-    let known = cell.known_head(scope).await?;
-    let history = match cell.repository(scope).reader(&grant, Action::Read, known.as_ref()).await {
+    let grant = cell.grant(&connection.scope, &[Action::Read, Action::Backup], "doctor").await?;
+    let history = history_state(cell, connection, &grant).await;
+    if connection.scope.platform.as_str() == "jsonl" {
+        return history;
+    }
+    match (history, platform_state(cell, connection, &grant).await) {
+        (Ok(history), Ok(platform)) => Ok(format!("{history}; {platform}")),
+        (history, platform) => {
+            let is_damage =
+                [&history, &platform].iter().any(|one| one.as_ref().is_err_and(|wrong| wrong.is_damage));
+            let said = [history, platform].map(|one| one.unwrap_or_else(|wrong| wrong.why));
+            Err(Wrong { why: said.join("; "), is_damage })
+        }
+    }
+}
+
+async fn history_state(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<String, Wrong> {
+    let known = cell.known_head(&connection.scope).await?;
+    match cell.repository(&connection.scope).reader(grant, Action::Read, known.as_ref()).await {
         Ok(reader) => {
             let taken_at = reader.head().commit.taken_at;
-            format!("snapshot {} of {taken_at:.0}", reader.head().name.number)
+            Ok(format!("snapshot {} of {taken_at:.0}", reader.head().name.number))
         }
-        Err(RepositoryError::NotFound(_)) => "nothing was backed up yet".to_owned(),
-        Err(error) => return Err(error.into()),
-    };
-    if scope.platform.as_str() == "jsonl" {
-        return Ok(history);
+        Err(RepositoryError::NotFound(_)) => Ok("nothing was backed up yet".to_owned()),
+        Err(error) => Err(error.into()),
     }
-    let store = flows::connect::open(cell, connection, &grant).await?;
+}
+
+async fn platform_state(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<String, Wrong> {
+    let scope = &connection.scope;
+    let store = flows::connect::open(cell, connection, grant).await?;
     let probe = store.probe().await.map_err(|fault| {
         let again = format!("caretaker connect {} {} …", scope.platform, scope.connection);
         Wrong::new(format!("{fault}; if the credential has ended, give a new one with `{again}`"))
     })?;
     let missing: Vec<&str> = probe.missing.iter().map(|missing| missing.scope.as_str()).collect();
     if missing.is_empty() {
-        return Ok(format!("{history}; the store answers, all scopes are granted"));
+        return Ok("the store answers, all scopes are granted".to_owned());
     }
-    let missing = missing.join(", ");
-    Err(Wrong::new(format!("{history}; these scopes are not granted: {missing}. Grant them to the app")))
+    Err(Wrong::new(format!("these scopes are not granted: {}. Grant them to the app", missing.join(", "))))
 }

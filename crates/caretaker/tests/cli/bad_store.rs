@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cell::{TestCell, contents, text};
+use crate::shop::Shop;
 
 /// Two connections with two snapshots each: `files` and `other`.
 struct Stored {
@@ -149,4 +150,26 @@ fn a_whole_cell_put_back_is_told_by_the_head_alone() {
     }
     cell.run(&["verify", "files"]).succeeds();
     assert_eq!(cell.run(&["verify", "files", "--expect-head", head]).code, Some(4));
+}
+
+#[test]
+fn the_doctor_looks_at_the_platform_whatever_is_wrong_with_the_history() {
+    let (cell, shop) = (TestCell::new(), Shop::tiny());
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    let doctor = |code: i32| {
+        let report = cell.run(&["doctor"]).ends(code);
+        let findings = report["findings"].as_array().unwrap().clone();
+        findings.into_iter().find(|one| one["check"] == "connection shop").unwrap()
+    };
+    let sound = doctor(0);
+    assert_eq!(sound["ok"], true, "{sound}");
+    let folder = cell.home().join("store/t/default/shop/commit");
+    let commit = folder.join(contents(&folder).into_keys().next().unwrap());
+    let bytes = std::fs::read(&commit).unwrap();
+    std::fs::write(&commit, &bytes[..bytes.len() / 2]).unwrap();
+    let found = doctor(4);
+    let detail = found["detail"].as_str().unwrap();
+    assert!(found["ok"] == false && detail.contains("/commit/"), "{found}");
+    assert!(detail.contains("all scopes are granted"), "{found}");
 }
