@@ -169,6 +169,27 @@ async fn what_a_broken_operation_saw_does_not_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lines_that_another_operations_cursor_made_durable_do_not_stay_either() {
+    let practice = Practice::start(Settings { products: 8, ..Settings::default() }).await;
+    let store = practice.open();
+    let (lines, mut cursor) = after_bulk(store.as_ref(), "product").await;
+    let spool = Memory::with(lines);
+    let (_, gone) = spool.items(store.as_ref()).into_keys().next().unwrap();
+    practice.send(DELETE_PRODUCT, json!({"id": gone})).await;
+    // Its lines are there, since another operation's cursor came after them; its own cursor is where it began.
+    let items = cursor["bulk"]["items"].as_object_mut().unwrap();
+    items.retain(|name, _| name == "operation");
+    assert_eq!(items.len(), 1);
+    practice.clock.shift(Duration::from_secs(8 * 86_400));
+    resume(store.as_ref(), "product", &spool, Some(cursor)).await.unwrap();
+    let end = spool.end("product");
+    assert!(end.swept && end.complete, "{:?}", end.gaps);
+    let expected = fetch(store.as_ref(), requests(&["product"], None)).await.unwrap().items(store.as_ref());
+    let kept: Vec<_> = spool.items(store.as_ref()).into_keys().collect();
+    assert_eq!(kept, expected.into_keys().collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_changed_during_bulk_operations_is_resumed_in_its_own_order() {
     const RETITLE: &str = "mutation($product: ProductUpdateInput!) { productUpdate(product: $product) { userErrors { message } } }";
     let practice = Practice::start(Settings { products: 24, ..Settings::default() }).await;

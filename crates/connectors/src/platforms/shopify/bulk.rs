@@ -68,6 +68,13 @@ pub(super) struct Part {
 /// How far all operations of a kind are, by name: the cursor of a resumed run.
 pub(super) type Parts = BTreeMap<String, Part>;
 
+/// The parts of a run that was interrupted. Lines of an operation may be there that its own cursor does not tell of:
+/// what is durable goes up to the last cursor of any operation of the kind.
+pub(super) fn resumed(mut parts: Parts) -> Parts {
+    parts.values_mut().for_each(|part| part.taken = part.operation.is_some());
+    parts
+}
+
 /// Why an operation's result is not to be had.
 enum Failure {
     /// Another operation may do better. Nothing of this one is in the spool.

@@ -159,10 +159,13 @@ impl Run<'_> {
             Fault::Spool(_) | Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Throttled(_) => {
                 Stop::Run(fault)
             }
-            Fault::Unavailable(_) if probe::granted(self.shop).await.is_err() => Stop::Run(fault),
-            Fault::Unavailable(_) | Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => {
-                Stop::Kind(fault)
-            }
+            Fault::Unavailable(_) => match probe::granted(self.shop).await {
+                Ok(_) => Stop::Kind(fault),
+                // That it does not let us in says more than that it did not answer.
+                Err(why @ (Fault::Unauthorized(_) | Fault::NotThePlatform(_))) => Stop::Run(why),
+                Err(_) => Stop::Run(fault),
+            },
+            Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => Stop::Kind(fault),
         }
     }
 
@@ -239,7 +242,7 @@ impl Run<'_> {
                 outlook: self.outlook,
                 total: self.count(set, None).await,
                 started,
-                parts: Mutex::new(resume.bulk.unwrap_or_default()),
+                parts: Mutex::new(bulk::resumed(resume.bulk.unwrap_or_default())),
             };
             if let bulk::Read::Failed(why) = reader.read().await? {
                 return Ok(Some(why));
