@@ -14,6 +14,7 @@ mod engine;
 pub mod import_file;
 pub mod platforms;
 pub mod registry;
+pub mod tree;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

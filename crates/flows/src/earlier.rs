@@ -2,6 +2,7 @@
 
 use connectors::canonical::Rules;
 use connectors::contract::KindSpec;
+use connectors::tree::Tree;
 use domain::{Kind, RecordMeta};
 use repository::{ErrorKind, Reader, Record, Scan};
 
@@ -49,5 +50,6 @@ pub(crate) fn differs_by_selection(
         return false;
     };
     let rules = Rules::new(kind.volatile, kind.unordered);
-    rules.canonical(&shared(&before, &after)) == rules.canonical(&shared(&after, &before))
+    let (before, after) = (shared(&before, &after), shared(&after, &before));
+    rules.canonical(&Tree::from(&before)) == rules.canonical(&Tree::from(&after))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use catalog::Connection;
 use connectors::canonical::Rules;
 use connectors::contract::{Item, KindEnd, Line, Store};
+use connectors::tree::Tree;
 use domain::{Action, DataKeys, Grant, Ids as _, Kind, RecordKey, SnapshotNumber};
 use repository::{
     Difference, Head, MergedLines, Reader, Record, Repository, RepositoryError, Run, StoreOptions, Stores,
@@ -276,7 +277,7 @@ impl Comparison<'_> {
         if stored.meta.selection_digest != self.planned.digest {
             (before, after) = (shared(&before, &after), shared(&after, &before));
         }
-        if self.rules.canonical(&before) != self.rules.canonical(&after) {
+        if self.rules.canonical(&Tree::from(&before)) != self.rules.canonical(&Tree::from(&after)) {
             self.diff.changed.push(Changed::between(self.key(&item.id)?, &before, &after));
         }
         Ok(())

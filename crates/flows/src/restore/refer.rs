@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use connectors::canonical;
 use connectors::contract::{KindSpec, PlanAction, Restorable};
+use connectors::tree;
 use serde_json::Value;
 
 use super::candidate::Candidate;
@@ -13,7 +13,7 @@ use super::candidate::Candidate;
 pub(super) fn referred(spec: &'static KindSpec, payload: &Value) -> Vec<(String, &'static str)> {
     let mut ids = Vec::new();
     for reference in spec.references {
-        for text in canonical::select(payload, reference.pointer).into_iter().filter_map(Value::as_str) {
+        for text in tree::select(payload, reference.pointer).into_iter().filter_map(Value::as_str) {
             match serde_json::from_str::<Vec<String>>(text) {
                 Ok(list) => ids.extend(list.into_iter().map(|id| (id, reference.kind))),
                 Err(_) => ids.push((text.to_owned(), reference.kind)),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use connectors::canonical;
 use connectors::contract::SaleRule;
+use connectors::tree;
 use domain::Kind;
 use repository::RepositoryError;
 use serde_json::Value;
@@ -73,7 +73,7 @@ struct Sold {
 
 fn sold(rule: &SaleRule, sale: &Value, priced: &BTreeSet<&str>) -> Sold {
     let text = |pointer: &str| sale.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let bought = canonical::select(sale, rule.sold).into_iter().filter_map(Value::as_str);
+    let bought = tree::select(sale, rule.sold).into_iter().filter_map(Value::as_str);
     let variants = bought.filter(|one| priced.contains(one)).map(str::to_owned).collect();
     Sold { name: text(rule.name), created_at: text(rule.placed_at), variants }
 }

@@ -57,8 +57,8 @@ fn look(spec: &KindSpec, payload: &Value, known: &dyn Fn(&str) -> bool) -> Value
     let payload = &payload;
     let left_out: Vec<&str> = left_out.into_iter().filter(|pointer| !pointer.is_empty()).collect();
     let rules = Rules::new(&left_out, spec.unordered);
-    let bare = serde_json::from_slice(&Rules::new(&left_out, &[]).canonical(payload)).unwrap();
-    serde_json::from_slice(&rules.canonical(&plain(&bare, known))).unwrap()
+    let bare = serde_json::from_slice(&Rules::new(&left_out, &[]).canonical(&payload.into())).unwrap();
+    serde_json::from_slice(&rules.canonical(&(&plain(&bare, known)).into())).unwrap()
 }
 
 /// Products of a collection that is not ordered by hand stand in an order that the platform works out, by sales or by the

@@ -134,7 +134,7 @@ fn says_nothing(value: &Value) -> bool {
 }
 
 fn sorted(value: &Value) -> String {
-    String::from_utf8(connectors::canonical::Rules::new(&[], &[]).canonical(value)).unwrap()
+    String::from_utf8(connectors::canonical::Rules::new(&[], &[]).canonical(&value.into())).unwrap()
 }
 
 /// Where the stores differ: rows of the same id field by field, and rows that are in one of them only.

@@ -70,7 +70,7 @@ async fn forget_field(world: &World, field: &str) -> SnapshotNumber {
         let record = NewRecord {
             id: &record.key.id,
             payload: &serde_json::to_vec(&payload).unwrap(),
-            canonical: Some(&rules.canonical(&payload)),
+            canonical: Some(&rules.canonical(&connectors::tree::Tree::from(&payload))),
             meta: &meta,
             summary: &[],
         };

@@ -1,11 +1,8 @@
-//! Folds an answer's connections into plain arrays, and brings an item into its settled shape.
-
-use std::cmp::Ordering;
+//! Folds an answer's connections into plain arrays.
 
 use serde_json::{Map, Value};
 
-use super::reading::{Child, Order};
-use super::selection::{Entry, Field, below, has_id};
+use super::selection::{Entry, Field, has_id};
 
 /// A connection of which the answer held only the beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,99 +105,6 @@ pub(crate) fn connection(entries: &[Entry], number: usize) -> Option<&Field> {
     })
 }
 
-/// Brings an item into the shape in which it is kept, however it was read: children in their order, at the
-/// end of their owner's fields; no child, an empty array; nothing that only served the reading.
-pub(crate) fn settle(entries: &[Entry], value: &mut Value, children: &[Child]) {
-    settle_at(entries, value, "", children);
-}
-
-fn settle_at(entries: &[Entry], value: &mut Value, path: &str, children: &[Child]) {
-    match value {
-        Value::Array(elements) => {
-            elements.iter_mut().for_each(|element| settle_at(entries, element, path, children));
-        }
-        Value::Object(fields) => {
-            if fields.keys().any(|key| is_scaffold(key)) {
-                fields.retain(|key, _| !is_scaffold(key));
-            }
-            settle_fields(entries, fields, path, children);
-        }
-        _ => {}
-    }
-}
-
-fn settle_fields(entries: &[Entry], fields: &mut Map<String, Value>, path: &str, children: &[Child]) {
-    for entry in entries {
-        match entry {
-            Entry::On { on, entries } if is_a(fields, on) => settle_fields(entries, fields, path, children),
-            Entry::On { .. } => {}
-            Entry::Field(field) if field.connection.is_none() => {
-                if let Some(value) = fields.get_mut(&field.key)
-                    && (value.is_object() || value.is_array())
-                {
-                    settle_at(&field.entries, value, &below(path, &field.key), children);
-                }
-                // Types that share a list and not a field's type need another name in the document only.
-                if field.key != field.name
-                    && let Some(value) = fields.shift_remove(&field.key)
-                {
-                    fields.insert(field.name.clone(), value);
-                }
-            }
-            Entry::Field(field) => {
-                let here = below(path, &field.key);
-                let mut nodes = match fields.shift_remove(&field.key) {
-                    Some(Value::Array(nodes)) => nodes,
-                    _ => Vec::new(),
-                };
-                nodes.iter_mut().for_each(|node| settle_at(&field.entries, node, &here, children));
-                arrange(&mut nodes, child(children, &here));
-                fields.insert(field.key.clone(), Value::Array(nodes));
-            }
-        }
-    }
-}
-
-fn is_scaffold(key: &str) -> bool {
-    key.starts_with('_') && key != "__typename"
-}
-
-/// How the children at that path are told apart and ordered.
-pub(crate) fn child(children: &[Child], path: &str) -> Child {
-    let found = children.iter().find(|child| child.path == path);
-    found.copied().unwrap_or(Child { path: "", key: "/id", order: Order::Key })
-}
-
-fn arrange(nodes: &mut [Value], child: Child) {
-    match child.order {
-        Order::Given => {}
-        Order::Key => nodes.sort_by(|a, b| compare_keys(a, b, child.key)),
-        Order::Number(pointer) => nodes.sort_by(|a, b| {
-            let number = |node: &Value| node.pointer(pointer).and_then(Value::as_i64);
-            number(a).cmp(&number(b)).then_with(|| compare_keys(a, b, child.key))
-        }),
-    }
-}
-
-fn compare_keys(a: &Value, b: &Value, key: &str) -> Ordering {
-    let text = |node: &'_ Value| node.pointer(key).and_then(Value::as_str).map(str::to_owned);
-    match (text(a), text(b)) {
-        (Some(a), Some(b)) => compare_ids(&a, &b),
-        // Children without a key have no order but that of their content.
-        (None, None) => a.to_string().cmp(&b.to_string()),
-        (a, b) => a.cmp(&b),
-    }
-}
-
-/// Ids by their number, so that they come in the order in which they were given.
-fn compare_ids(a: &str, b: &str) -> Ordering {
-    let number = |id: &str| {
-        let end = id.split('?').next().unwrap_or(id);
-        end.rsplit('/').next().and_then(|tail| tail.parse::<u64>().ok())
-    };
-    number(a).cmp(&number(b)).then_with(|| a.cmp(b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,40 +141,5 @@ mod tests {
         assert_eq!(value, folded);
         let told: Vec<_> = rests.iter().map(|rest| (rest.pointer.as_str(), rest.owner.as_str())).collect();
         assert_eq!(told, [("/owner/codes", "p/1"), ("/variants/0/metafields", "v/1")]);
-    }
-
-    #[test]
-    fn fields_get_back_the_names_that_the_platform_gave_them() {
-        let text =
-            "fragment p on P { id list { __typename ... on A { valueA: value { id } } ... on B { value } } }";
-        let mut value = json!({"id": 1, "list": [{"__typename": "A", "valueA": {"id": 2}}, {"__typename": "B", "value": 3}]});
-        settle(&Selection::parse(text).unwrap().entries, &mut value, &[]);
-        let expected = json!({"id": 1, "list": [{"__typename": "A", "value": {"id": 2}}, {"__typename": "B", "value": 3}]});
-        assert_eq!(value, expected);
-    }
-
-    #[test]
-    fn a_settled_item_does_not_show_how_it_was_read() {
-        let children = [Child { path: "variants", key: "/id", order: Order::Number("/position") }];
-        let check = |mut value: Value| {
-            settle(&selection().entries, &mut value, &children);
-            let expected = r#"{"id":"p/1","owner":{"__typename":"B"},"variants":[{"id":"v/10","position":1,"metafields":[{"id":"m/9"},{"id":"m/10"}]},{"id":"v/9","position":2,"metafields":[]}]}"#;
-            assert_eq!(value.to_string(), expected);
-        };
-        check(json!({
-            "id": "p/1", "owner": {"__typename": "B"},
-            "variants": [
-                {"_of_variants": "V", "id": "v/9", "position": 2, "__parentId": "p/1"},
-                {"id": "v/10", "position": 1, "metafields": [{"id": "m/10"}, {"_root": {}, "id": "m/9"}]},
-            ],
-        }));
-        check(json!({
-            "id": "p/1",
-            "variants": [
-                {"id": "v/10", "metafields": [{"id": "m/9"}, {"id": "m/10"}], "position": 1},
-                {"id": "v/9", "metafields": [], "position": 2},
-            ],
-            "owner": {"__typename": "B"},
-        }));
     }
 }

@@ -22,10 +22,11 @@ use super::documents;
 use super::fold::fold;
 use super::kinds::KINDS;
 use super::route::Router;
-use crate::canonical::{Rules, select};
+use crate::canonical::Rules;
 use crate::contract::{Fault, KindSpec, Line};
 use crate::engine::http::store_url;
 use crate::engine::throttle::Throttle;
+use crate::tree::{Tree, select};
 
 /// So many lines of an input are looked at.
 const LINES_MAX: usize = 64;
@@ -156,7 +157,7 @@ fn items_of(data: &mut Value) {
                     rest.pointer
                 );
             }
-            match from_node(kind, node) {
+            match from_node(kind, &node) {
                 Ok(item) => {
                     assert!(serde_json::from_slice::<Value>(&item.payload).is_ok(), "a payload is JSON");
                 }
@@ -166,18 +167,23 @@ fn items_of(data: &mut Value) {
     }
 }
 
-/// A kind, then JSON: its canonical form says the same again, in whatever order its fields came.
+/// A kind, then JSON: as a tree it says the same, and its canonical form says the same again, in whatever order its
+/// fields came.
 pub fn canonical_json(bytes: &[u8]) -> bool {
     let Some((kind, text)) = bytes.split_first() else { return false };
-    let Ok(value) = serde_json::from_slice::<Value>(text) else { return false };
+    let (value, tree) = (serde_json::from_slice::<Value>(text), Tree::read(text));
+    assert_eq!(value.is_ok(), tree.is_ok(), "both read the same");
+    let (Ok(value), Ok(tree)) = (value, tree) else { return false };
+    assert_eq!(tree.to_value(), value);
     let kind = kind_at(*kind);
     let rules = Rules::new(kind.volatile, kind.unordered);
-    let canonical = rules.canonical(&value);
-    let again: Value = serde_json::from_slice(&canonical).expect("the canonical form is JSON");
+    let canonical = rules.canonical(&tree);
+    let again = Tree::read(&canonical).expect("the canonical form is JSON");
     assert_eq!(rules.canonical(&again).escape_ascii().to_string(), canonical.escape_ascii().to_string());
-    assert_eq!(rules.canonical(&turned(&value)), canonical, "the order of fields says nothing");
+    let turned = turned(&value);
+    assert_eq!(rules.canonical(&Tree::from(&turned)), canonical, "the order of fields says nothing");
     for pointer in kind.volatile.iter().chain(kind.unordered) {
-        let _ = select(&value, pointer);
+        assert_eq!(select(&tree, pointer).len(), select(&value, pointer).len());
     }
     true
 }

@@ -6,7 +6,6 @@
 //! ([`restore`]).
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
 use domain::{Clock, Rng};
@@ -16,6 +15,7 @@ use zeroize::Zeroize;
 
 use self::auth::Auth;
 use self::client::{Again, Client};
+use self::digest::digest;
 use self::reading::PageSize;
 use crate::contract::{
     Applied, CredentialKeeper, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line,
@@ -28,12 +28,14 @@ mod auth;
 mod bulk;
 mod client;
 mod deletions;
+mod digest;
 mod documents;
 mod fetch;
 mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gid;
 mod import_files;
 mod kinds;
 mod media;
@@ -45,6 +47,7 @@ mod reading;
 mod restore;
 mod route;
 mod selection;
+mod settle;
 
 pub use auth::{Credential, Secret};
 pub use documents::Document;
@@ -254,17 +257,6 @@ impl Store for Shopify {
     }
 
     fn selection_digest(&self, kind: &'static KindSpec) -> String {
-        let mut digest = String::new();
-        if let Some(set) = documents::of(kind.name) {
-            let _ = write!(digest, "{:016x}", fnv(set.selected().as_bytes()));
-        }
-        digest
+        documents::of(kind.name).map(|set| digest([set.selected().as_bytes()])).unwrap_or_default()
     }
-}
-
-/// FNV-1a, 64 bits: tells texts of our own apart, which nobody has a reason to forge.
-fn fnv(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -12,8 +12,8 @@ use super::assemble;
 use super::client::{Again, Refusal};
 use super::documents::{self, ITEM, KindDocuments, METAOBJECT_TYPES, Named};
 use super::fold::{self, Rest};
+use super::gid::{number, renamed};
 use super::reading::{Listing, PageSize, Values};
-use super::restore::renamed;
 use crate::contract::{Effort, Fault, Item, KindSpec};
 
 /// A listing ends after so many items, without a word.
@@ -250,7 +250,7 @@ fn window_after(last: &Value, by_change: bool, query: Option<&str>) -> Option<St
     if by_change {
         return text("updatedAt").map(|time| format!("updated_at:>='{time}'"));
     }
-    let number: u64 = text("id")?.rsplit('/').next()?.parse().ok()?;
+    let number: u64 = number(text("id")?).parse().ok()?;
     let search = query.unwrap_or_default();
     let search = search.split("id:>").next().unwrap_or_default().trim_end().trim_end_matches(" AND");
     Some(if search.is_empty() { format!("id:>{number}") } else { format!("{search} AND id:>{number}") })
@@ -451,8 +451,7 @@ async fn one(
         Some(node) => node,
         None => return Err(Fault::Malformed(format!("a look-up of a {} holds none", set.reading.kind))),
     };
-    let number = |id: &str| id.rsplit('/').next().map(str::to_owned);
-    if node.get("id").and_then(Value::as_str).and_then(number) != number(id) {
+    if node.get("id").and_then(Value::as_str).map(number) != Some(number(id)) {
         return Err(Fault::Malformed(format!("a look-up of `{id}` gave another {}", set.reading.kind)));
     }
     shop.whole(set, node).await
@@ -466,7 +465,7 @@ pub(super) async fn by_ids(
 ) -> Result<Vec<Option<Item>>, Fault> {
     let set = known(kind)?;
     let from_node =
-        |node: Value| if node.is_null() { Ok(None) } else { assemble::from_node(kind, node).map(Some) };
+        |node: Value| if node.is_null() { Ok(None) } else { assemble::from_node(kind, &node).map(Some) };
     if let Some(document) = &set.one {
         return one_by_one(shop, set, document, ids).await?.into_iter().map(from_node).collect();
     }
@@ -532,7 +531,7 @@ pub(super) async fn search(
             if items.len() >= limit {
                 return Ok(items);
             }
-            items.push(assemble::from_node(kind, node)?);
+            items.push(assemble::from_node(kind, &node)?);
         }
     }
     Ok(items)

@@ -10,10 +10,11 @@ use domain::Kind;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::digest::digest;
 use super::documents::KindDocuments;
-use super::fold::child;
 use super::reading::{Bulk, BulkText, ITEM_MARK, Order};
 use super::selection::{MARK, ROOT};
+use super::settle::child;
 use crate::contract::Line;
 
 /// A line that does not fit into the result of its operation.
@@ -105,7 +106,7 @@ impl Router {
         bytes: &[u8],
     ) -> Result<Routed, RouteError> {
         let path = mark.strip_prefix(MARK).unwrap_or(mark).replace('_', ".");
-        let child = child(self.set.reading.children, &path);
+        let child = child(self.set.reading.children, &path.split('.').collect::<Vec<_>>());
         let mut item = parent.to_owned();
         let mut part = path.clone();
         if self.bulk.grouped {
@@ -123,7 +124,7 @@ impl Router {
             part = format!("{part}/{:08}", self.followed);
             self.followed += 1;
         }
-        let key = look.at(child.key).unwrap_or_else(|| format!("{:016x}", super::fnv(bytes)));
+        let key = look.at(child.key).unwrap_or_else(|| digest([bytes]));
         Ok(self.routed(&item, format!("{part}/{key}"), bytes, look))
     }
 

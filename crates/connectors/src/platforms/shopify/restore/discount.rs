@@ -11,6 +11,7 @@ use super::product::by_namespace_and_key;
 use super::run::Run;
 use super::step::{Call, Step, Wait, variables};
 use crate::contract::Fault;
+use crate::platforms::shopify::gid;
 
 /// Most further codes in one call.
 const CODES_PER_CALL: usize = 100;
@@ -302,14 +303,13 @@ impl Run<'_> {
             return Ok(());
         }
         let creation = place::folded(&creation);
-        let number = |id: &str| id.rsplit('/').next().map(str::to_owned);
+        let own = gid::number(self.links.now(self.write.id)).to_owned();
         for one in place::list(&creation, "codes") {
             let whys: Vec<&str> =
                 place::list(one, "errors").iter().filter_map(|error| place::text(error, "message")).collect();
             let Some(code) = place::text(one, "code").filter(|_| !whys.is_empty()) else { continue };
             let has_it = self.shop.query(BY_CODE, json!({"code": code})).await?;
-            let has_it = has_it.get("codeDiscountNodeByCode").and_then(place::id_of).and_then(number);
-            if has_it.is_none() || has_it != number(self.links.now(self.write.id)) {
+            if has_it.get("codeDiscountNodeByCode").and_then(place::id_of).map(gid::number) != Some(&*own) {
                 let whys = whys.join("; ");
                 self.applied.problems.push(format!("Shopify refused the code `{code}`: {whys}"));
             }

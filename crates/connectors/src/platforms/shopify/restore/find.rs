@@ -5,9 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{links, place};
+use super::place;
 use crate::contract::{Fault, Item, KindSpec};
 use crate::platforms::shopify::Shopify;
+use crate::platforms::shopify::gid;
 
 /// Most items that are read of a search, before it is taken to have found nothing certain.
 const FOUND_MAX: usize = 250;
@@ -100,7 +101,7 @@ async fn exact(
         // as a phone that changed hands, is somebody else.
         let Some(id) = answer.get(way.root).and_then(place::id_of) else { return Ok(None) };
         // The answer may name the type otherwise than the kind does: the payload says how.
-        let id = place::id_of(wanted).map_or_else(|| id.to_owned(), |like| links::named_like(like, id));
+        let id = place::id_of(wanted).map_or_else(|| id.to_owned(), |like| gid::named_like(like, id));
         return Ok(shop.nodes(kind, &[id.as_str()]).await?.into_iter().next().flatten());
     }
     Ok(None)

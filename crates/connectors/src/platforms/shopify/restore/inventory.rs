@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::digest::digest;
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
 use super::part::{Named, Part};
 use super::place;
 use super::step::{Call, variables};
+use crate::platforms::shopify::digest::digest;
 
 static UPDATE: Call =
     Call::new("inventoryItemUpdate", include_str!("../documents/write/inventoryItemUpdate.graphql"), 10);
@@ -146,5 +146,5 @@ fn available(level: &Value) -> Option<i64> {
 fn key(draft: &Draft<'_>, live: &Value, input: &Value) -> Value {
     let mut texts = vec![draft.links.fill(input).to_string()];
     texts.extend(place::list(live, "inventoryLevels").iter().map(Value::to_string));
-    Value::from(digest(texts.iter().map(String::as_str)))
+    Value::from(digest(texts.iter().map(String::as_bytes)))
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::place;
 use crate::contract::IdMap;
+use crate::platforms::shopify::gid;
 
 const ID: &str = "$id";
 const JSON_TEXT: &str = "$json";
@@ -25,20 +26,6 @@ pub(super) fn id_as(kind: &str, old: &str) -> Value {
     let mut marker = Map::new();
     marker.insert(format!("{AS}{kind}"), Value::from(old));
     Value::Object(marker)
-}
-
-/// An id under another type's name.
-pub(crate) fn renamed(kind: &str, id: &str) -> String {
-    match (id.strip_prefix("gid://shopify/"), id.rsplit_once('/')) {
-        (Some(_), Some((_, number))) => format!("gid://shopify/{kind}/{number}"),
-        _ => id.to_owned(),
-    }
-}
-
-/// An id under the type's name that `like` has, so that a thing keeps the name by which it is known.
-pub(super) fn named_like(like: &str, id: &str) -> String {
-    let kind = like.strip_prefix("gid://shopify/").and_then(|rest| rest.split('/').next());
-    kind.map_or_else(|| id.to_owned(), |kind| renamed(kind, id))
 }
 
 /// The same for a value that is an id or null.
@@ -122,7 +109,9 @@ fn filled(input: &Value, now: &dyn Fn(&str) -> String) -> Value {
         Value::Object(object) => match marker(object) {
             Some((ID, Value::String(old))) => Value::String(now(old)),
             Some((JSON_TEXT, inner)) => Value::String(filled(inner, now).to_string()),
-            Some((key, Value::String(old))) => Value::String(renamed(key.trim_start_matches(AS), &now(old))),
+            Some((key, Value::String(old))) => {
+                Value::String(gid::renamed(key.trim_start_matches(AS), &now(old)))
+            }
             _ => Value::Object(object.iter().map(|(key, inner)| (key.clone(), filled(inner, now))).collect()),
         },
         Value::Array(values) => Value::Array(values.iter().map(|inner| filled(inner, now)).collect()),

@@ -26,7 +26,6 @@ mod content;
 mod customer;
 mod definition;
 mod delete;
-mod digest;
 mod discount;
 mod draft;
 mod field;
@@ -54,7 +53,6 @@ mod step;
 mod upload;
 
 pub(super) use delete::delete;
-pub(super) use links::renamed;
 pub(super) use room::Room;
 pub(super) use sent::documents;
 

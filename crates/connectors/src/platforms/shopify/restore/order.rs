@@ -12,6 +12,7 @@ use super::place;
 use super::plain::{self, IdIn, Plain};
 use super::product::by_namespace_and_key;
 use super::step::{Call, variables};
+use crate::platforms::shopify::gid;
 
 static ORDER_UPDATE: Call =
     Call::new("orderUpdate", include_str!("../documents/write/orderUpdate.graphql"), 10);
@@ -87,8 +88,7 @@ pub(super) fn order(draft: &mut Draft<'_>) {
 
 /// The tag by which a draft order is found again that was made when the answer was lost: it has no handle.
 pub(super) fn mark(draft_order: &Value) -> Option<String> {
-    let number = place::id_of(draft_order)?.rsplit('/').next()?;
-    Some(format!("caretaker-{number}"))
+    Some(format!("caretaker-{}", gid::number(place::id_of(draft_order)?)))
 }
 
 /// Draws up a draft order.

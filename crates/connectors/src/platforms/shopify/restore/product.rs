@@ -7,7 +7,6 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::digest::digest;
 use super::draft::Draft;
 use super::field::{Field, Form, moved, same};
 use super::links;
@@ -16,6 +15,7 @@ use super::picture;
 use super::place;
 use super::publish;
 use super::step::{Born, Call, PER_CALL, Step, Wait, Work, variables};
+use crate::platforms::shopify::digest::digest;
 
 static SET: Call = Call::new("productSet", include_str!("../documents/write/productSet.graphql"), 10);
 static UPDATE: Call =
@@ -471,7 +471,7 @@ fn make_variants(draft: &mut Draft<'_>, variants: &[Value]) {
         let input = variables([("productId", draft.me()), ("variants", Value::Array(inputs))]);
         draft.step(Step {
             // Which are missing depends on what is there, so a number would name others the next time.
-            name: format!("variants/{}", digest(chunk.iter().filter_map(place::id_of))),
+            name: format!("variants/{}", digest(chunk.iter().filter_map(place::id_of).map(str::as_bytes))),
             born: Some(Born::Parts { at: "productVariants", part: &VARIANT, wanted: chunk.to_vec() }),
             ..Step::new(&VARIANTS_CREATE, "variants", input)
         });

@@ -11,6 +11,7 @@ use super::{
     collection, content, customer, definition, discount, file, inventory, location, metaobject, navigation,
 };
 use super::{order, product, shop};
+use crate::platforms::shopify::gid;
 
 /// How a kind is put back.
 #[derive(Debug)]
@@ -281,9 +282,7 @@ pub(super) static RECIPES: &[Recipe] = &[
 
 /// How discounts are deleted: by code, and automatic.
 pub(super) static DISCOUNT_CODE_DELETE: Delete =
-    delete!("discountCodeDelete", |id, _| json!({"id": super::links::renamed("DiscountCodeNode", id)}));
+    delete!("discountCodeDelete", |id, _| json!({"id": gid::renamed("DiscountCodeNode", id)}));
 /// The same for automatic ones.
-pub(super) static DISCOUNT_AUTOMATIC_DELETE: Delete = delete!(
-    "discountAutomaticDelete",
-    |id, _| json!({"id": super::links::renamed("DiscountAutomaticNode", id)})
-);
+pub(super) static DISCOUNT_AUTOMATIC_DELETE: Delete =
+    delete!("discountAutomaticDelete", |id, _| json!({"id": gid::renamed("DiscountAutomaticNode", id)}));

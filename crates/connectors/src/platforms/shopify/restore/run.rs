@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::Draft;
 use super::find;
-use super::links::{self, Links};
+use super::links::Links;
 use super::part;
 use super::place;
 use super::publish;
@@ -18,6 +18,7 @@ use super::upload::{self, Upload};
 use crate::contract::{Applied, Fault, ItemWrite, Prior};
 use crate::platforms::shopify::Shopify;
 use crate::platforms::shopify::client::Again;
+use crate::platforms::shopify::gid;
 
 static STAGED_UPLOADS: Call =
     Call::new("stagedUploadsCreate", include_str!("../documents/write/stagedUploadsCreate.graphql"), 10);
@@ -255,7 +256,7 @@ impl<'a> Run<'a> {
                 if !self.recipe.two_names {
                     part::pair(self.write.wanted, node, self.recipe.parts, &mut self.links);
                 } else if let Some(id) = place::id_of(node) {
-                    self.links.note(self.write.id, &links::named_like(self.write.id, id));
+                    self.links.note(self.write.id, &gid::named_like(self.write.id, id));
                 }
             }
             Born::Parts { at, part, wanted } => {
