@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::aad::ObjectAad;
 use domain::{Action, Clock, DataKeyId, Grant, Id128, Kind, ObjectPurpose, Rng, Salt};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::commit::CommitName;
 use crate::connection::Repository;
-use crate::encoding::{Bytes, put_count, put_number};
+use crate::encoding::{self, put_count, put_number};
 use crate::error::{RepositoryError, Result};
 use crate::inspect::integrity;
 use crate::keyring::{Keyring, ObjectKey};
@@ -37,6 +38,8 @@ const BATCH_AGE: Duration = Duration::from_secs(30);
 const REST_LEN: usize = 4 * 1024 * 1024;
 /// Plain length of a batch's block.
 const BLOCK_LEN: usize = 64 * 1024;
+/// Blocks of a batch are read together up to this sealed length: each reading waits for its store.
+const READ_LEN: u64 = 128 * 1024;
 const LEVEL: i32 = 1;
 /// Bytes that an allocator keeps beside each allocation.
 const ALLOCATOR_COST: usize = 8;
@@ -448,7 +451,10 @@ struct BatchReader {
     aad: ObjectAad,
     blocks: Vec<u64>,
     next_block: usize,
+    /// Where the next reading begins.
     offset: u64,
+    /// Sealed blocks that were read, from the next one on.
+    ahead: Bytes,
     lines: std::vec::IntoIter<RunLine>,
 }
 
@@ -465,6 +471,7 @@ impl BatchReader {
             blocks: batch.blocks.clone(),
             next_block: 0,
             offset,
+            ahead: Bytes::new(),
             lines: Vec::new().into_iter(),
         })
     }
@@ -473,19 +480,36 @@ impl BatchReader {
         if let Some(line) = self.lines.next() {
             return Ok(Some(line));
         }
-        let Some(len) = self.blocks.get(self.next_block) else { return Ok(None) };
+        let Some(len) = self.blocks.get(self.next_block).copied() else { return Ok(None) };
+        if self.ahead.is_empty() {
+            self.read_ahead(len).await?;
+        }
         let full = self.area.full(&self.name);
-        let end = self.offset.saturating_add(*len);
-        let mut text = self.area.get_range(&self.name, self.offset..end).await?.to_vec();
+        let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.ahead.len());
+        let mut text = self.ahead.split_to(len).to_vec();
         let number = u64::try_from(self.next_block).unwrap_or(u64::MAX);
         let key = self.key.sealing_key().await?;
         key.open(number, &self.aad.block(number, 0), &mut text).map_err(|error| opening(&full, error))?;
-        self.offset = end;
         self.next_block += 1;
         let lines = read_lines(&decompress(&full, &text)?)
             .ok_or_else(|| RepositoryError::damaged(&full, "a batch of lines makes no sense"))?;
         self.lines = lines.into_iter();
         Ok(self.lines.next())
+    }
+
+    /// Reads the next block, of that length, and as many behind it as fit.
+    async fn read_ahead(&mut self, len: u64) -> Result<()> {
+        let mut end = self.offset.saturating_add(len);
+        for len in self.blocks.iter().skip(self.next_block + 1) {
+            let next = end.saturating_add(*len);
+            if next.saturating_sub(self.offset) > READ_LEN {
+                break;
+            }
+            end = next;
+        }
+        self.ahead = self.area.get_range(&self.name, self.offset..end).await?;
+        self.offset = end;
+        Ok(())
     }
 }
 
@@ -501,9 +525,9 @@ pub(crate) fn put_line(plain: &mut Vec<u8>, line: &RunLine) {
 }
 
 pub(crate) fn read_lines(plain: &[u8]) -> Option<Vec<RunLine>> {
-    let mut bytes = Bytes(plain);
+    let mut bytes = encoding::Bytes(plain);
     let mut lines = Vec::new();
-    let text = |bytes: &mut Bytes<'_>| {
+    let text = |bytes: &mut encoding::Bytes<'_>| {
         let len = bytes.count()?;
         std::str::from_utf8(bytes.take(len)?).ok().map(str::to_owned)
     };
