@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cell::{Cell, HeldLease};
 use crate::error::{FlowError, Result};
 use crate::read::never_backed_up;
+use crate::restore;
 
 /// A snapshot that stays or goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -111,7 +112,8 @@ pub async fn compact(cell: &Cell, connection: &Connection) -> Result<Compacting>
     })
 }
 
-/// One pass: deletes what the pass before listed, if that is at least `grace` ago, and lists anew.
+/// One pass: deletes what the pass before listed, if that is at least `grace` ago, and lists anew. What restores
+/// overwrote goes too, once it is old ([`restore::KEPT`]).
 ///
 /// # Errors
 /// Conflict while somebody else writes; integrity where something is damaged: nothing is deleted then.
@@ -121,8 +123,9 @@ pub async fn collect(cell: &Cell, connection: &Connection, grace: Duration) -> R
         .collect(&grant, &lease, grace)
         .await
         .map_err(|error| never_backed_up(&connection.scope.connection, error))?;
+    let (deleted, bytes) = restore::forget_old(cell, &connection.scope).await?;
     cell.release(held).await?;
-    Ok(collected)
+    Ok(Collected { deleted: collected.deleted + deleted, bytes: collected.bytes + bytes, ..collected })
 }
 
 /// Builds the index anew from the packs, without those of these paths, which are lost. Answers the new head.

@@ -37,8 +37,6 @@ const CHECK_EVERY: usize = 64;
 
 /// Name of the list of candidates, among the state.
 const CANDIDATES: &str = "collection";
-/// Name of a piece of state that is written to learn what time the key store has.
-const STORE_TIME: &str = "collection-time";
 
 /// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -98,7 +96,7 @@ impl Repository {
         let mut due = None;
         let mut listed = listed;
         if let Some((list, modified_second)) = &listed {
-            let age_second = self.key_store_second(grant, now).await?.saturating_sub(*modified_second);
+            let age_second = self.store_second(grant, Action::Prune).await?.saturating_sub(*modified_second);
             if age_second < 0 {
                 listed = None;
             } else if age_second < grace_seconds {
@@ -155,13 +153,6 @@ impl Repository {
             )
         })?;
         Ok(Some((list, modified_second)))
-    }
-
-    /// What time the key store has.
-    async fn key_store_second(&self, grant: &Grant, now: Timestamp) -> Result<i64> {
-        self.put_state(grant, Action::Prune, STORE_TIME, now.to_string().as_bytes()).await?;
-        let written = self.dated_state(grant, Action::Prune, STORE_TIME).await?;
-        Ok(written.map_or(i64::MIN, |(_, modified_second)| modified_second))
     }
 
     async fn modified_second(&self, head: &Head) -> Result<Option<i64>> {

@@ -9,12 +9,13 @@
 //! the plan and what it will take ([`plan`], [`predict`]); then the writing: what is touched is sealed ([`saved`],
 //! [`pieces`]), in which order and how much at a time ([`schedule`]), what all items share ([`writes`]) with its steps
 //! ([`journal`]) and new ids ([`ledger`]), what became of them ([`report`]); and the two that do it all ([`apply`],
-//! [`undo`]).
+//! [`undo`]). What can be undone no longer is forgotten ([`expiry`]).
 
 use std::time::Duration;
 
 mod apply;
 mod candidate;
+mod expiry;
 mod hidden;
 mod journal;
 mod ledger;
@@ -32,6 +33,8 @@ mod undo;
 mod writes;
 
 pub use apply::{apply, apply_within};
+pub use expiry::KEPT;
+pub(crate) use expiry::forget_old;
 pub(crate) use ledger::sealed_ledger;
 pub use ledger::{LEDGER, SealedEntry};
 pub use pieces::Limits;

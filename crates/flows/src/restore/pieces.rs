@@ -40,12 +40,23 @@ impl States<'_> {
         self.put(name, &json(name, value)?).await
     }
 
+    /// Deletes a state; it may be gone already. Answers how many objects and bytes that were.
+    pub(super) async fn delete(&self, name: &str) -> Result<(u64, u64)> {
+        let grant = self.cell.grant(self.scope, &[Action::Restore], "forget what a restore knew").await?;
+        Ok(self.cell.repository(self.scope).delete_state(&grant, Action::Restore, name).await?)
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(&self, name: &str, action: Action) -> Result<Option<T>> {
         let grant = self.cell.grant(self.scope, &[action], "read what a restore knows").await?;
         let text = self.cell.repository(self.scope).state(&grant, action, name).await?;
         let read = text.map(|text| serde_json::from_slice(&text)).transpose();
         read.map_err(|error| FlowError::Integrity(format!("the state `{name}` is damaged: {error}")))
     }
+}
+
+/// The restore that a state belongs to, by its name.
+pub(super) fn restore_of(name: &str) -> Option<Id128> {
+    name.strip_prefix("restore-")?.split('-').next()?.parse().ok()
 }
 
 fn json(name: &str, value: &impl Serialize) -> Result<Vec<u8>> {

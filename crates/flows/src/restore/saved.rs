@@ -15,7 +15,7 @@ use crate::error::{FlowError, Result};
 use crate::fields::{Place, Step, differences};
 
 /// How names of what is saved end; see [`repository::SAVED`].
-const BEFORE: &str = "before";
+pub(super) const BEFORE: &str = "before";
 
 /// An item as it was before the restore touched it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub(super) struct Saved {
     pub(super) selection: Selection,
     /// How many pieces there are.
     pub(super) pieces: u64,
-    /// What the restore had touched first is gone: a person was erased before it went on.
+    /// What the restore had touched first is gone, or about to be: a person was erased before it went on, or it is old.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) erased: bool,
 }
@@ -69,6 +69,17 @@ impl Saved {
             }
         }
         Ok(saved)
+    }
+
+    /// Notes that what a restore touched is about to be deleted: a deletion that is interrupted must not look like damage.
+    pub(super) async fn forget(states: &States<'_>, restore: Id128) -> Result<()> {
+        let name = state_name(restore, BEFORE);
+        match states.get::<Self>(&name, Action::Restore).await? {
+            Some(head) if !head.erased => {
+                states.put_json(&name, &Self { pieces: 0, erased: true, ..head }).await
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn piece(&self, states: &States<'_>, restore: Id128, piece: u64) -> Result<Vec<Before>> {

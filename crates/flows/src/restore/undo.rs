@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::apply::{not_being_undone, note, so_far};
 use super::candidate::known_as;
+use super::expiry::KEPT;
 use super::hidden::{self, forget};
 use super::journal::{is_begun, steps_of};
 use super::look::{Ends, LOOKUPS, Parts};
@@ -133,8 +134,9 @@ async fn saved(states: &States<'_>, restore: Id128, begun: bool) -> Result<Saved
         "Nothing was put back"
     };
     Err(FlowError::NotFound(format!(
-        "what restore {restore} overwrote is not saved any more: erasing a person deletes what all restores before it \
-         had saved. {done}; `restore plan` brings items back from a snapshot"
+        "what restore {restore} overwrote is not saved any more: it is kept for {} days, and erasing a person deletes \
+         what all restores before it had saved. {done}; `restore plan` brings items back from a snapshot",
+        KEPT.as_secs() / 86_400
     )))
 }
 

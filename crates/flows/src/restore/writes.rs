@@ -287,6 +287,10 @@ impl<'a> Writes<'a> {
         let state = if report.complete { RestoreState::Done } else { RestoreState::Incomplete };
         let moved = (RestoreState::Applying, state);
         cell.catalog.move_restore(&ask.tenant, self.restore, moved, cell.clock.now()).await?;
+        // The report says it all. What is left of it does no harm and goes with the rest, when that is old.
+        if let Err(error) = self.parts.states().delete(&state_name(self.restore, SO_FAR)).await {
+            tracing::warn!(%error, "what was known of a restore that has ended could not be deleted");
+        }
         Ok(report)
     }
 }

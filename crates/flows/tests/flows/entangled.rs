@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use catalog::StepState;
-use domain::{Action, Ids as _};
+use domain::{Action, Clock as _, Ids as _};
 use flows::error::ErrorKind;
 use flows::live::{LiveDiff, diff_live};
 use flows::restore::{LEDGER, Limits, RestoreProgress, RestoreReport, SealedEntry, Selection};
@@ -443,4 +443,91 @@ async fn what_a_killed_restore_put_aside_goes_with_the_next_comparison() {
     let ask = LiveDiff { connection: &connection, from: &at.0.to_string(), kind: None, full: false };
     diff_live(&world.cell, &ask, &Silent).await.unwrap();
     assert!(!left.exists() && held.exists());
+}
+
+/// Lets files look as if they had been written so many days ago.
+fn age(world: &World, files: impl IntoIterator<Item = std::path::PathBuf>, days: u64) {
+    let now = u64::try_from(world.clock.now().as_second()).unwrap();
+    let at = std::time::UNIX_EPOCH + Duration::from_secs(now - days * 86_400);
+    for file in files {
+        std::fs::File::options().append(true).open(file).unwrap().set_modified(at).unwrap();
+    }
+}
+
+/// All that is sealed of a restore.
+fn sealed_of(world: &World, restore: domain::Id128) -> Vec<std::path::PathBuf> {
+    let folder = world.cell.dir.join("keys/t/default/shop/state");
+    let mine = |name: &str| name.starts_with(&format!("restore-{restore}"));
+    let names =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let versions =
+        |name: String| std::fs::read_dir(folder.join(name)).unwrap().map(|entry| entry.unwrap().path());
+    names.filter(|name| mine(name)).flat_map(versions).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_overwrote_is_kept_for_its_time_and_no_longer() {
+    let mut world = World::new(55).await;
+    let ids = pages(&mut world, "shop", 12).await;
+    let at = world.back_up("shop").await;
+    let mut restores = Vec::new();
+    for body in ["spoilt", "spoilt again"] {
+        for id in &ids {
+            edit(&world, "shop", id, json!({"body": body})).await;
+        }
+        let plan = plan_pages(&world, "shop", "shop", Selection::At(at)).await;
+        let small = Limits { piece_len: 700, ids_open_max: 3 };
+        let report = flows::restore::apply_within(&world.cell, &plan, small, &Silent).await.unwrap();
+        assert!(report.complete && report.updated == 12, "{:#?}", problems(&report));
+        restores.push(report);
+    }
+    let connection = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap();
+    let grace = Duration::from_secs(3_600);
+    let [old, new] = [restores[0].restore, restores[1].restore];
+    let saved_of = async |restore| saved(&world, restore).await.len();
+    let days = flows::restore::KEPT.as_secs() / 86_400;
+
+    // What is a day younger than that stays; so does what was saved since, however old the rest is.
+    for restore in [old, new] {
+        age(&world, sealed_of(&world, restore), days - 1);
+    }
+    flows::retention::collect(&world.cell, &connection, grace).await.unwrap();
+    assert_eq!((saved_of(old).await, saved_of(new).await), (12, 12));
+    for restore in [old, new] {
+        age(&world, sealed_of(&world, restore), days + 1);
+    }
+    age(&world, [sealed_at(&world, &format!("restore-{new}-000000{}", repository::SAVED))], 1);
+    let collected = flows::retention::collect(&world.cell, &connection, grace).await.unwrap();
+    assert!(collected.deleted > 2 && collected.bytes > 0, "{collected:?}");
+    assert_eq!((saved_of(old).await, saved_of(new).await), (0, 12));
+
+    let before = world.dump("shop");
+    let refused = world.undo(old).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::NotFound, "{refused}");
+    assert!(refused.to_string().contains("90 days"), "{refused}");
+    assert_eq!(world.dump("shop"), before);
+    assert_eq!(
+        flows::restore::show(&world.cell, &tenant(), old).await.unwrap(),
+        restores[0],
+        "the report stays"
+    );
+    assert!(world.undo(new).await.unwrap().complete);
+    assert_eq!(page(&world, "shop", &ids[3]).1, "spoilt again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_has_ended_leaves_what_it_overwrote_its_report_and_its_ids() {
+    let mut world = World::new(56).await;
+    let ids = pages(&mut world, "shop", 4).await;
+    let at = world.back_up("shop").await;
+    edit(&world, "shop", &ids[0], json!({"body": "spoilt"})).await;
+    let plan = plan_pages(&world, "shop", "shop", Selection::At(at)).await;
+    interrupt(&world, &plan, "503:pageUpdate@1+").await;
+    let connection = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap();
+    let names = async || world.cell.repository(&connection.scope).state_names("restore-").await.unwrap();
+    assert!(names().await.iter().any(|name| name.ends_with("-so-far")), "{:?}", names().await);
+    let restore = world.apply(&plan).await.unwrap().restore;
+    let left =
+        ["000000-before", "000000-report", "before", "report"].map(|end| format!("restore-{restore}-{end}"));
+    assert_eq!(names().await, left);
 }
