@@ -1,10 +1,10 @@
 //! Durable progress of a run that is not a snapshot yet: sorted batches of lines, and a checkpoint beside them.
 //!
-//! A fetch puts lines in any order. Every 32 MiB or 30 seconds what was gathered is sorted, sealed and stored
-//! as a batch, and then a checkpoint that lists all batches and how far each kind had come. A crash loses at
-//! most what was gathered since. When the fetch is done, the batches and what is still in memory are merged: lines
-//! come out by kind, item and part. So a run that is small and quick writes nothing here. What was written lies in
-//! the key store and is deleted once the snapshot stands.
+//! A fetch puts lines in any order. Every 32 MiB what was gathered is sorted, compressed and sealed as a batch. Every 30
+//! seconds, or when they have become many, batches are stored, and then a checkpoint that lists them all and how far each
+//! kind had come. A crash loses at most what came since. When the fetch is done, the batches and what is still in memory
+//! are merged: lines come out by kind, item and part. So a run that is quick writes nothing here. What was written lies
+//! in the key store and is deleted once the snapshot stands.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -29,10 +29,12 @@ use crate::store::Area;
 
 /// Folder of unfinished runs, in the key store.
 pub(crate) const RUNS: &str = "run";
-/// A batch is stored when its lines take this many bytes of memory …
+/// A batch is sealed when its lines take this many bytes of memory.
 const BATCH_LEN: usize = 32 * 1024 * 1024;
-/// … or when the oldest line in it is this old.
+/// Batches are stored when the oldest line that is not is this old …
 const BATCH_AGE: Duration = Duration::from_secs(30);
+/// … or when those that are not take this many bytes.
+const HELD_LEN: usize = 16 * 1024 * 1024;
 /// What is left when all was put is merged from memory, where nothing was stored before or it is no more than this: it
 /// stays there until the snapshot stands.
 const REST_LEN: usize = 4 * 1024 * 1024;
@@ -102,15 +104,30 @@ pub(crate) struct Checkpoint {
     pub(crate) batches: Vec<Batch>,
 }
 
+/// A batch that is sealed and not stored.
+struct Held {
+    batch: Batch,
+    bytes: Bytes,
+}
+
 struct Gathered {
     lines: Vec<RunLine>,
     len: usize,
+    held: Vec<Held>,
+    /// When the first line came that is not stored.
     since: Duration,
     checkpoint: Checkpoint,
     turn: u64,
     bytes_written: u64,
     /// Storing failed half way, or the lines were given away to be merged: only what the store holds is still true.
     broken: bool,
+}
+
+impl Gathered {
+    /// Bytes of the batches that are not stored.
+    fn held_len(&self) -> usize {
+        self.held.iter().map(|held| held.bytes.len()).sum()
+    }
 }
 
 /// An unfinished run. Once storing has failed, every call fails: whoever goes on opens it anew.
@@ -197,8 +214,16 @@ impl Repository {
             (Id128(id), 0, Checkpoint { parent, request, sequence: 0, kinds, batches: Vec::new() })
         });
         let since = self.clock.monotonic();
-        let gathered =
-            Gathered { lines: Vec::new(), len: 0, since, checkpoint, turn, bytes_written: 0, broken: false };
+        let gathered = Gathered {
+            lines: Vec::new(),
+            len: 0,
+            held: Vec::new(),
+            since,
+            checkpoint,
+            turn,
+            bytes_written: 0,
+            broken: false,
+        };
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let place = Place { id, keyring, area: self.keys_area.clone(), data_key, clock, rng };
         Ok(Run { place, gathered: Arc::new(Mutex::new(gathered)) })
@@ -298,7 +323,13 @@ impl Run {
 
     async fn store_if_due(&self, gathered: OwnedMutexGuard<Gathered>) -> Result<()> {
         let age = self.place.clock.monotonic().saturating_sub(gathered.since);
-        if gathered.len >= BATCH_LEN || age >= BATCH_AGE { self.store(gathered).await } else { Ok(()) }
+        if age >= BATCH_AGE {
+            self.apart(gathered, true).await
+        } else if gathered.len >= BATCH_LEN {
+            self.apart(gathered, false).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes everything durable that was put so far.
@@ -306,17 +337,20 @@ impl Run {
     /// # Errors
     /// When the key store fails.
     pub async fn flush(&self) -> Result<()> {
-        self.store(Arc::clone(&self.gathered).lock_owned().await).await
+        self.apart(Arc::clone(&self.gathered).lock_owned().await, true).await
     }
 
-    /// Stores in a task of its own: a caller that is dropped meanwhile, since another part of the same fetch
-    /// failed, must not leave the run half stored for those that go on.
-    async fn store(&self, mut gathered: OwnedMutexGuard<Gathered>) -> Result<()> {
+    /// Seals, and stores where that is due, in a task of its own: a caller that is dropped meanwhile, since another part
+    /// of the same fetch failed, must not leave the run half stored for those that go on.
+    async fn apart(&self, mut gathered: OwnedMutexGuard<Gathered>, durable: bool) -> Result<()> {
         gathered.check()?;
         let place = self.place.clone();
         let stored = tokio::spawn(async move {
             gathered.broken = true;
-            place.store(&mut gathered).await?;
+            place.seal(&mut gathered).await?;
+            if durable || gathered.held_len() > HELD_LEN {
+                place.store(&mut gathered).await?;
+            }
             gathered.broken = false;
             Ok(())
         });
@@ -340,6 +374,10 @@ impl Run {
             let reader = BatchReader::open(&self.place.keyring, &self.place.area, batch).await?;
             merged.add(Source::Batch(Box::new(reader))).await?;
         }
+        for Held { batch, bytes } in std::mem::take(&mut gathered.held) {
+            let reader = BatchReader::held(&self.place.keyring, &self.place.area, &batch, bytes)?;
+            merged.add(Source::Batch(Box::new(reader))).await?;
+        }
         let mut rest = std::mem::take(&mut gathered.lines);
         gathered.broken = true;
         rest.sort_unstable();
@@ -349,7 +387,7 @@ impl Run {
 
     async fn has_large_rest(&self) -> bool {
         let gathered = self.gathered.lock().await;
-        gathered.len > REST_LEN && !gathered.checkpoint.batches.is_empty()
+        gathered.len + gathered.held_len() > REST_LEN && !gathered.checkpoint.batches.is_empty()
     }
 
     /// Bytes written to the key store so far.
@@ -370,40 +408,51 @@ impl Run {
 }
 
 impl Place {
-    async fn store(&self, gathered: &mut Gathered) -> Result<()> {
+    /// Seals the lines as one more batch.
+    async fn seal(&self, gathered: &mut Gathered) -> Result<()> {
         let mut lines = std::mem::take(&mut gathered.lines);
         gathered.len = 0;
-        gathered.since = self.clock.monotonic();
-        if !lines.is_empty() {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{RUNS}/{}/batch-{:012}-{}", self.id, gathered.turn + 1, self.new_id());
+        let mut salt = Salt([0; 32]);
+        self.rng.fill(&mut salt.0);
+        let key = ObjectKey::new(Arc::clone(&self.keyring), self.data_key, ObjectPurpose::Spool, salt);
+        let sealing_key = key.sealing_key().await?;
+        let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, &name);
+        let mut bytes = header(ObjectPurpose::Spool, self.data_key, &salt);
+        let sealed = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Vec<u64>)> {
             lines.sort_unstable();
-            let name = format!("{RUNS}/{}/batch-{:012}-{}", self.id, gathered.turn + 1, self.new_id());
-            let mut salt = Salt([0; 32]);
-            self.rng.fill(&mut salt.0);
-            let key = ObjectKey::new(Arc::clone(&self.keyring), self.data_key, ObjectPurpose::Spool, salt);
-            let sealing_key = key.sealing_key().await?;
-            let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, &name);
-            let mut bytes = header(ObjectPurpose::Spool, self.data_key, &salt);
-            let sealed = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Vec<u64>)> {
-                let mut blocks = Vec::new();
-                let mut plain = Vec::with_capacity(BLOCK_LEN * 2);
-                let mut rest = lines.into_iter().peekable();
-                while let Some(line) = rest.next() {
-                    put_line(&mut plain, &line);
-                    if plain.len() >= BLOCK_LEN || rest.peek().is_none() {
-                        let number = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
-                        let mut text = compress(&plain, LEVEL)?;
-                        sealing_key.seal(number, &aad.block(number, 0), &mut text)?;
-                        blocks.push(u64::try_from(text.len()).unwrap_or(u64::MAX));
-                        bytes.append(&mut text);
-                        plain.clear();
-                    }
+            let mut blocks = Vec::new();
+            let mut plain = Vec::with_capacity(BLOCK_LEN * 2);
+            let mut rest = lines.into_iter().peekable();
+            while let Some(line) = rest.next() {
+                put_line(&mut plain, &line);
+                if plain.len() >= BLOCK_LEN || rest.peek().is_none() {
+                    let number = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
+                    let mut text = compress(&plain, LEVEL)?;
+                    sealing_key.seal(number, &aad.block(number, 0), &mut text)?;
+                    blocks.push(u64::try_from(text.len()).unwrap_or(u64::MAX));
+                    bytes.append(&mut text);
+                    plain.clear();
                 }
-                Ok((bytes, blocks))
-            });
-            let (bytes, blocks) = sealed.await.map_err(|error| crate::pack::stopped(&error))??;
+            }
+            bytes.shrink_to_fit();
+            Ok((bytes, blocks))
+        });
+        let (bytes, blocks) = sealed.await.map_err(|error| crate::pack::stopped(&error))??;
+        gathered.held.push(Held { batch: Batch { name, blocks }, bytes: bytes.into() });
+        Ok(())
+    }
+
+    /// Stores the batches that are not, and a checkpoint that tells of them.
+    async fn store(&self, gathered: &mut Gathered) -> Result<()> {
+        gathered.since = self.clock.monotonic();
+        for Held { batch, bytes } in std::mem::take(&mut gathered.held) {
             gathered.bytes_written += u64::try_from(bytes.len()).unwrap_or_default();
-            self.area.put_new(&name, bytes).await?;
-            gathered.checkpoint.batches.push(Batch { name, blocks });
+            self.area.put_new(&batch.name, bytes).await?;
+            gathered.checkpoint.batches.push(batch);
         }
         let older = gathered.turn;
         gathered.turn += 1;
@@ -462,7 +511,11 @@ impl BatchReader {
     async fn open(keyring: &Arc<Keyring>, area: &Area, batch: &Batch) -> Result<Self> {
         let offset = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
         let head = area.get_range(&batch.name, 0..offset).await?;
-        let (data_key, salt) = read_header(&area.full(&batch.name), &head, ObjectPurpose::Spool)?;
+        Self::new(keyring, area, batch, &head)
+    }
+
+    fn new(keyring: &Arc<Keyring>, area: &Area, batch: &Batch, head: &[u8]) -> Result<Self> {
+        let (data_key, salt) = read_header(&area.full(&batch.name), head, ObjectPurpose::Spool)?;
         Ok(Self {
             area: area.clone(),
             name: batch.name.clone(),
@@ -470,10 +523,16 @@ impl BatchReader {
             aad: ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, &batch.name),
             blocks: batch.blocks.clone(),
             next_block: 0,
-            offset,
+            offset: u64::try_from(HEADER_LEN).unwrap_or(u64::MAX),
             ahead: Bytes::new(),
             lines: Vec::new().into_iter(),
         })
+    }
+
+    /// Reads a batch that was never stored.
+    fn held(keyring: &Arc<Keyring>, area: &Area, batch: &Batch, mut bytes: Bytes) -> Result<Self> {
+        let head = bytes.split_to(HEADER_LEN.min(bytes.len()));
+        Ok(Self { ahead: bytes, ..Self::new(keyring, area, batch, &head)? })
     }
 
     async fn next(&mut self) -> Result<Option<RunLine>> {

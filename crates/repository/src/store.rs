@@ -76,9 +76,9 @@ impl Area {
     /// Where the store can refuse to overwrite it is asked to. Names hold 128 random bits or a hash of the
     /// content, so nothing depends on it: it is a second guard. A write that is repeated after its answer was
     /// lost finds its own bytes there, and is done.
-    pub(crate) async fn put_new(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+    pub(crate) async fn put_new(&self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let bytes = Bytes::from(bytes);
+        let bytes = bytes.into();
         match self.store.put_opts(&self.path(name), PutPayload::from(bytes.clone()), options).await {
             Ok(_) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) if self.get(name).await? == bytes => Ok(()),

@@ -312,19 +312,58 @@ async fn a_caller_that_is_dropped_while_it_stores_does_not_break_the_run() {
     assert_eq!(lines(&run).await.unwrap(), expected);
 }
 
+/// How many batches the key store has.
+async fn batches(cell: &Cell) -> usize {
+    let found = objects(&*cell.stores.keys).await;
+    found.into_iter().filter(|(path, _)| path.as_ref().contains("/batch-")).count()
+}
+
 #[tokio::test]
-async fn many_small_lines_are_stored_before_they_fill_the_memory() {
-    let cell = Cell::new().await;
-    let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
-    run.begin(&kind("product")).await;
-    let mut texts = 0;
-    while run.bytes_written().await == 0 {
-        let id = format!("{texts:08}");
-        put(&run, "product", &id, "", "1").await.unwrap();
-        texts += 1;
+async fn many_small_lines_are_sealed_before_they_fill_the_memory() {
+    for (count, expected) in [(100_000, 1), (250_000, 2)] {
+        let cell = Cell::new().await;
+        let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+        run.begin(&kind("product")).await;
+        // Each has some twenty bytes of text, and costs an allocator far more than that.
+        for id in 0..count {
+            put(&run, "product", &format!("{id:08}"), "", "1").await.unwrap();
+        }
+        assert_eq!(run.bytes_written().await, 0, "what is small when it is sealed waits in memory");
+        run.flush().await.unwrap();
+        assert_eq!(batches(&cell).await, expected, "{count} lines");
+        assert_eq!(lines(&run).await.unwrap().len(), count);
     }
-    // Each has some twenty bytes of text, and costs an allocator far more than that.
-    assert!((100_000..250_000).contains(&texts), "{texts} lines");
+}
+
+#[tokio::test]
+async fn sealed_batches_are_merged_from_memory_or_stored_where_they_are_large() {
+    // Lines of a megabyte: texts of one letter are small when they are sealed, and what looks random is not.
+    let text = |letters: u64, turn: u64| -> String {
+        let mut seed = turn;
+        let letter = |_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b' ' + u8::try_from((seed >> 33) % letters).unwrap())
+        };
+        (0..1 << 20).map(letter).filter(|letter| !matches!(letter, '"' | '\\')).collect()
+    };
+    for (letters, stored) in [(1, false), (90, true)] {
+        let cell = Cell::new().await;
+        let run = open(&cell, &cell.repository("shop"), &json!({})).await.unwrap();
+        run.begin(&kind("product")).await;
+        // The later ones come first.
+        for turn in (0..40).rev() {
+            put(&run, "product", &format!("{turn:02}"), "", &text(letters, turn)).await.unwrap();
+        }
+        assert_eq!((run.bytes_written().await > 0, batches(&cell).await > 0), (stored, stored));
+        let merged = lines(&run).await.unwrap();
+        assert_eq!(merged.len(), 40);
+        for (turn, line) in (0..).zip(&merged) {
+            assert!(
+                *line == self::line("product", &format!("{turn:02}"), "", &text(letters, turn)),
+                "{turn}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
