@@ -11,6 +11,9 @@ pub enum LogError {
     /// An entry is too long for a bundle.
     #[error("an entry of {0} bytes is too long for the trail: at most 65,535")]
     TooLong(usize),
+    /// No log has more than 2^64 − 1 entries.
+    #[error("the trail is full")]
+    Full,
     /// An object is not what the log needs there.
     #[error("the trail's `{0}` is missing or damaged")]
     Damaged(String),
@@ -88,7 +91,7 @@ impl Log {
     /// They are to be durable before a checkpoint tells of them.
     ///
     /// # Errors
-    /// When an entry is too long. The log has none of these entries then.
+    /// When an entry is too long, or the log full. The log has none of these entries then.
     pub fn append<'e>(&mut self, entries: impl IntoIterator<Item = &'e [u8]>) -> Result<Objects, LogError> {
         let (mut grown, mut objects) = (self.clone(), Objects::new());
         for entry in entries {
@@ -115,7 +118,7 @@ impl Log {
     fn push(&mut self, entry: &[u8], objects: &mut Objects) -> Result<(), LogError> {
         tile::put_entry(&mut self.bundle, entry).ok_or(LogError::TooLong(entry.len()))?;
         let full = |level, index| Tile { level, index, width: 256 };
-        self.size += 1;
+        self.size = self.size.checked_add(1).ok_or(LogError::Full)?;
         if self.size.is_multiple_of(WIDTH) {
             let bundle = std::mem::take(&mut self.bundle);
             objects.insert(full(Level::Entries, self.size / WIDTH - 1), bundle);

@@ -12,6 +12,9 @@
 
 pub mod builder;
 pub mod checkpoint;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod note;
 pub mod tile;
 pub mod tree;
