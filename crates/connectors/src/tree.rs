@@ -1,7 +1,8 @@
 //! JSON whose texts stay in the bytes that they were read from.
 //!
 //! It says the same as a [`Value`] of the same bytes: fields keep their order, and of two fields of one name the
-//! first has the place and the last the value. Reading and changing it allocates little, and no field is hashed.
+//! first has the place and the last the value. (`$serde_json::private::RawValue` is a name as any other here.) Reading
+//! and changing it allocates little, and no field is hashed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
