@@ -515,7 +515,12 @@ impl BatchReader {
     }
 
     fn new(keyring: &Arc<Keyring>, area: &Area, batch: &Batch, head: &[u8]) -> Result<Self> {
-        let (data_key, salt) = read_header(&area.full(&batch.name), head, ObjectPurpose::Spool)?;
+        let full = area.full(&batch.name);
+        // No store reads a range without bytes, and no block is one.
+        if batch.blocks.contains(&0) {
+            return Err(RepositoryError::damaged(&full, "its checkpoint tells of a block without bytes"));
+        }
+        let (data_key, salt) = read_header(&full, head, ObjectPurpose::Spool)?;
         Ok(Self {
             area: area.clone(),
             name: batch.name.clone(),

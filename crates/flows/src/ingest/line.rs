@@ -93,8 +93,9 @@ impl Parser {
                 self.id
             ))
         })?;
-        let cells: Vec<Value> =
-            picked.by_ref().take(SUMMARY_FIELDS.len()).flatten().take(COLUMNS.len()).collect();
+        // All of them are taken off, also those that say no more: behind them comes the person.
+        let shown: Vec<Option<Value>> = picked.by_ref().take(SUMMARY_FIELDS.len()).collect();
+        let cells: Vec<Value> = shown.into_iter().flatten().take(COLUMNS.len()).collect();
         let summary =
             if cells.is_empty() { Vec::new() } else { serde_json::to_vec(&cells).unwrap_or_default() };
         let named = match picked.next().flatten().filter(|value| self.has_subject && !value.is_null()) {
@@ -153,6 +154,26 @@ pub(super) fn read_part(bytes: &[u8]) -> Option<(Option<&str>, &[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_a_line_is_does_not_depend_on_what_else_it_has() {
+        let kind = Kind::new("order").unwrap();
+        let parser = Parser::new(&kind, "/id", Some("/who")).unwrap();
+        for fields in [
+            "",
+            r#","title":"t""#,
+            r#","name":"n","sku":"s""#,
+            r#","title":"t","name":"n","handle":"h","sku":"s""#,
+        ] {
+            for (who, expected) in
+                [(r#","who":"ada""#, "customer/ada"), ("", "order/1"), (r#","who":null"#, "order/1")]
+            {
+                let text = format!("{{\"id\":1{fields}{who}}}");
+                let line = parser.line(text.as_bytes(), 0, 1).unwrap();
+                assert_eq!(line.subject, Some(SubjectId(expected.into())), "{text}");
+            }
+        }
+    }
 
     #[test]
     fn a_line_is_read_from_its_batch_as_it_was_put() {
