@@ -182,6 +182,22 @@ impl TestCell {
         command
     }
 
+    /// The same, that Ctrl-C ends: in what is started in the background of a script that signal is ignored, and whatever
+    /// it starts inherits that.
+    fn interruptible(&self, words: &[&str]) -> Command {
+        let plain = self.command(words);
+        let mut command = Command::new("env");
+        command.arg("--default-signal=INT").arg(plain.get_program()).args(plain.get_args());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
     pub(crate) fn run(&self, words: &[&str]) -> Answer {
         self.command(words).output().unwrap().into()
     }
@@ -189,7 +205,7 @@ impl TestCell {
     /// Starts a command. What it says on stderr is kept for [`TestCell::said`].
     pub(crate) fn start(&self, words: &[&str]) -> Child {
         let stderr = std::fs::File::create(self.path("stderr")).unwrap();
-        self.command(words).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+        self.interruptible(words).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
     }
 
     /// What the command that was started last has said on stderr.
