@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use domain::{DataKeyId, Id128, Rng};
+use domain::{DataKeyId, Id128, Removal, Rng};
 
 use crate::entries::{Layout, Place, State};
 use crate::error::Result;
@@ -55,9 +55,11 @@ pub(crate) fn visible(
         }
     }
     // At the far end of history a removal says nothing: the record simply is not there. That is so in an index;
-    // in packs, which may hold older versions still, every removal stays.
+    // in packs, which may hold older versions still, every removal stays. A redaction may stand where a record was
+    // that snapshots count: without it they would seem to lack one.
     if oldest {
-        while out.last().is_some_and(|version| matches!(version.state, VersionState::Removed(_))) {
+        let says_nothing = |version: &Version| matches!(version.state, VersionState::Removed(why) if why != Removal::Redacted);
+        while out.last().is_some_and(says_nothing) {
             out.pop();
         }
     }
@@ -226,7 +228,7 @@ mod tests {
         let version = |number, removed| Version {
             number,
             state: if removed {
-                VersionState::Removed(domain::Removal::Deleted)
+                VersionState::Removed(Removal::Deleted)
             } else {
                 VersionState::Present {
                     hash: domain::ContentHash([0; 16]),
