@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "For all commands")]
 pub(crate) struct Common {
     /// The cell's home on this machine
@@ -111,6 +111,9 @@ pub(crate) enum Command {
     },
     /// Read the stores with nothing but the recovery key
     Recover(Recover),
+    /// What was done, and the proof that nobody rewrote it
+    #[command(subcommand)]
+    Trail(TrailCommand),
     /// A practice store, to try things on
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -511,4 +514,34 @@ pub(crate) struct Demo {
     /// Faults of the practice store, such as `bulk-failed:products@1+`
     #[arg(long, value_name = "SPEC")]
     pub(crate) fault: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrailCommand {
+    /// The newest events
+    List {
+        /// So many of them
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        last: usize,
+        /// Only those of this operation, such as `credential.open`
+        #[arg(long, value_name = "OPERATION")]
+        operation: Option<String>,
+    },
+    /// Check that every event is as it was signed, that none is missing, and that the trail grew out of what it was
+    Verify {
+        /// A checkpoint that you kept: a trail that was cut off or rewritten since does not agree with it
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// The proof that an event is in the trail, or that the trail grew out of what it was, for somebody else to check
+    #[command(group = ArgGroup::new("what").required(true).args(["event", "since"]))]
+    Prove {
+        /// The event: its name, such as `cell-12`, or its place
+        event: Option<String>,
+        /// A checkpoint that was kept
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// The newest checkpoint: keep it where this machine cannot reach it
+    Checkpoint,
 }

@@ -1,12 +1,13 @@
 //! Files that only their owner may read, and that are whole or absent after a crash.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use domain::{Ids as _, Rng as _};
+use flows::FlowError;
 use vault::system::SystemRng;
 
 /// Writes a file with mode 0600, in place of one that is there: beside it first, and then by its name.
@@ -57,6 +58,17 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
+}
+
+/// Reads a small file.
+pub(crate) fn read_at_most(path: &Path, len_max: u64) -> anyhow::Result<Vec<u8>> {
+    let failed = |source| FlowError::File { operation: "read", path: path.display().to_string(), source };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(len_max + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len <= len_max) {
+        return Ok(bytes);
+    }
+    Err(FlowError::Input(format!("`{}` is longer than {len_max} bytes", path.display())).into())
 }
 
 /// Makes a folder that only its owner may enter; one that exists is left as it is.

@@ -3,12 +3,14 @@
 //! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
 //! vault, `DIR/catalog.db` the catalog, `DIR/trail` the record of what was done.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use catalog::Catalog;
-use domain::{Clock, Region, Rng};
+use domain::{AuditError, AuditEvent, Clock, Outcome, Principal, Region};
 use flows::store_access::{self, WhichStore};
 use flows::{Cell, FlowError};
 use object_store::ObjectStore;
@@ -18,8 +20,10 @@ use vault::system::{SystemClock, SystemRng};
 use vault::{Handles, OperatorKey, Passphrase, SignedIn, Vault};
 use zeroize::Zeroizing;
 
+use crate::acts::Act;
 use crate::arguments::Common;
-use crate::audit::EventFile;
+use crate::cell_trail::{self, CellTrail};
+use crate::output::exit;
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
@@ -133,8 +137,10 @@ pub(crate) fn taken(dir: &Path) -> Option<FlowError> {
 
 /// Whether here are parts of a cell without the file that is written last.
 fn half_made(dir: &Path) -> Option<FlowError> {
+    // The log of another vault cannot be gone on with either.
+    let parts = parts(dir).into_iter().chain(cell_trail::parts(dir));
     let found: Vec<String> =
-        parts(dir).iter().filter(|part| part.exists()).map(|part| format!("`{}`", part.display())).collect();
+        parts.filter(|part| part.exists()).map(|part| format!("`{}`", part.display())).collect();
     if found.is_empty() || dir.join(CELL_FILE).exists() {
         return None;
     }
@@ -147,14 +153,133 @@ fn half_made(dir: &Path) -> Option<FlowError> {
     )))
 }
 
-/// The cell's home, as given.
-pub(crate) fn dir(common: &Common) -> anyhow::Result<&Path> {
-    match &common.dir {
-        Some(dir) => Ok(dir),
-        None => Err(FlowError::Input(
-            "say which cell: with `--dir DIR`, or in the environment as CARETAKER_DIR".to_owned(),
-        )
-        .into()),
+/// The cell's home as a command was given it, and what there is to do for it once the command has ended.
+pub(crate) struct Home {
+    words: Common,
+    act: Option<Act>,
+    trail: OnceLock<CellTrail>,
+    begun: OnceLock<Begun>,
+}
+
+/// What was begun on the cell, and is to be ended on the record.
+struct Begun {
+    event: AuditEvent,
+    since: Duration,
+    handles: Handles,
+}
+
+impl Deref for Home {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.words
+    }
+}
+
+impl Home {
+    /// The home of a command that does that, or nothing of which there is a record.
+    pub(crate) fn new(words: &Common, act: Option<Act>) -> Self {
+        Self { words: words.clone(), act, trail: OnceLock::new(), begun: OnceLock::new() }
+    }
+
+    /// Writes down that the command begins, where nobody needs to prove who they are for it.
+    pub(crate) async fn begin_unproven(&self, handles: &Handles) -> anyhow::Result<()> {
+        self.begin(&Principal(vault::UNPROVEN.to_owned()), handles).await
+    }
+
+    /// Writes down that the command begins. Nothing of what it does comes before that.
+    async fn begin(&self, principal: &Principal, handles: &Handles) -> anyhow::Result<()> {
+        let Some(act) = self.act.as_ref().filter(|_| self.begun.get().is_none()) else { return Ok(()) };
+        let object = act.object(&self.words.tenant);
+        let event = AuditEvent::new(principal.clone(), act.operation, object, Outcome::Begun);
+        handles.audit.record(event.clone()).await.map_err(vault::VaultError::from)?;
+        let since = handles.clock.monotonic();
+        // Nobody else begins it.
+        let _ = self.begun.set(Begun { event, since, handles: handles.clone() });
+        Ok(())
+    }
+
+    /// Writes down how the command ended: with that exit code. Nothing of an error's words: they may quote a record.
+    async fn end(&self, code: u8) -> Result<(), AuditError> {
+        let Some(Begun { event, since, handles }) = self.begun.get() else { return Ok(()) };
+        let outcome = match code {
+            exit::DONE | exit::INCOMPLETE => Outcome::Done,
+            exit::REFUSED => Outcome::Refused,
+            _ => Outcome::Failed,
+        };
+        let took = Some(handles.clock.monotonic().saturating_sub(*since));
+        let detail = if code == exit::DONE { String::new() } else { format!("exit code {code}") };
+        handles.audit.record(AuditEvent { outcome, took, detail, ..event.clone() }).await
+    }
+
+    /// The directory, as given.
+    pub(crate) fn dir(&self) -> anyhow::Result<&Path> {
+        match &self.words.dir {
+            Some(dir) => Ok(dir),
+            None => Err(FlowError::Input(
+                "say which cell: with `--dir DIR`, or in the environment as CARETAKER_DIR".to_owned(),
+            )
+            .into()),
+        }
+    }
+
+    /// The trail, once the cell's vault is open.
+    pub(crate) fn trail(&self, dir: &Path, vault: &Vault, handles: &Handles) -> anyhow::Result<&CellTrail> {
+        if let Some(trail) = self.trail.get() {
+            return Ok(trail);
+        }
+        let trail = CellTrail::new(dir, vault, Arc::clone(&handles.clock))?;
+        Ok(self.trail.get_or_init(|| trail))
+    }
+
+    /// The trail, where the vault was opened.
+    pub(crate) fn opened_trail(&self) -> Option<&CellTrail> {
+        self.trail.get()
+    }
+
+    /// Opens the vault with both factors.
+    pub(crate) async fn open_vault(
+        &self,
+        dir: &Path,
+        handles: &Handles,
+    ) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
+        let passphrase = passphrase(self.words.passphrase_file.as_deref(), "Passphrase of this cell")?;
+        let vault = Arc::new(Vault::open(dir, &passphrase, handles).await?);
+        self.trail(dir, &vault, handles)?;
+        let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
+        self.begin(operator.principal(), handles).await?;
+        Ok((vault, operator))
+    }
+
+    /// Opens vault and catalog.
+    pub(crate) async fn unlock(&self) -> anyhow::Result<Unlocked> {
+        let dir = self.dir()?;
+        let file = CellFile::read(dir)?;
+        let handles = handles(dir)?;
+        let (vault, operator) = self.open_vault(dir, &handles).await?;
+        let catalog = Catalog::open(dir).await?;
+        Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
+    }
+
+    /// Opens the cell: both factors, the catalog and the stores.
+    pub(crate) async fn open(&self) -> anyhow::Result<Cell> {
+        let unlocked = self.unlock().await?;
+        let stores = Stores {
+            objects: unlocked.store(WhichStore::Objects).await?,
+            keys: unlocked.store(WhichStore::Keys).await?,
+        };
+        self.trail(&unlocked.dir, &unlocked.vault, &unlocked.handles)?.is_published_in(&stores.objects);
+        Ok(unlocked.with(stores))
+    }
+
+    /// Brings the trail up to date with what the command did, which ended with that code.
+    pub(crate) async fn close(&self, code: u8) -> anyhow::Result<()> {
+        self.end(code).await?;
+        let Some(trail) = self.trail.get() else { return Ok(()) };
+        if let Some(newest) = trail.take().await? {
+            trail.publish(&newest, false).await?;
+        }
+        Ok(())
     }
 }
 
@@ -192,8 +317,7 @@ fn asked_twice(prompt: &str, mut ask: impl FnMut(&str) -> std::io::Result<String
 /// Time, chance and the record of this cell.
 pub(crate) fn handles(dir: &Path) -> anyhow::Result<Handles> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let audit = EventFile::open(dir, Arc::clone(&clock))
-        .with_context(|| format!("could not open the record of events in `{}`", dir.display()))?;
+    let audit = cell_trail::journal(dir, Arc::clone(&clock))?;
     Ok(Handles { clock, rng: Arc::new(SystemRng), audit: Arc::new(audit) })
 }
 
@@ -205,28 +329,6 @@ pub(crate) struct Unlocked {
     pub(crate) vault: Arc<Vault>,
     pub(crate) operator: SignedIn,
     pub(crate) catalog: Catalog,
-}
-
-/// Opens vault and catalog.
-pub(crate) async fn unlock(common: &Common) -> anyhow::Result<Unlocked> {
-    let dir = dir(common)?;
-    let file = CellFile::read(dir)?;
-    let handles = handles(dir)?;
-    let (vault, operator) = open_vault(common, dir, &handles).await?;
-    let catalog = Catalog::open(dir).await?;
-    Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
-}
-
-/// Opens the vault with both factors.
-pub(crate) async fn open_vault(
-    common: &Common,
-    dir: &Path,
-    handles: &Handles,
-) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
-    let passphrase = passphrase(common.passphrase_file.as_deref(), "Passphrase of this cell")?;
-    let vault = Arc::new(Vault::open(dir, &passphrase, handles)?);
-    let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
-    Ok((vault, operator))
 }
 
 impl Unlocked {
@@ -247,20 +349,9 @@ impl Unlocked {
     /// The cell, with its stores.
     pub(crate) fn with(self, stores: Stores) -> Cell {
         let Self { dir, file, handles, vault, operator, catalog } = self;
-        let rng: Arc<dyn Rng> = Arc::clone(&handles.rng);
-        let clock = Arc::clone(&handles.clock);
-        Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng }
+        let Handles { clock, rng, audit } = handles;
+        Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng, audit }
     }
-}
-
-/// Opens the cell: both factors, the catalog and the stores.
-pub(crate) async fn open(common: &Common) -> anyhow::Result<Cell> {
-    let unlocked = unlock(common).await?;
-    let stores = Stores {
-        objects: unlocked.store(WhichStore::Objects).await?,
-        keys: unlocked.store(WhichStore::Keys).await?,
-    };
-    Ok(unlocked.with(stores))
 }
 
 #[cfg(test)]

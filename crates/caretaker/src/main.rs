@@ -2,8 +2,9 @@
 //!
 //! This crate is the command line and the wiring: it opens a cell and calls the flows.
 
+mod acts;
 mod arguments;
-mod audit;
+mod cell_trail;
 mod commands;
 mod files;
 mod home;

@@ -157,6 +157,13 @@ impl Output {
         }
     }
 
+    /// What is not as it should be and does not change how the command ends.
+    pub(crate) fn warn(&self, text: &str) {
+        let text =
+            if self.json { serde_json::json!({ "warning": text }).to_string() } else { shown_lines(text) };
+        self.line(&text);
+    }
+
     fn line(&self, text: &str) {
         match self.bar.lock() {
             Ok(bar) if bar.as_ref().is_some_and(|bar| !bar.is_hidden()) => {

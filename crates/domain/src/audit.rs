@@ -1,15 +1,17 @@
 //! What was done, by whom, with what result: told to a sink before the answer is given.
 
 use std::fmt;
+use std::time::Duration;
 
-use serde::Serialize;
+use futures::future::BoxFuture;
 
 use crate::grant::{GrantId, Principal};
 
 /// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// It begins: another event tells how it ended. Without that one, its process died on the way.
+    Begun,
     /// It was done.
     Done,
     /// It was refused.
@@ -18,35 +20,242 @@ pub enum Outcome {
     Failed,
 }
 
+/// What an operation does to that which it is done to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Makes it.
+    Create,
+    /// Looks at it, or lets somebody look.
+    Read,
+    /// Changes it.
+    Update,
+    /// Takes it away.
+    Delete,
+    /// Somebody proves who they are.
+    SignIn,
+    /// A request goes out to somebody else's system.
+    Request,
+}
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $effect:ident;)*) => {
+        /// All that is ever put on record. Nothing can be done and recorded that has no row here.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Operation { $($(#[$doc])* $name,)* }
+
+        impl Operation {
+            /// Every operation, in the order in which they are declared.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name on the trail.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it does.
+            #[must_use]
+            pub fn effect(self) -> Effect {
+                match self { $(Self::$name => Effect::$effect,)* }
+            }
+        }
+    };
+}
+
+operations! {
+    /// A vault is made.
+    VaultInit = "vault.init", Create;
+    /// A vault is unsealed.
+    VaultOpen = "vault.open", Read;
+    /// A key file that recovers is unsealed.
+    RecoveryKeyOpen = "recovery_key.open", Read;
+    /// Somebody proves who they are to the vault.
+    SignIn = "sign_in", SignIn;
+    /// Leave is given.
+    GrantGive = "grant.give", Create;
+    /// A data key is made.
+    DataKeyCreate = "data_key.create", Create;
+    /// A connection's next data key is made.
+    DataKeyCreateNext = "data_key.create_next", Create;
+    /// A data key of an earlier cell is wrapped for this one.
+    DataKeyAdopt = "data_key.adopt", Update;
+    /// A data key is opened.
+    DataKeyOpen = "data_key.open", Read;
+    /// A data key is opened with the recovery key.
+    DataKeyRecover = "data_key.recover", Read;
+    /// A credential is sealed.
+    CredentialSeal = "credential.seal", Create;
+    /// A credential is opened.
+    CredentialOpen = "credential.open", Read;
+    /// A cell is made, or set up again from its stores.
+    CellInit = "cell.init", Create;
+    /// The installation is looked over.
+    CellCheck = "cell.check", Read;
+    /// The catalog's tables are changed, or looked at.
+    CatalogMigrate = "catalog.migrate", Update;
+    /// A tenant is added.
+    TenantAdd = "tenant.add", Create;
+    /// Tenants are listed.
+    TenantList = "tenant.list", Read;
+    /// A store is connected, or given another credential.
+    Connect = "connection.connect", Create;
+    /// Connections, or what is covered of them, are shown.
+    ConnectionRead = "connection.read", Read;
+    /// A connection's tags are changed.
+    ConnectionTag = "connection.tag", Update;
+    /// A store is backed up.
+    Backup = "snapshot.backup", Create;
+    /// Records are taken from a file.
+    Ingest = "snapshot.ingest", Create;
+    /// Snapshots are listed.
+    SnapshotList = "snapshot.list", Read;
+    /// Snapshots are dropped.
+    SnapshotPrune = "snapshot.prune", Delete;
+    /// Stored objects are verified.
+    SnapshotVerify = "snapshot.verify", Read;
+    /// Two snapshots, or one and the live store, are compared.
+    SnapshotDiff = "snapshot.diff", Read;
+    /// A snapshot is written as files.
+    SnapshotExport = "snapshot.export", Read;
+    /// The credential of one of the cell's own stores is given.
+    StoreCredential = "store.credential", Update;
+    /// Packs are written anew without what nothing names.
+    StoreCompact = "store.compact", Update;
+    /// What nothing names is deleted.
+    StoreCollect = "store.collect", Delete;
+    /// An index is made anew.
+    StoreRebuild = "store.rebuild", Update;
+    /// Records are listed.
+    ItemList = "item.list", Read;
+    /// A record is shown.
+    ItemShow = "item.show", Read;
+    /// A record's history is shown.
+    ItemHistory = "item.history", Read;
+    /// A restore is planned.
+    RestorePlan = "restore.plan", Read;
+    /// A plan is carried out.
+    RestoreApply = "restore.apply", Update;
+    /// A restore is undone.
+    RestoreUndo = "restore.undo", Update;
+    /// A restore's report is shown.
+    RestoreShow = "restore.show", Read;
+    /// The trail is read.
+    TrailRead = "trail.read", Read;
+    /// The trail is verified.
+    TrailVerify = "trail.verify", Read;
+    /// A request is sent to a platform.
+    PlatformRequest = "platform.request", Request;
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One request over HTTP: neither body nor token, nor anything that was filled into its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpFacts {
+    /// `GET`, `POST` and so on.
+    pub method: &'static str,
+    /// Whom it went to, as `host` or `host:port`.
+    pub host: String,
+    /// The path, with names in place of what was filled in.
+    pub path: String,
+    /// What was asked for where the path does not say it, such as the name of a query.
+    pub name: String,
+    /// The status of the answer; `None` where there was none.
+    pub status: Option<u16>,
+    /// Bytes of the request's body.
+    pub sent: u64,
+    /// Bytes of the answer's body, as far as they were read.
+    pub received: u64,
+}
+
 /// One thing that happened. Holds names and ids, never content, never a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
     /// Who did it.
     pub principal: Principal,
-    /// What was done, for example `data_key.open`.
-    pub operation: &'static str,
+    /// What was done.
+    pub operation: Operation,
     /// To what, as a path: `default/shop`.
     pub object: String,
     /// On which grant.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why, where it was refused or failed.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Why, where it was refused or failed; else what else is to be known of it.
     pub detail: String,
+    /// How long it took, where it took time.
+    pub took: Option<Duration>,
+    /// The request, where it was one.
+    pub request: Option<HttpFacts>,
+}
+
+impl AuditEvent {
+    /// An event that says who did what to what, and how it ended.
+    #[must_use]
+    pub fn new(principal: Principal, operation: Operation, object: String, outcome: Outcome) -> Self {
+        let (grant, detail, took, request) = (None, String::new(), None, None);
+        Self { principal, operation, object, grant, outcome, detail, took, request }
+    }
+
+    /// The same, with why it ended so or what else is to be known.
+    #[must_use]
+    pub fn with_detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
 }
 
 /// The record of an event could not be written; what it records must then not happen.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the audit record could not be written: {0}")]
 pub struct AuditError(pub String);
 
 /// Where events go.
 pub trait AuditSink: Send + Sync + fmt::Debug {
-    /// Keeps the event durably before it returns.
+    /// Keeps the event durably before it answers.
     ///
     /// # Errors
     /// When it could not; the caller must then refuse what it was about to do.
-    fn record(&self, event: &AuditEvent) -> Result<(), AuditError>;
+    fn record(&self, event: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>>;
+
+    /// Takes an event that nobody waits for. It is durable no later than the next one that is recorded. Waits while
+    /// too many are on their way.
+    ///
+    /// # Errors
+    /// When one that was noted earlier could not be kept: whoever goes on would do so unrecorded.
+    fn note(&self, event: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>>;
+}
+
+/// Where there is no cell whose record could be kept: a recovery, and tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unrecorded;
+
+impl AuditSink for Unrecorded {
+    fn record(&self, _: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn note(&self, _: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        assert_eq!(names.len(), Operation::ALL.len());
+        assert!(
+            names.iter().all(|name| name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'_' | b'.'))),
+            "{names:?}"
+        );
+    }
 }

@@ -113,7 +113,7 @@ impl HashPurpose {
 /// Seals and opens numbered blocks of one object with AES-256-GCM.
 ///
 /// The nonce is the number (96 bits, big endian). A caller must never seal two texts under one number:
-/// an unfinished object is begun anew under a new salt.
+/// an unfinished object is begun anew under a new salt. A key that has expired leaves the text as it is.
 pub trait SealingKey: Send + Sync {
     /// Replaces the plaintext by ciphertext and tag.
     ///
@@ -180,6 +180,18 @@ pub trait DataKey: Send + Sync {
         pack_salt: &Salt,
         record: u64,
     ) -> Result<Box<dyn SealingKey>, KeyError>;
+}
+
+/// Signs (Ed25519, RFC 8032) with a key whose bytes cannot be had.
+pub trait SigningKey: Send + Sync {
+    /// The public half.
+    fn public(&self) -> [u8; 32];
+
+    /// The signature over a message.
+    ///
+    /// # Errors
+    /// [`KeyError::Unavailable`] when the key's holder cannot be reached.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError>;
 }
 
 /// A data key that was just made: opened, and wrapped for storing.

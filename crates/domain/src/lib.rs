@@ -21,13 +21,13 @@ pub mod keys;
 pub mod names;
 pub mod record;
 
-pub use audit::{AuditError, AuditEvent, AuditSink, Outcome};
+pub use audit::{AuditError, AuditEvent, AuditSink, Effect, HttpFacts, Operation, Outcome, Unrecorded};
 pub use chance::{Ids, Rng};
 pub use clock::Clock;
 pub use grant::{Action, Actions, Grant, GrantError, GrantId, Principal};
 pub use keys::{
     DataKey, DataKeyId, DataKeys, HashPurpose, KeyError, KeyedHash, NewDataKey, ObjectPurpose, Salt,
-    SealingKey, SubjectTag, WrappedSubjectKey,
+    SealingKey, SigningKey, SubjectTag, WrappedSubjectKey,
 };
 pub use names::{ConnectionId, Id128, Kind, NameError, Platform, Region, Scope, SnapshotNumber, TenantId};
 pub use record::{ContentHash, Gap, GapReason, MediaRef, RecordKey, RecordMeta, Removal, SubjectId};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{Catalog, CatalogError, CatalogErrorKind, Connection, Lease, LeaseRequest};
-use domain::{Action, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
+use domain::{Action, AuditSink, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
 use futures::future::BoxFuture;
 use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
 use rustix::fs::FlockOperation;
@@ -37,6 +37,8 @@ pub struct Cell {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub rng: Arc<dyn Rng>,
+    /// Where it is put on record what is done.
+    pub audit: Arc<dyn AuditSink>,
 }
 
 /// The leave to write to one connection: this machine's lock on it, and the catalog's lease.

@@ -55,8 +55,12 @@ impl Log {
             let bytes = read(tile).ok_or_else(damaged)?;
             match tile.level {
                 Level::Entries => {
-                    let whole =
-                        tile::entries(&bytes).is_some_and(|entries| entries.len() == usize::from(tile.width));
+                    // The lowest hashes were read before; what is gone on with must be what they are of.
+                    let [hashes, ..] = &log.edge;
+                    let whole = tile::entries(&bytes).is_some_and(|entries| {
+                        entries.len() == hashes.len()
+                            && entries.iter().zip(hashes).all(|(entry, hash)| tree::leaf(entry) == *hash)
+                    });
                     log.bundle = if whole { bytes } else { return Err(damaged()) };
                 }
                 Level::Hashes(level) => {
@@ -117,23 +121,40 @@ impl Log {
 
     fn push(&mut self, entry: &[u8], objects: &mut Objects) -> Result<(), LogError> {
         tile::put_entry(&mut self.bundle, entry).ok_or(LogError::TooLong(entry.len()))?;
-        let full = |level, index| Tile { level, index, width: 256 };
-        self.size = self.size.checked_add(1).ok_or(LogError::Full)?;
-        if self.size.is_multiple_of(WIDTH) {
-            let bundle = std::mem::take(&mut self.bundle);
-            objects.insert(full(Level::Entries, self.size / WIDTH - 1), bundle);
+        for (tile, hashes) in self.grow(tree::leaf(entry))? {
+            objects.insert(tile, tile::to_bytes(&hashes));
         }
-        let (mut hash, mut held) = (tree::leaf(entry), self.size);
+        if self.size.is_multiple_of(WIDTH) {
+            let bundle = Tile { level: Level::Entries, index: self.size / WIDTH - 1, width: 256 };
+            objects.insert(bundle, std::mem::take(&mut self.bundle));
+        }
+        Ok(())
+    }
+
+    /// Adds an entry of which only the hash is known. Answers the tiles that this made full.
+    pub(crate) fn grow(&mut self, leaf: Hash) -> Result<Vec<(Tile, Vec<Hash>)>, LogError> {
+        self.size = self.size.checked_add(1).ok_or(LogError::Full)?;
+        let (mut hash, mut held, mut full) = (leaf, self.size, Vec::new());
         for (level, hashes) in (0..).zip(&mut self.edge) {
             hashes.push(hash);
             if !held.is_multiple_of(WIDTH) {
                 break;
             }
             let hashes = std::mem::take(hashes);
-            objects.insert(full(Level::Hashes(level), held / WIDTH - 1), tile::to_bytes(&hashes));
-            (hash, held) = (tree::complete(&hashes), held / WIDTH);
+            hash = tree::complete(&hashes);
+            full.push((Tile { level: Level::Hashes(level), index: held / WIDTH - 1, width: 256 }, hashes));
+            held /= WIDTH;
         }
-        Ok(())
+        Ok(full)
+    }
+
+    /// The tiles of hashes that are not full.
+    pub(crate) fn partial(&self) -> impl Iterator<Item = (Tile, &[Hash])> {
+        let edge = Self::edge_of(self.size).into_iter();
+        edge.filter_map(|tile| match tile.level {
+            Level::Hashes(level) => Some((tile, self.edge.get(usize::from(level))?.as_slice())),
+            Level::Entries => None,
+        })
     }
 }
 

@@ -2,11 +2,13 @@
 //! those that say when, <https://c2sp.org/tlog-cosignature>.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, ParsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::{KeyError, SigningKey};
 
 /// Longest note that is read, in bytes.
 const NOTE_LEN_MAX: usize = 1_000_000;
@@ -97,11 +99,16 @@ impl Verifier {
     /// # Errors
     /// [`NoteError::Key`] for a name that is empty, or has a space or a plus in it, and for bytes that are no key.
     pub fn new(name: &str, scheme: Scheme, key: [u8; KEY_LEN]) -> Result<Self, NoteError> {
-        let named = !name.is_empty() && !name.chars().any(|letter| letter.is_whitespace() || letter == '+');
-        if !named || ParsedPublicKey::new(&ED25519, key).is_err() {
+        if !is_name(name) || ParsedPublicKey::new(&ED25519, key).is_err() {
             return Err(NoteError::Key);
         }
         Ok(Self { name: name.to_owned(), scheme, key })
+    }
+
+    /// Its name: for a log, its origin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn coded(&self) -> Vec<u8> {
@@ -136,7 +143,11 @@ impl Verifier {
                 Scheme::Own => (None, signature),
                 Scheme::Cosignature => {
                     let (seconds, signature) = signature.split_first_chunk().ok_or(NoteError::Forged)?;
-                    (Some(u64::from_be_bytes(*seconds)), signature)
+                    let seconds = u64::from_be_bytes(*seconds);
+                    if i64::try_from(seconds).is_err() {
+                        return Err(NoteError::Forged);
+                    }
+                    (Some(seconds), signature)
                 }
             };
             let key = ParsedPublicKey::new(&ED25519, self.key).map_err(|_| NoteError::Key)?;
@@ -149,6 +160,11 @@ impl Verifier {
         }
         if found { Ok((text, time)) } else { Err(NoteError::Unsigned) }
     }
+}
+
+/// Whether signers may be called so.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(|letter| letter.is_whitespace() || letter == '+')
 }
 
 /// What is signed of a text.
@@ -180,7 +196,7 @@ fn split(note: &[u8]) -> Result<(&str, impl Iterator<Item = Signature<'_>>), Not
             .and_then(|line| line.split_once(' '))
             .ok_or(NoteError::Malformed)?;
         let value = STANDARD.decode(value).map_err(|_| NoteError::Malformed)?;
-        if name.is_empty() || value.len() < 5 { Err(NoteError::Malformed) } else { Ok((name, value)) }
+        if is_name(name) && value.len() >= 5 { Ok((name, value)) } else { Err(NoteError::Malformed) }
     };
     Ok((text, lines.split('\n').map(signature)))
 }
@@ -188,7 +204,22 @@ fn split(note: &[u8]) -> Result<(&str, impl Iterator<Item = Signature<'_>>), Not
 /// Who signs. Its key is nowhere to be seen.
 pub struct Signer {
     verifier: Verifier,
-    pair: Ed25519KeyPair,
+    key: Arc<dyn SigningKey>,
+}
+
+/// A key pair that follows from a seed.
+struct Pair(Ed25519KeyPair);
+
+impl SigningKey for Pair {
+    fn public(&self) -> [u8; KEY_LEN] {
+        self.0.public_key().as_ref().try_into().unwrap_or([0; KEY_LEN])
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; SIGNATURE_LEN], KeyError> {
+        let failed = || KeyError::Unavailable("Ed25519 could not sign".to_owned());
+        let signature = self.0.try_sign(message).map_err(|_| failed())?;
+        signature.as_ref().try_into().map_err(|_| failed())
+    }
 }
 
 impl fmt::Debug for Signer {
@@ -198,14 +229,21 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
+    /// A signer of that name, with that key.
+    ///
+    /// # Errors
+    /// [`NoteError::Key`] as for [`Verifier::new`].
+    pub fn new(name: &str, scheme: Scheme, key: Arc<dyn SigningKey>) -> Result<Self, NoteError> {
+        Ok(Self { verifier: Verifier::new(name, scheme, key.public())?, key })
+    }
+
     /// A signer of that name, with the key that follows from these 32 bytes.
     ///
     /// # Errors
     /// [`NoteError::Key`] as for [`Verifier::new`].
     pub fn from_seed(name: &str, scheme: Scheme, seed: &[u8; KEY_LEN]) -> Result<Self, NoteError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| NoteError::Key)?;
-        let key = pair.public_key().as_ref().try_into().map_err(|_| NoteError::Key)?;
-        Ok(Self { verifier: Verifier::new(name, scheme, key)?, pair })
+        Self::new(name, scheme, Arc::new(Pair(pair)))
     }
 
     /// Whose signatures these are.
@@ -215,27 +253,28 @@ impl Signer {
     }
 
     /// A note with this text and this signature alone. The text ends with a line's end.
-    #[must_use]
-    pub fn sign(&self, text: &str, now_seconds: u64) -> String {
-        format!("{text}\n{}", self.line(text, now_seconds))
+    ///
+    /// # Errors
+    /// [`NoteError::Key`] when its key cannot be reached.
+    pub fn sign(&self, text: &str, now_seconds: u64) -> Result<String, NoteError> {
+        Ok(format!("{text}\n{}", self.line(text, now_seconds)?))
     }
 
     /// The note with this signature below the others.
     ///
     /// # Errors
-    /// [`NoteError::Malformed`] when it is no note.
+    /// [`NoteError::Malformed`] when it is no note, and as for [`Self::sign`].
     pub fn add(&self, note: &str, now_seconds: u64) -> Result<String, NoteError> {
         let (text, _) = split(note.as_bytes())?;
-        Ok(format!("{note}{}", self.line(text, now_seconds)))
+        Ok(format!("{note}{}", self.line(text, now_seconds)?))
     }
 
-    fn line(&self, text: &str, now_seconds: u64) -> String {
+    fn line(&self, text: &str, now_seconds: u64) -> Result<String, NoteError> {
         let seconds = (self.verifier.scheme == Scheme::Cosignature).then_some(now_seconds);
-        let signature = self.pair.sign(signed(text, seconds).as_bytes());
+        let signature = self.key.sign(signed(text, seconds).as_bytes()).map_err(|_| NoteError::Key)?;
         let seconds = seconds.map(u64::to_be_bytes);
-        let value =
-            [&self.verifier.hash()[..], seconds.as_ref().map_or(&[], |bytes| &bytes[..]), signature.as_ref()];
-        format!("{BEGINNING}{} {}\n", self.verifier.name, STANDARD.encode(value.concat()))
+        let value = [&self.verifier.hash()[..], seconds.as_ref().map_or(&[], |bytes| &bytes[..]), &signature];
+        Ok(format!("{BEGINNING}{} {}\n", self.verifier.name, STANDARD.encode(value.concat())))
     }
 }
 
@@ -253,7 +292,7 @@ mod tests {
     #[test]
     fn a_note_is_opened_by_each_who_signed_it() {
         let (own, vault) = signers();
-        let note = vault.add(&own.sign(TEXT, 7), 1_700_000_000).unwrap();
+        let note = vault.add(&own.sign(TEXT, 7).unwrap(), 1_700_000_000).unwrap();
         assert_eq!(own.verifier().open(note.as_bytes()), Ok((TEXT, None)));
         assert_eq!(vault.verifier().open(note.as_bytes()), Ok((TEXT, Some(1_700_000_000))));
         let other = Signer::from_seed("trail.example/1", Scheme::Own, &[3; 32]).unwrap();
@@ -270,7 +309,7 @@ mod tests {
     #[test]
     fn no_byte_of_a_note_can_be_changed() {
         let (own, vault) = signers();
-        let note = vault.add(&own.sign(TEXT, 0), 9).unwrap();
+        let note = vault.add(&own.sign(TEXT, 0).unwrap(), 9).unwrap();
         for at in 0..note.len() {
             let mut bytes = note.clone().into_bytes();
             bytes[at] ^= 1;

@@ -17,8 +17,6 @@ use trail::tile::{self, Tile};
 use trail::tree::{self, Hash, Runs};
 
 const ORIGIN: &str = "trail.example/judged";
-const MISSING: &str = "the judge needs Go and golang.org/x/mod: Debian's packages golang-go and golang-golang-x-mod-dev. \
-`make test` installs them";
 
 fn entry(said: &str, at: u64) -> Vec<u8> {
     format!("{{\"number\":{at},\"{said}\":\"{}\"}}", "x".repeat(usize::try_from(at % 90).unwrap()))
@@ -51,7 +49,7 @@ fn write(dir: &Path, said: &str, steps: &[u64]) -> Vec<Hash> {
     let signer = Signer::from_seed(ORIGIN, Scheme::Own, &[5; 32]).unwrap();
     let vault = Signer::from_seed("vault.example", Scheme::Cosignature, &[6; 32]).unwrap();
     let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size, root: log.root() };
-    let note = vault.add(&signer.sign(&checkpoint.to_string(), 0), 1_795_521_600).unwrap();
+    let note = vault.add(&signer.sign(&checkpoint.to_string(), 0).unwrap(), 1_795_521_600).unwrap();
     fs::write(dir.join("checkpoint"), note).unwrap();
     fs::write(dir.join("key"), signer.verifier().to_string()).unwrap();
 
@@ -75,18 +73,9 @@ fn write(dir: &Path, said: &str, steps: &[u64]) -> Vec<Hash> {
 /// Builds the judge. It asks no network for anything.
 fn build(dir: &Path) -> PathBuf {
     let judge = dir.join("judge");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/judge/main.go");
-    let built = Command::new("go")
-        .args(["build", "-o"])
-        .arg(&judge)
-        .arg(source)
-        .env("GO111MODULE", "off")
-        .env("GOPATH", "/usr/share/gocode")
-        .env("GOCACHE", dir.join("cache"))
-        .env("GOFLAGS", "")
-        .output();
-    let built = built.unwrap_or_else(|error| panic!("{error}: {MISSING}"));
-    assert!(built.status.success(), "{}\n{MISSING}", String::from_utf8_lossy(&built.stderr));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/build-judge");
+    let built = Command::new(script).arg(&judge).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     judge
 }
 

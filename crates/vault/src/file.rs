@@ -13,6 +13,7 @@ use crate::passphrase::{Argon2Cost, PassphraseSeal};
 use crate::recipient::RecoveryRecipient;
 use crate::ring::{Hierarchy, Ring};
 use crate::secret::{KeyBytes, Passphrase};
+use crate::signing::TrailKeys;
 
 /// Label of the key of the file's MAC, below the root key. Part of the format.
 const FILE_MAC: &[u8] = b"vault-file";
@@ -130,7 +131,7 @@ impl VaultFile {
         created_at: Timestamp,
         path: &Path,
         rng: &dyn Rng,
-    ) -> Result<Self, VaultError> {
+    ) -> Result<(Self, TrailKeys), VaultError> {
         let unseal = PassphraseSeal::new(cost, rng);
         unseal.check(Self::WHAT, path)?;
         let outer = unseal.key(passphrase)?;
@@ -159,7 +160,7 @@ impl VaultFile {
         };
         let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
         file.mac = mac(&key, &document::to_text(&file)?).as_slice().into();
-        Ok(file)
+        Ok((file, TrailKeys::derive(&root).map_err(|_| MACHINE)?))
     }
 
     /// Refuses a file that takes less work to open than is allowed, or more than a machine has.
@@ -169,7 +170,11 @@ impl VaultFile {
     }
 
     /// Opens the contents with a passphrase.
-    pub(crate) fn open(mut self, passphrase: &Passphrase, path: &Path) -> Result<Contents, VaultError> {
+    pub(crate) fn open(
+        mut self,
+        passphrase: &Passphrase,
+        path: &Path,
+    ) -> Result<(Contents, TrailKeys), VaultError> {
         let damaged = |problem| VaultError::Damaged { what: Self::WHAT, path: path.into(), problem };
         self.check_cost(path)?;
         let Unseal::Passphrase(unseal) = &self.unseal;
@@ -188,7 +193,7 @@ impl VaultFile {
 
         let sealed = |_| damaged("a sealed key does not open");
         let grants_key = wrapping_key(&root, GRANTS).map_err(sealed)?;
-        Ok(Contents {
+        let contents = Contents {
             id,
             grants: open_key(&grants_key, &associated(id, GRANTS, 1), self.grants.as_ref())
                 .map_err(sealed)?,
@@ -196,6 +201,7 @@ impl VaultFile {
             credentials: open_ring(&root, id, Hierarchy::Credentials, &self.credentials).map_err(sealed)?,
             operator: self.operator.as_ref().to_vec(),
             recipients: self.recipients,
-        })
+        };
+        Ok((contents, TrailKeys::derive(&root).map_err(|_| MACHINE)?))
     }
 }

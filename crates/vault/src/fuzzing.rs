@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use domain::aad::{self, ObjectAad};
 use domain::{
-    Action, AuditError, AuditEvent, AuditSink, Clock, ConnectionId, DataKey, Grant, Id128, Kind, Platform,
-    Principal, RecordKey, Region, Rng, Scope, TenantId, Timestamp,
+    Action, Clock, ConnectionId, DataKey, Grant, Id128, Kind, Operation, Platform, Principal, RecordKey,
+    Region, Rng, Scope, TenantId, Timestamp, Unrecorded,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -55,12 +55,6 @@ impl Clock for Fixed {
     }
 }
 
-impl AuditSink for Fixed {
-    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
-        Ok(())
-    }
-}
-
 /// What a vault and a recovery key of this program hold, and what they gave out.
 struct World {
     scope: Scope,
@@ -86,8 +80,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let wrapped = WrappedDataKey::wrap(Id128([7; 16]), &scope, &material, &ring, &recipients, &rng);
     let wrapped = wrapped.and_then(|document| document.to_bytes()).expect("a key is wrapped");
     let fixed = Arc::new(rng);
-    let handles =
-        Handles { clock: Arc::new(Fixed::default()), rng: fixed, audit: Arc::new(Fixed::default()) };
+    let handles = Handles { clock: Arc::new(Fixed::default()), rng: fixed, audit: Arc::new(Unrecorded) };
     let gate = Gate::new(Zeroizing::new([3; 32]), handles);
     let mut grant = Grant {
         id: Id128([9; 16]),
@@ -168,9 +161,13 @@ pub fn grant(bytes: &[u8]) -> bool {
     let Ok(grant) = serde_json::from_slice::<Grant>(bytes) else { return false };
     let text = serde_json::to_vec(&grant).expect("a grant is written");
     assert_eq!(serde_json::from_slice::<Grant>(&text).expect("what is written is read"), grant);
-    let request =
-        Request { operation: "data_key.open", grant: &grant, scope: &WORLD.scope, any_of: Action::ALL };
-    if WORLD.gate.answer(&request, || Ok(())).is_ok() {
+    let request = Request {
+        operation: Operation::DataKeyOpen,
+        grant: &grant,
+        scope: &WORLD.scope,
+        any_of: Action::ALL,
+    };
+    if WORLD.gate.answer(&request, || Ok(())).now_or_never().expect("nobody is waited for").is_ok() {
         assert_eq!(grant, WORLD.grant, "only what was granted is let through");
     }
     true

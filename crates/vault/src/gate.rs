@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Action, AuditEvent, Clock, ConnectionId, Grant, KeyError, Outcome, Principal, Scope, TenantId};
+use domain::{
+    Action, AuditEvent, Clock, ConnectionId, Grant, KeyError, Operation, Outcome, Principal, Scope, TenantId,
+};
 
 use crate::cipher::{mac, mac_holds};
 use crate::encoding::fields;
@@ -17,7 +19,7 @@ pub(crate) const SERVES_MAX: Duration = Duration::from_secs(60);
 const GRANT_LAYOUT: &[u8] = b"caretaker-grant-1";
 
 /// Whoever asked without a proof of who it is.
-pub(crate) const UNPROVEN: &str = "unproven";
+pub const UNPROVEN: &str = "unproven";
 
 /// Seals grants, and lets through what genuine ones allow.
 pub(crate) struct Gate {
@@ -27,8 +29,8 @@ pub(crate) struct Gate {
 
 /// One request for a key.
 pub(crate) struct Request<'a> {
-    /// What is asked for, as the trail names it: `data_key.open`.
-    pub(crate) operation: &'static str,
+    /// What is asked for.
+    pub(crate) operation: Operation,
     pub(crate) grant: &'a Grant,
     pub(crate) scope: &'a Scope,
     /// Any one of these actions is enough.
@@ -101,7 +103,7 @@ impl Gate {
     }
 
     /// Checks the grant, does what was asked, and records how it ended. Without a record there is no answer.
-    pub(crate) fn answer<T>(
+    pub(crate) async fn answer<T>(
         &self,
         request: &Request<'_>,
         act: impl FnOnce() -> Result<T, KeyError>,
@@ -111,32 +113,27 @@ impl Gate {
             Ok(()) => (act(), Outcome::Failed),
             Err(error) => (Err(error), Outcome::Refused),
         };
-        self.record(&AuditEvent {
-            // INVARIANT (unproven principals): a name stands in the record as a principal only if the seal holds.
-            principal: if genuine { request.grant.principal.clone() } else { Principal(UNPROVEN.into()) },
-            operation: request.operation,
-            object: object(&request.scope.tenant, &request.scope.connection),
-            grant: Some(request.grant.id),
-            outcome: if answer.is_ok() { Outcome::Done } else { failure },
-            detail: answer.as_ref().err().map(ToString::to_string).unwrap_or_default(),
-        })?;
+        // INVARIANT (unproven principals): a name stands in the record as a principal only if the seal holds.
+        let principal = if genuine { request.grant.principal.clone() } else { Principal(UNPROVEN.into()) };
+        let outcome = if answer.is_ok() { Outcome::Done } else { failure };
+        let object = object(&request.scope.tenant, &request.scope.connection);
+        let event = AuditEvent::new(principal, request.operation, object, outcome)
+            .with_detail(answer.as_ref().err().map(ToString::to_string).unwrap_or_default());
+        self.record(AuditEvent { grant: Some(request.grant.id), ..event }).await?;
         answer
     }
 
     /// Records something that was done for whoever asked: it takes no grant.
-    pub(crate) fn record_ungranted(&self, operation: &'static str, object: String) -> Result<(), KeyError> {
-        self.record(&AuditEvent {
-            principal: Principal(UNPROVEN.into()),
-            operation,
-            object,
-            grant: None,
-            outcome: Outcome::Done,
-            detail: String::new(),
-        })
+    pub(crate) async fn record_ungranted(
+        &self,
+        operation: Operation,
+        object: String,
+    ) -> Result<(), KeyError> {
+        self.record(AuditEvent::new(Principal(UNPROVEN.into()), operation, object, Outcome::Done)).await
     }
 
-    fn record(&self, event: &AuditEvent) -> Result<(), KeyError> {
-        self.handles.audit.record(event).map_err(|error| KeyError::Unavailable(error.to_string()))
+    async fn record(&self, event: AuditEvent) -> Result<(), KeyError> {
+        self.handles.audit.record(event).await.map_err(|error| KeyError::Unavailable(error.to_string()))
     }
 
     /// The time of a key that is opened now: 60 seconds, or until the grant ends.

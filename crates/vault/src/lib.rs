@@ -8,25 +8,19 @@
 //! ```
 //! use std::sync::Arc;
 //! use std::time::Duration;
-//! use domain::{Action, DataKeys, ObjectPurpose, Salt, Scope};
+//! use domain::{Action, DataKeys, ObjectPurpose, Salt, Scope, Unrecorded};
 //! use vault::system::{SystemClock, SystemRng};
 //! use vault::{Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
-//! # #[derive(Debug)] struct Silent;
-//! # impl domain::AuditSink for Silent {
-//! #     fn record(&self, _: &domain::AuditEvent) -> Result<(), domain::AuditError> { Ok(()) }
-//! # }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let (home, recovery) = (dir.path().join("cell"), dir.path().join("recovery.key"));
-//! let handles = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Silent) };
+//! let handles = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Unrecorded) };
 //! let settings = InitSettings {
 //!     recovery: RecoverySetting::New { file: &recovery, passphrase: None },
 //!     recipients: vec![],
 //!     cost: Default::default(),
 //! };
 //! let passphrase = Passphrase::new("correct horse battery staple".into())?;
-//! let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles)?);
-//!
 //! let scope = Scope {
 //!     tenant: "default".parse()?,
 //!     region: "eu".parse()?,
@@ -34,6 +28,7 @@
 //!     connection: "shop".parse()?,
 //! };
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?);
 //! let operator = vault.sign_in(&OperatorKey::read(&home)?).await?;
 //! let actions = [Action::Connect, Action::Backup];
 //! let hour = Duration::from_secs(3600);
@@ -72,15 +67,18 @@ mod recipient;
 mod recovery;
 mod ring;
 mod secret;
+mod signing;
 mod vault;
 mod wrapped;
 
 pub use error::{VaultError, VaultErrorKind};
+pub use gate::UNPROVEN;
 pub use handles::Handles;
 pub use operator::OperatorKey;
 pub use passphrase::Argon2Cost;
 pub use recipient::{RecipientOwner, RecoveryRecipient};
 pub use recovery::{RecoveryKey, RecoveryKeys};
 pub use secret::{Passphrase, Secret};
+pub use signing::TrailKeys;
 pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, SignedIn, Vault};
 pub use wrapped::describe_wrapped;

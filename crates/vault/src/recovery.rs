@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, ConnectionId, DataKey, DataKeys, Grant, Ids, KeyError, NewDataKey, Principal, Rng, Scope,
-    TenantId,
+    Action, ConnectionId, DataKey, DataKeys, Grant, Ids, KeyError, NewDataKey, Operation, Principal, Rng,
+    Scope, TenantId,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -196,14 +196,21 @@ impl RecoveryKeys {
         grant
     }
 
-    fn open_now(&self, grant: &Grant, scope: &Scope, wrapped: &[u8]) -> Result<Arc<dyn DataKey>, KeyError> {
-        let request = Request { operation: "data_key.recover", grant, scope, any_of: Action::ALL };
-        self.gate.answer(&request, || {
-            let document = WrappedDataKey::parse(wrapped)?;
-            let material = document.recover(scope, &self.key.private)?;
-            let rng = Arc::clone(&self.gate.handles().rng);
-            Ok(Arc::new(OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?) as _)
-        })
+    async fn open_now(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        wrapped: &[u8],
+    ) -> Result<Arc<dyn DataKey>, KeyError> {
+        let request = Request { operation: Operation::DataKeyRecover, grant, scope, any_of: Action::ALL };
+        self.gate
+            .answer(&request, || {
+                let document = WrappedDataKey::parse(wrapped)?;
+                let material = document.recover(scope, &self.key.private)?;
+                let rng = Arc::clone(&self.gate.handles().rng);
+                Ok(Arc::new(OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?) as _)
+            })
+            .await
     }
 }
 
@@ -213,11 +220,12 @@ impl DataKeys for RecoveryKeys {
         grant: &'a Grant,
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
-        let request = Request { operation: "data_key.create", grant, scope, any_of: Action::ALL };
-        let refused = self.gate.answer(&request, || {
-            Err(KeyError::Refused("a recovery key opens data keys and makes none: use a vault".into()))
-        });
-        futures::future::ready(refused).boxed()
+        async move {
+            let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: Action::ALL };
+            let refusal = "a recovery key opens data keys and makes none: use a vault";
+            self.gate.answer(&request, || Err(KeyError::Refused(refusal.into()))).await
+        }
+        .boxed()
     }
 
     fn open<'a>(
@@ -226,6 +234,6 @@ impl DataKeys for RecoveryKeys {
         scope: &'a Scope,
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Arc<dyn DataKey>, KeyError>> {
-        futures::future::ready(self.open_now(grant, scope, wrapped)).boxed()
+        self.open_now(grant, scope, wrapped).boxed()
     }
 }

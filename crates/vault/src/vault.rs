@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::{
     Action, Actions, AuditEvent, ConnectionId, DataKey, DataKeys, Grant, Id128, Ids, KeyError, NewDataKey,
-    Outcome, Principal, Scope, TenantId,
+    Operation, Outcome, Principal, Scope, TenantId,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -26,6 +26,7 @@ use crate::recipient::{RecipientOwner, RecoveryRecipient};
 use crate::recovery::RecoveryKey;
 use crate::ring::{Hierarchy, Ring};
 use crate::secret::{Passphrase, Secret};
+use crate::signing::TrailKeys;
 use crate::wrapped::WrappedDataKey;
 
 /// The one local principal: whoever holds the passphrase and the operator key.
@@ -69,6 +70,7 @@ pub struct Vault {
     recipients: Vec<RecoveryRecipient>,
     data: Ring,
     credentials: Ring,
+    trail: TrailKeys,
     gate: Gate,
 }
 
@@ -82,9 +84,9 @@ fn distinct(recipients: &[RecoveryRecipient]) -> Result<(), VaultError> {
 }
 
 /// Records that a vault or key file was opened, or was not.
-fn record_opening<T>(
+async fn record_opening<T>(
     handles: &Handles,
-    operation: &'static str,
+    operation: Operation,
     path: &Path,
     result: Result<T, VaultError>,
 ) -> Result<T, VaultError> {
@@ -93,14 +95,9 @@ fn record_opening<T>(
         Err(error) if error.kind() == crate::VaultErrorKind::Refused => Outcome::Refused,
         Err(_) => Outcome::Failed,
     };
-    handles.audit.record(&AuditEvent {
-        principal: Principal(UNPROVEN.into()),
-        operation,
-        object: path.display().to_string(),
-        grant: None,
-        outcome,
-        detail: result.as_ref().err().map(ToString::to_string).unwrap_or_default(),
-    })?;
+    let event = AuditEvent::new(Principal(UNPROVEN.into()), operation, path.display().to_string(), outcome);
+    let detail = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    handles.audit.record(event.with_detail(detail)).await?;
     result
 }
 
@@ -118,7 +115,7 @@ impl Vault {
     /// # Errors
     /// When a vault, operator key or recovery key is there already, when a file cannot be written, when the
     /// cost is below what is allowed, or when the record cannot be written.
-    pub fn init(
+    pub async fn init(
         dir: &Path,
         passphrase: &Passphrase,
         settings: InitSettings<'_>,
@@ -126,7 +123,7 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let path = file::path(dir);
         let made = Self::make(dir, &path, passphrase, settings, handles);
-        record_opening(handles, "vault.init", &path, made)
+        record_opening(handles, Operation::VaultInit, &path, made).await
     }
 
     fn make(
@@ -167,10 +164,10 @@ impl Vault {
             data: Ring::generate(Hierarchy::Data, rng),
             credentials: Ring::generate(Hierarchy::Credentials, rng),
         };
-        let file = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
+        let (file, trail) = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
         document::create(path, file)?;
         undo.0.clear();
-        Ok(Self::from_contents(contents, handles))
+        Ok(Self::from_contents(contents, trail, handles))
     }
 
     /// Opens the vault of the cell at `dir`. Takes the time that its passphrase's Argon2id costs.
@@ -178,22 +175,34 @@ impl Vault {
     /// # Errors
     /// One for each of: no such file, damage, parameters that are too weak, a passphrase that is not the right
     /// one; and when the record cannot be written.
-    pub fn open(dir: &Path, passphrase: &Passphrase, handles: &Handles) -> Result<Self, VaultError> {
+    pub async fn open(dir: &Path, passphrase: &Passphrase, handles: &Handles) -> Result<Self, VaultError> {
         let path = file::path(dir);
         let opened = document::read::<VaultFile>(&path).and_then(|file| file.open(passphrase, &path));
-        let contents = record_opening(handles, "vault.open", &path, opened)?;
-        Ok(Self::from_contents(contents, handles))
+        let (contents, trail) = record_opening(handles, Operation::VaultOpen, &path, opened).await?;
+        Ok(Self::from_contents(contents, trail, handles))
     }
 
-    fn from_contents(contents: Contents, handles: &Handles) -> Self {
+    fn from_contents(contents: Contents, trail: TrailKeys, handles: &Handles) -> Self {
         let Contents { id, operator, recipients, grants, data, credentials } = contents;
-        Self { id, operator, recipients, data, credentials, gate: Gate::new(grants, handles.clone()) }
+        Self { id, operator, recipients, data, credentials, trail, gate: Gate::new(grants, handles.clone()) }
     }
 
     /// The recovery keys to which data keys are wrapped, the cell's first.
     #[must_use]
     pub fn recipients(&self) -> &[RecoveryRecipient] {
         &self.recipients
+    }
+
+    /// Which vault it is.
+    #[must_use]
+    pub fn id(&self) -> Id128 {
+        self.id
+    }
+
+    /// Who signs the cell's trail.
+    #[must_use]
+    pub fn trail_keys(&self) -> &TrailKeys {
+        &self.trail
     }
 
     /// Signs the local operator in: the operator key answers a challenge.
@@ -205,14 +214,11 @@ impl Vault {
         let challenge = random_key(&*handles.rng);
         let answer = key.answer(self.id, &challenge)?;
         let proven = answer_holds(&self.operator, self.id, &challenge, &answer);
-        handles.audit.record(&AuditEvent {
-            principal: Principal(if proven { CELL_OPERATOR } else { UNPROVEN }.into()),
-            operation: "sign_in",
-            object: "cell".into(),
-            grant: None,
-            outcome: if proven { Outcome::Done } else { Outcome::Refused },
-            detail: if proven { String::new() } else { VaultError::NotOperator.to_string() },
-        })?;
+        let (who, outcome) =
+            if proven { (CELL_OPERATOR, Outcome::Done) } else { (UNPROVEN, Outcome::Refused) };
+        let event = AuditEvent::new(Principal(who.into()), Operation::SignIn, "cell".into(), outcome);
+        let detail = if proven { String::new() } else { VaultError::NotOperator.to_string() };
+        handles.audit.record(event.with_detail(detail)).await?;
         if !proven {
             return Err(VaultError::NotOperator);
         }
@@ -230,11 +236,13 @@ impl Vault {
         scope: &Scope,
         previous: &[u8],
     ) -> Result<NewDataKey, KeyError> {
-        let request = Request { operation: "data_key.create_next", grant, scope, any_of: MAKES_KEYS };
-        self.gate.answer(&request, || {
-            let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
-            self.make_data_key(grant, scope, hash)
-        })
+        let request = Request { operation: Operation::DataKeyCreateNext, grant, scope, any_of: MAKES_KEYS };
+        self.gate
+            .answer(&request, || {
+                let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
+                self.make_data_key(grant, scope, hash)
+            })
+            .await
     }
 
     /// Wraps a data key for this vault that was wrapped for another, by the recovery key: for a cell that is set
@@ -252,12 +260,14 @@ impl Vault {
         wrapped: &[u8],
         recovery: &RecoveryKey,
     ) -> Result<NewDataKey, KeyError> {
-        let request = Request { operation: "data_key.adopt", grant, scope, any_of: MAKES_KEYS };
-        self.gate.answer(&request, || {
-            let document = WrappedDataKey::parse(wrapped)?;
-            let material = document.recover(scope, &recovery.private)?;
-            self.wrap_and_open(grant, scope, document.kid, material)
-        })
+        let request = Request { operation: Operation::DataKeyAdopt, grant, scope, any_of: MAKES_KEYS };
+        self.gate
+            .answer(&request, || {
+                let document = WrappedDataKey::parse(wrapped)?;
+                let material = document.recover(scope, &recovery.private)?;
+                self.wrap_and_open(grant, scope, document.kid, material)
+            })
+            .await
     }
 
     fn make_data_key(
@@ -299,7 +309,7 @@ impl Vault {
     ) -> Result<Vec<u8>, KeyError> {
         let sealed = credential::seal(&self.credentials, scope, name, secret, &*self.gate.handles().rng)?;
         let object = format!("{}/{name}", object(&scope.tenant, &scope.connection));
-        self.gate.record_ungranted("credential.seal", object)?;
+        self.gate.record_ungranted(Operation::CredentialSeal, object).await?;
         Ok(sealed)
     }
 
@@ -315,8 +325,9 @@ impl Vault {
         name: &str,
         sealed: &[u8],
     ) -> Result<Secret, KeyError> {
-        let request = Request { operation: "credential.open", grant, scope, any_of: OPENS_CREDENTIALS };
-        self.gate.answer(&request, || credential::open(&self.credentials, scope, name, sealed))
+        let request =
+            Request { operation: Operation::CredentialOpen, grant, scope, any_of: OPENS_CREDENTIALS };
+        self.gate.answer(&request, || credential::open(&self.credentials, scope, name, sealed)).await
     }
 }
 
@@ -327,9 +338,10 @@ impl DataKeys for Vault {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
         async move {
-            let request = Request { operation: "data_key.create", grant, scope, any_of: MAKES_KEYS };
+            let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: MAKES_KEYS };
             self.gate
                 .answer(&request, || self.make_data_key(grant, scope, random_key(&*self.gate.handles().rng)))
+                .await
         }
         .boxed()
     }
@@ -342,14 +354,16 @@ impl DataKeys for Vault {
     ) -> BoxFuture<'a, Result<Arc<dyn DataKey>, KeyError>> {
         async move {
             // Every action needs the data key; which action it serves is for the caller to check by the grant.
-            let request = Request { operation: "data_key.open", grant, scope, any_of: Action::ALL };
-            self.gate.answer(&request, || {
-                let document = WrappedDataKey::parse(wrapped)?;
-                let material = document.open(scope, &self.data)?;
-                let rng = Arc::clone(&self.gate.handles().rng);
-                let key = OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?;
-                Ok(Arc::new(key) as Arc<dyn DataKey>)
-            })
+            let request = Request { operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
+            self.gate
+                .answer(&request, || {
+                    let document = WrappedDataKey::parse(wrapped)?;
+                    let material = document.open(scope, &self.data)?;
+                    let rng = Arc::clone(&self.gate.handles().rng);
+                    let key = OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?;
+                    Ok(Arc::new(key) as Arc<dyn DataKey>)
+                })
+                .await
         }
         .boxed()
     }
@@ -405,17 +419,18 @@ impl SignedIn {
             seal: Vec::new(),
         };
         gate.seal(&mut grant);
-        handles.audit.record(&AuditEvent {
-            principal: self.principal.clone(),
-            operation: "grant.give",
-            object: object(tenant, connection),
+        let named = actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
+        let event = AuditEvent {
             grant: Some(grant.id),
-            outcome: Outcome::Done,
-            detail: format!(
-                "{}: {purpose}",
-                actions.iter().map(|a| a.as_str()).collect::<Vec<_>>().join(", ")
-            ),
-        })?;
+            detail: format!("{named}: {purpose}"),
+            ..AuditEvent::new(
+                self.principal.clone(),
+                Operation::GrantGive,
+                object(tenant, connection),
+                Outcome::Done,
+            )
+        };
+        handles.audit.record(event).await?;
         Ok(grant)
     }
 }

@@ -1,6 +1,5 @@
 //! `caretaker backup`.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use catalog::Connection;
@@ -8,9 +7,9 @@ use connectors::contract::Progress;
 use domain::Kind;
 use flows::backup::{Backup, BackupProgress};
 
-use crate::arguments::Common;
 use crate::commands::ingest::print_report;
 use crate::commands::many::each;
+use crate::home::Home;
 use crate::names::Names;
 use crate::output::Output;
 
@@ -50,15 +49,10 @@ fn time_left(left: Option<Duration>) -> String {
     left.map_or_else(String::new, |left| format!("{} s left", left.as_secs()))
 }
 
-pub(crate) async fn run(
-    common: &Common,
-    names: &Names,
-    full: bool,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(home: &Home, names: &Names, full: bool, output: &Output) -> anyhow::Result<u8> {
     // What takes its records from files has nothing to fetch.
     let fetched = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
-    each(common, names, output, fetched, async |cell, connection| {
+    each(home, names, output, fetched, async |cell, connection| {
         let bar = Bar::new(output);
         let report = flows::backup::backup(cell, &Backup { connection, full }, &bar).await?;
         print_report(output, &report)

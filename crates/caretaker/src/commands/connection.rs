@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use catalog::Connection;
@@ -14,9 +13,9 @@ use flows::{Cell, FlowError};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::arguments::{self, Common, ConnectShopify, ConnectionCommand};
+use crate::arguments::{self, ConnectShopify, ConnectionCommand};
 use crate::commands::many::each;
-use crate::home;
+use crate::home::Home;
 use crate::names::Tag;
 use crate::output::{Output, exit};
 
@@ -54,20 +53,20 @@ fn words(tags: &[Tag]) -> Vec<&str> {
 }
 
 pub(crate) async fn connect(
-    common: &Common,
+    home: &Home,
     connect: &arguments::Connect,
     output: &Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<u8> {
     match connect {
-        arguments::Connect::Shopify(words) => shopify(common, words, output).await,
+        arguments::Connect::Shopify(words) => shopify(home, words, output).await,
         arguments::Connect::Jsonl { name, tag, region } => {
-            jsonl(common, name, (tag, region.as_ref()), output).await
+            jsonl(home, name, (tag, region.as_ref()), output).await
         }
     }
 }
 
 /// Refuses a tenant that nobody added, and a region that is not the cell's.
-async fn belongs_here(cell: &Cell, common: &Common, region: Option<&Region>) -> anyhow::Result<()> {
+async fn belongs_here(cell: &Cell, home: &Home, region: Option<&Region>) -> anyhow::Result<()> {
     if let Some(region) = region
         && *region != cell.region
     {
@@ -77,7 +76,7 @@ async fn belongs_here(cell: &Cell, common: &Common, region: Option<&Region>) -> 
         ))
         .into());
     }
-    let tenant = &common.tenant;
+    let tenant = &home.tenant;
     if cell.catalog.tenants().await?.contains(tenant) {
         return Ok(());
     }
@@ -87,15 +86,15 @@ async fn belongs_here(cell: &Cell, common: &Common, region: Option<&Region>) -> 
     .into())
 }
 
-async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> anyhow::Result<ExitCode> {
+async fn shopify(home: &Home, words: &ConnectShopify, output: &Output) -> anyhow::Result<u8> {
     let credential = credential(words)?;
     let ca_pem = words.ca_file.as_ref().map(|file| {
         std::fs::read_to_string(file).with_context(|| format!("could not read `{}`", file.display()))
     });
-    let cell = home::open(common).await?;
-    belongs_here(&cell, common, words.region.as_ref()).await?;
+    let cell = home.open().await?;
+    belongs_here(&cell, home, words.region.as_ref()).await?;
     let connect = Connect {
-        tenant: common.tenant.clone(),
+        tenant: home.tenant.clone(),
         name: words.name.clone(),
         platform: Platform::new("shopify")?,
         url: words.url.clone(),
@@ -103,7 +102,7 @@ async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> an
         credential,
     };
     let connected = flows::connect::connect(&cell, connect).await?;
-    cell.catalog.change_tags(&common.tenant, &words.name, &self::words(&words.tag), &[]).await?;
+    cell.catalog.change_tags(&home.tenant, &words.name, &self::words(&words.tag), &[]).await?;
     output.result(&connected, || {
         let probe = &connected.probe;
         let mut text = format!(
@@ -127,7 +126,7 @@ async fn shopify(common: &Common, words: &ConnectShopify, output: &Output) -> an
         }
         text + &format!("Back it up: `caretaker backup {}`", connected.name)
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 /// The credential, from its file: a secret is never an argument.
@@ -171,15 +170,15 @@ fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
 }
 
 async fn jsonl(
-    common: &Common,
+    home: &Home,
     name: &ConnectionId,
     (tags, region): (&[Tag], Option<&Region>),
     output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    belongs_here(&cell, common, region).await?;
+) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
+    belongs_here(&cell, home, region).await?;
     let scope = Scope {
-        tenant: common.tenant.clone(),
+        tenant: home.tenant.clone(),
         region: cell.region.clone(),
         platform: Platform::new("jsonl")?,
         connection: name.clone(),
@@ -187,24 +186,20 @@ async fn jsonl(
     let connection =
         Connection { scope, url: String::new(), settings: json!({}), created_at: cell.clock.now() };
     cell.catalog.add_connection(&connection).await?;
-    cell.catalog.change_tags(&common.tenant, name, &words(tags), &[]).await?;
-    let tags = cell.catalog.tags(&common.tenant).await?;
+    cell.catalog.change_tags(&home.tenant, name, &words(tags), &[]).await?;
+    let tags = cell.catalog.tags(&home.tenant).await?;
     output.result(&as_json(&connection, &tags), || {
         format!("`{name}` takes JSON lines: `caretaker ingest {name} …`")
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
-pub(crate) async fn run(
-    common: &Common,
-    command: &ConnectionCommand,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(home: &Home, command: &ConnectionCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
         ConnectionCommand::List => {
-            let cell = home::open(common).await?;
-            let connections = cell.catalog.connections(&common.tenant).await?;
-            let tags = cell.catalog.tags(&common.tenant).await?;
+            let cell = home.open().await?;
+            let connections = cell.catalog.connections(&home.tenant).await?;
+            let tags = cell.catalog.tags(&home.tenant).await?;
             let rows: Vec<_> = connections.iter().map(|one| as_json(one, &tags)).collect();
             output.result(&json!({ "connections": rows }), || {
                 if connections.is_empty() {
@@ -212,21 +207,21 @@ pub(crate) async fn run(
                 }
                 connections.iter().map(|connection| as_text(connection, &tags) + "\n").collect()
             })?;
-            Ok(ExitCode::SUCCESS)
+            Ok(exit::DONE)
         }
         ConnectionCommand::Show(names) => {
             let show = async |cell: &Cell, connection: Connection| {
                 show(cell, &connection, output).await?;
                 Ok(exit::DONE)
             };
-            each(common, names, output, |_| true, show).await
+            each(home, names, output, |_| true, show).await
         }
         ConnectionCommand::Tag { name, add, remove } => {
-            let cell = home::open(common).await?;
-            let connection = cell.connection(&common.tenant, name).await?;
-            cell.catalog.change_tags(&common.tenant, name, &words(add), &words(remove)).await?;
+            let cell = home.open().await?;
+            let connection = cell.connection(&home.tenant, name).await?;
+            cell.catalog.change_tags(&home.tenant, name, &words(add), &words(remove)).await?;
             show(&cell, &connection, output).await?;
-            Ok(ExitCode::SUCCESS)
+            Ok(exit::DONE)
         }
         ConnectionCommand::Coverage(names) => {
             let stores = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
@@ -235,7 +230,7 @@ pub(crate) async fn run(
                 output.result(&coverage, || coverage_text(&coverage))?;
                 Ok(exit::DONE)
             };
-            each(common, names, output, stores, cover).await
+            each(home, names, output, stores, cover).await
         }
     }
 }

@@ -7,10 +7,12 @@ mod rival;
 mod traces;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use ::trail::builder::Log;
+use ::trail::head::Folder;
+use ::trail::verify::{Reader, verify};
+use anyhow::{Context as _, bail, ensure};
 use catalog::Catalog;
 use connectors::contract::{PlanAction, RestoreOptions};
 use connectors::platforms::shopify::{Credential, Secret};
@@ -27,12 +29,13 @@ use vault::{Argon2Cost, InitSettings, RecoveryKey, RecoverySetting, Vault};
 
 use self::rival::Rival;
 use crate::arguments::{Common, Demo};
+use crate::cell_trail;
 use crate::commands::backup::Bar;
 use crate::commands::restore::write_plan;
 use crate::commands::sandbox::{Signals, faults};
 use crate::files;
-use crate::home::{self, CellFile};
-use crate::output::Output;
+use crate::home::{self, CellFile, Home};
+use crate::output::{Output, exit};
 use crate::stores;
 
 const PRODUCTS: u32 = 60;
@@ -58,12 +61,12 @@ impl Story<'_> {
     }
 }
 
-pub(crate) async fn run(common: &Common, words: &Demo, output: &Output) -> anyhow::Result<ExitCode> {
-    let (dir, temporary) = match &common.dir {
+pub(crate) async fn run(home: &Home, words: &Demo, output: &Output) -> anyhow::Result<u8> {
+    let (dir, temporary) = match &home.dir {
         Some(dir) => (dir.clone(), false),
         None => (files::new_temporary_folder("caretaker-demo")?, true),
     };
-    let told = tell(words, &dir, output).await;
+    let told = Box::pin(tell(words, &dir, output)).await;
     if temporary
         && words.once
         && let Err(error) = std::fs::remove_dir_all(&dir)
@@ -74,7 +77,7 @@ pub(crate) async fn run(common: &Common, words: &Demo, output: &Output) -> anyho
     told
 }
 
-async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitCode> {
+async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
     let mut story = Story { output, steps: Vec::new() };
     let store = open_shop(words).await?;
     story.tell(
@@ -82,7 +85,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
         &format!("A practice Shopify store is open: {PRODUCTS} products, {CUSTOMERS} customers, {ORDERS} orders (seed {}).", words.seed),
         json!({ "seed": words.seed, "url": store.url }),
     );
-    let (cell, recovery_key) = make_cell(dir).await?;
+    let (home, cell, recovery_key) = make_cell(dir).await?;
     story.tell(
         "cell",
         "A cell was made: a vault sealed by a passphrase, and a recovery key kept apart.",
@@ -218,10 +221,17 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
         &format!("With the two stores and the recovery key alone, all {recovered} records can be read."),
         json!({ "records": recovered }),
     );
+    let (events, found) = trail(&home, dir).await?;
+    story.tell(
+        "trail",
+        "On the record: each use of a key, in one chain that is signed; one letter of it, changed in a copy, is found.",
+        json!({ "events": events, "found": found }),
+    );
     output.result(&json!({ "held": true, "steps": story.steps }), || {
         format!(
             "\nProven just now, on seed {}: what was spoiled was found and put back, a later edit survived,\n\
-             every stored byte verifies, none of it is in clear, and the recovery key opens all of it.",
+             every stored byte verifies, none of it is in clear, the recovery key opens all of it,\n\
+             and all that was done is on a record that nobody can rewrite unnoticed.",
             words.seed
         )
     })?;
@@ -234,7 +244,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<ExitC
         Signals::watch()?.wait().await;
     }
     store.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 async fn open_shop(words: &Demo) -> anyhow::Result<Running> {
@@ -249,7 +259,7 @@ async fn open_shop(words: &Demo) -> anyhow::Result<Running> {
 }
 
 /// A cell as `init` makes it, and where its recovery key lies: beside it, which only a demo may do.
-async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
+async fn make_cell(dir: &Path) -> anyhow::Result<(Home, Cell, PathBuf)> {
     if dir.join("cell.json").exists() {
         bail!("there is a cell in `{}` already; the demo makes its own", dir.display());
     }
@@ -267,7 +277,7 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
         recipients: Vec::new(),
         cost: Argon2Cost::default(),
     };
-    Vault::init(dir, &passphrase, settings, &handles)?;
+    Vault::init(dir, &passphrase, settings, &handles).await?;
     for store in ["store", "keys"] {
         repository::make_store(&dir.join(store).display().to_string(), &StoreOptions::default())?;
     }
@@ -275,9 +285,11 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Cell, PathBuf)> {
     let tenant = "default".parse()?;
     catalog.add_tenant(&tenant, handles.clock.now()).await?;
     CellFile::new(Region::new("local")?, None, None).write(dir)?;
-    let common =
+    let words =
         Common { dir: Some(dir.to_path_buf()), json: false, tenant, passphrase_file: Some(passphrase_file) };
-    Ok((home::open(&common).await?, recovery_key))
+    let home = Home::new(&words, None);
+    let cell = home.open().await?;
+    Ok((home, cell, recovery_key))
 }
 
 async fn connect(cell: &Cell, store: &Running) -> anyhow::Result<catalog::Connection> {
@@ -307,6 +319,36 @@ async fn back_up(cell: &Cell, shop: &catalog::Connection, output: &Output) -> an
 fn gaps(report: &RunReport) -> String {
     let gaps = report.kinds.values().flat_map(|kind| &kind.gaps);
     gaps.map(|gap| format!("{} ({})", gap.what, gap.detail)).collect::<Vec<_>>().join("; ")
+}
+
+/// Checks the trail of all that the story did, and that a change to it is found. Answers how many events it has, and what
+/// was found.
+async fn trail(home: &Home, dir: &Path) -> anyhow::Result<(u64, String)> {
+    let trail = home.opened_trail().context("the trail is not open")?;
+    let (_, newest) = trail.take().await?.context("the trail is empty")?;
+    let verified =
+        verify(&Reader::new(&cell_trail::folder(dir), None, newest.size), &newest, &[], |_| {}).await?;
+    ensure!(verified.findings.is_empty(), "the trail is damaged: {:?}", verified.findings);
+
+    let copy = files::new_temporary_folder("caretaker-demo-trail")?;
+    let log = copy.join("log");
+    let mut tiles = Vec::new();
+    for tile in Log::edge_of(newest.size) {
+        let (from, to) = (dir.join("trail/log").join(tile.to_string()), log.join(tile.to_string()));
+        to.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::copy(from, &to)?;
+        tiles.push(to);
+    }
+    let bundle = tiles.last().context("the trail has no events")?;
+    let mut bytes = std::fs::read(bundle)?;
+    let letter = bytes.iter().rposition(u8::is_ascii_lowercase).and_then(|at| bytes.get_mut(at));
+    *letter.context("the trail has no letters")? ^= 1;
+    std::fs::write(bundle, bytes)?;
+    let changed =
+        verify(&Reader::new(&Folder::new(copy.clone()), None, newest.size), &newest, &[], |_| {}).await?;
+    std::fs::remove_dir_all(copy)?;
+    let found = changed.findings.first().context("a changed event was not found")?;
+    Ok((verified.entries, found.what.clone()))
 }
 
 async fn recover(dir: &Path, recovery_key: &Path) -> anyhow::Result<u64> {

@@ -1,26 +1,23 @@
 //! `caretaker diff`.
 
-use std::process::ExitCode;
-
 use domain::{Action, ConnectionId, Kind};
 use flows::live::LiveDiff;
 
-use crate::arguments::Common;
 use crate::commands::backup::Bar;
-use crate::home;
+use crate::home::Home;
 use crate::output::{Output, exit};
 
 /// The TIME that means: the store as it is.
 const LIVE: &str = "live";
 
 pub(crate) async fn run(
-    common: &Common,
+    home: &Home,
     name: &ConnectionId,
     (from, to): (&str, &str),
     (kind, full): (Option<&Kind>, bool),
     output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
+) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
     if full && to != LIVE {
         return Err(flows::FlowError::Input(
             "--full is for `--to live`: two snapshots are always compared whole".to_owned(),
@@ -28,13 +25,12 @@ pub(crate) async fn run(
         .into());
     }
     let diff = if to == LIVE {
-        let connection = &cell.connection(&common.tenant, name).await?;
+        let connection = &cell.connection(&home.tenant, name).await?;
         let ask = LiveDiff { connection, from, kind, full };
         flows::live::diff_live(&cell, &ask, &Bar::new(output)).await?
     } else {
-        let platform = cell.connection(&common.tenant, name).await?.scope.platform;
-        let reader =
-            flows::read::open(&cell, &common.tenant, name, Action::Read, "compare snapshots").await?;
+        let platform = cell.connection(&home.tenant, name).await?.scope.platform;
+        let reader = flows::read::open(&cell, &home.tenant, name, Action::Read, "compare snapshots").await?;
         let from = flows::read::snapshot(&reader, from).await?;
         let to = flows::read::snapshot(&reader, to).await?;
         if let Some(kind) = kind {
@@ -68,7 +64,7 @@ pub(crate) async fn run(
         );
         text
     })?;
-    Ok(if diff.gaps.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
+    Ok(if diff.gaps.is_empty() { exit::DONE } else { exit::INCOMPLETE })
 }
 
 /// A value on one line, cut where it is long.

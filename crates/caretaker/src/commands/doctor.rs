@@ -1,7 +1,6 @@
 //! `caretaker doctor`: what is wrong with this installation, and how to put it right.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use catalog::{Catalog, Connection};
@@ -13,8 +12,7 @@ use repository::{RepositoryError, Stores};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::arguments::Common;
-use crate::home::{self, CellFile, Unlocked};
+use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
 
 /// One thing that was looked at.
@@ -60,10 +58,10 @@ fn sentence(error: &anyhow::Error) -> String {
     flows::error::with_causes(error.as_ref())
 }
 
-pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<ExitCode> {
-    let dir = home::dir(common)?;
+pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
+    let dir = home.dir()?;
     let mut findings = Vec::new();
-    look(common, dir, &mut findings).await?;
+    look(home, dir, &mut findings).await?;
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {
@@ -75,15 +73,15 @@ pub(crate) async fn run(common: &Common, output: &Output) -> anyhow::Result<Exit
             })
             .collect()
     })?;
-    Ok(ExitCode::from(match (sound, damaged) {
+    Ok(match (sound, damaged) {
         (true, _) => exit::DONE,
         (false, true) => exit::INTEGRITY,
         (false, false) => exit::FAILED,
-    }))
+    })
 }
 
 /// Looks at one thing after another. Where one is wrong, those that do not need it are looked at all the same.
-async fn look(common: &Common, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
     let file = match CellFile::read(dir) {
         Ok(file) => file,
         // Nothing was ever made here: there is nothing to look at.
@@ -108,7 +106,7 @@ async fn look(common: &Common, dir: &Path, findings: &mut Vec<Finding>) -> anyho
         }
     };
     let handles = home::handles(dir)?;
-    let keys = match home::open_vault(common, dir, &handles).await {
+    let keys = match home.open_vault(dir, &handles).await {
         Ok(keys) => {
             let sound = "opens with the passphrase, and the operator key is the right one";
             findings.push(finding("vault", Ok(sound.to_owned())));
@@ -126,7 +124,7 @@ async fn look(common: &Common, dir: &Path, findings: &mut Vec<Finding>) -> anyho
     let keys = store(&unlocked, WhichStore::Keys, findings).await;
     let (Some(objects), Some(keys)) = (objects, keys) else { return Ok(()) };
     let cell = unlocked.with(Stores { objects, keys });
-    match cell.catalog.connections(&common.tenant).await {
+    match cell.catalog.connections(&home.tenant).await {
         Ok(connections) => {
             for connection in connections {
                 let name = format!("connection {}", connection.scope.connection);

@@ -1,28 +1,27 @@
 //! `caretaker export`.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use domain::{Action, Scope};
 use flows::export::{Sink, Source, empty_folder};
 use flows::{Cell, ErrorKind};
 use repository::Reader;
 
-use crate::arguments::Common;
 use crate::commands::ingest::size;
 use crate::commands::many::each;
+use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
 
 pub(crate) async fn run(
-    common: &Common,
+    home: &Home,
     names: &Names,
     at: &str,
     out: &Path,
     output: &Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<u8> {
     each(
-        common,
+        home,
         names,
         output,
         |_| true,

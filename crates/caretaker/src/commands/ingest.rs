@@ -1,13 +1,12 @@
 //! `caretaker ingest`: JSON lines into a `jsonl` connection.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use flows::RunReport;
 use flows::ingest::{Ingest, IngestProgress};
 
-use crate::arguments::{self, Common};
-use crate::home;
+use crate::arguments;
+use crate::home::Home;
 use crate::output::{Output, exit};
 
 struct Progress<'a>(&'a Output);
@@ -18,13 +17,9 @@ impl IngestProgress for Progress<'_> {
     }
 }
 
-pub(crate) async fn run(
-    common: &Common,
-    words: &arguments::Ingest,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    let connection = cell.connection(&common.tenant, &words.name).await?;
+pub(crate) async fn run(home: &Home, words: &arguments::Ingest, output: &Output) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
+    let connection = cell.connection(&home.tenant, &words.name).await?;
     let ingest = Ingest {
         connection,
         kind: words.kind.clone(),
@@ -35,7 +30,7 @@ pub(crate) async fn run(
         file: (words.file.as_os_str() != "-").then(|| words.file.clone()),
     };
     let report = flows::ingest::ingest(&cell, &ingest, &Progress(output)).await?;
-    Ok(ExitCode::from(print_report(output, &report)?))
+    print_report(output, &report)
 }
 
 /// Prints what a run did; exit 3 where it is not whole.

@@ -1,7 +1,6 @@
 //! `caretaker init`: a new cell, or a running one again from its stores.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use catalog::Catalog;
@@ -14,31 +13,30 @@ use vault::{
     Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting, Vault,
 };
 
-use crate::arguments::{Common, Init};
-use crate::commands::recover::NoCell;
+use crate::arguments::Init;
 use crate::files;
-use crate::home::{self, CellFile, Unlocked};
-use crate::output::Output;
+use crate::home::{self, CellFile, Home, Unlocked};
+use crate::output::{Output, exit};
 use crate::stores::{self, GivenStore};
+use domain::Unrecorded;
 
-pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow::Result<ExitCode> {
-    let dir = home::dir(common)?;
+pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Result<u8> {
+    let dir = home.dir()?;
     if let Some(taken) = home::taken(dir) {
         return Err(taken.into());
     }
-    let passphrase =
-        home::new_passphrase(common.passphrase_file.as_deref(), "A passphrase for the new cell")?;
+    let passphrase = home::new_passphrase(home.passphrase_file.as_deref(), "A passphrase for the new cell")?;
     let recovery_passphrase = init.recovery_passphrase_file.as_deref().map(Passphrase::read).transpose()?;
     match (&init.from_store, &init.recovery_key_file, &init.recovery_key_out) {
         (Some(_), Some(key), _) => {
             let key = || RecoveryKey::read(key, recovery_passphrase.as_ref());
-            again(common, init, dir, &passphrase, [key()?, key()?, key()?], output).await
+            again(home, init, dir, &passphrase, [key()?, key()?, key()?], output).await
         }
         (_, _, Some(out)) => {
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
             let given = Given::new(init, dir)?;
             stores::are_empty(&given.make(dir).await?).await?;
-            let vault = make(common, init, dir, &passphrase, recovery, &given).await?;
+            let vault = make(home, init, dir, &passphrase, recovery, &given).await?;
             let key =
                 vault.recipients().first().map(vault::RecoveryRecipient::fingerprint).unwrap_or_default();
             let shown = out.display().to_string();
@@ -54,7 +52,7 @@ pub(crate) async fn run(common: &Common, init: &Init, output: &Output) -> anyhow
                     )
                 },
             )?;
-            Ok(ExitCode::SUCCESS)
+            Ok(exit::DONE)
         }
         _ => {
             Err(FlowError::Input("say where the recovery key goes: --recovery-key-out FILE".to_owned())
@@ -124,22 +122,24 @@ impl Drop for Unfinished {
 
 /// Makes a new cell: vault and catalog, and last what says that here is a cell.
 async fn make(
-    common: &Common,
+    home: &Home,
     init: &Init,
     dir: &Path,
     passphrase: &Passphrase,
     recovery: RecoverySetting<'_>,
     given: &Given,
 ) -> anyhow::Result<Vault> {
-    let (vault, catalog, handles, unfinished) = begin(init, dir, passphrase, recovery, given).await?;
-    catalog.add_tenant(&common.tenant, handles.clock.now()).await?;
+    let (vault, catalog, handles, unfinished) = begin(home, init, dir, passphrase, recovery, given).await?;
+    catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     given.cell_file(init).write(dir)?;
     unfinished.finish();
+    home.trail(dir, &vault, &handles)?;
     Ok(vault)
 }
 
 /// Makes vault and catalog.
 async fn begin(
+    home: &Home,
     init: &Init,
     dir: &Path,
     passphrase: &Passphrase,
@@ -148,13 +148,14 @@ async fn begin(
 ) -> anyhow::Result<(Vault, Catalog, Handles, Unfinished)> {
     files::make_private_folder(dir)?;
     let handles = home::handles(dir)?;
+    home.begin_unproven(&handles).await?;
     let key = match &recovery {
         RecoverySetting::New { file, .. } => Some(file.to_path_buf()),
         RecoverySetting::Known(_) => None,
     };
     let settings = InitSettings { recovery, recipients: Vec::new(), cost: Argon2Cost::default() };
     // It makes all of it or nothing, and writes over nothing.
-    let vault = Vault::init(dir, passphrase, settings, &handles)?;
+    let vault = Vault::init(dir, passphrase, settings, &handles).await?;
     let mut unfinished = Unfinished { made: home::parts(dir).into_iter().chain(key).collect() };
     let database = Catalog::path(dir);
     unfinished.made.extend(["-wal", "-shm"].map(|end| {
@@ -174,13 +175,13 @@ async fn begin(
 }
 
 async fn again(
-    common: &Common,
+    home: &Home,
     init: &Init,
     dir: &Path,
     passphrase: &Passphrase,
     [recovery, tried, read]: [RecoveryKey; 3],
     output: &Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<u8> {
     let given = Given::new(init, dir)?;
     let (Some(objects), Some(keys)) = (&given.objects, &given.keys) else {
         return Err(
@@ -189,15 +190,16 @@ async fn again(
     };
     let stores = Stores { objects: objects.open()?, keys: keys.open()? };
     // What does not fit is told before anything is made.
-    let no_cell = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(NoCell) };
+    let no_cell =
+        Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Unrecorded) };
     flows::recover::opens(&stores, tried, &no_cell).await?;
     flows::set_up_again::check_region(&stores, &init.region).await?;
     objects.try_out(&stores.objects, &SystemRng).await?;
     keys.try_out(&stores.keys, &SystemRng).await?;
 
     let known = RecoverySetting::Known(recovery.recipient().clone());
-    let (vault, catalog, handles, unfinished) = begin(init, dir, passphrase, known, &given).await?;
-    catalog.add_tenant(&common.tenant, handles.clock.now()).await?;
+    let (vault, catalog, handles, unfinished) = begin(home, init, dir, passphrase, known, &given).await?;
+    catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     let (dir, file, vault) = (dir.to_path_buf(), given.cell_file(init), Arc::new(vault));
     let operator = vault.sign_in(&OperatorKey::read(&dir)?).await?;
     let unlocked = Unlocked { dir, file: file.clone(), handles: handles.clone(), vault, operator, catalog };
@@ -207,6 +209,7 @@ async fn again(
     // INVARIANT (whole or none): only from here on is it a cell that commands open.
     file.write(&cell.dir)?;
     unfinished.finish();
+    home.trail(&cell.dir, &cell.vault, &handles)?.is_published_in(&cell.stores.objects);
     output.result(&done, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {
@@ -219,5 +222,5 @@ async fn again(
             done.ledger
         )
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }

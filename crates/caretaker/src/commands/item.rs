@@ -1,22 +1,20 @@
 //! `caretaker item`: lists, one record, its history.
 
-use std::process::ExitCode;
-
 use domain::Action;
 use serde_json::{Value, json};
 
-use crate::arguments::{Common, ItemCommand};
-use crate::home;
-use crate::output::{Output, shown};
+use crate::arguments::ItemCommand;
+use crate::home::Home;
+use crate::output::{Output, exit, shown};
 
-pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
+pub(crate) async fn run(home: &Home, command: &ItemCommand, output: &Output) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
     let (ItemCommand::List { name, .. } | ItemCommand::Show { name, .. } | ItemCommand::History { name, .. }) =
         command;
-    let platform = cell.connection(&common.tenant, name).await?.scope.platform;
+    let platform = cell.connection(&home.tenant, name).await?.scope.platform;
     match command {
         ItemCommand::List { name, kind, at, search } => {
-            let reader = flows::read::open(&cell, &common.tenant, name, Action::Read, "list records").await?;
+            let reader = flows::read::open(&cell, &home.tenant, name, Action::Read, "list records").await?;
             let head = flows::read::snapshot(&reader, at).await?;
             flows::read::check_kind(&platform, [&head], kind)?;
             let columns = head.commit.kinds.get(kind).map(|state| state.columns.clone()).unwrap_or_default();
@@ -55,8 +53,7 @@ pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output)
             })?;
         }
         ItemCommand::Show { name, kind, id, at } => {
-            let reader =
-                flows::read::open(&cell, &common.tenant, name, Action::Read, "show a record").await?;
+            let reader = flows::read::open(&cell, &home.tenant, name, Action::Read, "show a record").await?;
             let head = flows::read::snapshot(&reader, at).await?;
             flows::read::check_kind(&platform, [&head], kind)?;
             let record = flows::read::record(&reader, kind, id, head.name.number).await?;
@@ -66,8 +63,7 @@ pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output)
             output.raw(b"\n")?;
         }
         ItemCommand::History { name, kind, id } => {
-            let reader =
-                flows::read::open(&cell, &common.tenant, name, Action::Read, "show a history").await?;
+            let reader = flows::read::open(&cell, &home.tenant, name, Action::Read, "show a history").await?;
             flows::read::check_kind(&platform, [reader.head()], kind)?;
             let history = flows::read::history(&reader, kind, id).await?;
             let rows: Vec<_> = history
@@ -86,7 +82,7 @@ pub(crate) async fn run(common: &Common, command: &ItemCommand, output: &Output)
             })?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 fn cell_text(cell: &Value) -> String {

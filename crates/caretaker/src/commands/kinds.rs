@@ -1,15 +1,13 @@
 //! `caretaker kinds`: the table of kinds.
 
-use std::process::ExitCode;
-
 use connectors::contract::Restorable;
 use connectors::registry;
 use flows::FlowError;
 use serde_json::json;
 
-use crate::output::Output;
+use crate::output::{Output, exit};
 
-pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<u8> {
     if let Some(name) = platform
         && registry::platform(name).is_none()
     {
@@ -38,5 +36,5 @@ pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<Exi
         }
     }
     output.result(&json!({ "kinds": rows }), || text)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }

@@ -1,16 +1,15 @@
 //! `caretaker man`: manual pages, made from the words of the command line.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Command, CommandFactory as _};
 use serde_json::json;
 
 use crate::arguments::Arguments;
-use crate::output::Output;
+use crate::output::{Output, exit};
 
-pub(crate) fn run(out: &Path, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(out: &Path, output: &Output) -> anyhow::Result<u8> {
     std::fs::create_dir_all(out).with_context(|| format!("could not make `{}`", out.display()))?;
     let mut pages = Vec::new();
     let mut root = Arguments::command().disable_help_subcommand(true);
@@ -19,7 +18,7 @@ pub(crate) fn run(out: &Path, output: &Output) -> anyhow::Result<ExitCode> {
     output.result(&json!({ "pages": pages }), || {
         format!("{} manual pages are in {}; read one with `man -l FILE`.", pages.len(), out.display())
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 /// Writes the page of a command, and those of its parts.

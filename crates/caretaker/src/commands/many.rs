@@ -1,12 +1,9 @@
 //! One command for many connections: one report each, and the worst of their exit codes.
 
-use std::process::ExitCode;
-
 use catalog::Connection;
 use flows::Cell;
 
-use crate::arguments::Common;
-use crate::home;
+use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
 
@@ -29,17 +26,17 @@ fn worse(one: u8, other: u8) -> u8 {
 
 /// Does something with each connection. One that fails does not keep the others from their turn.
 pub(super) async fn each(
-    common: &Common,
+    home: &Home,
     names: &Names,
     output: &Output,
     concerns: impl Fn(&Connection) -> bool,
     act: impl AsyncFn(&Cell, Connection) -> anyhow::Result<u8>,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    let mut connections = names.find(&cell, &common.tenant).await?;
+) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
+    let mut connections = names.find(&cell, &home.tenant).await?;
     if names.name.is_some() {
-        let Some(only) = connections.pop() else { return Ok(ExitCode::SUCCESS) };
-        return Ok(ExitCode::from(act(&cell, only).await?));
+        let Some(only) = connections.pop() else { return Ok(exit::DONE) };
+        return act(&cell, only).await;
     }
     let found = connections.len();
     connections.retain(concerns);
@@ -61,7 +58,7 @@ pub(super) async fn each(
         worst = worse(worst, code);
     }
     output.end_parts()?;
-    Ok(ExitCode::from(worst))
+    Ok(worst)
 }
 
 #[cfg(test)]

@@ -1,17 +1,15 @@
 //! `caretaker migrate`: the catalog's schema.
 
-use std::process::ExitCode;
-
 use catalog::Catalog;
 use serde_json::json;
 
-use crate::arguments::Common;
-use crate::home;
+use crate::home::{self, Home};
 use crate::output::{Output, exit};
 
-pub(crate) async fn run(common: &Common, check: bool, output: &Output) -> anyhow::Result<ExitCode> {
-    let dir = home::dir(common)?;
+pub(crate) async fn run(home: &Home, check: bool, output: &Output) -> anyhow::Result<u8> {
+    let dir = home.dir()?;
     home::CellFile::read(dir)?;
+    home.begin_unproven(&home::handles(dir)?).await?;
     let before = if check { Catalog::schema(dir).await? } else { Catalog::migrate(dir).await? };
     let current = before.found == before.known;
     let answer = json!({ "found": before.found, "known": before.known, "current": current || !check });
@@ -23,5 +21,5 @@ pub(crate) async fn run(common: &Common, check: bool, output: &Output) -> anyhow
         ),
         (false, false) => format!("The catalog went from schema {} to {}.", before.found, before.known),
     })?;
-    Ok(if check && !current { ExitCode::from(exit::FAILED) } else { ExitCode::SUCCESS })
+    Ok(if check && !current { exit::FAILED } else { exit::DONE })
 }

@@ -19,39 +19,57 @@ mod sandbox;
 mod snapshot;
 mod store;
 mod tenant;
+mod trail;
 mod verify;
 
 use std::process::ExitCode;
 
+use crate::acts::act;
 use crate::arguments::{Arguments, Command};
-use crate::output::Output;
+use crate::home::Home;
+use crate::output::{Output, exit, exit_code};
 
-/// Runs the command and answers its exit code.
+/// Runs the command and answers its exit code. What it did is in the trail's log at the end.
 pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<ExitCode> {
-    let common = &arguments.common;
-    match &arguments.command {
-        Command::Init(init) => init::run(common, init, output).await,
-        Command::Connect(connect) => connection::connect(common, connect, output).await,
-        Command::Tenant(command) => tenant::run(common, command, output).await,
-        Command::Connection(command) => connection::run(common, command, output).await,
-        Command::Backup { names, full } => backup::run(common, names, *full, output).await,
-        Command::Ingest(ingest) => Box::pin(ingest::run(common, ingest, output)).await,
-        Command::Snapshot(command) => snapshot::run(common, command, output).await,
-        Command::Store(command) => store::run(common, command, output).await,
-        Command::Item(command) => item::run(common, command, output).await,
+    let home = Home::new(&arguments.common, act(&arguments.command));
+    let ended = Box::pin(command(&home, &arguments.command, output)).await;
+    let code = ended.as_ref().map_or_else(exit_code, |code| *code);
+    let ended = ended.map(ExitCode::from);
+    let Err(error) = home.close(code).await else { return ended };
+    if exit_code(&error) == exit::INTEGRITY {
+        let code = output.fail(&error.context("the trail cannot be gone on with"));
+        return ended.map(|_| ExitCode::from(code));
+    }
+    // All of it is durable, and the next command takes it.
+    output.warn(&format!("The trail could not be brought up to date: {error:#}"));
+    ended
+}
+
+async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Result<u8> {
+    match command {
+        Command::Init(init) => init::run(home, init, output).await,
+        Command::Connect(connect) => connection::connect(home, connect, output).await,
+        Command::Tenant(command) => tenant::run(home, command, output).await,
+        Command::Connection(command) => connection::run(home, command, output).await,
+        Command::Backup { names, full } => backup::run(home, names, *full, output).await,
+        Command::Ingest(ingest) => Box::pin(ingest::run(home, ingest, output)).await,
+        Command::Snapshot(command) => snapshot::run(home, command, output).await,
+        Command::Store(command) => store::run(home, command, output).await,
+        Command::Item(command) => item::run(home, command, output).await,
         Command::Diff { name, from, to, kind, full } => {
-            diff::run(common, name, (from, to), (kind.as_ref(), *full), output).await
+            diff::run(home, name, (from, to), (kind.as_ref(), *full), output).await
         }
-        Command::Restore(command) => restore::run(common, command, output).await,
+        Command::Restore(command) => restore::run(home, command, output).await,
         Command::Verify { names, all_bytes, expect_head } => {
-            verify::run(common, names, *all_bytes, expect_head.as_deref(), output).await
+            verify::run(home, names, *all_bytes, expect_head.as_deref(), output).await
         }
-        Command::Export { names, at, out } => export::run(common, names, at, out, output).await,
+        Command::Export { names, at, out } => export::run(home, names, at, out, output).await,
         Command::Recover(recover) => recover::run(recover, output).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
-        Command::Demo(demo) => demo::run(common, demo, output).await,
-        Command::Doctor => doctor::run(common, output).await,
-        Command::Migrate { check } => migrate::run(common, *check, output).await,
+        Command::Demo(demo) => demo::run(home, demo, output).await,
+        Command::Trail(command) => trail::run(home, command, output).await,
+        Command::Doctor => doctor::run(home, output).await,
+        Command::Migrate { check } => migrate::run(home, *check, output).await,
         Command::Man { out } => man::run(out, output),
         Command::Kinds { platform } => kinds::run(platform.as_deref(), output),
     }

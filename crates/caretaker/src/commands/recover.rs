@@ -1,9 +1,8 @@
 //! `caretaker recover`: the stores and the recovery key, nothing else.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use domain::{AuditError, AuditEvent, AuditSink};
+use domain::Unrecorded;
 use flows::recover::Recovered;
 use flows::store_access::WhichStore;
 use repository::Stores;
@@ -16,24 +15,15 @@ use crate::commands::ingest::size;
 use crate::output::{Output, exit};
 use crate::stores;
 
-/// There is no cell here whose record could be kept.
-#[derive(Debug)]
-pub(super) struct NoCell;
-
-impl AuditSink for NoCell {
-    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
-        Ok(())
-    }
-}
-
-pub(crate) async fn run(words: &Recover, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(words: &Recover, output: &Output) -> anyhow::Result<u8> {
     let stores = Stores {
         objects: stores::given(WhichStore::Objects, &words.store, &words.credentials)?.open()?,
         keys: stores::given(WhichStore::Keys, &words.keys_store, &words.credentials)?.open()?,
     };
     let passphrase = words.recovery_passphrase_file.as_deref().map(Passphrase::read).transpose()?;
     let key = RecoveryKey::read(&words.recovery_key_file, passphrase.as_ref())?;
-    let handles = Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(NoCell) };
+    let handles =
+        Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Unrecorded) };
     let told = |what: &str, done: u64| output.progress(&format!("reading {what}"), done, None, "");
     let recovered = flows::recover::recover(&stores, key, &handles, words.out.as_deref(), &told).await?;
     let damaged = recovered.iter().filter(|one| one.error.is_some()).count();
@@ -53,11 +43,11 @@ pub(crate) async fn run(words: &Recover, output: &Output) -> anyhow::Result<Exit
         }
         text + "\nWith the stores alone it cannot be told whether a newer snapshot was taken away."
     })?;
-    Ok(ExitCode::from(match (damaged, partial) {
+    Ok(match (damaged, partial) {
         (0, false) => exit::DONE,
         (0, true) => exit::INCOMPLETE,
         _ => exit::INTEGRITY,
-    }))
+    })
 }
 
 fn outcome(one: &Recovered) -> String {

@@ -1,7 +1,6 @@
 //! `caretaker restore`: plan, apply, undo, show.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
 use connectors::contract::{PlanAction, RestoreOptions};
@@ -9,35 +8,31 @@ use domain::Action;
 use flows::FlowError;
 use flows::restore::{Ask, Plan, PlanItem, RestoreReport, Selection};
 
-use crate::arguments::{Common, RestoreCommand, RestorePlan};
+use crate::arguments::{RestoreCommand, RestorePlan};
 use crate::commands::backup::Bar;
 use crate::commands::diff::short;
 use crate::files;
-use crate::home;
+use crate::home::Home;
 use crate::output::{Output, exit};
 
 /// Items of a plan that are shown to people one by one.
 const ITEMS_SHOWN: usize = 40;
 
-pub(crate) async fn run(
-    common: &Common,
-    command: &RestoreCommand,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
+pub(crate) async fn run(home: &Home, command: &RestoreCommand, output: &Output) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
     let bar = Bar::new(output);
     match command {
         RestoreCommand::Plan(words) => {
-            let ask = ask(common, &cell, words).await?;
+            let ask = ask(home, &cell, words).await?;
             let plan = flows::restore::draw(&cell, &ask, &bar).await?;
             each_was_found(&plan)?;
             write_plan(&plan, &words.out)?;
             output.result(&plan, || plan_text(&plan, &words.out))?;
-            Ok(ExitCode::SUCCESS)
+            Ok(exit::DONE)
         }
         RestoreCommand::Apply { plan } => {
             let plan = read_plan(plan)?;
-            if plan.ask.tenant != common.tenant {
+            if plan.ask.tenant != home.tenant {
                 return Err(FlowError::NotFound(format!(
                     "there is no connection `{}`: `caretaker connection list` names those that there are",
                     plan.ask.connection
@@ -48,11 +43,11 @@ pub(crate) async fn run(
             print_report(output, &report)
         }
         RestoreCommand::Undo { restore } => {
-            let report = flows::restore::undo(&cell, &common.tenant, *restore, &bar).await?;
+            let report = flows::restore::undo(&cell, &home.tenant, *restore, &bar).await?;
             print_report(output, &report)
         }
         RestoreCommand::Show { restore } => {
-            let report = flows::restore::show(&cell, &common.tenant, *restore).await?;
+            let report = flows::restore::show(&cell, &home.tenant, *restore).await?;
             print_report(output, &report)
         }
     }
@@ -79,9 +74,9 @@ fn each_was_found(plan: &Plan) -> anyhow::Result<()> {
     .into())
 }
 
-async fn ask(common: &Common, cell: &flows::Cell, words: &RestorePlan) -> anyhow::Result<Ask> {
-    let reader = flows::read::open(cell, &common.tenant, &words.name, Action::Read, "plan a restore").await?;
-    let platform = cell.connection(&common.tenant, &words.name).await?.scope.platform;
+async fn ask(home: &Home, cell: &flows::Cell, words: &RestorePlan) -> anyhow::Result<Ask> {
+    let reader = flows::read::open(cell, &home.tenant, &words.name, Action::Read, "plan a restore").await?;
+    let platform = cell.connection(&home.tenant, &words.name).await?.scope.platform;
     let number = async |at: &str| -> anyhow::Result<_> {
         let head = flows::read::snapshot(&reader, at).await?;
         for kind in &words.kind {
@@ -103,7 +98,7 @@ async fn ask(common: &Common, cell: &flows::Cell, words: &RestorePlan) -> anyhow
         None => Selection::At(number(words.at.as_deref().unwrap_or("latest")).await?),
     };
     Ok(Ask {
-        tenant: common.tenant.clone(),
+        tenant: home.tenant.clone(),
         connection: words.name.clone(),
         target: words.to.clone().unwrap_or_else(|| words.name.clone()),
         selection,
@@ -173,7 +168,7 @@ fn plan_text(plan: &Plan, path: &Path) -> String {
     )
 }
 
-fn print_report(output: &Output, report: &RestoreReport) -> anyhow::Result<ExitCode> {
+fn print_report(output: &Output, report: &RestoreReport) -> anyhow::Result<u8> {
     output.result(report, || {
         let mut text = String::new();
         for item in &report.items {
@@ -197,5 +192,5 @@ fn print_report(output: &Output, report: &RestoreReport) -> anyhow::Result<ExitC
         );
         if report.complete { text } else { text + "\nNot whole: see above." }
     })?;
-    Ok(if report.complete { ExitCode::SUCCESS } else { ExitCode::from(exit::INCOMPLETE) })
+    Ok(if report.complete { exit::DONE } else { exit::INCOMPLETE })
 }

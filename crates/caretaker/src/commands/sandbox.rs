@@ -1,7 +1,6 @@
 //! `caretaker sandbox`: a practice store.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use vault::system::{SystemClock, SystemRng};
 
 use crate::arguments::{SandboxCommand, SandboxShopify};
 use crate::files;
-use crate::output::Output;
+use crate::output::{Output, exit};
 
 /// Where a practice store's files lie.
 pub(crate) struct Files {
@@ -44,12 +43,12 @@ pub(crate) fn faults(spec: Option<&str>) -> anyhow::Result<Vec<Fault>> {
     }
 }
 
-pub(crate) async fn run(command: &SandboxCommand, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(command: &SandboxCommand, output: &Output) -> anyhow::Result<u8> {
     let SandboxCommand::Shopify(words) = command;
     shopify(words, output).await
 }
 
-async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<ExitCode> {
+async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<u8> {
     let settings = Settings {
         seed: words.seed,
         products: words.products,
@@ -92,7 +91,7 @@ async fn shopify(words: &SandboxShopify, output: &Output) -> anyhow::Result<Exit
     })?;
     end.wait().await;
     store.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 /// Ctrl-C and SIGTERM, which from here on end nothing by themselves.

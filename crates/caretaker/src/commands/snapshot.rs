@@ -1,26 +1,21 @@
 //! `caretaker snapshot`.
 
-use std::process::ExitCode;
-
 use catalog::Connection;
 use domain::{Action, Scope};
 use flows::{Cell, FlowError, retention};
 use repository::Retention;
 use serde_json::json;
 
-use crate::arguments::{Common, SnapshotCommand, SnapshotPrune};
+use crate::arguments::{SnapshotCommand, SnapshotPrune};
 use crate::commands::many::each;
+use crate::home::Home;
 use crate::output::{Output, exit};
 
-pub(crate) async fn run(
-    common: &Common,
-    command: &SnapshotCommand,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(home: &Home, command: &SnapshotCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
         SnapshotCommand::List(names) => {
             each(
-                common,
+                home,
                 names,
                 output,
                 |_| true,
@@ -31,7 +26,7 @@ pub(crate) async fn run(
             )
             .await
         }
-        SnapshotCommand::Prune(words) => prune(common, words, output).await,
+        SnapshotCommand::Prune(words) => prune(home, words, output).await,
     }
 }
 
@@ -77,7 +72,7 @@ async fn list(cell: &Cell, scope: &Scope, output: &Output) -> anyhow::Result<()>
 }
 
 /// Drops what the rules do not keep.
-async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyhow::Result<ExitCode> {
+async fn prune(home: &Home, words: &SnapshotPrune, output: &Output) -> anyhow::Result<u8> {
     let rules = Retention {
         last: words.keep_last,
         hourly: words.keep_hourly,
@@ -94,7 +89,7 @@ async fn prune(common: &Common, words: &SnapshotPrune, output: &Output) -> anyho
         .into());
     }
     each(
-        common,
+        home,
         &words.names,
         output,
         |_| true,

@@ -1,6 +1,5 @@
 //! `caretaker store`: the space of a connection, and the credentials of buckets.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use catalog::Connection;
@@ -9,23 +8,19 @@ use flows::store_access::{self, WhichStore};
 use flows::{Cell, FlowError, retention};
 use serde_json::json;
 
-use crate::arguments::{Common, StoreCommand};
+use crate::arguments::StoreCommand;
 use crate::commands::ingest::size;
 use crate::commands::many::each;
-use crate::home;
+use crate::home::Home;
 use crate::output::{Output, exit};
 use crate::stores::{self, StoreCredentialFiles};
 
-pub(crate) async fn run(
-    common: &Common,
-    command: &StoreCommand,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
-        StoreCommand::Credential { only, files } => credential(common, only.as_deref(), files, output).await,
+        StoreCommand::Credential { only, files } => credential(home, only.as_deref(), files, output).await,
         StoreCommand::Compact(names) => {
             each(
-                common,
+                home,
                 names,
                 output,
                 |_| true,
@@ -38,7 +33,7 @@ pub(crate) async fn run(
         }
         StoreCommand::Collect { names, grace_hours, yes } => {
             each(
-                common,
+                home,
                 names,
                 output,
                 |_| true,
@@ -49,7 +44,7 @@ pub(crate) async fn run(
             )
             .await
         }
-        StoreCommand::Rebuild { name, without, yes } => rebuild(common, name, (without, *yes), output).await,
+        StoreCommand::Rebuild { name, without, yes } => rebuild(home, name, (without, *yes), output).await,
     }
 }
 
@@ -100,13 +95,13 @@ async fn collect(
 }
 
 async fn rebuild(
-    common: &Common,
+    home: &Home,
     name: &ConnectionId,
     (without, yes): (&[String], bool),
     output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let cell = home::open(common).await?;
-    let connection = cell.connection(&common.tenant, name).await?;
+) -> anyhow::Result<u8> {
+    let cell = home.open().await?;
+    let connection = cell.connection(&home.tenant, name).await?;
     if !without.is_empty() {
         let lost = without.join(", ");
         let what = format!(
@@ -127,17 +122,17 @@ async fn rebuild(
              See what is there: `caretaker verify {name} --all-bytes`"
         )
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }
 
 /// Gives the buckets of the cell a new credential, once it was seen to work.
 async fn credential(
-    common: &Common,
+    home: &Home,
     only: Option<&str>,
     files: &StoreCredentialFiles,
     output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let unlocked = home::unlock(common).await?;
+) -> anyhow::Result<u8> {
+    let unlocked = home.unlock().await?;
     let rng = &*unlocked.handles.rng;
     let mut given = Vec::new();
     for which in [WhichStore::Objects, WhichStore::Keys] {
@@ -171,5 +166,5 @@ async fn credential(
     output.result(&json!({ "stores": names }), || {
         format!("The new credential works and is sealed: {}.", names.join(", "))
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }

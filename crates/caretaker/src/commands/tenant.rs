@@ -1,19 +1,13 @@
 //! `caretaker tenant`: whose connections a cell keeps.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 
-use crate::arguments::{Common, TenantCommand};
-use crate::home;
-use crate::output::Output;
+use crate::arguments::TenantCommand;
+use crate::home::Home;
+use crate::output::{Output, exit};
 
-pub(crate) async fn run(
-    common: &Common,
-    command: &TenantCommand,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let unlocked = home::unlock(common).await?;
+pub(crate) async fn run(home: &Home, command: &TenantCommand, output: &Output) -> anyhow::Result<u8> {
+    let unlocked = home.unlock().await?;
     match command {
         TenantCommand::Add { name } => {
             unlocked.catalog.add_tenant(name, unlocked.handles.clock.now()).await?;
@@ -28,5 +22,5 @@ pub(crate) async fn run(
             })?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit::DONE)
 }

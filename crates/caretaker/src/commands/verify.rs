@@ -1,24 +1,22 @@
 //! `caretaker verify`.
 
-use std::process::ExitCode;
-
 use domain::{Action, Scope};
 use flows::Cell;
 use repository::{CommitName, DamagedObject, Depth, RepositoryError};
 
-use crate::arguments::Common;
 use crate::commands::ingest::size;
 use crate::commands::many::each;
+use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
 
 pub(crate) async fn run(
-    common: &Common,
+    home: &Home,
     names: &Names,
     all_bytes: bool,
     expect_head: Option<&str>,
     output: &Output,
-) -> anyhow::Result<ExitCode> {
+) -> anyhow::Result<u8> {
     let expected: Option<CommitName> = expect_head
         .map(|head| {
             head.parse()
@@ -32,7 +30,7 @@ pub(crate) async fn run(
         .into());
     }
     each(
-        common,
+        home,
         names,
         output,
         |_| true,

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::cell::{Answer, TestCell, contents, note, points, tell, text};
+use crate::cell::{Answer, TestCell, note, points, tell, text};
 
 /// Somebody without any right: what the kernel calls nobody.
 const NOBODY: u32 = 65_534;
@@ -62,15 +62,15 @@ fn a_folder_that_may_not_be_written_to_is_told_and_left_alone() {
         command.args(cell.command(words).get_args()).env("TMPDIR", cell.temp());
         command.uid(NOBODY).gid(NOBODY).output().unwrap().into()
     };
-    let before = contents(&cell.home());
+    let before = cell.kept();
     set_writable(&cell.home(), false);
     let refused = run(&words);
     let listed = run(&["snapshot", "list", "files"]);
     set_writable(&cell.home(), true);
     refused.refuses(1, &[text(&cell.home()), "Permission denied"]);
     // Every command writes down what it does first: where it can't, it does nothing.
-    listed.refuses(1, &["could not open the record of events", "Permission denied"]);
-    assert!(contents(&cell.home()) == before, "a refused command changed the cell");
+    listed.refuses(1, &["nothing was done, because it could not be recorded", "Permission denied"]);
+    assert!(cell.kept() == before, "a refused command changed the cell");
 
     // The cell's own folder is fine, the store is not.
     let store = cell.home().join("store");

@@ -12,21 +12,21 @@ use sandbox::shopify::Settings;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto, pki_types};
 use vault::system::SystemClock;
 
-use crate::cell::{TestCell, binary, contents, running_until, text};
+use crate::cell::{TestCell, binary, running_until, text};
 use crate::shop::Shop;
 
 #[test]
 fn a_wrong_passphrase_opens_nothing() {
     let cell = TestCell::with_jsonl("files");
-    let before = contents(&cell.home());
+    let (before, events) = (cell.kept(), cell.journal());
     std::fs::write(cell.passphrase(), "another passphrase").unwrap();
     cell.run(&["connection", "list"]).refuses(5, &["passphrase"]);
-    let mut after = contents(&cell.home());
+    assert!(cell.kept() == before, "a refused command changed the cell");
     // The refusal itself is on record.
-    let trail = std::path::Path::new("trail/events.jsonl");
-    assert!(after[trail].starts_with(&before[trail]));
-    after.insert(trail.into(), before[trail].clone());
-    assert!(after == before, "a refused command changed the cell");
+    let after = cell.journal();
+    assert!(after.starts_with(&events) && after.len() == events.len() + 1);
+    let last = after.last().unwrap();
+    assert_eq!((&last["metadata"]["event_code"], &last["status"]), (&"vault.open".into(), &"Refused".into()));
 
     std::fs::write(cell.passphrase(), crate::cell::PASSPHRASE).unwrap();
     let list = cell.run(&["connection", "list"]).succeeds();

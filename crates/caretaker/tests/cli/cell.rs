@@ -173,6 +173,22 @@ impl TestCell {
         text(&path).to_owned()
     }
 
+    /// All its files but those of the trail, which tells of refusals too.
+    pub(crate) fn kept(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let of_the_trail = |path: &Path| {
+            ["trail", "store/trail", "vault/trail-witness"].iter().any(|part| path.starts_with(part))
+        };
+        contents(&self.home()).into_iter().filter(|(path, _)| !of_the_trail(path)).collect()
+    }
+
+    /// The events on its trail's journal, and what of it is no event. As they were written: no command tells.
+    pub(crate) fn journal(&self) -> Vec<Value> {
+        let pieces = contents(&self.home().join("trail/journal/cell"));
+        let pieces = pieces.iter().filter(|(name, _)| name.extension().is_some_and(|name| name == "jsonl"));
+        let lines = pieces.flat_map(|(_, bytes)| bytes.split_inclusive(|byte| *byte == b'\n'));
+        lines.map(|line| serde_json::from_slice(line).unwrap_or(Value::Null)).collect()
+    }
+
     /// A command on this cell, with JSON answers.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = binary();
@@ -242,7 +258,7 @@ impl TestCell {
 }
 
 /// Copies what is in a folder, empty folders and the modes of files too.
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let to = to.join(path.file_name().unwrap());

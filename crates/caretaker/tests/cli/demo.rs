@@ -20,9 +20,10 @@ fn the_demo_says_what_was_proven() {
     let output = demo(&["--seed", "1"]);
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    let last: Vec<&str> = told.trim().lines().rev().take(2).collect();
+    let last: Vec<&str> = told.trim().lines().rev().take(3).collect();
     assert!(told.contains("Proven just now, on seed 1"), "{told}");
-    assert!(last[0].contains("in clear") && last[0].contains("recovery key"), "{last:?}");
+    assert!(last[1].contains("in clear") && last[1].contains("recovery key"), "{last:?}");
+    assert!(last[0].contains("record"), "{last:?}");
     let steps = String::from_utf8_lossy(&output.stderr);
     let steps: Vec<&str> = steps
         .lines()

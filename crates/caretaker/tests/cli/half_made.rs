@@ -30,12 +30,17 @@ fn an_init_that_was_killed_is_named_and_can_be_begun_again() {
         if words == ["doctor"] {
             assert!(code.ends(1)["findings"][0]["detail"].as_str().unwrap().contains("half-made"));
         } else {
-            code.refuses(7, &["half-made", "vault.json", "operator.key", "catalog.db", "begin again"]);
+            code.refuses(
+                7,
+                &["half-made", "vault.json", "operator.key", "catalog.db", "head.json", "begin again"],
+            );
         }
     }
     assert!(!key.exists());
     // What it says helps, and the stores stay as they are.
-    for part in ["vault/vault.json", "operator.key", "catalog.db"] {
+    for part in
+        ["vault/vault.json", "vault/trail-witness", "operator.key", "catalog.db", "trail/log/head.json"]
+    {
         std::fs::remove_file(cell.home().join(part)).unwrap();
     }
     cell.run(&["connection", "list"]).refuses(6, &["no cell"]);

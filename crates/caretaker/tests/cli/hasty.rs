@@ -3,6 +3,7 @@
 //! The product makes its progress durable every 30 seconds. On a clock that runs 300 times as fast that is every
 //! tenth of a second, so that a small store shows what a large one would.
 
+use futures::FutureExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use catalog::Catalog;
 use connectors::contract::Progress;
-use domain::{AuditError, AuditEvent, AuditSink, Clock, Kind, Timestamp};
+use domain::{Clock, Kind, Timestamp, Unrecorded};
 use flows::backup::{Backup, BackupProgress, backup};
 use flows::{Cell, RunReport};
 use futures::future::BoxFuture;
@@ -43,15 +44,6 @@ impl Clock for HastyClock {
     }
 }
 
-#[derive(Debug)]
-struct NoRecord;
-
-impl AuditSink for NoRecord {
-    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
-        Ok(())
-    }
-}
-
 struct Quiet;
 
 impl BackupProgress for Quiet {
@@ -61,9 +53,9 @@ impl BackupProgress for Quiet {
 
 async fn back_up(home: &Path) -> RunReport {
     let handles =
-        Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(NoRecord) };
+        Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Unrecorded) };
     let passphrase = Passphrase::new(PASSPHRASE.to_owned()).unwrap();
-    let vault = Arc::new(Vault::open(home, &passphrase, &handles).unwrap());
+    let vault = Arc::new(Vault::open(home, &passphrase, &handles).now_or_never().unwrap().unwrap());
     let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
     let store =
         |name: &str| Arc::new(LocalFileSystem::new_with_prefix(home.join(name)).unwrap().with_fsync(true));
@@ -76,6 +68,7 @@ async fn back_up(home: &Path) -> RunReport {
         catalog: Catalog::open(home).await.unwrap(),
         clock: Arc::new(HastyClock),
         rng: Arc::new(SystemRng),
+        audit: handles.audit,
     };
     let connection = cell.connection(&"default".parse().unwrap(), &"shop".parse().unwrap()).await.unwrap();
     backup(&cell, &Backup { connection, full: false }, &Quiet).await.unwrap()

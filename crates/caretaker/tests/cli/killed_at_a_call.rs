@@ -3,11 +3,9 @@
 //! In a soak n goes over all calls of an undisturbed run; else over some, which follow from the seed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::Value;
-
-use crate::cell::{Chance, TestCell, assert_same, contents, points, tell, text};
+use crate::cell::{Chance, TestCell, assert_same, points, tell, text};
 use crate::kill_and_resume::{Destroyed, census, destroy, destroyed, unfinished};
 use crate::shop::Shop;
 use crate::traced::{Fate, run};
@@ -45,14 +43,6 @@ fn assert_sound(cell: &TestCell, name: &str) -> Vec<(u64, String)> {
     history
 }
 
-/// What of the record of events is no whole line.
-fn torn_events(cell: &TestCell) -> usize {
-    let events = std::fs::read(cell.home().join("trail/events.jsonl")).unwrap();
-    assert!(events.ends_with(b"\n"));
-    let lines = events.strip_suffix(b"\n").unwrap().split(|byte| *byte == b'\n');
-    lines.filter(|line| serde_json::from_slice::<Value>(line).is_err()).count()
-}
-
 /// Kills a command on copies of a cell, and runs it again on each.
 fn check(template: &TestCell, name: &str, words: &[&str], some: u64) {
     let calm = template.copy();
@@ -79,7 +69,7 @@ fn check(template: &TestCell, name: &str, words: &[&str], some: u64) {
         assert_eq!(again["snapshot"], u64::try_from(found.len() + 1).unwrap());
         assert_same(&cell.export(name), &expected);
         assert_eq!(unfinished(&cell), Vec::<PathBuf>::new());
-        assert!(torn_events(&cell) <= usize::from(rough.killed));
+        cell.run(&["trail", "verify"]).succeeds();
     }
     tell(&format!(
         "{}: killed before or in {killed} of {} calls that change the disk",
@@ -152,9 +142,7 @@ fn a_copied_cell_is_the_cell() {
     let cell = TestCell::with_jsonl("files");
     cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
     let copy = cell.copy();
-    let named = |cell: &TestCell| -> Vec<PathBuf> {
-        contents(&cell.home()).into_keys().filter(|path| !path.starts_with(Path::new("trail"))).collect()
-    };
+    let named = |cell: &TestCell| -> Vec<PathBuf> { cell.kept().into_keys().collect() };
     assert_eq!(named(&copy), named(&cell));
     copy.ingest("files", "thing", "{\"id\":\"b\"}\n").succeeds();
     assert_eq!((cell.snapshots("files"), copy.snapshots("files")), (vec![1], vec![2, 1]));

@@ -40,4 +40,5 @@ mod sync_order;
 mod target;
 mod traced;
 mod traces;
+mod trail;
 mod unfinished;

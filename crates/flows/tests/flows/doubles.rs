@@ -5,7 +5,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::{AuditError, AuditEvent, AuditSink, Clock, Rng, Timestamp};
+use domain::{Clock, Rng, Timestamp};
 use flows::restore::RestoreProgress;
 use futures::future::BoxFuture;
 
@@ -54,15 +54,6 @@ impl Rng for SeededRng {
             (self.seed, self.count.fetch_add(1, Ordering::SeqCst)).hash(&mut hasher);
             chunk.copy_from_slice(&hasher.finish().to_be_bytes()[..chunk.len()]);
         }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct NoAudit;
-
-impl AuditSink for NoAudit {
-    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cell that is set up again, in front of a key store to which somebody else could write.
 
+use futures::FutureExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,14 +13,15 @@ use vault::{
     Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting, SignedIn, Vault,
 };
 
-use crate::doubles::{NoAudit, SeededRng};
+use crate::doubles::SeededRng;
 use crate::world::{World, tenant};
+use domain::Unrecorded;
 
 fn handles(world: &World, seed: u64) -> Handles {
     Handles {
         clock: Arc::clone(&world.clock) as _,
         rng: Arc::new(SeededRng::new(seed)),
-        audit: Arc::new(NoAudit),
+        audit: Arc::new(Unrecorded),
     }
 }
 
@@ -35,7 +37,7 @@ async fn vault(world: &World, home: &Path, handles: &Handles) -> (Arc<Vault>, Si
         recipients: Vec::new(),
         cost: Argon2Cost::default(),
     };
-    let vault = Arc::new(Vault::init(home, &passphrase, settings, handles).unwrap());
+    let vault = Arc::new(Vault::init(home, &passphrase, settings, handles).now_or_never().unwrap().unwrap());
     let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
     (vault, operator)
 }
@@ -84,8 +86,8 @@ async fn a_forged_data_key_is_neither_adopted_nor_used() {
     let (vault, operator) = vault(&world, &home, &anew).await;
     let catalog = Catalog::create(&home).await.unwrap();
     let (stores, region) = (world.cell.stores.clone(), world.cell.region.clone());
-    let (clock, rng) = (Arc::clone(&anew.clock), Arc::clone(&anew.rng));
-    let cell = Cell { dir: home, region, stores, vault, operator, catalog, clock, rng };
+    let Handles { clock, rng, audit } = anew.clone();
+    let cell = Cell { dir: home, region, stores, vault, operator, catalog, clock, rng, audit };
     let read = recovery(&world);
     flows::set_up_again::set_up_again(&cell, &recovery(&world), &anew, read).await.unwrap();
     for (id, bytes) in wrapped(&folder) {

@@ -1,5 +1,6 @@
 //! A cell in a temporary directory, and practice stores that are connected to it.
 
+use futures::FutureExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,9 @@ use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
 use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
 
-use crate::doubles::{NoAudit, QuickClock, SeededRng, Silent};
+use crate::doubles::{QuickClock, SeededRng, Silent};
 use crate::official;
+use domain::Unrecorded;
 
 /// Records of a snapshot, by kind and id.
 pub(crate) type Records = BTreeMap<(&'static str, String), Value>;
@@ -44,7 +46,7 @@ impl World {
         let clock = Arc::new(QuickClock::default());
         let rng: Arc<dyn Rng> = Arc::new(SeededRng::new(seed));
         let handles =
-            Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng), audit: Arc::new(NoAudit) };
+            Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng), audit: Arc::new(Unrecorded) };
         let passphrase = Passphrase::new("nine grey herons on one leg".into()).unwrap();
         let recovery = dir.path().join("recovery.key");
         let settings = InitSettings {
@@ -52,7 +54,8 @@ impl World {
             recipients: Vec::new(),
             cost: Argon2Cost::default(),
         };
-        let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).unwrap());
+        let vault =
+            Arc::new(Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap());
         let operator = vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
         let catalog = catalog::Catalog::create(&home).await.unwrap();
         catalog.add_tenant(&tenant(), clock.now()).await.unwrap();
@@ -62,8 +65,9 @@ impl World {
         };
         let stores = Stores { objects: at("store"), keys: at("keys") };
         let region = "local".parse().unwrap();
+        let Handles { clock: same_clock, rng, audit } = handles;
         let cell =
-            Cell { dir: home, region, stores, vault, operator, catalog, clock: Arc::clone(&clock) as _, rng };
+            Cell { dir: home, region, stores, vault, operator, catalog, clock: same_clock, rng, audit };
         Self { cell, clock, shops: BTreeMap::new(), dir }
     }
 

@@ -1,11 +1,12 @@
 //! Two stores in directories, a vault, and a recovery key: all that the format tests stand on.
 
+use futures::FutureExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use domain::{Action, AuditError, AuditEvent, AuditSink, Clock, Grant, Id128, Rng, Scope, Timestamp};
+use domain::{Action, Clock, Grant, Id128, Rng, Scope, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use repository::{Generation, Repository, StoreOptions, Stores, make_store, open_store};
 use vault::{
@@ -54,15 +55,6 @@ impl Rng for SeededRng {
     }
 }
 
-#[derive(Debug)]
-struct Unheard;
-
-impl AuditSink for Unheard {
-    fn record(&self, _: &AuditEvent) -> Result<(), AuditError> {
-        Ok(())
-    }
-}
-
 pub(crate) fn scope() -> Scope {
     Scope {
         tenant: "default".parse().unwrap(),
@@ -80,7 +72,7 @@ fn handles(seed: u64) -> (Arc<SteppingClock>, Arc<SeededRng>, Handles) {
     let clock = Arc::new(SteppingClock(AtomicI64::new(1_800_000_000)));
     let rng = rng(seed);
     let handles =
-        Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng) as _, audit: Arc::new(Unheard) };
+        Handles { clock: Arc::clone(&clock) as _, rng: Arc::clone(&rng) as _, audit: Arc::new(Unrecorded) };
     (clock, rng, handles)
 }
 
@@ -142,14 +134,15 @@ impl Cell {
         let sealing = passphrase.map(|text| Passphrase::new(text.into()).unwrap());
         let recovery = RecoverySetting::New { file: &places.recovery_key, passphrase: sealing.as_ref() };
         let settings = InitSettings { recovery, recipients: vec![], cost: Argon2Cost::default() };
-        let vault = Vault::init(&places.cell, &own_passphrase(), settings, &handles).unwrap();
+        let vault =
+            Vault::init(&places.cell, &own_passphrase(), settings, &handles).now_or_never().unwrap().unwrap();
         Self::with(&places.open(), &places.cell, vault, clock, rng).await
     }
 
     /// Opens what [`Cell::make`] made.
     pub(crate) async fn open(places: &Places, seed: u64) -> Self {
         let (clock, rng, handles) = handles(seed);
-        let vault = Vault::open(&places.cell, &own_passphrase(), &handles).unwrap();
+        let vault = Vault::open(&places.cell, &own_passphrase(), &handles).now_or_never().unwrap().unwrap();
         Self::with(&places.open(), &places.cell, vault, clock, rng).await
     }
 
@@ -160,7 +153,8 @@ impl Cell {
         let recovery = RecoverySetting::New { file: &home.path().join("recovery.key"), passphrase: None };
         let settings = InitSettings { recovery, recipients: vec![], cost: Argon2Cost::default() };
         let cell = home.path().join("cell");
-        let vault = Vault::init(&cell, &own_passphrase(), settings, &handles).unwrap();
+        let vault =
+            Vault::init(&cell, &own_passphrase(), settings, &handles).now_or_never().unwrap().unwrap();
         Self::with(&stores, &cell, vault, clock, rng).await
     }
 

@@ -1,12 +1,11 @@
 //! A small cell for tests: in-memory stores, a vault in a temporary directory, a clock that stands still.
 
+use futures::FutureExt as _;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{
-    Action, AuditError, AuditEvent, AuditSink, Clock, Grant, Id128, Kind, Removal, Rng, Scope, Timestamp,
-};
+use domain::{Action, Clock, Grant, Id128, Kind, Removal, Rng, Scope, Timestamp, Unrecorded};
 use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use object_store::memory::InMemory;
@@ -18,6 +17,21 @@ use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, Recovery
 #[derive(Debug, Default)]
 pub struct ManualClock {
     pub second: AtomicI64,
+    /// By chance, once in so many looks at it, the process has stood still just before.
+    standstills: Mutex<Option<(SeededRng, u64)>>,
+}
+
+impl ManualClock {
+    /// So many seconds a process stands still: longer than an opened key serves.
+    pub const STANDSTILL: i64 = 61;
+
+    pub fn stand_still(&self, seconds: i64) {
+        self.second.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub fn stand_still_by_chance(&self, seed: u64, one_in: u64) {
+        *self.standstills.lock().unwrap() = Some((SeededRng::new(seed), one_in));
+    }
 }
 
 impl Clock for ManualClock {
@@ -25,6 +39,13 @@ impl Clock for ManualClock {
         Timestamp::from_second(self.second.load(Ordering::SeqCst)).unwrap()
     }
     fn monotonic(&self) -> Duration {
+        if let Some((rng, one_in)) = &*self.standstills.lock().unwrap() {
+            let mut chance = [0; 8];
+            rng.fill(&mut chance);
+            if u64::from_le_bytes(chance).is_multiple_of(*one_in) {
+                self.stand_still(Self::STANDSTILL);
+            }
+        }
         Duration::from_secs(u64::try_from(self.second.load(Ordering::SeqCst).max(0)).unwrap())
     }
     fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
@@ -51,16 +72,6 @@ impl Rng for SeededRng {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
         }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Events(Mutex<Vec<AuditEvent>>);
-
-impl AuditSink for Events {
-    fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
-        self.0.lock().unwrap().push(event.clone());
-        Ok(())
     }
 }
 
@@ -118,14 +129,18 @@ impl Cell {
 
     pub async fn with_stores(objects: Arc<dyn ObjectStore>, keys: Arc<dyn ObjectStore>) -> Self {
         let home = Arc::new(tempfile::tempdir().unwrap());
-        let clock = Arc::new(ManualClock { second: AtomicI64::new(BEGIN) });
+        let clock = Arc::new(ManualClock { second: AtomicI64::new(BEGIN), ..ManualClock::default() });
         let rng = Arc::new(SeededRng::new(7));
-        let handles = Handles { clock: clock.clone(), rng: rng.clone(), audit: Arc::new(Events::default()) };
+        let handles = Handles { clock: clock.clone(), rng: rng.clone(), audit: Arc::new(Unrecorded) };
         let recovery = RecoverySetting::New { file: &home.path().join("recovery.key"), passphrase: None };
         let settings = InitSettings { recovery, recipients: vec![], cost: Argon2Cost::default() };
         let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
-        let vault =
-            Arc::new(Vault::init(&home.path().join("cell"), &passphrase, settings, &handles).unwrap());
+        let vault = Arc::new(
+            Vault::init(&home.path().join("cell"), &passphrase, settings, &handles)
+                .now_or_never()
+                .unwrap()
+                .unwrap(),
+        );
         let operator = vault.sign_in(&OperatorKey::read(&home.path().join("cell")).unwrap()).await.unwrap();
         let operator = Arc::new(operator);
         let (stores, limits) = (Stores { objects, keys }, Limits::default());
@@ -157,8 +172,11 @@ impl Cell {
     }
 
     pub async fn grant(&self, connection: &str, actions: &[Action]) -> Grant {
+        self.grant_for(connection, actions, Duration::from_secs(600)).await
+    }
+
+    pub async fn grant_for(&self, connection: &str, actions: &[Action], ttl: Duration) -> Grant {
         let scope = scope(connection);
-        let ttl = Duration::from_secs(600);
         self.operator.grant(&scope.tenant, &scope.connection, actions, "a test", ttl).await.unwrap()
     }
 

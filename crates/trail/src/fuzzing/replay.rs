@@ -10,7 +10,7 @@ use crate::tree::leaf;
 fn notes() -> Vec<Vec<u8>> {
     let [log, witness] = signers();
     let text = Checkpoint { origin: "log.example".to_owned(), size: 1_234, root: leaf(b"x") }.to_string();
-    let note = witness.add(&log.sign(&text, 0), 1_795_521_600).unwrap();
+    let note = witness.add(&log.sign(&text, 0).unwrap(), 1_795_521_600).unwrap();
     vec![note.into_bytes(), text.into_bytes(), witness.verifier().to_string().into_bytes()]
 }
 

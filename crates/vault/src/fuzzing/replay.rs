@@ -31,14 +31,14 @@ fn key_documents() -> Vec<Vec<u8>> {
         let handles = Handles {
             clock: Arc::new(Fixed::default()),
             rng: Arc::new(Fixed::default()),
-            audit: Arc::new(Fixed::default()),
+            audit: Arc::new(Unrecorded),
         };
         let settings = InitSettings {
             recovery: RecoverySetting::New { file: &recovery, passphrase: sealed },
             recipients: vec![],
             cost: crate::Argon2Cost::default(),
         };
-        Vault::init(&home, &passphrase, settings, &handles).unwrap();
+        Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
         let files = [crate::file::path(&home), recovery, OperatorKey::path(&home)];
         found.extend(files.map(|file| std::fs::read(file).unwrap()));
     }
@@ -80,7 +80,11 @@ fn what_was_wrapped_and_granted_is_let_through() {
     let document = WrappedDataKey::parse(&WORLD.wrapped).unwrap();
     assert!(document.open(&WORLD.scope, &WORLD.ring).is_ok());
     assert!(document.recover(&WORLD.scope, &WORLD.recovery).is_ok());
-    let request =
-        Request { operation: "data_key.open", grant: &WORLD.grant, scope: &WORLD.scope, any_of: Action::ALL };
-    assert!(WORLD.gate.answer(&request, || Ok(())).is_ok());
+    let request = Request {
+        operation: Operation::DataKeyOpen,
+        grant: &WORLD.grant,
+        scope: &WORLD.scope,
+        any_of: Action::ALL,
+    };
+    assert!(WORLD.gate.answer(&request, || Ok(())).now_or_never().unwrap().is_ok());
 }

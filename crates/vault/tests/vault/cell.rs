@@ -1,5 +1,6 @@
 //! A cell in a temporary directory, and what the tests do with it.
 
+use futures::FutureExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,10 @@ impl Cell {
             recipients,
             cost: Argon2Cost::default(),
         };
-        let vault = Vault::init(&dir.path().join("cell"), &passphrase(), settings, &handles).unwrap();
+        let vault = Vault::init(&dir.path().join("cell"), &passphrase(), settings, &handles)
+            .now_or_never()
+            .unwrap()
+            .unwrap();
         Self { dir, clock, audit, handles, vault: Arc::new(vault) }
     }
 

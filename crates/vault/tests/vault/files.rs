@@ -1,5 +1,6 @@
 //! The vault's file, the operator key and the recovery key, whole and otherwise.
 
+use futures::FutureExt as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,7 +14,7 @@ use vault::{
 use crate::cell::{Cell, flips, handles, passphrase};
 
 fn open(cell: &Cell) -> Result<Vault, VaultError> {
-    Vault::open(&cell.home(), &passphrase(), &cell.handles)
+    Vault::open(&cell.home(), &passphrase(), &cell.handles).now_or_never().unwrap()
 }
 
 /// Puts a text in place of another, and the right checksum with it: what someone would do, not what chance does.
@@ -46,11 +47,15 @@ fn each_way_not_to_open_has_its_own_error() {
     let kept = fs::read(&path).unwrap();
 
     let wrong = Passphrase::new("another".into()).unwrap();
-    let error = Vault::open(&cell.home(), &wrong, &cell.handles).err().unwrap();
+    let error = Vault::open(&cell.home(), &wrong, &cell.handles).now_or_never().unwrap().err().unwrap();
     assert!(matches!(error, VaultError::WrongPassphrase { .. }), "{error}");
     assert_eq!(error.kind(), VaultErrorKind::Refused);
 
-    let error = Vault::open(&cell.home().join("elsewhere"), &passphrase(), &cell.handles).err().unwrap();
+    let error = Vault::open(&cell.home().join("elsewhere"), &passphrase(), &cell.handles)
+        .now_or_never()
+        .unwrap()
+        .err()
+        .unwrap();
     assert!(matches!(error, VaultError::Missing { .. }), "{error}");
 
     fs::write(&path, &kept[..kept.len() / 2]).unwrap();
@@ -148,6 +153,8 @@ fn nothing_is_written_over() {
     let init = |cost| {
         let recovery = RecoverySetting::New { file: &recovery, passphrase: None };
         Vault::init(&home, &passphrase(), InitSettings { recovery, recipients: vec![], cost }, &handles)
+            .now_or_never()
+            .unwrap()
     };
 
     // Too little work is refused, and leaves the place as if nothing had been tried.
@@ -181,11 +188,11 @@ fn an_operator_key_that_others_can_read_is_refused() {
 #[test]
 fn opening_a_vault_is_recorded_also_when_it_fails() {
     let cell = Cell::new(7);
-    assert_eq!(cell.audit.take().last().unwrap().operation, "vault.init");
+    assert_eq!(cell.audit.take().last().unwrap().operation, domain::Operation::VaultInit);
     let wrong = Passphrase::new("another".into()).unwrap();
-    assert!(Vault::open(&cell.home(), &wrong, &cell.handles).is_err());
+    assert!(Vault::open(&cell.home(), &wrong, &cell.handles).now_or_never().unwrap().is_err());
     let event = cell.audit.take().pop().unwrap();
-    assert_eq!((event.operation, event.outcome), ("vault.open", domain::Outcome::Refused));
+    assert_eq!((event.operation, event.outcome), (domain::Operation::VaultOpen, domain::Outcome::Refused));
 
     cell.audit.failing.store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(matches!(open(&cell), Err(VaultError::Audit(_))));

@@ -15,7 +15,7 @@ async fn only_this_vaults_operator_key_signs_in() {
     let refused = own.vault.sign_in(&OperatorKey::read(&other.home()).unwrap()).await;
     assert!(matches!(refused, Err(VaultError::NotOperator)));
     let event = own.audit.take().pop().unwrap();
-    assert_eq!((event.operation, event.outcome), ("sign_in", Outcome::Refused));
+    assert_eq!((event.operation, event.outcome), (domain::Operation::SignIn, Outcome::Refused));
 
     let operator = own.operator().await;
     assert_eq!(operator.principal().0, vault::CELL_OPERATOR);
@@ -58,7 +58,9 @@ async fn a_grant_with_any_field_changed_opens_nothing() {
         let sealed = cell.vault.seal_credential(&asked, "token", &vault::Secret::new(vec![1])).await.unwrap();
         let refused = cell.vault.open_credential(&forged, &asked, "token", &sealed).await;
         assert!(matches!(refused, Err(KeyError::Refused(_))), "{field}");
-        for event in cell.audit.take().iter().filter(|event| event.operation != "credential.seal") {
+        for event in
+            cell.audit.take().iter().filter(|event| event.operation != domain::Operation::CredentialSeal)
+        {
             // Whom a forged grant names has not asked.
             assert_eq!(
                 (event.outcome, event.principal.0.as_str()),
@@ -143,7 +145,7 @@ async fn without_a_record_there_is_no_answer() {
     cell.audit.failing.store(false, Ordering::SeqCst);
     cell.audit.take();
     assert_eq!(answers().await, [true; 7]);
-    let operations: Vec<_> = cell.audit.take().iter().map(|event| event.operation).collect();
+    let operations: Vec<_> = cell.audit.take().iter().map(|event| event.operation.as_str()).collect();
     assert_eq!(
         operations,
         [

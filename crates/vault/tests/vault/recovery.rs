@@ -1,5 +1,6 @@
 //! The recovery key opens every data key, makes none, and opens no credential.
 
+use futures::FutureExt as _;
 use std::fs;
 use std::sync::Arc;
 
@@ -87,7 +88,8 @@ async fn it_opens_no_credential() {
         recipients: vec![],
         cost: Argon2Cost::default(),
     };
-    let vault = Arc::new(Vault::init(dir.path(), &passphrase(), settings, &handles).unwrap());
+    let vault =
+        Arc::new(Vault::init(dir.path(), &passphrase(), settings, &handles).now_or_never().unwrap().unwrap());
     let operator = vault.sign_in(&vault::OperatorKey::read(dir.path()).unwrap()).await.unwrap();
     let grant = operator.grant(&own.tenant, &own.connection, Action::ALL, "test", HOUR).await.unwrap();
 
@@ -135,7 +137,8 @@ async fn a_tenants_own_recovery_key_opens_that_tenants_keys_alone() {
         recipients: vec![recipient],
         cost: Argon2Cost::default(),
     };
-    let twice = Vault::init(&dir.path().join("cell"), &passphrase(), settings, &handles);
+    let twice =
+        Vault::init(&dir.path().join("cell"), &passphrase(), settings, &handles).now_or_never().unwrap();
     assert!(matches!(twice, Err(VaultError::Recipient(_))));
 }
 

@@ -3,6 +3,7 @@
 //! `expected.json` was computed from the other files by `../vectors/derive.py`, which shares no code with the
 //! vault: Python's hmac and hashlib, and the AES, X25519 and Argon2id of its `cryptography` package.
 
+use futures::FutureExt as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ fn check_derived(key: &dyn DataKey) {
 async fn the_vectors_open() {
     let (_dir, home) = home();
     let (_, _, handles) = handles(0);
-    let vault = Arc::new(Vault::open(&home, &passphrase(), &handles).unwrap());
+    let vault = Arc::new(Vault::open(&home, &passphrase(), &handles).now_or_never().unwrap().unwrap());
     vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
     let grant: Grant = serde_json::from_slice(&vector("grant.json")).unwrap();
     let own = scope("t", "c");

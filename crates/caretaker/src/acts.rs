@@ -1,0 +1,116 @@
+//! What each command is on the record: an operation, and that to which it is done. A command without a row here does not
+//! compile.
+
+use domain::{Kind, Operation, TenantId};
+
+use crate::arguments::{
+    Command, Connect, ConnectionCommand, ItemCommand, RestoreCommand, SnapshotCommand, StoreCommand,
+    TenantCommand, TrailCommand,
+};
+use crate::names::Names;
+
+/// What a command does to the cell that it opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Act {
+    pub(crate) operation: Operation,
+    /// Below the tenant: a connection, and a kind where it is about one. Which record it is about is not told: ids may be
+    /// personal, as a mail address is, and what is in the log stays.
+    below: Option<String>,
+}
+
+impl Act {
+    /// To what it is done: `default/shop/product`.
+    pub(crate) fn object(&self, tenant: &TenantId) -> String {
+        self.below.as_ref().map_or_else(|| tenant.to_string(), |below| format!("{tenant}/{below}"))
+    }
+}
+
+fn named(names: &Names) -> Option<String> {
+    let tag = names.tag.as_ref().map(|tag| format!("#{tag}"));
+    names.name.as_ref().map(ToString::to_string).or(tag)
+}
+
+fn records(name: &impl ToString, kind: &Kind) -> Option<String> {
+    Some(format!("{}/{kind}", name.to_string()))
+}
+
+/// What a command is on the record; `None` for one that opens no cell.
+pub(crate) fn act(command: &Command) -> Option<Act> {
+    use Operation as O;
+    let name = |name: &dyn ToString| Some(name.to_string());
+    let (operation, below) = match command {
+        Command::Sandbox(_)
+        | Command::Demo(_)
+        | Command::Man { .. }
+        | Command::Kinds { .. }
+        | Command::Recover(_) => {
+            return None;
+        }
+        Command::Init(_) => (O::CellInit, None),
+        Command::Doctor => (O::CellCheck, None),
+        Command::Migrate { .. } => (O::CatalogMigrate, None),
+        Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),
+        Command::Tenant(TenantCommand::List) => (O::TenantList, None),
+        Command::Connect(Connect::Shopify(words)) => (O::Connect, name(&words.name)),
+        Command::Connect(Connect::Jsonl { name: own, .. }) => (O::Connect, name(own)),
+        Command::Connection(ConnectionCommand::List) => (O::ConnectionRead, None),
+        Command::Connection(ConnectionCommand::Show(names) | ConnectionCommand::Coverage(names)) => {
+            (O::ConnectionRead, named(names))
+        }
+        Command::Connection(ConnectionCommand::Tag { name: own, .. }) => (O::ConnectionTag, name(own)),
+        Command::Backup { names, .. } => (O::Backup, named(names)),
+        Command::Ingest(words) => (O::Ingest, records(&words.name, &words.kind)),
+        Command::Snapshot(SnapshotCommand::List(names)) => (O::SnapshotList, named(names)),
+        Command::Snapshot(SnapshotCommand::Prune(words)) => (O::SnapshotPrune, named(&words.names)),
+        Command::Verify { names, .. } => (O::SnapshotVerify, named(names)),
+        Command::Diff { name: own, .. } => (O::SnapshotDiff, name(own)),
+        Command::Export { names, .. } => (O::SnapshotExport, named(names)),
+        Command::Store(StoreCommand::Credential { .. }) => (O::StoreCredential, None),
+        Command::Store(StoreCommand::Compact(names)) => (O::StoreCompact, named(names)),
+        Command::Store(StoreCommand::Collect { names, .. }) => (O::StoreCollect, named(names)),
+        Command::Store(StoreCommand::Rebuild { name: own, .. }) => (O::StoreRebuild, name(own)),
+        Command::Item(ItemCommand::List { name: own, kind, .. }) => (O::ItemList, records(own, kind)),
+        Command::Item(ItemCommand::Show { name: own, kind, .. }) => (O::ItemShow, records(own, kind)),
+        Command::Item(ItemCommand::History { name: own, kind, .. }) => (O::ItemHistory, records(own, kind)),
+        Command::Restore(RestoreCommand::Plan(words)) => (O::RestorePlan, name(&words.name)),
+        Command::Restore(RestoreCommand::Apply { .. }) => (O::RestoreApply, None),
+        Command::Restore(RestoreCommand::Undo { .. }) => (O::RestoreUndo, None),
+        Command::Restore(RestoreCommand::Show { .. }) => (O::RestoreShow, None),
+        Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
+        Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
+            (O::TrailRead, None)
+        }
+    };
+    Some(Act { operation, below })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::arguments::Arguments;
+
+    fn check(words: &str, expected: Option<(&str, &str)>) {
+        let words = Arguments::try_parse_from(std::iter::once("caretaker").chain(words.split(' '))).unwrap();
+        let act = act(&words.command);
+        let told = act.as_ref().map(|act| (act.operation.as_str(), act.object(&words.common.tenant)));
+        assert_eq!(told.as_ref().map(|(operation, object)| (*operation, object.as_str())), expected);
+    }
+
+    #[test]
+    fn a_command_is_told_by_its_operation_its_tenant_and_its_connection() {
+        check("backup shop --tenant acme", Some(("snapshot.backup", "acme/shop")));
+        check("backup --all", Some(("snapshot.backup", "default")));
+        check("verify --tag eu", Some(("snapshot.verify", "default/#eu")));
+        check("restore apply plan.json", Some(("restore.apply", "default")));
+        check("kinds", None);
+    }
+
+    #[test]
+    fn whom_a_record_is_about_is_not_told() {
+        check("item show shop customer mary@example.com", Some(("item.show", "default/shop/customer")));
+        check("item list shop customer --search mary", Some(("item.list", "default/shop/customer")));
+    }
+}

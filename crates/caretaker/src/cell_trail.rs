@@ -1,0 +1,129 @@
+//! The trail of the cell at a directory: who records, who takes events into the log, and where it is published.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use ::trail::checkpoint::Checkpoint;
+use ::trail::head::Folder;
+use ::trail::journal::Journal;
+use ::trail::note::{Scheme, Signer, Verifier};
+use ::trail::published::{self, PublishError, Published};
+use ::trail::sequencer::{Sequencer, SequencerError};
+use ::trail::witness::Witness;
+use anyhow::Context as _;
+use domain::Clock;
+use flows::FlowError;
+use object_store::ObjectStore;
+use vault::Vault;
+
+/// The source of all events as long as one process does everything.
+const SOURCE: &str = "cell";
+
+/// Where its trail lies in a cell's home.
+pub(crate) fn folder(dir: &Path) -> Folder {
+    Folder::new(dir.join("trail"))
+}
+
+fn memory(dir: &Path) -> PathBuf {
+    dir.join("vault").join("trail-witness")
+}
+
+/// What says how far the log of a vault has come. No other vault can go on with it.
+pub(crate) fn parts(dir: &Path) -> [PathBuf; 2] {
+    [folder(dir).head(), memory(dir)]
+}
+
+/// Where this process records what it does to the cell.
+pub(crate) fn journal(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Journal> {
+    let opened = Journal::open(&folder(dir), SOURCE.parse()?, clock);
+    opened.with_context(|| format!("could not open the record of events in `{}`", dir.display()))
+}
+
+/// A cell's trail, with the keys that sign it.
+#[derive(Debug)]
+pub(crate) struct CellTrail {
+    pub(crate) folder: Folder,
+    pub(crate) log: Verifier,
+    pub(crate) vault: Verifier,
+    name: String,
+    sequencer: Arc<Sequencer>,
+    pub(crate) witness: Arc<Witness>,
+    clock: Arc<dyn Clock>,
+    store: OnceLock<Arc<dyn ObjectStore>>,
+}
+
+/// The newest checkpoint, as a note with both signatures and as what it says.
+pub(crate) type Newest = (String, Checkpoint);
+
+impl CellTrail {
+    /// The trail of the cell of that vault.
+    pub(crate) fn new(dir: &Path, vault: &Vault, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (name, keys, folder) = (vault.id().to_string(), vault.trail_keys(), folder(dir));
+        let log = Signer::new(&format!("caretaker.trail/{name}"), Scheme::Own, Arc::clone(&keys.log))?;
+        let witness =
+            Signer::new(&format!("caretaker.vault/{name}"), Scheme::Cosignature, Arc::clone(&keys.witness))?;
+        let (log_key, vault_key) = (log.verifier().clone(), witness.verifier().clone());
+        Ok(Self {
+            sequencer: Arc::new(Sequencer::new(folder.clone(), log)),
+            witness: Arc::new(Witness::new(witness, log_key.clone(), memory(dir))),
+            folder,
+            log: log_key,
+            vault: vault_key,
+            name,
+            clock,
+            store: OnceLock::new(),
+        })
+    }
+
+    /// Says in which store it is published.
+    pub(crate) fn is_published_in(&self, store: &Arc<dyn ObjectStore>) {
+        // It is the same store each time.
+        let _ = self.store.set(Arc::clone(store));
+    }
+
+    /// What is published of it, where the store is known.
+    pub(crate) fn published(&self) -> Option<Published> {
+        Some(Published::new(Arc::clone(self.store.get()?), &self.name))
+    }
+
+    /// Takes all events that were recorded into the log, and has that vouched for.
+    pub(crate) async fn take(&self) -> anyhow::Result<Option<Newest>> {
+        let (sequencer, witness) = (Arc::clone(&self.sequencer), Arc::clone(&self.witness));
+        let now = self.clock.now();
+        let taken = tokio::task::spawn_blocking(move || {
+            let newest = sequencer.take(now)?;
+            Ok::<_, SequencerError>(sequencer.have_witnessed(&witness, now)?.zip(newest))
+        });
+        taken.await?.map_err(|error| broken(error.is_damage(), error))
+    }
+
+    /// The newest checkpoint as it stands, whatever else is wrong.
+    pub(crate) fn as_it_is(&self) -> Option<Newest> {
+        let note = self.folder.read_head().ok()?.checkpoint;
+        let checkpoint = self.log.open(note.as_bytes()).ok()?.0.parse().ok()?;
+        Some((note, checkpoint))
+    }
+
+    /// Publishes the log that far, if it is time to.
+    pub(crate) async fn publish(&self, (note, newest): &Newest, at_once: bool) -> anyhow::Result<()> {
+        let Some(published) = self.published() else { return Ok(()) };
+        let now = self.clock.now();
+        if !at_once && !published::is_due(&self.folder, newest.size, now)? {
+            return Ok(());
+        }
+        let done = published::publish(&self.folder, &published, (note, newest), &self.log, now).await;
+        done.map_err(unpublished)
+    }
+}
+
+/// A failure of the trail, as commands end with it.
+pub(crate) fn unpublished(error: PublishError) -> anyhow::Error {
+    broken(error.is_damage(), error)
+}
+
+fn broken(is_damage: bool, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
+    match is_damage {
+        true => FlowError::Integrity(flows::error::with_causes(&error)).into(),
+        false => error.into(),
+    }
+}

@@ -1,0 +1,270 @@
+//! `caretaker trail`: what was done, the proof that nobody rewrote it, and what others need to check that.
+
+use std::path::Path;
+
+use ::trail::checkpoint::Checkpoint;
+use ::trail::event::{EventId, Link};
+use ::trail::note::NoteError;
+use ::trail::proof;
+use ::trail::tree;
+use ::trail::verify::{self, Finding, Reader, Verified};
+use domain::Timestamp;
+use flows::FlowError;
+use serde_json::{Value, json};
+
+use crate::arguments::TrailCommand;
+use crate::cell_trail::{CellTrail, Newest, unpublished};
+use crate::files;
+use crate::home::Home;
+use crate::output::{Output, exit, exit_code, shown};
+
+/// No checkpoint is longer.
+const CHECKPOINT_LEN_MAX: u64 = 1 << 20;
+
+pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) -> anyhow::Result<u8> {
+    // Opening the cell is itself on the record.
+    let _cell = home.open().await?;
+    let trail = home.opened_trail().ok_or_else(|| damaged("the trail is not open"))?;
+    let taken = trail.take().await.and_then(|newest| newest.ok_or_else(|| damaged("the trail is empty")));
+    if let TrailCommand::Verify { since } = command {
+        return verify(trail, taken, since.as_deref(), output).await;
+    }
+    let newest = taken?;
+    if matches!(command, TrailCommand::Prove { .. } | TrailCommand::Checkpoint) {
+        // Whoever is handed one of these can find the log that it tells of.
+        trail.publish(&newest, true).await?;
+    }
+    match command {
+        TrailCommand::List { last, operation } => {
+            let events = list(&trail.reader(&newest), *last, operation.as_deref()).await?;
+            output.result(&json!({ "size": newest.1.size, "events": events }), || text_of(&events))?;
+        }
+        TrailCommand::Verify { .. } => {}
+        TrailCommand::Prove { event: Some(event), .. } => {
+            let (index, entry) = find(&trail.reader(&newest), event).await?;
+            let text = included(&trail.reader(&newest), &newest, index, &entry).await?;
+            output.result(&json!({ "index": index, "proof": text }), || text.trim_end().to_owned())?;
+        }
+        TrailCommand::Prove { since, .. } => {
+            let since =
+                since.as_deref().ok_or_else(|| FlowError::Input("say what is to be proven".to_owned()))?;
+            let old = remembered(trail, since)?;
+            let text = grown(&trail.reader(&newest), &newest, &old).await?;
+            output.result(&json!({ "old": old.size, "proof": text }), || text.trim_end().to_owned())?;
+        }
+        TrailCommand::Checkpoint => {
+            let (note, Checkpoint { size, root, .. }) = &newest;
+            let keys = json!({ "log": trail.log.to_string(), "vault": trail.vault.to_string() });
+            let answer = json!({ "checkpoint": note, "size": size, "root": root, "keys": keys });
+            output.result(&answer, || note.trim_end().to_owned())?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn damaged(what: &str) -> anyhow::Error {
+    FlowError::Integrity(format!("{what}: `caretaker trail verify` says what else is")).into()
+}
+
+/// The newest events, the last of them last.
+async fn list(reader: &Reader, last: usize, operation: Option<&str>) -> anyhow::Result<Vec<Value>> {
+    let (mut events, mut end) = (Vec::new(), reader.size());
+    while end > 0 && events.len() < last {
+        let read = reader.bundle(end - 1).await.map_err(unpublished)?;
+        let (first, bundle) = read.ok_or_else(|| damaged("events of the trail cannot be read"))?;
+        for (entry, index) in bundle.iter().rev().zip((first..end).rev()) {
+            let event: Value = serde_json::from_slice(entry).unwrap_or(Value::Null);
+            let name = event.pointer("/metadata/event_code").and_then(Value::as_str).unwrap_or_default();
+            if operation.is_none_or(|wanted| wanted == name) && events.len() < last {
+                events.push(json!({ "index": index, "event": event }));
+            }
+        }
+        end = first;
+    }
+    events.reverse();
+    Ok(events)
+}
+
+fn text_of(events: &[Value]) -> String {
+    let line = |event: &Value| {
+        let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let time = event.pointer("/event/time").and_then(Value::as_i64).unwrap_or_default();
+        let time = Timestamp::from_millisecond(time).unwrap_or_default();
+        let status = match event.pointer("/event/status_id").and_then(Value::as_u64) {
+            Some(1) => "done",
+            Some(2) if text("/event/status") == "Refused" => "REFUSED",
+            Some(2) => "FAILED",
+            _ => "begun",
+        };
+        let object = text("/event/resources/0/uid").to_owned() + text("/event/unmapped/object");
+        let line = format!(
+            "{time:.3}  {:<12} {:<14} {:<20} {status:<8} {object}  {}",
+            text("/event/metadata/uid"),
+            text("/event/actor/user/uid"),
+            text("/event/metadata/event_code"),
+            text("/event/status_detail")
+        );
+        shown(line.trim_end()).into_owned()
+    };
+    events.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The event of that name, or at that place, and where it is.
+async fn find(reader: &Reader, wanted: &str) -> anyhow::Result<(u64, Vec<u8>)> {
+    let none =
+        || FlowError::NotFound(format!("there is no event `{wanted}`: `caretaker trail list` names them"));
+    if let Ok(index) = wanted.parse::<u64>() {
+        if index >= reader.size() {
+            return Err(none().into());
+        }
+        let read = reader.bundle(index).await.map_err(unpublished)?;
+        let (first, bundle) = read.ok_or_else(|| damaged("the event cannot be read"))?;
+        let entry = bundle.into_iter().nth(usize::try_from(index - first)?);
+        return Ok((index, entry.ok_or_else(none)?));
+    }
+    let id: EventId = wanted.parse().map_err(|_| {
+        FlowError::Input(format!(
+            "`{wanted}` is no event's name: `caretaker trail list` prints such as `cell-12`"
+        ))
+    })?;
+    let mut end = reader.size();
+    while end > 0 {
+        let read = reader.bundle(end - 1).await.map_err(unpublished)?;
+        let (first, bundle) = read.ok_or_else(|| damaged("events of the trail cannot be read"))?;
+        for (entry, index) in bundle.into_iter().zip(first..end) {
+            if Link::read(&entry).is_ok_and(|link| link.id == id) {
+                return Ok((index, entry));
+            }
+        }
+        end = first;
+    }
+    Err(none().into())
+}
+
+/// The proof that an event is in the log.
+async fn included(reader: &Reader, newest: &Newest, index: u64, entry: &[u8]) -> anyhow::Result<String> {
+    let (note, checkpoint) = newest;
+    let runs = tree::inclusion(index, checkpoint.size).unwrap_or_default();
+    let hashes = reader.proof(runs).await.map_err(unpublished)?;
+    let hashes = hashes.ok_or_else(|| damaged("what the proof is made of cannot be read"))?;
+    if !tree::is_included(tree::leaf(entry), index, checkpoint.size, checkpoint.root, &hashes) {
+        return Err(damaged("the event is not the one that was signed"));
+    }
+    Ok(proof::included(index, entry, &hashes, note))
+}
+
+/// The proof that the log grew out of what it was.
+async fn grown(reader: &Reader, newest: &Newest, old: &Checkpoint) -> anyhow::Result<String> {
+    let (note, checkpoint) = newest;
+    if old.size > checkpoint.size {
+        return Err(damaged("the trail is shorter than it was"));
+    }
+    let runs = tree::consistency(old.size, checkpoint.size).unwrap_or_default();
+    let hashes = reader.proof(runs).await.map_err(unpublished)?;
+    let hashes = hashes.ok_or_else(|| damaged("what the proof is made of cannot be read"))?;
+    if !tree::is_consistent((old.size, old.root), (checkpoint.size, checkpoint.root), &hashes) {
+        return Err(damaged("the trail did not grow out of what it was: it was rewritten"));
+    }
+    Ok(proof::grown(old.size, &hashes, note))
+}
+
+/// A checkpoint that somebody kept.
+fn remembered(trail: &CellTrail, file: &Path) -> anyhow::Result<Checkpoint> {
+    let bytes = files::read_at_most(file, CHECKPOINT_LEN_MAX)?;
+    let shown = file.display();
+    let of_another = || FlowError::Input(format!("`{shown}` holds no checkpoint of this trail"));
+    match trail.log.open(&bytes) {
+        Ok((text, _)) => text.parse().map_err(|_| of_another().into()),
+        Err(NoteError::Unsigned | NoteError::Forged)
+            if bytes.starts_with(format!("{}\n", trail.log.name()).as_bytes()) =>
+        {
+            Err(FlowError::Integrity(format!(
+                "the checkpoint in `{shown}` is of this trail, and was signed with another key: one of the two was forged"
+            ))
+            .into())
+        }
+        Err(_) => Err(of_another().into()),
+    }
+}
+
+async fn verify(
+    trail: &CellTrail,
+    taken: anyhow::Result<Newest>,
+    since: Option<&Path>,
+    output: &Output,
+) -> anyhow::Result<u8> {
+    // What cannot be gone on with can be looked at all the same.
+    let (newest, broken) = match taken {
+        Ok(newest) => (newest, None),
+        Err(error) if exit_code(&error) != exit::INTEGRITY => return Err(error),
+        Err(error) => match trail.as_it_is() {
+            Some(newest) => (newest, Some(format!("{error:#}"))),
+            None => return Err(error),
+        },
+    };
+    let (_, checkpoint) = &newest;
+    let mut known = Vec::new();
+    if let Some(since) = since {
+        known.push(("the checkpoint that was given", remembered(trail, since)?));
+    }
+    if let Some((_, witnessed)) = trail.witness.remembered()? {
+        known.push(("what the vault vouched for", witnessed));
+    }
+    let mut published = None;
+    let mut unreadable = None;
+    if let Some(there) = trail.published()
+        && let Some(note) = there.checkpoint().await?
+    {
+        match trail.log.open(&note).and_then(|(text, _)| text.parse::<Checkpoint>()) {
+            Ok(checkpoint) => {
+                published = Some((there, checkpoint.size));
+                known.push(("what was published", checkpoint));
+            }
+            Err(error) => unreadable = Some(format!("the published checkpoint is not this trail's: {error}")),
+        }
+    }
+    let total = checkpoint.size;
+    let reader = trail.reader(&newest);
+    let checked = |done: u64| output.progress("checking events", done, Some(total), "");
+    let mut verified = verify::verify(&reader, checkpoint, &known, checked).await.map_err(unpublished)?;
+    if let Some((there, size)) = published {
+        let looked = verify::verify_published(&trail.folder, &there, size, &mut verified).await;
+        looked.map_err(unpublished)?;
+    }
+    verified.findings.extend(broken.into_iter().chain(unreadable).map(|what| Finding { index: None, what }));
+    output.clear();
+    answer(&verified, checkpoint, output)
+}
+
+fn answer(verified: &Verified, checkpoint: &Checkpoint, output: &Output) -> anyhow::Result<u8> {
+    let Verified { findings, notices, entries, sources } = verified;
+    let ok = findings.is_empty();
+    let told = |found: &[Finding]| -> Vec<Value> {
+        found.iter().map(|found| json!({ "index": found.index, "what": found.what })).collect()
+    };
+    let last: serde_json::Map<_, _> =
+        sources.iter().map(|(source, link)| (source.to_string(), link.id.number.into())).collect();
+    let value = json!({
+        "ok": ok, "events": entries, "root": checkpoint.root, "sources": last,
+        "findings": told(findings), "notices": told(notices),
+    });
+    output.result(&value, || {
+        let line = |found: &Finding| match found.index {
+            Some(index) => format!("event {index}: {}\n", found.what),
+            None => format!("{}\n", found.what),
+        };
+        let mut text: String = notices.iter().chain(findings).map(line).collect();
+        text += &match ok {
+            true => format!("All {entries} events are as they were signed, and none is missing."),
+            false => format!("DAMAGED: {} findings in {entries} events.", findings.len()),
+        };
+        text
+    })?;
+    Ok(if ok { exit::DONE } else { exit::INTEGRITY })
+}
+
+impl CellTrail {
+    fn reader(&self, (_, newest): &Newest) -> Reader {
+        Reader::new(&self.folder, self.published(), newest.size)
+    }
+}

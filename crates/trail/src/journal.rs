@@ -1,0 +1,302 @@
+//! A source's journal: its events, durable before anybody is answered, until the log has them.
+//!
+//! Events that are recorded at one time become durable together: one thread takes all that wait, writes them, and syncs once.
+//! Several processes may write one journal; a lock on it orders them. It is kept in pieces, each called after its first
+//! event's number, so that those that the log has can be deleted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use domain::{AuditError, AuditEvent, AuditSink, Clock, Timestamp};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::{self, Link, Place, Process, Source};
+use crate::files::{self, Lock};
+use crate::head::Folder;
+use crate::tree::{Hash, leaf};
+
+/// So many events wait at most; whoever has another waits with it.
+const WAITING_MAX: usize = 1_024;
+/// From this size on a journal goes on in another piece.
+const SEGMENT_LEN: u64 = 4 << 20;
+
+/// An event, and who waits for it to be durable.
+type Waiting = (AuditEvent, Timestamp, Option<oneshot::Sender<Result<(), AuditError>>>);
+
+/// Where one source's events go. Events that nobody waited for are durable once it is dropped.
+#[derive(Debug)]
+pub struct Journal {
+    /// `None` only while it is being dropped.
+    queue: Option<mpsc::Sender<Waiting>>,
+    writer: Option<JoinHandle<()>>,
+    /// Why an event that nobody waited for was lost. Nothing more is recorded then.
+    lost: Arc<OnceLock<AuditError>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Journal {
+    /// Opens a source's journal in the trail's folder, for this process.
+    ///
+    /// # Errors
+    /// When no thread can be had. What is wrong with the journal's files, whoever records first is told.
+    pub fn open(folder: &Folder, source: Source, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let process = Process { id: std::process::id(), user: rustix::process::geteuid().as_raw() };
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        let lost = Arc::new(OnceLock::new());
+        let segments = Segments { folder: folder.journal(&source) };
+        let writer = Writer { trail: folder.clone(), source, segments, process, lock: None, tail: None };
+        let told = Arc::clone(&lost);
+        let writer = std::thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || writer.run(waiting, &told))?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), lost, clock })
+    }
+
+    async fn send(
+        &self,
+        event: AuditEvent,
+        answer: Option<oneshot::Sender<Result<(), AuditError>>>,
+    ) -> Result<(), AuditError> {
+        if let Some(lost) = self.lost.get() {
+            return Err(lost.clone());
+        }
+        let stopped = || AuditError("the journal has stopped".to_owned());
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send((event, self.clock.now(), answer)).await.map_err(|_| stopped())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // It has nothing to answer but to those who wait, and none does.
+            let _ = writer.join();
+        }
+    }
+}
+
+impl AuditSink for Journal {
+    fn record(&self, event: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>> {
+        async move {
+            let (answer, durable) = oneshot::channel();
+            self.send(event, Some(answer)).await?;
+            durable.await.unwrap_or_else(|_| Err(AuditError("the journal has stopped".to_owned())))
+        }
+        .boxed()
+    }
+
+    fn note(&self, event: AuditEvent) -> BoxFuture<'_, Result<(), AuditError>> {
+        self.send(event, None).boxed()
+    }
+}
+
+/// The pieces of one source's journal.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments {
+    folder: PathBuf,
+}
+
+impl Segments {
+    pub(crate) fn of(folder: &Folder, source: &Source) -> Self {
+        Self { folder: folder.journal(source) }
+    }
+
+    /// The numbers after which they are called, in order.
+    pub(crate) fn list(&self) -> io::Result<Vec<u64>> {
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut firsts = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let first = name.to_str().and_then(|name| name.strip_suffix(".jsonl")?.parse::<u64>().ok());
+            firsts.extend(first);
+        }
+        firsts.sort_unstable();
+        Ok(firsts)
+    }
+
+    pub(crate) fn path(&self, first: u64) -> PathBuf {
+        self.folder.join(format!("{first:020}.jsonl"))
+    }
+
+    /// Keeps writers out while it is held by a reader, and others while it is held by a writer.
+    pub(crate) fn lock_file(&self) -> io::Result<File> {
+        Lock::file(&self.folder.join("lock"))
+    }
+}
+
+/// Where a journal ends.
+#[derive(Debug)]
+struct Tail {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    last: Last,
+}
+
+/// What the next event is told after.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    number: u64,
+    hash: Option<Hash>,
+    time: i64,
+    /// The journal that held it is gone: the log alone knows it.
+    gone: bool,
+}
+
+struct Writer {
+    trail: Folder,
+    source: Source,
+    segments: Segments,
+    process: Process,
+    lock: Option<File>,
+    tail: Option<Tail>,
+}
+
+impl Writer {
+    fn run(mut self, mut waiting: mpsc::Receiver<Waiting>, lost: &OnceLock<AuditError>) {
+        let mut batch = Vec::new();
+        while waiting.blocking_recv_many(&mut batch, WAITING_MAX) > 0 {
+            let written = match lost.get() {
+                Some(lost) => Err(lost.clone()),
+                None => self.append(&batch).map_err(|error| {
+                    AuditError(format!(
+                        "the journal in `{}` cannot be used: {error}",
+                        self.segments.folder.display()
+                    ))
+                }),
+            };
+            if let Err(error) = &written {
+                // What is there now, whoever writes next looks anew.
+                self.tail = None;
+                if batch.iter().any(|(.., answer)| answer.is_none()) {
+                    let _ = lost.set(error.clone());
+                }
+            }
+            for (.., answer) in batch.drain(..) {
+                // Whoever has gone away meanwhile needs no answer.
+                let _ = answer.map(|answer| answer.send(written.clone()));
+            }
+        }
+    }
+
+    /// Writes events down, durably.
+    fn append(&mut self, batch: &[Waiting]) -> io::Result<()> {
+        let file = match &self.lock {
+            Some(file) => file.try_clone()?,
+            None => self.lock.insert(self.segments.lock_file()?).try_clone()?,
+        };
+        let _lock = Lock::alone(file)?;
+        let mut last = self.last()?;
+        let first = last.number + 1;
+        let mut lines = Vec::new();
+        for (event, time, _) in batch {
+            let clock_went_back = time.as_millisecond() < last.time;
+            let place = Place {
+                number: last.number + 1,
+                previous: last.hash,
+                clock_went_back,
+                began_anew: last.gone,
+            };
+            let line = event::line(event, &self.source, &place, self.process, *time)?;
+            let hash = Some(leaf(&line));
+            last = Last { number: place.number, hash, time: time.as_millisecond(), gone: false };
+            lines.extend_from_slice(&line);
+            lines.push(b'\n');
+        }
+        let tail = match self.tail.take().filter(|tail| tail.len < SEGMENT_LEN) {
+            Some(tail) => tail,
+            None => begin(&self.segments, first, last)?,
+        };
+        self.tail = Some(write(tail, &lines, last)?);
+        Ok(())
+    }
+
+    /// The last event that is there, whoever wrote it. Leaves `tail` where it can be gone on with.
+    fn last(&mut self) -> io::Result<Last> {
+        let firsts = self.segments.list()?;
+        let newest = firsts.last().map(|first| self.segments.path(*first));
+        if let Some(tail) = &self.tail
+            && Some(&tail.path) == newest.as_ref()
+            && tail.file.metadata()?.len() == tail.len
+        {
+            return Ok(tail.last);
+        }
+        self.tail = None;
+        let known = self.trail.read_head()?.sources.get(&self.source).cloned();
+        for first in firsts.into_iter().rev() {
+            let path = self.segments.path(first);
+            if let Some(tail) = ended(&path)? {
+                if let Some(known) = known.filter(|known| known.number > tail.last.number) {
+                    return Err(io::Error::other(format!(
+                        "it ends at event {}, and the log has {} of it, so it was put back from an older copy. Move the \
+                         folder to another place; the trail will say that it began anew",
+                        tail.last.number, known.number
+                    )));
+                }
+                return Ok(self.tail.insert(tail).last);
+            }
+            // Its process died before it had an event.
+            std::fs::remove_file(&path)?;
+        }
+        Ok(known.map_or(Last { number: 0, hash: None, time: i64::MIN, gone: false }, |known| Last {
+            number: known.number,
+            hash: Some(known.hash),
+            time: known.time,
+            gone: true,
+        }))
+    }
+}
+
+/// A piece of a journal that begins with that number.
+fn begin(segments: &Segments, first: u64, last: Last) -> io::Result<Tail> {
+    let path = segments.path(first);
+    let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path)?;
+    files::sync_folder(&segments.folder)?;
+    Ok(Tail { path, file, len: 0, last })
+}
+
+/// Adds lines, durably. Where that fails, none of them is there.
+fn write(mut tail: Tail, lines: &[u8], last: Last) -> io::Result<Tail> {
+    if let Err(error) = tail.file.write_all(lines).and_then(|()| tail.file.sync_data()) {
+        // Where even this fails, the next who writes takes away what is not whole; whole events that nobody was
+        // answered for do no harm.
+        let _ = tail.file.set_len(tail.len);
+        return Err(error);
+    }
+    Ok(Tail { len: tail.len + u64::try_from(lines.len()).unwrap_or(u64::MAX), last, ..tail })
+}
+
+/// Where a piece ends: behind its last whole line. What is behind that, its process died on: nobody was answered, and it
+/// goes. `None` where there is no event in it.
+fn ended(path: &Path) -> io::Result<Option<Tail>> {
+    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(None) };
+    let whole = bytes.get(..end).unwrap_or_default();
+    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    let link = Link::read(line).map_err(|_| {
+        let path = path.display();
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the last line of `{path}` is no event: it is damaged"),
+        )
+    })?;
+    let len = u64::try_from(end).unwrap_or(u64::MAX) + 1;
+    if file.seek(SeekFrom::End(0))? > len {
+        file.set_len(len)?;
+        file.sync_data()?;
+    }
+    let last = Last { number: link.id.number, hash: Some(link.hash), time: link.time, gone: false };
+    Ok(Some(Tail { path: path.to_path_buf(), file, len, last }))
+}

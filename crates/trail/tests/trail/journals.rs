@@ -1,0 +1,164 @@
+use std::fs;
+
+use domain::{AuditSink as _, Clock as _, Operation, Outcome};
+
+use crate::world::{World, event};
+
+/// The lines of a source's journal.
+fn lines(world: &World, source: &str) -> Vec<String> {
+    let folder = world.path("trail/journal").join(source);
+    let mut pieces: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pieces.retain(|piece| piece.extension().is_some_and(|extension| extension == "jsonl"));
+    pieces.sort();
+    pieces
+        .iter()
+        .flat_map(|piece| fs::read_to_string(piece).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_of_several_writers_of_one_journal_are_one_chain() {
+    let world = World::new();
+    let journals = [world.journal("vault"), world.journal("vault"), world.journal("vault")];
+    let events =
+        (0..300_u64).map(|number| journals[usize::try_from(number % 3).unwrap()].record(event(number)));
+    futures::future::try_join_all(events).await.unwrap();
+    assert_eq!(lines(&world, "vault").len(), 300);
+    drop(journals);
+    assert!(world.take().unwrap().is_some());
+    let verified = world.verify(&[]).await;
+    assert_eq!((verified.entries, verified.findings), (300, Vec::new()));
+}
+
+#[tokio::test]
+async fn an_event_is_there_once_it_was_answered_and_what_was_noted_no_later_than_that() {
+    let world = World::new();
+    let journal = world.journal("vault");
+    journal.note(event(1)).await.unwrap();
+    journal.note(event(2)).await.unwrap();
+    journal.record(event(3)).await.unwrap();
+    let objects: Vec<_> = lines(&world, "vault")
+        .iter()
+        .map(|line| line.split("shop-").nth(1).unwrap()[..1].to_owned())
+        .collect();
+    assert_eq!(objects, ["1", "2", "3"]);
+    journal.note(event(4)).await.unwrap();
+    drop(journal);
+    assert_eq!(lines(&world, "vault").len(), 4, "a journal that ends leaves nothing behind");
+}
+
+#[tokio::test]
+async fn what_a_process_died_on_is_no_event_and_the_chain_goes_on() {
+    let world = World::new();
+    world.record("vault", 2).await;
+    let piece = world.path("trail/journal/vault/00000000000000000001.jsonl");
+    let mut bytes = fs::read(&piece).unwrap();
+    bytes.extend_from_slice(b"{\"metadata\":{\"ver");
+    fs::write(&piece, bytes).unwrap();
+    world.record("vault", 1).await;
+    assert_eq!(lines(&world, "vault").len(), 3);
+    assert_eq!(world.findings(&[]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_refuses_and_what_was_noted_is_not_lost_unnoticed() {
+    let world = World::new();
+    let journal = world.journal("vault");
+    journal.record(event(1)).await.unwrap();
+    let folder = world.path("trail/journal/vault");
+    let aside = world.path("aside");
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "in its way").unwrap();
+    assert!(journal.record(event(2)).await.is_err());
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    journal.record(event(3)).await.unwrap();
+
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "in its way").unwrap();
+    journal.note(event(4)).await.unwrap();
+    assert!(journal.record(event(5)).await.is_err());
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    assert!(journal.record(event(6)).await.is_err(), "event 4 was lost: nothing goes on after that");
+    drop(journal);
+    world.record("vault", 1).await;
+    assert_eq!(world.findings(&[]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn pieces_that_the_log_has_are_deleted_and_the_numbers_go_on() {
+    let world = World::new();
+    let journal = world.journal("vault");
+    let long = || event(0).with_detail("x".repeat(4_000));
+    for _ in 0..5 {
+        futures::future::try_join_all((0..500).map(|_| journal.record(long()))).await.unwrap();
+    }
+    let pieces = || fs::read_dir(world.path("trail/journal/vault")).unwrap().count() - 1;
+    assert!(pieces() > 1, "{}", pieces());
+    world.take().unwrap();
+    assert_eq!(pieces(), 1);
+    journal.record(long()).await.unwrap();
+    world.take().unwrap();
+    let verified = world.verify(&[]).await;
+    assert_eq!((verified.entries, verified.findings), (2_501, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_is_told() {
+    let world = World::new();
+    world.record("vault", 1).await;
+    world.set_clock(world.clock.now() - std::time::Duration::from_secs(3_600));
+    world.record("vault", 1).await;
+    world.after(7_200);
+    world.record("vault", 1).await;
+    let verified = world.verify(&[]).await;
+    assert_eq!(verified.findings, Vec::new());
+    let told: Vec<_> = verified.notices.iter().map(|notice| (notice.index, notice.what.as_str())).collect();
+    assert_eq!(told, [(Some(1), "the clock had gone back at vault-2")]);
+}
+
+#[tokio::test]
+async fn a_journal_that_was_lost_begins_anew_and_says_so() {
+    let world = World::new();
+    world.record("vault", 3).await;
+    world.take().unwrap();
+    fs::remove_dir_all(world.path("trail/journal")).unwrap();
+    world.record("vault", 2).await;
+    let verified = world.verify(&[]).await;
+    assert_eq!((verified.entries, verified.findings), (5, Vec::new()));
+    let told: Vec<_> = verified.notices.iter().map(|notice| notice.what.as_str()).collect();
+    assert_eq!(told, ["the journal of vault began anew at vault-4: events before it may have been lost"]);
+}
+
+#[tokio::test]
+async fn a_journal_that_was_put_back_from_an_older_copy_is_refused_until_it_is_moved_away() {
+    let world = World::new();
+    world.record("vault", 3).await;
+    let piece = world.path("trail/journal/vault/00000000000000000001.jsonl");
+    let old = fs::read(&piece).unwrap();
+    world.record("vault", 3).await;
+    world.take().unwrap();
+    fs::write(&piece, old).unwrap();
+    let refused = world.journal("vault").record(event(1)).await.unwrap_err().to_string();
+    assert!(refused.contains("older copy"), "{refused}");
+    let refused = world.take().unwrap_err();
+    assert!(refused.is_damage() && refused.to_string().contains("older copy"), "{refused}");
+
+    fs::rename(world.path("trail/journal/vault"), world.path("moved")).unwrap();
+    world.record("vault", 1).await;
+    let verified = world.verify(&[]).await;
+    assert_eq!((verified.entries, verified.findings, verified.notices.len()), (7, Vec::new(), 1));
+}
+
+#[tokio::test]
+async fn refusals_stand_on_the_record_like_all_else() {
+    let world = World::new();
+    let journal = world.journal("vault");
+    let mut refused = event(1).with_detail("not the operator key");
+    (refused.operation, refused.outcome) = (Operation::SignIn, Outcome::Refused);
+    journal.record(refused).await.unwrap();
+    let line: serde_json::Value = serde_json::from_str(&lines(&world, "vault")[0]).unwrap();
+    assert_eq!((&line["status"], &line["severity_id"]), (&"Refused".into(), &3.into()));
+    assert_eq!(line["metadata"]["uid"], "vault-1");
+}
