@@ -28,7 +28,7 @@ bench-large:
 fuzz:
 	@SECONDS_EACH="$(SECONDS_EACH)" scripts/fuzz $(TARGETS)
 
-# A stripped binary that needs the C library alone: target/dist/caretaker.
+# Stripped binaries that need the C library alone: target/dist/caretaker, and caretaker-verify beside it.
 dist:
 	@scripts/build-dist
 

@@ -8,8 +8,8 @@ const PEERS: &[&str] = &["repository", "vault", "access", "trail", "catalog", "c
 /// Whether `from` may import `to`, outside its tests.
 fn allowed(from: &str, to: &str) -> bool {
     match from {
-        // The nouns know nobody; style is no part of the product.
-        "domain" | "tidy" => false,
+        // The nouns know nobody; style is no part of the product; the verifier shares nothing with what it checks.
+        "domain" | "tidy" | "verifier" => false,
         // Practice stores share no type with the connectors that they are there to try.
         "sandbox" | "repository" | "vault" | "access" | "trail" | "catalog" | "connectors" => to == "domain",
         "monitor" => ["domain", "trail"].contains(&to),
@@ -18,7 +18,7 @@ fn allowed(from: &str, to: &str) -> bool {
         // It measures the binary from outside, with a practice store beside it and the vault's clock.
         "bench" => ["sandbox", "vault"].contains(&to),
         // It wires everything.
-        "caretaker" => !["bench", "tidy"].contains(&to),
+        "caretaker" => !["bench", "tidy", "verifier"].contains(&to),
         other => panic!("crate `{other}` has no row in {}: say what it may import", file!()),
     }
 }
@@ -53,5 +53,8 @@ fn the_table_tells_right_from_wrong() {
     assert!(allowed("repository", "domain") && allowed("flows", "vault") && allowed("caretaker", "sandbox"));
     assert!(
         !allowed("domain", "vault") && !allowed("repository", "vault") && !allowed("sandbox", "connectors")
+    );
+    assert!(
+        !allowed("verifier", "domain") && !allowed("verifier", "trail") && !allowed("caretaker", "verifier")
     );
 }
