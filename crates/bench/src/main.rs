@@ -2,10 +2,11 @@
 //!
 //! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
 //! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
-//! `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+//! `events` fills a trail; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
 
 mod cell;
 mod chance;
+mod events;
 mod generations;
 mod large;
 mod load;
@@ -93,6 +94,14 @@ enum Command {
         #[arg(long, default_value_t = 1_000)]
         job_ms: u64,
     },
+    /// The trail: events made durable, and signed
+    Events {
+        #[arg(long, default_value_t = 200_000)]
+        events: u64,
+        /// How long events are offered at the rate that is asked for
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
     /// Ten million small records, streamed
     Large {
         #[arg(long, default_value_t = 10_000_000)]
@@ -127,6 +136,7 @@ fn main() -> anyhow::Result<ExitCode> {
             let ways = throttle::Ways { points_per_second, latency, job_time };
             throttle::run(&mut bench, &Size { products, customers, orders }, &ways)?;
         }
+        Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}
     }

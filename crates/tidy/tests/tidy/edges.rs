@@ -15,8 +15,8 @@ fn allowed(from: &str, to: &str) -> bool {
         "monitor" => ["domain", "trail"].contains(&to),
         "flows" => to == "domain" || PEERS.contains(&to),
         "console" => to == "domain" || to == "flows" || PEERS.contains(&to),
-        // It measures the binary from outside, with a practice store beside it and the vault's clock.
-        "bench" => ["sandbox", "vault"].contains(&to),
+        // It measures the binary from outside, with a practice store beside it and the vault's clock; the trail by itself.
+        "bench" => ["domain", "sandbox", "trail", "vault"].contains(&to),
         // It wires everything.
         "caretaker" => !["bench", "tidy", "verifier"].contains(&to),
         other => panic!("crate `{other}` has no row in {}: say what it may import", file!()),
