@@ -7,8 +7,11 @@ mod replay;
 
 use crate::builder::{Log, LogError};
 use crate::checkpoint::Checkpoint;
+use crate::event::{EventId, Link};
+use crate::head::Head;
 use crate::note::{Scheme, Signer, Verifier};
 use crate::tile::{self, Tile};
+use crate::tree::leaf;
 
 /// The two who sign: a log, and a witness of it.
 fn signers() -> [Signer; 2] {
@@ -67,4 +70,24 @@ pub fn trail_objects(bytes: &[u8]) -> bool {
         Err(error) => assert!(error == LogError::Full && size == u64::MAX && log.root() == before),
     }
     true
+}
+
+/// An event's line, its name, or what says how far a log has come: what is accepted is written and read the same way.
+pub fn trail_event(bytes: &[u8]) -> bool {
+    let mut accepted = false;
+    if let Ok(link) = Link::read(bytes) {
+        assert_eq!(link.hash, leaf(bytes), "an event is known by its bytes");
+        assert_eq!(link.id.to_string().parse(), Ok(link.id), "it has a name");
+        accepted = true;
+    }
+    if let Ok(head) = serde_json::from_slice::<Head>(bytes) {
+        let again = serde_json::to_vec(&head).expect("it is written");
+        assert_eq!(serde_json::from_slice::<Head>(&again).expect("what is written is read"), head);
+        accepted = true;
+    }
+    if let Some(id) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<EventId>().ok()) {
+        assert_eq!(id.to_string().as_bytes(), bytes, "one spelling");
+        accepted = true;
+    }
+    accepted
 }
