@@ -30,7 +30,7 @@ impl Repository {
     /// When the grant does not allow `action`, or no data key can be opened.
     pub async fn sealer(&self, grant: &Grant, action: Action) -> Result<Sealer> {
         let keyring = self.keyring(grant, action)?;
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let mut salt = Salt([0; 32]);
         self.rng.fill(&mut salt.0);
         let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, AAD_NAME);
@@ -46,7 +46,7 @@ impl Sealer {
     /// When the key cannot be opened.
     pub async fn seal(&self, number: u64, plain: &[u8]) -> Result<Vec<u8>> {
         let mut text = compress(plain, LEVEL)?;
-        self.key.sealing_key().await?.seal(number, &self.aad.block(number, 0), &mut text)?;
+        self.key.seal(number, &self.aad.block(number, 0), &mut text).await?;
         Ok(text)
     }
 
@@ -55,7 +55,7 @@ impl Sealer {
     /// # Errors
     /// When it is not what was sealed.
     pub async fn open(&self, number: u64, mut sealed: Vec<u8>) -> Result<Vec<u8>> {
-        let opened = self.key.sealing_key().await?.open(number, &self.aad.block(number, 0), &mut sealed);
+        let opened = self.key.open(number, &self.aad.block(number, 0), &mut sealed).await;
         opened.map_err(|error| opening(AAD_NAME, error))?;
         decompress(AAD_NAME, &sealed)
     }

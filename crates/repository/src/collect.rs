@@ -175,7 +175,7 @@ impl Repository {
     ) -> Result<Head> {
         let commit =
             Commit::after(segments, Some(newest), lease.generation, Role::Fence, &*self.clock).await?;
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         ground.publish(&segments.keyring, &self.objects, data_key, &*self.rng, lease, commit).await
     }
 

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{Action, DataKeyId, Grant, Id128, RecordKey, Removal};
+use domain::{Action, Grant, Id128, RecordKey, Removal};
 
 use crate::commit::{Commit, Head, Role};
 use crate::connection::Repository;
@@ -183,7 +183,7 @@ impl Repository {
         lease: &Lease,
     ) -> Result<(Head, u64)> {
         let segments = compaction.segments;
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         let mut components = compaction.components.to_vec();
         let mut copied = Vec::new();
         let mut bytes_written = 0;
@@ -227,7 +227,7 @@ impl Repository {
     ) -> Result<(Option<Component>, u64)> {
         let segments = compaction.segments;
         let keyring = &segments.keyring;
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let mut subjects =
             Subjects::open(keyring, &self.keys_area, &self.objects, Some(compaction.reader.head())).await?;
         let mut writer =
@@ -239,8 +239,7 @@ impl Repository {
         let mut walk = Walk::from(segments, &without_overlap(number, parts), None).await?;
         while let Some(group) = walk.next().await? {
             if let Some((version, pack)) = survivors.version(&group).await? {
-                copy_version(&compaction.reader, &mut subjects, &mut writer, data_key, &group.key, &version)
-                    .await?;
+                copy_version(&compaction.reader, &mut subjects, &mut writer, &group.key, &version).await?;
                 *copied.entry(pack).or_default() += 1;
             } else {
                 let removal = group.versions.iter().find_map(|version| match version.state {
@@ -295,7 +294,6 @@ async fn copy_version(
     reader: &Reader,
     subjects: &mut Subjects,
     writer: &mut PackWriter,
-    data_key: DataKeyId,
     key: &RecordKey,
     version: &Version,
 ) -> Result<()> {
@@ -319,11 +317,7 @@ async fn copy_version(
     let SubjectKey::Present(wrapped) = subjects.find(&tag).await? else {
         return writer.removed(&key.kind, &key.id, Removal::Redacted).await;
     };
-    let data_key = reader.segments.keyring.key(data_key).await?;
-    let maker = |salt: &domain::Salt, number: u64| {
-        data_key.record_key(&tag, &wrapped, salt, number).map_err(RepositoryError::from)
-    };
-    writer.personal_record(&record, tag, &maker).await
+    writer.personal_record(&record, tag, &wrapped).await
 }
 
 /// Packs of which less than half is still named, by the snapshot that they belong to.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::{Action, Grant, Removal, SubjectId, SubjectTag};
+use domain::{Action, Grant, HashPurpose, Removal, SubjectId, SubjectTag};
 use serde::Serialize;
 
 use crate::commit::{Commit, Head, Role};
@@ -50,15 +50,15 @@ impl Repository {
         let ground = heads::ground(keyring, &self.objects, lease).await?;
         let parent = ground.parent.clone().ok_or_else(|| self.nothing_written())?;
         let data_key = keyring.current().await?;
-        let tags =
-            people.iter().map(|person| subjects::tag(&*data_key, person)).collect::<Result<Vec<_>>>()?;
+        let hash = keyring.keyed_hash(data_key, HashPurpose::Subject).await?;
+        let tags: Vec<SubjectTag> = people.iter().map(|person| subjects::tag(&*hash, person)).collect();
         let mut commit =
             Commit::after(&segments, Some(&parent), lease.generation, Role::Fence, &*self.clock).await?;
         let redacted = self.redact(&segments, &parent, &tags, &mut commit).await?;
-        let head = ground.publish(keyring, &self.objects, data_key.id(), &*self.rng, lease, commit).await?;
+        let head = ground.publish(keyring, &self.objects, data_key, &*self.rng, lease, commit).await?;
         let mut subjects = Subjects::open(keyring, &self.keys_area, &self.objects, Some(&head)).await?;
         subjects.destroy(&tags).await?;
-        subjects.store(&*self.rng, data_key.id(), lease.generation).await?;
+        subjects.store(&*self.rng, data_key, lease.generation).await?;
         let tables_deleted = subjects.delete_older(lease.generation).await?;
         let copies_deleted = self.delete_copies().await?;
         for folder in [SUBJECTS, RUNS, STATE] {
@@ -74,7 +74,7 @@ impl Repository {
         }
         let fence =
             Commit::after(&segments, Some(&head), lease.generation, Role::Fence, &*self.clock).await?;
-        Ground::after(head).publish(keyring, &self.objects, data_key.id(), &*self.rng, lease, fence).await?;
+        Ground::after(head).publish(keyring, &self.objects, data_key, &*self.rng, lease, fence).await?;
         let people = u64::try_from(tags.len()).unwrap_or(u64::MAX);
         Ok(ErasedKeys { people, records: redacted, tables_deleted, copies_deleted })
     }
@@ -106,7 +106,7 @@ impl Repository {
         tags: &[SubjectTag],
         commit: &mut Commit,
     ) -> Result<u64> {
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         let mut pack = PackWriter::new(&segments.keyring, &self.objects, data_key, &self.rng);
         let mut walk = Walk::from(segments, &parent.commit.components, None).await?;
         let mut redacted = 0;

@@ -8,7 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use domain::{DataKey, KeyError, Kind, MediaRef, SealingKey, SubjectTag, WrappedSubjectKey};
+use domain::{DataKey, KeyError, Kind, MediaRef, SubjectTag, WrappedSubjectKey};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -144,7 +145,6 @@ pub(crate) async fn inspect(
     if !blocks {
         return Ok(contents);
     }
-    let personal = tags.iter().any(Option::is_some);
     let mut opening: Option<JoinHandle<Result<Found>>> = None;
     for region in [Region::Data, Region::Summaries] {
         let ordinals = segment.ordinals(region);
@@ -171,12 +171,8 @@ pub(crate) async fn inspect(
                 }
             }
             finish(opening.take(), &mut contents).await?;
-            let key = segment.sealing_key().await?;
-            let data_key = if personal { Some(segment.open_data_key().await?) } else { None };
             let segment = Arc::clone(segment);
-            opening = Some(tokio::task::spawn_blocking(move || {
-                open(&segment, &*key, data_key.as_deref(), &sealed)
-            }));
+            opening = Some(tokio::task::spawn_blocking(move || open(&segment, &sealed)));
         }
     }
     finish(opening, &mut contents).await?;
@@ -222,31 +218,21 @@ async fn owners(
 }
 
 /// Opens and decompresses blocks; runs on a blocking thread.
-fn open(
-    segment: &Segment,
-    key: &dyn SealingKey,
-    data_key: Option<&dyn DataKey>,
-    blocks: &[Sealed],
-) -> Result<Found> {
+fn open(segment: &Segment, blocks: &[Sealed]) -> Result<Found> {
     let object = segment.full_name();
     let mut decompressor = Decompressor::new();
     let mut text = Vec::new();
     let mut found = Found::default();
     for sealed in blocks {
-        let opened = match (sealed.region, sealed.table, data_key) {
-            (Region::Data, 1.., Some(data_key)) => {
-                open_container(segment, &object, key, data_key, sealed, &mut decompressor, &mut found)
-            }
-            // Without an index of its own the pack does not tell whose the records are; that is noted there.
-            (Region::Data, 1.., None) => Ok(()),
-            _ => {
-                text.clear();
-                text.extend_from_slice(&sealed.bytes);
-                key.open(sealed.number, &segment.aad(sealed.number, 0), &mut text)
-                    .map_err(|error| opening(&object, error))
-                    .and_then(|()| decompressor.decompress(&object, &text))
-                    .and_then(|plain| read_plain(&object, sealed, plain, &mut found))
-            }
+        let opened = if sealed.table > 0 {
+            open_container(segment, &object, sealed, &mut decompressor, &mut found)
+        } else {
+            text.clear();
+            text.extend_from_slice(&sealed.bytes);
+            Handle::current()
+                .block_on(segment.open_text(sealed.number, &mut text))
+                .and_then(|()| decompressor.decompress(&object, &text))
+                .and_then(|plain| read_plain(&object, sealed, plain, &mut found))
         };
         if let Err(error) = opened {
             found.damaged.push((sealed.ordinals.clone(), integrity(error)?));
@@ -279,11 +265,31 @@ fn count_rows(plain: &[u8]) -> Option<usize> {
     Some(count)
 }
 
+/// A person's record in a container.
+struct Personal<'a> {
+    ordinal: u32,
+    owner: Owner,
+    aad: Vec<u8>,
+    sealed: &'a [u8],
+}
+
+impl Personal<'_> {
+    /// The text; `None` where it does not open under this person's key.
+    fn open(&self, segment: &Segment, data_key: &dyn DataKey) -> Result<Option<Vec<u8>>, KeyError> {
+        let Owner { tag, wrapped, .. } = &self.owner;
+        let mut text = self.sealed.to_vec();
+        let key = data_key.record_key(tag, wrapped, &segment.salt(), u64::from(self.ordinal));
+        match key.and_then(|key| key.open(0, &self.aad, &mut text)) {
+            Ok(()) => Ok(Some(text)),
+            Err(KeyError::DoesNotOpen) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 fn open_container(
     segment: &Segment,
     object: &str,
-    key: &dyn SealingKey,
-    data_key: &dyn DataKey,
     sealed: &Sealed,
     decompressor: &mut Decompressor,
     found: &mut Found,
@@ -292,32 +298,37 @@ fn open_container(
     let table_len = usize::try_from(sealed.table).unwrap_or(usize::MAX);
     let (table, texts) = sealed.bytes.split_at_checked(table_len).ok_or_else(damaged)?;
     let mut table = table.to_vec();
-    key.open(sealed.number, &segment.aad(sealed.number, 0), &mut table)
-        .map_err(|error| opening(object, error))?;
+    let waiting = Handle::current();
+    waiting.block_on(segment.open_text(sealed.number, &mut table))?;
     let (mut table, mut texts) = (Reading(&table), Reading(texts));
     if table.count() != Some(sealed.ordinals.len()) {
         return Err(damaged());
     }
+    let mut records = Vec::with_capacity(sealed.ordinals.len());
     for (turn, ordinal) in sealed.ordinals.clone().enumerate() {
         let text = table.count().and_then(|len| texts.take(len)).ok_or_else(damaged)?;
         let Some(owner) = sealed.owners.get(turn).copied().flatten() else { continue };
         let aad = segment.aad(sealed.number, u64::try_from(turn).unwrap_or(u64::MAX).saturating_add(1));
-        let mut text = text.to_vec();
-        let opened = data_key
-            .record_key(&owner.tag, &owner.wrapped, &segment.salt(), u64::from(ordinal))
-            .and_then(|key| key.open(0, &aad, &mut text));
-        match opened {
-            Ok(()) => {
-                let plain = decompressor.decompress(object, &text);
-                let stored = plain.and_then(|plain| block::read_personal(plain).ok_or_else(damaged));
-                match stored {
-                    Ok(stored) if stored.meta.media_refs.is_empty() => {}
-                    Ok(stored) => found.media.push((ordinal, stored.meta.media_refs)),
-                    Err(error) => found.damaged.push((one(ordinal), integrity(error)?)),
-                }
+        records.push(Personal { ordinal, owner, aad, sealed: text });
+    }
+    // The key is asked for once, not for each record.
+    let open = |data_key: &dyn DataKey| {
+        records.iter().map(|record| record.open(segment, data_key)).collect::<Result<Vec<_>, _>>()
+    };
+    let opened = waiting.block_on(segment.with_data_key(open))?;
+    for (Personal { ordinal, owner, .. }, text) in records.iter().zip(opened) {
+        let stored = match &text {
+            Some(text) => {
+                let plain = decompressor.decompress(object, text);
+                plain.and_then(|plain| block::read_personal(plain).ok_or_else(damaged))
             }
-            Err(KeyError::DoesNotOpen) if owner.was_destroyed => {}
-            Err(error) => found.damaged.push((one(ordinal), integrity(opening(object, error))?)),
+            None if owner.was_destroyed => continue,
+            None => Err(opening(object, KeyError::DoesNotOpen.into())),
+        };
+        match stored {
+            Ok(stored) if stored.meta.media_refs.is_empty() => {}
+            Ok(stored) => found.media.push((*ordinal, stored.meta.media_refs)),
+            Err(error) => found.damaged.push((one(*ordinal), integrity(error)?)),
         }
     }
     if table.is_empty() && texts.is_empty() { Ok(()) } else { Err(damaged()) }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, Clock, DataKey, DataKeyId, DataKeys, Grant, HashPurpose, KeyedHash, ObjectPurpose, Salt, Scope,
-    SealingKey,
+    Action, Clock, DataKey, DataKeyId, DataKeys, Grant, HashPurpose, KeyError, KeyedHash, ObjectPurpose,
+    Salt, Scope, SealingKey,
 };
 use tokio::sync::Mutex;
 
@@ -19,6 +19,10 @@ use crate::store::Area;
 
 /// An opened key is asked for anew after this time, well before the vault ends it (60 s).
 const RENEW_AFTER: Duration = Duration::from_secs(25);
+
+/// One use of a key asks for it at most so often. Each time before the last, this process must have stood still for a
+/// minute just between asking and using.
+const ASKED_MAX: usize = 8;
 
 /// Folder of the wrapped data keys, in the key store.
 pub(crate) const DATA_KEYS: &str = "data-key";
@@ -62,8 +66,30 @@ impl Keyring {
         Ok(Self { scope, grant, keys, clock, area, objects, opened, current })
     }
 
-    /// The key that a named object was sealed under.
-    pub(crate) async fn key(&self, id: DataKeyId) -> Result<Arc<dyn DataKey>> {
+    /// Does something with a data key: the only way to one. This process may have stood still since the key was opened,
+    /// and its time be over: then the vault is asked anew, and what it refuses stays refused.
+    ///
+    /// `work` is then done again from its beginning, so it must change nothing before its last use of the key; a key that
+    /// has ended leaves a text as it is. To seal again is safe: the same text in the same place, under the same key, gives
+    /// the same bytes.
+    pub(crate) async fn with<T>(
+        &self,
+        id: DataKeyId,
+        mut work: impl FnMut(&dyn DataKey) -> Result<T, KeyError>,
+    ) -> Result<T> {
+        let mut asked = 1;
+        loop {
+            let key = self.key(id).await?;
+            match work(&*key) {
+                Err(KeyError::Expired) if asked < ASKED_MAX => self.forget(&key).await,
+                done => return Ok(done?),
+            }
+            asked += 1;
+        }
+    }
+
+    /// The key, opened not long ago.
+    async fn key(&self, id: DataKeyId) -> Result<Arc<dyn DataKey>> {
         let mut opened = self.opened.lock().await;
         let now = self.clock.monotonic();
         // What has grown old is wiped, also where nobody asks for it again.
@@ -75,7 +101,7 @@ impl Keyring {
         let since = self.clock.monotonic();
         let object = self.area.full(&format!("{DATA_KEYS}/{id}"));
         let opened_key = self.keys.open(&self.grant, &self.scope, &wrapped).await;
-        let key = opened_key.map_err(|error| opening(&object, error))?;
+        let key = opened_key.map_err(|error| opening(&object, error.into()))?;
         if key.id() != id {
             return Err(RepositoryError::damaged(&object, "it holds another key than its name says"));
         }
@@ -83,39 +109,49 @@ impl Keyring {
         Ok(key)
     }
 
+    /// Forgets an opened key, unless another was opened in its place by now.
+    async fn forget(&self, ended: &Arc<dyn DataKey>) {
+        self.opened.lock().await.retain(|_, (_, key)| !Arc::ptr_eq(key, ended));
+    }
+
     /// The key for new objects: that of the newest commit. Where there is no commit yet, one that the vault opens;
     /// made, and stored durably, where there is none that opens.
     ///
     /// What else lies in the key store does not count, however new it is: whoever can write there can put there what
     /// they like.
-    pub(crate) async fn current(&self) -> Result<Arc<dyn DataKey>> {
+    pub(crate) async fn current(&self) -> Result<DataKeyId> {
         let mut current = self.current.lock().await;
         if let Some(id) = *current {
-            return self.key(id).await;
+            return Ok(id);
         }
-        let key = match self.in_use().await? {
-            Some(key) => key,
+        let id = match self.in_use().await? {
+            Some(id) => id,
             None => {
+                let since = self.clock.monotonic();
                 let new = self.keys.create(&self.grant, &self.scope).await?;
-                self.area.put_new(&format!("{DATA_KEYS}/{}", new.key.id()), new.wrapped).await?;
-                self.opened.lock().await.insert(new.key.id(), (self.clock.monotonic(), Arc::clone(&new.key)));
-                new.key
+                let id = new.key.id();
+                self.area.put_new(&format!("{DATA_KEYS}/{id}"), new.wrapped).await?;
+                self.opened.lock().await.insert(id, (since, new.key));
+                id
             }
         };
-        *current = Some(key.id());
-        Ok(key)
+        *current = Some(id);
+        Ok(id)
     }
 
-    async fn in_use(&self) -> Result<Option<Arc<dyn DataKey>>> {
+    async fn in_use(&self) -> Result<Option<DataKeyId>> {
         let mut refused = None;
         let names = commit::list(&self.objects).await?;
         let top = names.last().map_or(0, |name| name.number.0);
         // A commit with the greatest number may be a loser's, and damaged: one before it will do. Farther back
         // nobody passes over damage.
         for name in names.iter().rev().take_while(|name| name.number.0.saturating_add(1) >= top) {
-            let opened = async { self.key(sealed_under(&self.objects, name).await?).await };
+            let opened = async {
+                let id = sealed_under(&self.objects, name).await?;
+                self.key(id).await.map(|_| id)
+            };
             match opened.await {
-                Ok(key) => return Ok(Some(key)),
+                Ok(id) => return Ok(Some(id)),
                 Err(error) => refused = refused.or(Some(integrity(error)?)),
             }
         }
@@ -129,7 +165,7 @@ impl Keyring {
                     RepositoryError::damaged(&full, "it stands among the data keys and is none")
                 })?;
                 match self.key(id).await {
-                    Ok(key) => return Ok(Some(key)),
+                    Ok(_) => return Ok(Some(id)),
                     Err(error) => drop(integrity(error)?),
                 }
             }
@@ -139,7 +175,7 @@ impl Keyring {
 
     /// A hash function of this connection.
     pub(crate) async fn keyed_hash(&self, id: DataKeyId, purpose: HashPurpose) -> Result<Arc<dyn KeyedHash>> {
-        Ok(self.key(id).await?.keyed_hash(purpose)?.into())
+        self.with(id, |key| key.keyed_hash(purpose).map(Arc::from)).await
     }
 }
 
@@ -151,22 +187,13 @@ pub(crate) async fn sealed_under(objects: &Area, name: &CommitName) -> Result<Da
     Ok(read_header(&objects.full(&object), &header, ObjectPurpose::Commit)?.0)
 }
 
-/// The key of one object, derived again whenever it has grown old.
+/// The key of one object.
 #[derive(Debug)]
 pub(crate) struct ObjectKey {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) data_key: DataKeyId,
     purpose: ObjectPurpose,
     pub(crate) salt: Salt,
-    derived: Mutex<Option<Derived>>,
-}
-
-struct Derived(Duration, Arc<dyn SealingKey>);
-
-impl fmt::Debug for Derived {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Derived(…)")
-    }
 }
 
 impl ObjectKey {
@@ -176,21 +203,21 @@ impl ObjectKey {
         purpose: ObjectPurpose,
         salt: Salt,
     ) -> Self {
-        Self { keyring, data_key, purpose, salt, derived: Mutex::new(None) }
+        Self { keyring, data_key, purpose, salt }
     }
 
-    pub(crate) async fn sealing_key(&self) -> Result<Arc<dyn SealingKey>> {
-        let mut derived = self.derived.lock().await;
-        let now = self.keyring.clock.monotonic();
-        if let Some(Derived(since, key)) = derived.as_ref()
-            && now.saturating_sub(*since) < RENEW_AFTER
-        {
-            return Ok(Arc::clone(key));
-        }
-        let key: Arc<dyn SealingKey> =
-            self.keyring.key(self.data_key).await?.object_key(self.purpose, &self.salt)?.into();
-        // The data key may be up to RENEW_AFTER old itself; twice that is still within its 60 s.
-        *derived = Some(Derived(now, Arc::clone(&key)));
-        Ok(key)
+    /// Replaces the plaintext by ciphertext and tag. No two texts may have one number.
+    pub(crate) async fn seal(&self, number: u64, aad: &[u8], text: &mut Vec<u8>) -> Result<()> {
+        self.with(|key| key.seal(number, aad, text)).await
+    }
+
+    /// Replaces ciphertext and tag by the plaintext. [`opening`] names the object in what goes wrong.
+    pub(crate) async fn open(&self, number: u64, aad: &[u8], text: &mut Vec<u8>) -> Result<()> {
+        self.with(|key| key.open(number, aad, text)).await
+    }
+
+    /// Derived for each block: that costs a microsecond.
+    async fn with(&self, mut work: impl FnMut(&dyn SealingKey) -> Result<(), KeyError>) -> Result<()> {
+        self.keyring.with(self.data_key, |key| work(&*key.object_key(self.purpose, &self.salt)?)).await
     }
 }

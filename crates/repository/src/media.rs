@@ -16,7 +16,7 @@ use crate::connection::Repository;
 use crate::directory::Batch;
 use crate::error::{RepositoryError, Result};
 use crate::keyring::{Keyring, ObjectKey};
-use crate::object::{HEADER_LEN, LAST_BLOCK, header, keyless, opening, read_header};
+use crate::object::{HEADER_LEN, LAST_BLOCK, header, opening, read_header};
 use crate::store::{Area, Upload};
 
 /// Folder of the media, in the object store.
@@ -93,7 +93,7 @@ impl Repository {
     /// When the grant's key cannot be used.
     pub async fn media(&self, grant: &Grant, action: Action) -> Result<MediaStore> {
         let keyring = self.keyring(grant, action)?;
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let hash = keyring.keyed_hash(data_key, HashPurpose::MediaName).await?;
         Ok(MediaStore { keyring, area: self.objects.clone(), data_key, hash, rng: Arc::clone(&self.rng) })
     }
@@ -164,7 +164,7 @@ impl MediaStore {
                     upload = Some((passing, begun, 0));
                 }
                 if let Some((_, upload, turn)) = &mut upload {
-                    key.sealing_key().await?.seal(*turn, &aad.block(*turn, 0), &mut text)?;
+                    key.seal(*turn, &aad.block(*turn, 0), &mut text).await?;
                     upload.write(text).await?;
                     *turn += 1;
                 }
@@ -174,7 +174,7 @@ impl MediaStore {
         let object = object_name(&name);
         let there = self.area.size(&object).await?.is_some();
         let mut text = chunk.to_vec();
-        key.sealing_key().await?.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)?;
+        key.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text).await?;
         let bytes_written = match upload {
             Some((_, upload, _)) if there => {
                 upload.abort().await?;
@@ -228,11 +228,8 @@ impl MediaStore {
             // The last chunk is never empty of its tag, and a full one before it is never the last.
             let number = if last { LAST_BLOCK } else { turn };
             let mut text = self.area.get_range(&object, at..end).await?.to_vec();
-            key.sealing_key()
-                .await
-                .map_err(|error| keyless(&full, error))?
-                .open(number, &aad.block(number, 0), &mut text)
-                .map_err(|error| opening(&full, error))?;
+            let opened = key.open(number, &aad.block(number, 0), &mut text).await;
+            opened.map_err(|error| opening(&full, error))?;
             hash.update(&text);
             take(text.into())?;
             if last {

@@ -193,17 +193,13 @@ impl Decompressor {
     }
 }
 
-/// Turns "does not open" into the name of the object that is hit.
-pub(crate) fn opening(object: &str, error: KeyError) -> RepositoryError {
+/// Names the object of which a block does not open, or whose header tells of a data key that is not there: one of the
+/// two is damaged then.
+pub(crate) fn opening(object: &str, error: RepositoryError) -> RepositoryError {
     match error {
-        KeyError::DoesNotOpen => RepositoryError::damaged(object, "a sealed block does not open"),
-        other => RepositoryError::Key(other),
-    }
-}
-
-/// Names the object whose header tells of a data key that is not there: one of the two is damaged.
-pub(crate) fn keyless(object: &str, error: RepositoryError) -> RepositoryError {
-    match error {
+        RepositoryError::Key(KeyError::DoesNotOpen) => {
+            RepositoryError::damaged(object, "a sealed block does not open")
+        }
         RepositoryError::Missing { object: key } => RepositoryError::damaged(
             object,
             format!("its header names the data key `{key}`, which is not there"),
@@ -224,7 +220,7 @@ pub(crate) async fn seal_whole(
     let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose, salt);
     let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, aad_name);
     let mut text = compress(plain, LEVEL).map_err(|error| too_long(aad_name, error))?;
-    key.sealing_key().await?.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)?;
+    key.seal(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text).await?;
     let mut out = header(purpose, data_key, &salt);
     out.append(&mut text);
     Ok(out)
@@ -242,11 +238,8 @@ pub(crate) async fn open_whole(
     let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose, salt);
     let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, aad_name);
     let mut text = bytes.get(HEADER_LEN..).unwrap_or_default().to_vec();
-    key.sealing_key()
-        .await
-        .map_err(|error| keyless(object, error))?
-        .open(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)
-        .map_err(|error| opening(object, error))?;
+    let opened = key.open(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text).await;
+    opened.map_err(|error| opening(object, error))?;
     decompress(object, &text)
 }
 

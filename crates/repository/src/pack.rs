@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use domain::aad::ObjectAad;
 use domain::{
-    ContentHash, DataKeyId, Id128, Kind, RecordKey, RecordMeta, Removal, Rng, Salt, SealingKey, SubjectTag,
+    ContentHash, DataKey, DataKeyId, Id128, Kind, RecordKey, RecordMeta, Removal, Rng, Salt, SubjectTag,
+    WrappedSubjectKey,
 };
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::block::{BlockBuilder, personal_text};
@@ -189,12 +191,11 @@ impl ObjectBuilder {
     /// Seals index and footer, writes the object, durably.
     pub(crate) async fn store(mut self, last: RecordKey, area: &Area) -> Result<ObjectRef> {
         self.close_entries()?;
-        let key = self.key.sealing_key().await?;
         let mut number = u64::try_from(self.data.len()).unwrap_or(u64::MAX);
         let mut blocks = Vec::with_capacity(self.finished.len());
         let mut all_summaries = Vec::new();
         for FinishedEntries { mut block, mut text, summaries } in std::mem::take(&mut self.finished) {
-            key.seal(number, &self.aad.block(number, 0), &mut text)?;
+            self.key.seal(number, &self.aad.block(number, 0), &mut text).await?;
             block.len = u64::try_from(text.len()).unwrap_or(u64::MAX);
             self.bytes.append(&mut text);
             blocks.push(block);
@@ -203,7 +204,7 @@ impl ObjectBuilder {
         }
         for (block, mut text) in blocks.iter_mut().zip(all_summaries) {
             if !text.is_empty() {
-                key.seal(number, &self.aad.block(number, 0), &mut text)?;
+                self.key.seal(number, &self.aad.block(number, 0), &mut text).await?;
                 block.summaries = u64::try_from(text.len()).unwrap_or(u64::MAX);
                 self.bytes.append(&mut text);
             }
@@ -213,7 +214,7 @@ impl ObjectBuilder {
         let name = name_of(self.layout, &ObjectRef { id: self.id, size: 0, tail: 0 });
         let packed = compress(&footer.to_bytes(), LEVEL_INDEX);
         let mut text = packed.map_err(|error| too_long(&name, error))?;
-        key.seal(LAST_BLOCK, &self.aad.block(LAST_BLOCK, 0), &mut text)?;
+        self.key.seal(LAST_BLOCK, &self.aad.block(LAST_BLOCK, 0), &mut text).await?;
         let tail = text.len() + TRAILER_LEN;
         self.bytes.extend_from_slice(&text);
         self.bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
@@ -239,9 +240,6 @@ pub(crate) struct PackRecord<'a> {
     /// Values of the summary columns, as a JSON array; empty where the kind has none.
     pub(crate) summary: &'a [u8],
 }
-
-/// A person's record key maker: given the pack's salt and the record's ordinal.
-pub(crate) type RecordKeyMaker<'a> = &'a (dyn Fn(&Salt, u64) -> Result<Box<dyn SealingKey>> + Sync);
 
 /// A sealed block, and memory that can be used again.
 struct SealedBlock {
@@ -368,20 +366,25 @@ impl PackWriter {
         &mut self,
         record: &PackRecord<'_>,
         subject: SubjectTag,
-        record_key: RecordKeyMaker<'_>,
+        wrapped: &WrappedSubjectKey,
     ) -> Result<()> {
         self.close_block().await?;
         self.close_full_index().await?;
         self.touch(record.kind, record.id);
-        let key = record_key(&self.builder.salt(), u64::from(self.builder.ordinal))?;
         let turn = u64::try_from(self.container.len() + 1).unwrap_or(u64::MAX);
         let aad = self.builder.aad.block(self.next_block, turn);
-        let mut text = compress(&personal_text(record.meta, record.payload), LEVEL_RECORD)?;
-        key.seal(0, &aad, &mut text)?;
-        let mut summary = record.summary.to_vec();
-        if !summary.is_empty() {
-            key.seal(1, &aad, &mut summary)?;
-        }
+        let plain = compress(&personal_text(record.meta, record.payload), LEVEL_RECORD)?;
+        let (salt, ordinal) = (self.builder.salt(), u64::from(self.builder.ordinal));
+        let seal = |data_key: &dyn DataKey| {
+            let key = data_key.record_key(&subject, wrapped, &salt, ordinal)?;
+            let (mut text, mut summary) = (plain.clone(), record.summary.to_vec());
+            key.seal(0, &aad, &mut text)?;
+            if !summary.is_empty() {
+                key.seal(1, &aad, &mut summary)?;
+            }
+            Ok((text, summary))
+        };
+        let (text, summary) = self.keyring.with(self.data_key, seal).await?;
         let state = State::Present { hash: record.hash, place: Place::default() };
         self.builder.entry((record.kind, record.id), 0, state, Some(subject), &summary)?;
         self.container_len += text.len();
@@ -406,12 +409,12 @@ impl PackWriter {
         let block = self.block.finish();
         let effort = if self.follows && self.blocks_begun < HARD_BLOCKS { HARD } else { Effort::Quick };
         let number = self.next_block;
-        let key = self.builder.key.sealing_key().await?;
+        let key = Arc::clone(&self.builder.key);
         let aad = self.builder.aad.block(number, 0);
         let mut text = self.spare_text.take().unwrap_or_default();
         self.begin(tokio::task::spawn_blocking(move || {
             compress_into(block.plain(), effort, &mut text)?;
-            key.seal(number, &aad, &mut text)?;
+            Handle::current().block_on(key.seal(number, &aad, &mut text))?;
             let len = u64::try_from(text.len()).unwrap_or(u64::MAX);
             let data = DataBlock { len, records: block.records, table: 0 };
             Ok(SealedBlock { text, block: data, plain: Some(block.into_memory()) })
@@ -426,7 +429,7 @@ impl PackWriter {
         let texts = std::mem::take(&mut self.container);
         self.container_len = 0;
         let number = self.next_block;
-        let key = self.builder.key.sealing_key().await?;
+        let key = Arc::clone(&self.builder.key);
         let aad = self.builder.aad.block(number, 0);
         let sealed = async move {
             let mut table = Vec::new();
@@ -434,7 +437,7 @@ impl PackWriter {
             texts
                 .iter()
                 .for_each(|text| put_number(&mut table, u64::try_from(text.len()).unwrap_or(u64::MAX)));
-            key.seal(number, &aad, &mut table)?;
+            key.seal(number, &aad, &mut table).await?;
             let records = u32::try_from(texts.len()).unwrap_or(u32::MAX);
             let table_len = u32::try_from(table.len()).unwrap_or(u32::MAX);
             texts.into_iter().for_each(|mut text| table.append(&mut text));

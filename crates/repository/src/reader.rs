@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use domain::{Id128, Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectTag, Timestamp};
+use domain::{
+    DataKey, Id128, KeyError, Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectTag, Timestamp,
+};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::block::{read_one, read_personal};
@@ -355,14 +357,18 @@ impl Reader {
         let erased = || RepositoryError::Erased(key.to_string());
         let mut subjects = self.subjects().await?.lock().await;
         let SubjectKey::Present(wrapped) = subjects.find(&tag).await? else { return Err(erased()) };
-        let data_key = self.segments.keyring.key(segment.data_key()).await?;
-        let record_key = data_key.record_key(&tag, &wrapped, &segment.salt(), u64::from(ordinal))?;
         let block = u64::try_from(index).unwrap_or(u64::MAX);
         let aad = segment.aad(block, u64::try_from(turn).unwrap_or(u64::MAX).saturating_add(1));
         let mut text = sealed.to_vec();
-        match record_key.open(piece, &aad, &mut text) {
+        let open = |data_key: &dyn DataKey| {
+            let key = data_key.record_key(&tag, &wrapped, &segment.salt(), u64::from(ordinal))?;
+            key.open(piece, &aad, &mut text)
+        };
+        match segment.with_data_key(open).await {
             Ok(()) => Ok(text),
-            Err(domain::KeyError::DoesNotOpen) if subjects.was_destroyed(&tag).await? => Err(erased()),
+            Err(RepositoryError::Key(KeyError::DoesNotOpen)) if subjects.was_destroyed(&tag).await? => {
+                Err(erased())
+            }
             Err(error) => Err(opening(&segment.full_name(), error)),
         }
     }

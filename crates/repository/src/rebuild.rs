@@ -81,7 +81,7 @@ impl Repository {
         if !accepted.is_empty() {
             note_loss(&segments, &mut commit, &accepted).await?;
         }
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         ground.publish(&segments.keyring, &self.objects, data_key, &*self.rng, lease, commit).await
     }
 
@@ -157,7 +157,7 @@ impl Repository {
         for (number, parts) in found.parts.into_iter().rev() {
             components.extend(without_overlap(number, parts));
         }
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         let (pruned, head) = (&head.commit.pruned, head.name.number.0);
         loop {
             let last = components.len() <= MERGED_AT_ONCE;

@@ -152,7 +152,7 @@ impl Repository {
         let role = Role::Maintenance;
         let mut commit = Commit::after(&segments, Some(&parent), generation, role, &*self.clock).await?;
         commit.pruned = ranges(dropped.map(|number| number.0).collect());
-        let data_key = segments.keyring.current().await?.id();
+        let data_key = segments.keyring.current().await?;
         ground.publish(&segments.keyring, &self.objects, data_key, &*self.rng, lease, commit).await
     }
 }

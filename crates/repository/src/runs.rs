@@ -16,12 +16,13 @@ use domain::aad::ObjectAad;
 use domain::{Action, Clock, DataKeyId, Grant, Id128, Kind, ObjectPurpose, Rng, Salt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::commit::CommitName;
 use crate::connection::Repository;
 use crate::encoding::{self, put_count, put_number};
-use crate::error::{RepositoryError, Result};
+use crate::error::{RepositoryError, Result, with_causes};
 use crate::inspect::integrity;
 use crate::keyring::{Keyring, ObjectKey};
 use crate::object::{HEADER_LEN, compress, decompress, header, opening, read_header, read_whole, seal_whole};
@@ -119,8 +120,8 @@ struct Gathered {
     checkpoint: Checkpoint,
     turn: u64,
     bytes_written: u64,
-    /// Storing failed half way, or the lines were given away to be merged: only what the store holds is still true.
-    broken: bool,
+    /// Why only what the store holds is still true: storing failed half way, or the lines were given away to be merged.
+    broken: Option<String>,
 }
 
 impl Gathered {
@@ -159,7 +160,7 @@ impl Repository {
     /// When the key store or the grant's key cannot be used.
     pub async fn run(&self, grant: &Grant, parent: Option<&CommitName>, request: &Value) -> Result<Run> {
         let keyring = self.keyring(grant, Action::Backup)?;
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let mut newest: BTreeMap<Id128, (u64, String)> = BTreeMap::new();
         let listed = self.keys_area.list(RUNS).await?;
         for object in &listed {
@@ -222,7 +223,7 @@ impl Repository {
             checkpoint,
             turn,
             bytes_written: 0,
-            broken: false,
+            broken: None,
         };
         let (clock, rng) = (Arc::clone(&self.clock), Arc::clone(&self.rng));
         let place = Place { id, keyring, area: self.keys_area.clone(), data_key, clock, rng };
@@ -241,12 +242,11 @@ async fn read_batches(keyring: &Arc<Keyring>, area: &Area, batches: &[Batch]) ->
 
 impl Gathered {
     fn check(&self) -> Result<()> {
-        if self.broken {
-            return Err(RepositoryError::Conflict(
-                "the run's progress could not be stored, or was merged already: open it anew".to_owned(),
-            ));
+        match &self.broken {
+            // The first cause is told here too: the error of whoever met it may be lost among those that follow.
+            Some(why) => Err(RepositoryError::Conflict(format!("{why}: the run is to be opened anew"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -346,13 +346,11 @@ impl Run {
         gathered.check()?;
         let place = self.place.clone();
         let stored = tokio::spawn(async move {
-            gathered.broken = true;
-            place.seal(&mut gathered).await?;
-            if durable || gathered.held_len() > HELD_LEN {
-                place.store(&mut gathered).await?;
-            }
-            gathered.broken = false;
-            Ok(())
+            gathered.broken = Some("storing the run's progress was broken off".to_owned());
+            let stored = place.seal_and_store(&mut gathered, durable).await;
+            let why = |error| format!("the run's progress could not be stored: {}", with_causes(error));
+            gathered.broken = stored.as_ref().err().map(why);
+            stored
         });
         stored.await.map_err(|error| crate::pack::stopped(&error))?
     }
@@ -374,12 +372,12 @@ impl Run {
             let reader = BatchReader::open(&self.place.keyring, &self.place.area, batch).await?;
             merged.add(Source::Batch(Box::new(reader))).await?;
         }
+        gathered.broken = Some("the run's lines were merged already".to_owned());
         for Held { batch, bytes } in std::mem::take(&mut gathered.held) {
             let reader = BatchReader::held(&self.place.keyring, &self.place.area, &batch, bytes)?;
             merged.add(Source::Batch(Box::new(reader))).await?;
         }
         let mut rest = std::mem::take(&mut gathered.lines);
-        gathered.broken = true;
         rest.sort_unstable();
         merged.add(Source::Memory(rest.into_iter())).await?;
         Ok(merged)
@@ -408,6 +406,15 @@ impl Run {
 }
 
 impl Place {
+    /// Seals the lines, and stores what is sealed where that is due.
+    async fn seal_and_store(&self, gathered: &mut Gathered, durable: bool) -> Result<()> {
+        self.seal(gathered).await?;
+        if durable || gathered.held_len() > HELD_LEN {
+            self.store(gathered).await?;
+        }
+        Ok(())
+    }
+
     /// Seals the lines as one more batch.
     async fn seal(&self, gathered: &mut Gathered) -> Result<()> {
         let mut lines = std::mem::take(&mut gathered.lines);
@@ -419,7 +426,6 @@ impl Place {
         let mut salt = Salt([0; 32]);
         self.rng.fill(&mut salt.0);
         let key = ObjectKey::new(Arc::clone(&self.keyring), self.data_key, ObjectPurpose::Spool, salt);
-        let sealing_key = key.sealing_key().await?;
         let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, &name);
         let mut bytes = header(ObjectPurpose::Spool, self.data_key, &salt);
         let sealed = tokio::task::spawn_blocking(move || -> Result<(Vec<u8>, Vec<u64>)> {
@@ -427,12 +433,13 @@ impl Place {
             let mut blocks = Vec::new();
             let mut plain = Vec::with_capacity(BLOCK_LEN * 2);
             let mut rest = lines.into_iter().peekable();
+            let waiting = Handle::current();
             while let Some(line) = rest.next() {
                 put_line(&mut plain, &line);
                 if plain.len() >= BLOCK_LEN || rest.peek().is_none() {
                     let number = u64::try_from(blocks.len()).unwrap_or(u64::MAX);
                     let mut text = compress(&plain, LEVEL)?;
-                    sealing_key.seal(number, &aad.block(number, 0), &mut text)?;
+                    waiting.block_on(key.seal(number, &aad.block(number, 0), &mut text))?;
                     blocks.push(u64::try_from(text.len()).unwrap_or(u64::MAX));
                     bytes.append(&mut text);
                     plain.clear();
@@ -552,8 +559,8 @@ impl BatchReader {
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(self.ahead.len());
         let mut text = self.ahead.split_to(len).to_vec();
         let number = u64::try_from(self.next_block).unwrap_or(u64::MAX);
-        let key = self.key.sealing_key().await?;
-        key.open(number, &self.aad.block(number, 0), &mut text).map_err(|error| opening(&full, error))?;
+        let opened = self.key.open(number, &self.aad.block(number, 0), &mut text).await;
+        opened.map_err(|error| opening(&full, error))?;
         self.next_block += 1;
         let lines = read_lines(&decompress(&full, &text)?)
             .ok_or_else(|| RepositoryError::damaged(&full, "a batch of lines makes no sense"))?;

@@ -4,14 +4,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use domain::aad::ObjectAad;
-use domain::{ObjectPurpose, Salt};
+use domain::{DataKey, KeyError, ObjectPurpose, Salt};
 
 use crate::encoding::Bytes;
 use crate::entries::{self, Entry, Layout};
 use crate::error::{RepositoryError, Result};
 use crate::footer::{Footer, ObjectRef, TRAILER_LEN, TRAILER_MAGIC};
 use crate::keyring::{Keyring, ObjectKey};
-use crate::object::{HEADER_LEN, LAST_BLOCK, decompress, keyless, opening, read_header};
+use crate::object::{HEADER_LEN, LAST_BLOCK, decompress, opening, read_header};
 use crate::store::Area;
 
 /// Neighbouring blocks are read together up to this many bytes by those who read all of them.
@@ -104,11 +104,8 @@ impl Segment {
         let key = ObjectKey::new(Arc::clone(keyring), data_key, purpose_of(layout), salt);
         let aad = ObjectAad::new(&keyring.scope.tenant, &keyring.scope.connection, &name);
         let mut text = sealed.to_vec();
-        key.sealing_key()
-            .await
-            .map_err(|error| keyless(&full, error))?
-            .open(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text)
-            .map_err(|error| opening(&full, error))?;
+        let opened = key.open(LAST_BLOCK, &aad.block(LAST_BLOCK, 0), &mut text).await;
+        opened.map_err(|error| opening(&full, error))?;
         let footer = Footer::read(&full, &decompress(&full, &text)?)?;
         let data_starts = starts(header_len, footer.data.iter().map(|block| block.len));
         let entries_at = data_starts.last().copied().unwrap_or(header_len);
@@ -148,10 +145,6 @@ impl Segment {
         self.key.salt
     }
 
-    pub(crate) fn data_key(&self) -> domain::DataKeyId {
-        self.key.data_key
-    }
-
     fn damaged(&self, detail: &str) -> RepositoryError {
         RepositoryError::damaged(&self.full_name(), detail)
     }
@@ -168,10 +161,14 @@ impl Segment {
     }
 
     pub(crate) async fn open_block(&self, number: u64, mut text: Vec<u8>) -> Result<Vec<u8>> {
-        let key = self.key.sealing_key().await?;
-        key.open(number, &self.aad.block(number, 0), &mut text)
-            .map_err(|error| opening(&self.full_name(), error))?;
+        self.open_text(number, &mut text).await?;
         Ok(text)
+    }
+
+    /// As [`Segment::open_block`], in memory that can be used again.
+    pub(crate) async fn open_text(&self, number: u64, text: &mut Vec<u8>) -> Result<()> {
+        let opened = self.key.open(number, &self.aad.block(number, 0), text).await;
+        opened.map_err(|error| opening(&self.full_name(), error))
     }
 
     fn starts(&self, region: Region) -> &[u64] {
@@ -251,13 +248,12 @@ impl Segment {
         }
     }
 
-    /// The data key under which it was sealed.
-    pub(crate) async fn open_data_key(&self) -> Result<Arc<dyn domain::DataKey>> {
-        self.key.keyring.key(self.key.data_key).await
-    }
-
-    pub(crate) async fn sealing_key(&self) -> Result<Arc<dyn domain::SealingKey>> {
-        self.key.sealing_key().await
+    /// Does something with the data key under which it was sealed: see [`Keyring::with`].
+    pub(crate) async fn with_data_key<T>(
+        &self,
+        work: impl FnMut(&dyn DataKey) -> Result<T, KeyError>,
+    ) -> Result<T> {
+        self.key.keyring.with(self.key.data_key, work).await
     }
 
     fn entry_block_number(&self, index: usize) -> u64 {

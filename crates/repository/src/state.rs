@@ -102,7 +102,7 @@ impl Repository {
     /// [`RepositoryError::Conflict`] where somebody else has written in the meantime.
     pub async fn put_state(&self, grant: &Grant, action: Action, name: &str, plain: &[u8]) -> Result<()> {
         let keyring = self.keyring(grant, action)?;
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let folder = format!("{STATE}/{name}");
         let older = self.keys_area.list(&folder).await?;
         let last = older.last().and_then(|object| {

@@ -13,9 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{
-    DataKey, HashPurpose, KeyedHash, ObjectPurpose, Rng, Salt, SubjectId, SubjectTag, WrappedSubjectKey,
-};
+use domain::{DataKeyId, KeyedHash, ObjectPurpose, Rng, Salt, SubjectId, SubjectTag, WrappedSubjectKey};
 
 use crate::commit::{self, Generation, Head};
 use crate::encoding::{Bytes, put_count};
@@ -276,16 +274,15 @@ impl Subjects {
     /// gets a new key: the platform has their data again, and old records stay unreadable.
     pub(crate) async fn find_or_create(
         &mut self,
-        key: &dyn DataKey,
+        data_key: DataKeyId,
         tag: &SubjectTag,
     ) -> Result<WrappedSubjectKey> {
         let bucket = bucket(tag);
-        let table = self.table(bucket).await?;
-        if let Some(wrapped) = table.keys.get(tag) {
+        if let Some(wrapped) = self.table(bucket).await?.keys.get(tag) {
             return Ok(*wrapped);
         }
-        let wrapped = key.new_subject_key(tag)?;
-        table.keys.insert(*tag, wrapped);
+        let wrapped = self.keyring.with(data_key, |key| key.new_subject_key(tag)).await?;
+        self.table(bucket).await?.keys.insert(*tag, wrapped);
         self.changed.insert(bucket);
         Ok(wrapped)
     }
@@ -308,7 +305,7 @@ impl Subjects {
     pub(crate) async fn store(
         &mut self,
         rng: &dyn Rng,
-        data_key: domain::DataKeyId,
+        data_key: DataKeyId,
         lease: Generation,
     ) -> Result<Vec<u8>> {
         let changed = std::mem::take(&mut self.changed);
@@ -377,12 +374,7 @@ impl Subjects {
 }
 
 /// A person's tag: a keyed hash, so that the tables tell nobody who has an account.
-pub(crate) fn tag(key: &dyn DataKey, subject: &SubjectId) -> Result<SubjectTag> {
-    Ok(tag_by(&*key.keyed_hash(HashPurpose::Subject)?, subject))
-}
-
-/// As [`tag`], for whoever asks for many.
-pub(crate) fn tag_by(hash: &dyn KeyedHash, subject: &SubjectId) -> SubjectTag {
+pub(crate) fn tag(hash: &dyn KeyedHash, subject: &SubjectId) -> SubjectTag {
     SubjectTag(first_half(hash.hash(&[subject.0.as_bytes()])))
 }
 

@@ -148,7 +148,7 @@ impl Writer {
         lease: Lease,
     ) -> Result<Self> {
         let keyring = Arc::clone(&segments.keyring);
-        let data_key = keyring.current().await?.id();
+        let data_key = keyring.current().await?;
         let hasher = ContentHasher(keyring.keyed_hash(data_key, HashPurpose::Content).await?);
         let tags = keyring.keyed_hash(data_key, HashPurpose::Subject).await?;
         let mut subjects =
@@ -278,12 +278,8 @@ impl Writer {
             match tag {
                 None => self.pack.record(&record).await?,
                 Some(tag) => {
-                    let data_key = self.segments.keyring.key(self.data_key).await?;
-                    let wrapped = self.subjects.find_or_create(&*data_key, &tag).await?;
-                    let maker = |salt: &domain::Salt, number: u64| {
-                        data_key.record_key(&tag, &wrapped, salt, number).map_err(RepositoryError::from)
-                    };
-                    self.pack.personal_record(&record, tag, &maker).await?;
+                    let wrapped = self.subjects.find_or_create(self.data_key, &tag).await?;
+                    self.pack.personal_record(&record, tag, &wrapped).await?;
                 }
             }
         }
@@ -323,7 +319,7 @@ impl Writer {
     }
 
     fn tag(&self, person: &SubjectId) -> SubjectTag {
-        subjects::tag_by(&*self.tags, person)
+        subjects::tag(&*self.tags, person)
     }
 
     fn count(&mut self, change: Change) {

@@ -57,7 +57,7 @@ async fn take(
         may_remove_all: false,
         file: Some(file),
     };
-    ingest(&world.cell, &ask, &When(when)).await
+    Box::pin(ingest(&world.cell, &ask, &When(when))).await
 }
 
 async fn ids(world: &World, connection: &Connection) -> Vec<String> {

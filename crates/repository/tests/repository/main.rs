@@ -23,5 +23,6 @@ mod media;
 mod model;
 mod progress;
 mod reading;
+mod standing_still;
 mod tamper;
 mod verify;

@@ -224,7 +224,8 @@ async fn a_run_whose_progress_could_not_be_stored_takes_no_more() {
     put(&run, "product", "1", "", "x").await.unwrap();
     run.flush().await.unwrap_err();
     put(&run, "product", "2", "", "y").await.unwrap_err();
-    run.cursor(&kind("product"), json!(2)).await.unwrap_err();
+    let error = run.cursor(&kind("product"), json!(2)).await.unwrap_err().to_string();
+    assert!(error.contains("could not be stored: could not write `"), "the first cause is told too: {error}");
     assert!(
         run.merged().await.is_err(),
         "its first line is lost, and nobody may take the rest for the whole"
