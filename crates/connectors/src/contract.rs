@@ -9,10 +9,11 @@
 //! stands before the step is taken ([`Store::apply`]).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Gap, Kind, Removal, SubjectId, Timestamp};
+use domain::{AuditError, AuditSink, Gap, GrantId, Kind, Principal, Removal, SubjectId, Timestamp};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -567,6 +568,20 @@ pub struct Renewing {
     pub lock: Box<dyn Send + Sync>,
 }
 
+/// On whose behalf a store is opened, and where every request that is sent to it is put on record: the engine does that,
+/// and sends nothing otherwise.
+#[derive(Debug, Clone)]
+pub struct Behalf {
+    /// Where the events go.
+    pub audit: Arc<dyn AuditSink>,
+    /// Who asked for it.
+    pub principal: Principal,
+    /// On which grant. Whoever connects a store has none yet.
+    pub grant: Option<GrantId>,
+    /// For which connection, as a path: `default/shop`.
+    pub object: String,
+}
+
 /// Keeps a rotated credential before it is used for the first time.
 pub trait CredentialKeeper: Send + Sync + fmt::Debug {
     /// Waits until nobody else renews the credential. Of two that would spend one refresh token, the second finds
@@ -604,4 +619,7 @@ pub enum Fault {
     /// The run's own storage failed.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// A request could not be put on record: the run must stop.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }

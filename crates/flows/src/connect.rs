@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use catalog::{Catalog, CatalogErrorKind, Connection};
-use connectors::contract::{CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store};
+use connectors::contract::{
+    Behalf, CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store,
+};
 use connectors::platforms::shopify;
 use domain::{Action, Clock, ConnectionId, Grant, Kind, Platform, Scope, TenantId};
 use futures::future::BoxFuture;
@@ -181,6 +183,8 @@ async fn connect_alone(cell: &Cell, scope: &Scope, connect: &Connect) -> Result<
     };
     let probe = store.probe().await.map_err(|fault| match (fault, keeper.refusal()) {
         (Fault::Spool(_), Some(why)) => FlowError::Conflict(why.to_owned()),
+        // That is nothing of the address's.
+        (fault @ Fault::Audit(_), _) => fault.into(),
         (source, _) => FlowError::Address { url: new.url.clone(), source },
     })?;
     if let Some(existing) = &existing {
@@ -322,6 +326,7 @@ fn open_platform(
             ca_pem: settings.ca_pem.clone().map(String::into_bytes),
             credential: credential.to_vec(),
             keeper: Arc::<Keeper>::clone(keeper),
+            behalf: keeper.behalf(cell),
             clock: Arc::clone(&cell.clock),
             rng: Arc::clone(&cell.rng),
         })?),
@@ -391,6 +396,16 @@ impl Keeper {
         };
         let secret = vault::Secret::new(serde_json::to_vec(&way_in).map_err(|_| unusable())?);
         Ok(self.vault.seal_credential(&self.scope, CREDENTIAL, &secret).await?)
+    }
+
+    /// On whose behalf the store is opened.
+    fn behalf(&self, cell: &Cell) -> Behalf {
+        let (principal, grant) = match &self.what_for {
+            For::Work(working) => (&working.grant.principal, Some(working.grant.id)),
+            For::Connect(_) => (cell.operator.principal(), None),
+        };
+        let object = format!("{}/{}", self.scope.tenant, self.scope.connection);
+        Behalf { audit: Arc::clone(&cell.audit), principal: principal.clone(), grant, object }
     }
 
     fn refusal(&self) -> Option<&str> {

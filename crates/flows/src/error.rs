@@ -97,7 +97,9 @@ fn fault_kind(fault: &Fault) -> ErrorKind {
     match fault {
         Fault::Throttled(_) | Fault::Unavailable(_) => ErrorKind::Unavailable,
         Fault::Unauthorized(_) | Fault::Forbidden(_) => ErrorKind::Refused,
-        Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) => ErrorKind::Failed,
+        Fault::NotThePlatform(_) | Fault::Rejected(_) | Fault::Malformed(_) | Fault::Audit(_) => {
+            ErrorKind::Failed
+        }
         Fault::Spool(error) => spool_kind(error.kind),
     }
 }

@@ -181,14 +181,23 @@ async fn one(
 ) -> Result<Fetched> {
     let body = match store.media(source).await {
         Ok(body) => body,
-        // Without the platform nothing more can be fetched at all.
-        Err(fault @ (Fault::Throttled(_) | Fault::Unauthorized(_))) => return Err(fault.into()),
-        Err(fault) => return Ok(Err(fault)),
+        Err(fault) => return not_fetched(fault),
     };
     let media_type = body.media_type.clone().or_else(|| source.media_type.clone());
-    Ok(media.store_in(batch, body.bytes).await?.map(|stored| {
-        let pointer = source.pointer.clone();
-        let media = MediaRef { pointer, name: stored.name, size_bytes: stored.size_bytes, media_type };
-        (media, stored.bytes_written)
-    }))
+    let stored = match media.store_in(batch, body.bytes).await? {
+        Ok(stored) => stored,
+        Err(fault) => return not_fetched(fault),
+    };
+    let pointer = source.pointer.clone();
+    let media = MediaRef { pointer, name: stored.name, size_bytes: stored.size_bytes, media_type };
+    Ok(Ok((media, stored.bytes_written)))
+}
+
+/// Without the platform, or a record of what is asked of it, nothing more can be fetched at all. Whatever else went wrong
+/// is one file's own.
+fn not_fetched(fault: Fault) -> Result<Fetched> {
+    match fault {
+        Fault::Throttled(_) | Fault::Unauthorized(_) | Fault::Audit(_) => Err(fault.into()),
+        fault => Ok(Err(fault)),
+    }
 }

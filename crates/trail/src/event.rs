@@ -333,10 +333,10 @@ pub fn line(
         api: (!signs_in && request.is_none()).then_some(Api { operation: event.operation.as_str() }),
         resources: (class_uid == 6003).then_some([Named { uid: object }]),
         src_endpoint: SourceEndpoint { name: "localhost" },
-        dst_endpoint: request.map(|request| Endpoint { hostname: &request.host }),
+        dst_endpoint: request.map(|request| Endpoint { hostname: cut(&request.host) }),
         http_request: request.map(|HttpFacts { method, host, path, sent, .. }| HttpRequest {
             http_method: method,
-            url: Url { hostname: host, path },
+            url: Url { hostname: cut(host), path: cut(path) },
             length: *sent,
         }),
         http_response: request
@@ -346,7 +346,7 @@ pub fn line(
             clock_went_back: place.clock_went_back,
             began_anew: place.began_anew,
             object: if class_uid == 6003 { "" } else { object },
-            request: request.map_or("", |request| &request.name),
+            request: request.map_or("", |request| cut(&request.name)),
         },
     };
     serde_json::to_vec(&line)

@@ -231,3 +231,32 @@ fn a_foreign_verifier_accepts_what_is_published_and_every_proof() {
     let (held, said) = judged(20, format!("grew {} {}{}\n", old[1], old[2], hashes(&proof, "old ")));
     assert!(held && said.contains("1 proofs"), "{said}");
 }
+
+#[test]
+fn every_request_to_a_platform_is_on_the_record() {
+    let (cell, shop) = (TestCell::new(), crate::shop::Shop::tiny());
+    let requests = || {
+        let words = ["trail", "list", "--operation", "platform.request", "--last", "1000"];
+        let listed = cell.run(&words).succeeds();
+        listed["events"].as_array().unwrap().iter().map(|event| event["event"].clone()).collect::<Vec<_>>()
+    };
+    shop.connect_by_client(&cell, "shop").succeeds();
+    let connecting = requests();
+    assert_eq!(connecting[0]["unmapped"]["request"], "token");
+    let report = cell.run(&["backup", "shop"]).succeeds();
+    let all = requests();
+    let (before, backup) = all.split_at(connecting.len());
+    assert_eq!(before, connecting);
+    // The report counts what is asked of the store, and not the token that opens it.
+    let tokens = backup.iter().filter(|event| event["unmapped"]["request"] == "token").count();
+    assert_eq!((tokens, backup.len() as u64), (1, report["requests"].as_u64().unwrap() + 1));
+    for event in backup {
+        assert_eq!(
+            (&event["class_uid"], &event["unmapped"]["object"]),
+            (&4002.into(), &"default/shop".into())
+        );
+        assert_eq!(event["dst_endpoint"]["hostname"], shop.url().strip_prefix("https://").unwrap());
+        assert!(event["actor"]["authorizations"][0]["policy"]["uid"].is_string(), "{event}");
+    }
+    cell.run(&["trail", "verify"]).succeeds();
+}

@@ -1,26 +1,40 @@
-//! HTTPS, and nothing else: a plain address is refused before a byte is sent.
+//! HTTPS, and nothing else: a plain address is refused before a byte is sent. Whatever is sent is put on record.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use domain::{Clock, HttpFacts};
+use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue, LOCATION, RANGE};
+use reqwest::multipart::Form;
 use reqwest::redirect::Policy;
+use reqwest::{Body, Client, Method, RequestBuilder, StatusCode};
 use url::Url;
 
-use crate::contract::Fault;
+use super::record::{Pending, Record};
+use crate::contract::{Behalf, Fault};
 
 /// Longest time to connect.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// Longest silence within an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// So often a file may be said to lie elsewhere.
+const REDIRECTS_MAX: u32 = 4;
+/// Longest host that is told of. The names of the domain name system are no longer.
+const HOST_LEN_MAX: usize = 253;
 /// What we call ourselves.
 const AGENT: &str = concat!("caretaker/", env!("CARGO_PKG_VERSION"));
 
-/// The two ways in which a connector speaks HTTPS.
+/// The two ways in which a connector speaks HTTPS. Nothing else in a connector may hold a client: what is sent from here
+/// is on the trail.
 #[derive(Debug, Clone)]
 pub(crate) struct Https {
     /// To the API: follows no redirect, so that a credential goes nowhere else.
-    pub(crate) api: reqwest::Client,
+    api: Client,
     /// To files: results, media, uploads. Carries no credential, and takes bytes as they are.
-    pub(crate) files: reqwest::Client,
+    files: Client,
+    record: Arc<Record>,
 }
 
 impl Https {
@@ -28,27 +42,207 @@ impl Https {
     ///
     /// # Errors
     /// [`Fault::Rejected`] where the authority is no certificate.
-    pub(crate) fn new(ca_pem: Option<&[u8]>) -> Result<Self, Fault> {
+    pub(crate) fn new(ca_pem: Option<&[u8]>, behalf: Behalf, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
         let authorities = match ca_pem {
             Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
                 Fault::Rejected(format!("the authority's file holds no certificate: {error}"))
             })?,
             None => Vec::new(),
         };
-        let build = |builder: reqwest::ClientBuilder| {
-            builder
+        let build = |compressed| {
+            Client::builder()
                 .user_agent(AGENT)
                 .https_only(true)
+                .redirect(Policy::none())
+                .gzip(compressed)
                 .connect_timeout(CONNECT_MAX)
                 .read_timeout(SILENCE_MAX)
                 .tls_certs_merge(authorities.iter().cloned())
                 .build()
                 .map_err(|error| Fault::Unavailable(describe(&error)))
         };
-        Ok(Self {
-            api: build(reqwest::Client::builder().redirect(Policy::none()).gzip(true))?,
-            files: build(reqwest::Client::builder().redirect(Policy::limited(4)).gzip(false))?,
-        })
+        Ok(Self { api: build(true)?, files: build(false)?, record: Arc::new(Record::new(behalf, clock)) })
+    }
+
+    /// A request to the API. Of `url`, the path is told of: there is nothing in it but names that we know.
+    pub(crate) fn post(&self, url: &Url, name: &str) -> Request {
+        self.request((&self.api, Method::POST, "POST"), url, (url.path(), name), 0)
+    }
+
+    /// A request for a file. Of `url`, the host alone is told of; `path` stands for its path.
+    pub(crate) fn get_file(&self, url: &Url, path: &str, name: &str) -> Request {
+        self.request((&self.files, Method::GET, "GET"), url, (path, name), REDIRECTS_MAX)
+    }
+
+    /// A request that brings a file. Of `url`, the host alone is told of; `path` stands for its path.
+    pub(crate) fn post_file(&self, url: &Url, path: &str, name: &str) -> Request {
+        self.request((&self.files, Method::POST, "POST"), url, (path, name), 0)
+    }
+
+    fn request(
+        &self,
+        (client, method, told): (&Client, Method, &'static str),
+        url: &Url,
+        (path, name): (&str, &str),
+        redirects: u32,
+    ) -> Request {
+        let facts = HttpFacts {
+            method: told,
+            host: host_of(url),
+            path: path.to_owned(),
+            name: name.to_owned(),
+            status: None,
+            sent: 0,
+            received: 0,
+        };
+        let builder = client.request(method, url.clone());
+        Request { record: Arc::clone(&self.record), builder, facts, redirects }
+    }
+}
+
+/// The host as an event tells of it. It may come from a file's address that anybody wrote.
+fn host_of(url: &Url) -> String {
+    let host: String = url.host_str().unwrap_or_default().chars().take(HOST_LEN_MAX).collect();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host,
+    }
+}
+
+/// A request that was not sent yet.
+pub(crate) struct Request {
+    record: Arc<Record>,
+    builder: RequestBuilder,
+    facts: HttpFacts,
+    redirects: u32,
+}
+
+impl Request {
+    pub(crate) fn header(self, name: &'static str, value: HeaderValue) -> Self {
+        Self { builder: self.builder.header(name, value), ..self }
+    }
+
+    /// Asks for what comes behind so many bytes.
+    pub(crate) fn range_from(self, offset: u64) -> Self {
+        Self { builder: self.builder.header(RANGE, format!("bytes={offset}-")), ..self }
+    }
+
+    pub(crate) fn body(self, body: impl Into<Body>) -> Self {
+        Self { builder: self.builder.body(body), ..self }
+    }
+
+    pub(crate) fn form(self, fields: &[(&str, &str)]) -> Self {
+        Self { builder: self.builder.form(fields), ..self }
+    }
+
+    pub(crate) fn multipart(self, form: Form) -> Self {
+        Self { builder: self.builder.multipart(form), ..self }
+    }
+
+    /// Sends it. Each redirect that is followed is a request of its own.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] where no answer came, [`Fault::Audit`] where requests cannot be put on record.
+    pub(crate) async fn send(self) -> Result<Answer, Fault> {
+        let Self { record, builder, mut facts, mut redirects } = self;
+        let (client, request) = builder.build_split();
+        let mut request = request.map_err(|error| Fault::Unavailable(describe(&error)))?;
+        facts.sent = body_len(&request);
+        loop {
+            let again = if redirects > 0 { request.try_clone() } else { None };
+            let mut pending = record.begin(facts.clone()).await?;
+            let response = match client.execute(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    let why = describe(&error);
+                    pending.end(Some(&why)).await?;
+                    return Err(Fault::Unavailable(why));
+                }
+            };
+            pending.answered(response.status().as_u16());
+            let Some((next, url)) = again.zip(elsewhere(&response)) else {
+                return Ok(Answer { response, pending });
+            };
+            pending.end(None).await?;
+            redirects -= 1;
+            facts.host = host_of(&url);
+            request = next;
+            *request.url_mut() = url;
+        }
+    }
+}
+
+/// How long a request's body is. One that comes in pieces says so in a header.
+fn body_len(request: &reqwest::Request) -> u64 {
+    let whole = request.body().and_then(Body::as_bytes).map(|bytes| bytes.len() as u64);
+    let told = || request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    whole.or_else(told).unwrap_or_default()
+}
+
+/// Where what was asked for is said to lie instead.
+fn elsewhere(response: &reqwest::Response) -> Option<Url> {
+    let location = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
+    response.url().join(location.to_str().ok()?).ok()
+}
+
+/// An answer whose body was not read yet. It is on record once that was read, left or dropped.
+pub(crate) struct Answer {
+    response: reqwest::Response,
+    pending: Pending,
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// How long the body is, where that was told.
+    pub(crate) fn body_len(&self) -> Option<u64> {
+        self.response.content_length()
+    }
+
+    /// The body, as it comes.
+    pub(crate) fn stream(self) -> BoxStream<'static, Result<Bytes, Fault>> {
+        let next = |(mut response, mut pending): (reqwest::Response, Pending)| async move {
+            match response.chunk().await {
+                Ok(Some(bytes)) => {
+                    pending.received(bytes.len());
+                    Ok(Some((bytes, (response, pending))))
+                }
+                Ok(None) => pending.end(None).await.map(|()| None),
+                Err(error) => {
+                    let why = describe(&error);
+                    pending.end(Some(&why)).await?;
+                    Err(Fault::Unavailable(why))
+                }
+            }
+        };
+        stream::try_unfold((self.response, self.pending), next).boxed()
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] where it broke off, [`Fault::Audit`] where requests cannot be put on record.
+    pub(crate) async fn bytes(self) -> Result<Vec<u8>, Fault> {
+        let mut body = Vec::new();
+        let mut chunks = self.stream();
+        while let Some(chunk) = chunks.try_next().await? {
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Leaves the body unread.
+    ///
+    /// # Errors
+    /// [`Fault::Audit`] where requests cannot be put on record.
+    pub(crate) async fn leave(self) -> Result<(), Fault> {
+        self.pending.end(None).await
     }
 }
 
@@ -104,7 +298,10 @@ pub(crate) fn describe(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::Unrecorded;
+
     use super::*;
+    use crate::engine::record::tests::{Still, behalf};
 
     fn check(text: &str, expected: Option<&str>) {
         assert_eq!(store_url(text).ok().map(String::from).as_deref(), expected, "{text}");
@@ -134,7 +331,17 @@ mod tests {
 
     #[test]
     fn a_file_that_holds_no_certificate_is_refused() {
-        assert!(Https::new(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")).is_err());
-        assert!(Https::new(None).is_ok());
+        let open = |ca_pem| Https::new(ca_pem, behalf(Arc::new(Unrecorded)), Arc::new(Still));
+        assert!(open(Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")).is_err());
+        assert!(open(None).is_ok());
+    }
+
+    #[test]
+    fn a_host_is_told_of_as_far_as_there_can_be_one() {
+        let check = |url: &str, expected: &str| assert_eq!(host_of(&Url::parse(url).unwrap()), expected);
+        check("https://files.example/a?b", "files.example");
+        check("https://files.example:443/a", "files.example");
+        check("https://user:secret@files.example:8443/a", "files.example:8443");
+        check(&format!("https://{}/", "a".repeat(40_000)), &"a".repeat(253));
     }
 }

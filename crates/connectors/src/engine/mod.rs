@@ -1,5 +1,6 @@
-//! What every platform's connector needs: HTTPS, patience, and a budget.
+//! What every platform's connector needs: HTTPS, a record of what goes out, patience, and a budget.
 
 pub(crate) mod http;
+mod record;
 pub(crate) mod retry;
 pub(crate) mod throttle;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use connectors::contract::{
-    Applied, CredentialKeeper, Fault, IdMap, ItemPlan, ItemWrite, Journal, KindSpec, Lookup, MediaReader,
-    Prior, Renewing, RestoreOptions, SpoolError, Store,
+    Applied, Behalf, CredentialKeeper, Fault, IdMap, ItemPlan, ItemWrite, Journal, KindSpec, Lookup,
+    MediaReader, Prior, Renewing, RestoreOptions, SpoolError, Store,
 };
 use connectors::platforms::shopify::{self, Credential, Secret};
-use domain::{Clock, Rng, Timestamp};
+use domain::{Clock, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::shopify::Running;
 use serde_json::{Value, json};
@@ -164,6 +164,12 @@ impl Practice {
             ca_pem: Some(running.ca_pem.clone().into_bytes()),
             credential: credential.to_bytes().unwrap(),
             keeper: Arc::new(Forgetful),
+            behalf: Behalf {
+                audit: Arc::new(Unrecorded),
+                principal: Principal("cell-operator".into()),
+                grant: None,
+                object: "default/shop".into(),
+            },
             clock: Arc::clone(&clock),
             rng,
         })

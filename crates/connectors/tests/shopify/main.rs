@@ -18,4 +18,5 @@ mod changes;
 mod faults;
 mod halves;
 mod received;
+mod recorded;
 mod whole;

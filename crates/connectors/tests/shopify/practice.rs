@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use connectors::contract::{CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
+use connectors::contract::{Behalf, CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
 use connectors::platforms::shopify::{self, Credential, KINDS, Secret};
-use domain::{Clock, Rng, Timestamp};
+use domain::{AuditSink, Clock, Id128, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
@@ -127,21 +127,35 @@ impl Practice {
     }
 
     pub(crate) fn open_with(&self, credential: &Credential) -> Box<dyn Store> {
-        self.open_on(credential, Arc::clone(&self.clock) as Arc<dyn Clock>)
+        self.open_recorded(credential, Arc::new(Unrecorded))
+    }
+
+    /// Opens the store with a record of what is sent to it.
+    pub(crate) fn open_recorded(&self, credential: &Credential, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {
+        self.open_on(credential, Arc::clone(&self.clock) as Arc<dyn Clock>, audit)
     }
 
     /// Opens the store on a clock that makes a cursor due at every line.
     pub(crate) fn open_hurried(&self) -> Box<dyn Store> {
         let credential = Credential::Static { access_token: Secret::new(&self.running.access_token) };
-        self.open_on(&credential, Arc::new(Hurried(Arc::clone(&self.clock), AtomicU64::new(1))))
+        let clock = Arc::new(Hurried(Arc::clone(&self.clock), AtomicU64::new(1)));
+        self.open_on(&credential, clock, Arc::new(Unrecorded))
     }
 
-    fn open_on(&self, credential: &Credential, clock: Arc<dyn Clock>) -> Box<dyn Store> {
+    fn open_on(
+        &self,
+        credential: &Credential,
+        clock: Arc<dyn Clock>,
+        audit: Arc<dyn AuditSink>,
+    ) -> Box<dyn Store> {
+        let principal = Principal("cell-operator".into());
+        let grant = Some(Id128([7; 16]));
         shopify::open(shopify::Settings {
             url: self.running.url.clone(),
             ca_pem: Some(self.running.ca_pem.clone().into_bytes()),
             credential: credential.to_bytes().unwrap(),
             keeper: Arc::clone(&self.kept) as Arc<dyn CredentialKeeper>,
+            behalf: Behalf { audit, principal, grant, object: "default/shop".into() },
             clock,
             rng: Arc::new(Seeded(Mutex::new(11))),
         })

@@ -26,6 +26,7 @@ mod killed;
 mod lists;
 mod official;
 mod plans;
+mod recorded;
 mod resuming;
 mod round_trip;
 mod set_up_again;

@@ -10,7 +10,7 @@ use url::Url;
 use zeroize::Zeroize;
 
 use crate::contract::{CredentialKeeper, Fault};
-use crate::engine::http::{Https, describe};
+use crate::engine::http::Https;
 
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -248,10 +248,9 @@ impl Auth {
     }
 
     async fn ask(&self, form: &[(&str, &str)]) -> Result<Granted, Fault> {
-        let request = self.https.api.post(self.endpoint.clone()).form(form);
-        let answer = request.send().await.map_err(|error| Fault::Unavailable(describe(&error)))?;
+        let answer = self.https.post(&self.endpoint, "token").form(form).send().await?;
         let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| Fault::Unavailable(describe(&error)))?;
+        let body = answer.bytes().await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| {
                 Fault::NotThePlatform(format!(

@@ -8,7 +8,6 @@ use domain::{Kind, Timestamp};
 use futures::StreamExt as _;
 use futures::future::try_join_all;
 use reqwest::StatusCode;
-use reqwest::header::RANGE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
@@ -21,7 +20,6 @@ use super::outlook::{By, Outlook};
 use super::reading::{Bulk, BulkText};
 use super::route::Router;
 use crate::contract::{Fault, Line, Progress, Spool, Store as _};
-use crate::engine::http::describe;
 use crate::engine::retry::TRIES_MAX;
 
 /// Bulk operations that run at once, over all kinds: the platform's own limit.
@@ -355,37 +353,41 @@ impl Reader<'_> {
         let mut skip = part.offset;
         let mut tries = 0;
         let answer = loop {
-            let mut request = self.shop.client.files().get(url.clone());
+            let mut request = self.shop.client.https().get_file(&url, "/{result}", "bulk result");
             if part.offset > 0 {
-                request = request.header(RANGE, format!("bytes={}-", part.offset));
+                request = request.range_from(part.offset);
             }
             self.shop.client.count_request();
-            match request.send().await {
+            let why = match request.send().await {
                 Ok(answer) if answer.status() == StatusCode::PARTIAL_CONTENT => {
                     skip = 0;
                     break answer;
                 }
                 Ok(answer) if answer.status().is_success() => break answer,
-                Ok(answer)
-                    if answer.status().is_client_error()
-                        && answer.status() != StatusCode::TOO_MANY_REQUESTS =>
-                {
-                    return Err(Failure::Broken(format!("its result is gone: {}", answer.status())).into());
+                Ok(answer) => {
+                    let status = answer.status();
+                    answer.leave().await?;
+                    if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
+                        return Err(Failure::Broken(format!("its result is gone: {status}")).into());
+                    }
+                    format!("its result's server answered {status}")
                 }
-                Ok(answer) if tries >= TRIES_MAX => {
-                    return Err(Download::Cut(format!("its result's server answered {}", answer.status())));
-                }
-                Err(error) if tries >= TRIES_MAX => return Err(Download::Cut(describe(&error))),
-                _ => {
-                    tries += 1;
-                    self.shop.client.back_off(tries).await;
-                }
+                Err(Fault::Unavailable(why)) => why,
+                Err(fault) => return Err(fault.into()),
+            };
+            if tries >= TRIES_MAX {
+                return Err(Download::Cut(why));
             }
+            tries += 1;
+            self.shop.client.back_off(tries).await;
         };
         let mut lines = Lines::new(self, bulk, part, state.roots);
-        let mut stream = answer.bytes_stream();
+        let mut stream = answer.stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| Download::Cut(describe(&error)))?;
+            let chunk = chunk.map_err(|fault| match fault {
+                Fault::Unavailable(why) => Download::Cut(why),
+                fault => fault.into(),
+            })?;
             self.shop.client.count_bytes(chunk.len());
             let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
             skip -= skipped as u64;

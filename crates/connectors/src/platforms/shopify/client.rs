@@ -15,7 +15,7 @@ use super::API_VERSION;
 use super::auth::{Auth, host};
 use super::documents::ITEM;
 use crate::contract::{Fault, Pace, Usage};
-use crate::engine::http::{Https, describe};
+use crate::engine::http::{Answer, Https};
 use crate::engine::retry::{TRIES_MAX, backoff};
 use crate::engine::throttle::{Permit, Status, Throttle};
 
@@ -125,8 +125,8 @@ impl Client {
     }
 
     /// What files are fetched with.
-    pub(crate) fn files(&self) -> &reqwest::Client {
-        &self.https.files
+    pub(crate) fn https(&self) -> &Https {
+        &self.https
     }
 
     /// The platform's own time, as of its last answer; ours before the first.
@@ -185,21 +185,22 @@ impl Client {
                 Err(fault) => return Err(fault.into()),
             };
             let permit = self.throttle.enter(key).await;
-            self.count_request();
             let mut header = HeaderValue::from_str(token.secret.expose_secret()).map_err(|_| {
                 Fault::Unauthorized("the token holds characters that no token has".to_owned())
             })?;
             header.set_sensitive(true);
             let request = self
                 .https
-                .api
-                .post(self.endpoint.clone())
-                .header("content-type", "application/json")
+                .post(&self.endpoint, operation(document))
+                .header("content-type", HeaderValue::from_static("application/json"))
                 .header("X-Shopify-Access-Token", header)
                 .body(body.clone());
+            self.count_request();
             let tried = match request.send().await {
-                Err(error) => Tried::Lost(describe(&error)),
+                Err(Fault::Unavailable(why)) => Tried::Lost(why),
+                Err(fault) => return Err(fault.into()),
                 Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED && !renewed => {
+                    answer.leave().await?;
                     if self.auth.refused(&token).await {
                         renewed = true;
                         Tried::Renewed
@@ -236,19 +237,18 @@ impl Client {
         }
     }
 
-    async fn read(
-        &self,
-        answer: reqwest::Response,
-        permit: Permit<'_>,
-        again: Again,
-    ) -> Result<Tried, Refusal> {
+    async fn read(&self, answer: Answer, permit: Permit<'_>, again: Again) -> Result<Tried, Refusal> {
         let status = answer.status();
         let headers = answer.headers().clone();
-        check_version(self.host(), &headers, status)?;
+        if let Err(fault) = check_version(self.host(), &headers, status) {
+            answer.leave().await?;
+            return Err(fault.into());
+        }
         self.keep_date(&headers);
         let body = match answer.bytes().await {
             Ok(body) => body,
-            Err(error) => return Ok(Tried::Lost(describe(&error))),
+            Err(Fault::Unavailable(why)) => return Ok(Tried::Lost(why)),
+            Err(fault) => return Err(fault.into()),
         };
         self.count_bytes(body.len());
         let parsed: Option<Value> = serde_json::from_slice(&body).ok();
@@ -315,6 +315,12 @@ fn check_version(host: &str, headers: &HeaderMap, status: StatusCode) -> Result<
         ))),
         None => Ok(()),
     }
+}
+
+/// The name of what a document does, by which the trail tells of it.
+fn operation(document: &str) -> &str {
+    let head = document.split(['(', '{']).next().unwrap_or_default();
+    head.split_whitespace().nth(1).unwrap_or_default()
 }
 
 /// Costs depend on the document and on the sizes that it is given.
@@ -482,6 +488,23 @@ mod tests {
         check(headers("x-shopify-api-version", "2027-01"), StatusCode::BAD_GATEWAY, false);
         check(HeaderMap::new(), StatusCode::OK, false);
         check(HeaderMap::new(), StatusCode::BAD_GATEWAY, true);
+    }
+
+    #[test]
+    fn what_is_sent_is_told_of_by_its_name() {
+        let names = |bulk: bool| {
+            let all = super::super::documents();
+            let all = all.filter(move |document| document.name.contains("_bulk_") == bulk);
+            all.map(|document| (operation(document.text), document.name))
+        };
+        assert!(names(false).count() > 100);
+        assert!(
+            names(false).all(|(operation, name)| operation == name),
+            "{:?}",
+            names(false).collect::<Vec<_>>()
+        );
+        // These are not sent: the platform runs them.
+        assert!(names(true).count() > 0 && names(true).all(|(operation, _)| operation.is_empty()));
     }
 
     #[test]

@@ -156,13 +156,17 @@ impl Run<'_> {
     /// and must not keep all others from being backed up for as long as it lasts.
     async fn stop(&self, fault: Fault) -> Stop {
         match fault {
-            Fault::Spool(_) | Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Throttled(_) => {
-                Stop::Run(fault)
-            }
+            Fault::Spool(_)
+            | Fault::Audit(_)
+            | Fault::Unauthorized(_)
+            | Fault::NotThePlatform(_)
+            | Fault::Throttled(_) => Stop::Run(fault),
             Fault::Unavailable(_) => match probe::granted(self.shop).await {
                 Ok(_) => Stop::Kind(fault),
                 // That it does not let us in says more than that it did not answer.
-                Err(why @ (Fault::Unauthorized(_) | Fault::NotThePlatform(_))) => Stop::Run(why),
+                Err(why @ (Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Audit(_))) => {
+                    Stop::Run(why)
+                }
                 Err(_) => Stop::Run(fault),
             },
             Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => Stop::Kind(fault),

@@ -1,12 +1,11 @@
 //! Bytes beside the API: pictures and files, and uploads.
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::multipart::{Form, Part};
 
 use super::Shopify;
 use crate::contract::{Fault, MediaBody, MediaSource};
-use crate::engine::http::{describe, store_url};
+use crate::engine::http::store_url;
 use crate::engine::retry::TRIES_MAX;
 
 /// Fetches bytes. A failure before the first byte is tried again; one in the middle is the caller's.
@@ -15,28 +14,23 @@ pub(super) async fn fetch(shop: &Shopify, source: &MediaSource) -> Result<MediaB
     let mut tries = 0;
     loop {
         shop.client.count_request();
-        let why = match shop.client.files().get(url.clone()).send().await {
+        let why = match shop.client.https().get_file(&url, "/{file}", "media").send().await {
             Ok(answer) if answer.status().is_success() => {
                 let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 let media_type = media_type.map(str::to_owned).or_else(|| source.media_type.clone());
-                return Ok(MediaBody {
-                    size_bytes: answer.content_length(),
-                    media_type,
-                    bytes: answer
-                        .bytes_stream()
-                        .map_err(|error| Fault::Unavailable(describe(&error)))
-                        .boxed(),
-                });
+                return Ok(MediaBody { size_bytes: answer.body_len(), media_type, bytes: answer.stream() });
             }
-            Ok(answer) if answer.status().is_client_error() && answer.status().as_u16() != 429 => {
-                return Err(Fault::Rejected(format!(
-                    "the file at `{}` is not there: {}",
-                    source.pointer,
-                    answer.status()
-                )));
+            Ok(answer) => {
+                let status = answer.status();
+                answer.leave().await?;
+                if status.is_client_error() && status.as_u16() != 429 {
+                    let pointer = &source.pointer;
+                    return Err(Fault::Rejected(format!("the file at `{pointer}` is not there: {status}")));
+                }
+                format!("the file's server answered {status}")
             }
-            Ok(answer) => format!("the file's server answered {}", answer.status()),
-            Err(error) => describe(&error),
+            Err(Fault::Unavailable(why)) => why,
+            Err(fault) => return Err(fault),
         };
         tries += 1;
         if tries >= TRIES_MAX {
@@ -64,13 +58,14 @@ pub(super) async fn upload(
         parameters.iter().fold(Form::new(), |form, (name, value)| form.text(name.clone(), value.clone()));
     let form = form.part("file", Part::stream(bytes).file_name(name));
     shop.client.count_request();
-    let answer = shop.client.files().post(url).multipart(form).send().await;
-    match answer {
-        Err(error) => Err(Fault::Unavailable(describe(&error))),
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) if answer.status().is_server_error() => {
-            Err(Fault::Unavailable(format!("the upload was answered with {}", answer.status())))
-        }
-        Ok(answer) => Err(Fault::Rejected(format!("the upload was answered with {}", answer.status()))),
+    let request = shop.client.https().post_file(&url, "/{upload}", "staged upload").multipart(form);
+    let answer = request.send().await?;
+    let status = answer.status();
+    answer.leave().await?;
+    let told = || format!("the upload was answered with {status}");
+    match status {
+        _ if status.is_success() => Ok(()),
+        _ if status.is_server_error() => Err(Fault::Unavailable(told())),
+        _ => Err(Fault::Rejected(told())),
     }
 }

@@ -18,8 +18,8 @@ use self::client::{Again, Client};
 use self::digest::digest;
 use self::reading::PageSize;
 use crate::contract::{
-    Applied, CredentialKeeper, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line,
-    Lookup, MediaBody, MediaSource, Pace, Probe, RestoreOptions, Spool, Store, Usage,
+    Applied, Behalf, CredentialKeeper, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest,
+    KindSpec, Line, Lookup, MediaBody, MediaSource, Pace, Probe, RestoreOptions, Spool, Store, Usage,
 };
 use crate::engine::http::{Https, store_url};
 
@@ -68,6 +68,8 @@ pub struct Settings {
     pub credential: Vec<u8>,
     /// Keeps a credential that was rotated.
     pub keeper: Arc<dyn CredentialKeeper>,
+    /// On whose behalf it is opened, and where requests are put on record.
+    pub behalf: Behalf,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Chance, for spreading waits.
@@ -102,7 +104,7 @@ pub fn documents() -> impl Iterator<Item = Document> {
 
 impl Shopify {
     fn new(settings: Settings) -> Result<Self, Fault> {
-        let Settings { url, ca_pem, mut credential, keeper, clock, rng } = settings;
+        let Settings { url, ca_pem, mut credential, keeper, behalf, clock, rng } = settings;
         let parsed = Credential::from_bytes(&credential);
         credential.zeroize();
         let url = store_url(&url)?;
@@ -111,7 +113,7 @@ impl Shopify {
                 Fault::NotThePlatform(format!("`{url}` is not the address of a store: {error}"))
             })
         };
-        let https = Https::new(ca_pem.as_deref())?;
+        let https = Https::new(ca_pem.as_deref(), behalf, Arc::clone(&clock))?;
         let tokens = at("/admin/oauth/access_token")?;
         let auth = Auth::new(https.clone(), tokens, Arc::clone(&clock), keeper, parsed?);
         let endpoint = at(&format!("/admin/api/{API_VERSION}/graphql.json"))?;
