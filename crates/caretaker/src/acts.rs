@@ -43,7 +43,8 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Demo(_)
         | Command::Man { .. }
         | Command::Kinds { .. }
-        | Command::Recover(_) => {
+        | Command::Recover(_)
+        | Command::Recovery(_) => {
             return None;
         }
         Command::Init(_) => (O::CellInit, None),

@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// What was done, and the proof that nobody rewrote it
     #[command(subcommand)]
     Trail(TrailCommand),
+    /// The recovery key: split it among people, put it together again
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
     /// A practice store, to try things on
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -544,4 +547,38 @@ pub(crate) enum TrailCommand {
     },
     /// The newest checkpoint: keep it where this machine cannot reach it
     Checkpoint,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecoveryCommand {
+    /// Split the recovery key into shares, some of which give it back; fewer tell nothing
+    Split {
+        /// The recovery key
+        #[arg(long, value_name = "FILE")]
+        recovery_key_file: PathBuf,
+        /// The file that holds the passphrase by which it is sealed
+        #[arg(long, value_name = "FILE")]
+        recovery_passphrase_file: Option<PathBuf>,
+        /// How many shares
+        #[arg(long, value_name = "N")]
+        shares: u8,
+        /// How many of them are needed
+        #[arg(long, value_name = "M")]
+        needed: u8,
+        /// The folder for the shares
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Put the recovery key together again, out of as many shares as are needed
+    Join {
+        /// The shares
+        #[arg(required = true, value_name = "FILE")]
+        shares: Vec<PathBuf>,
+        /// Where the recovery key goes
+        #[arg(long, value_name = "FILE")]
+        recovery_key_out: PathBuf,
+        /// Seal it by the passphrase in this file
+        #[arg(long, value_name = "FILE")]
+        recovery_passphrase_file: Option<PathBuf>,
+    },
 }

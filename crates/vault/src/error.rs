@@ -93,6 +93,9 @@ pub enum VaultError {
         "the recovery recipient `{0}` cannot be added: its name or its key is taken, or the name is not allowed"
     )]
     Recipient(String),
+    /// Shares of a recovery key do not fit, or cannot be made.
+    #[error("the shares of the recovery key do not do: {0}")]
+    Shares(String),
     /// The operator key is not this vault's.
     #[error("the operator key is not this vault's: use the `operator.key` that was made with it")]
     NotOperator,
@@ -143,6 +146,7 @@ impl VaultError {
             | Self::EmptyPassphrase
             | Self::PassphraseNeeded { .. }
             | Self::Unusable { .. }
+            | Self::Shares(_)
             | Self::Recipient(_) => VaultErrorKind::Usage,
             Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
                 VaultErrorKind::Refused

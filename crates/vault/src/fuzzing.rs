@@ -28,6 +28,7 @@ use crate::handles::Handles;
 use crate::operator::{OperatorKey, OperatorKeyFile};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey};
 use crate::recovery::{RecoveryKey, RecoveryKeyFile};
+use crate::recovery_shares::RecoveryShareFile;
 use crate::ring::{Hierarchy, Ring};
 use crate::wrapped::{WrappedDataKey, describe_wrapped};
 
@@ -114,13 +115,14 @@ pub fn wrapped_data_key(bytes: &[u8]) -> bool {
     true
 }
 
-/// The files that hold keys: vault, recovery key, operator key.
+/// The files that hold keys: vault, recovery key, its shares, operator key.
 pub fn key_document(bytes: &[u8]) -> bool {
     let path = Path::new("file");
     let vault = one_document::<VaultFile>(bytes, path);
     let recovery = one_document::<RecoveryKeyFile>(bytes, path);
     let operator = one_document::<OperatorKeyFile>(bytes, path);
-    let known = [vault.is_some(), recovery.is_some(), operator.is_some()];
+    let share = one_document::<RecoveryShareFile>(bytes, path);
+    let known = [vault.is_some(), recovery.is_some(), operator.is_some(), share.is_some()];
     assert!(known.iter().filter(|is| **is).count() <= 1, "one format, one document");
     if let Some(file) = vault {
         // Opening it would take the work that it asks for: it is only looked whether that is refused.

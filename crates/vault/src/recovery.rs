@@ -84,8 +84,23 @@ impl RecoveryKey {
         owner: RecipientOwner,
         rng: &dyn Rng,
     ) -> Result<RecoveryRecipient, VaultError> {
-        const FAILED: VaultError = VaultError::Crypto("a recovery key could not be made");
-        let pair = RecipientPrivateKey::generate(owner, rng);
+        let key = Self { private: RecipientPrivateKey::generate(owner, rng) };
+        key.write(path, passphrase, rng)?;
+        Ok(key.private.recipient)
+    }
+
+    /// Writes the key to a new file of mode 0600, sealed if a passphrase is given.
+    ///
+    /// # Errors
+    /// When the file exists already or cannot be written.
+    pub fn write(
+        &self,
+        path: &Path,
+        passphrase: Option<&Passphrase>,
+        rng: &dyn Rng,
+    ) -> Result<(), VaultError> {
+        const FAILED: VaultError = VaultError::Crypto("a recovery key could not be written");
+        let pair = &self.private;
         let bytes = pair.to_bytes().ok_or(FAILED)?;
         let private = match passphrase {
             None => Private::Clear(bytes.as_slice().into()),
@@ -105,8 +120,7 @@ impl RecoveryKey {
             private,
             checksum: HexBytes::default(),
         };
-        document::create(path, file)?;
-        Ok(pair.recipient)
+        document::create(path, file)
     }
 
     /// Reads the file that [`RecoveryKey::create`] wrote. The passphrase is needed only where it is sealed.

@@ -14,6 +14,7 @@ mod man;
 mod many;
 mod migrate;
 mod recover;
+mod recovery;
 mod restore;
 mod sandbox;
 mod snapshot;
@@ -67,6 +68,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Recover(recover) => recover::run(recover, output).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Demo(demo) => demo::run(home, demo, output).await,
+        Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,
         Command::Migrate { check } => migrate::run(home, *check, output).await,

@@ -38,6 +38,30 @@ fn the_recovery_key_alone_reads_what_an_export_reads() {
 }
 
 #[test]
+fn people_who_each_have_a_share_recover_together() {
+    let cell = TestCell::with_jsonl("files");
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    let alone = |words: &[&str]| -> Answer { binary().arg("--json").args(words).output().unwrap().into() };
+    let (key, out) = (cell.recovery_key(), cell.path("shares"));
+    let split = ["recovery", "split", "--recovery-key-file", text(&key), "--out", text(&out)];
+    let answer = alone(&[&split[..], &["--shares", "3", "--needed", "2"]].concat()).succeeds();
+    let shares: Vec<_> =
+        answer["shares"].as_array().unwrap().iter().map(|share| share.as_str().unwrap()).collect();
+    std::fs::remove_file(&key).unwrap();
+
+    let joined = cell.path("joined.key");
+    let join = |shares: &[&str]| {
+        alone(&[&["recovery", "join", "--recovery-key-out", text(&joined)], shares].concat())
+    };
+    join(&shares[2..]).refuses(2, &["1 of the 2 shares"]);
+    assert!(!joined.exists());
+    let again = join(&shares[1..]).succeeds();
+    assert_eq!(again["recovery_key_fingerprint"], answer["recovery_key_fingerprint"]);
+    recover(&cell, &joined, &["--check"]).succeeds();
+    join(&shares[..2]).refuses(2, &["exists already"]);
+}
+
+#[test]
 fn a_wrong_key_reads_nothing() {
     let cell = TestCell::with_jsonl("files");
     cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();

@@ -39,7 +39,10 @@ fn key_documents() -> Vec<Vec<u8>> {
             cost: crate::Argon2Cost::default(),
         };
         Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
+        let key = RecoveryKey::read(&recovery, sealed).unwrap();
+        let shares = key.split(2, 2, &folder.path().join("shares"), &Fixed::default()).unwrap();
         let files = [crate::file::path(&home), recovery, OperatorKey::path(&home)];
+        found.extend(shares.iter().take(1).map(|file| std::fs::read(file).unwrap()));
         found.extend(files.map(|file| std::fs::read(file).unwrap()));
     }
     found

@@ -8,4 +8,5 @@ mod doubles;
 mod files;
 mod grants;
 mod recovery;
+mod shares;
 mod vectors;
