@@ -6,6 +6,7 @@ mod acts;
 mod arguments;
 mod cell_trail;
 mod commands;
+mod dumps;
 mod files;
 mod home;
 mod names;
@@ -25,6 +26,8 @@ use crate::output::Output;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    // Where it fails, `doctor` says so: nobody is kept from a backup by it.
+    let _ = dumps::refuse();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(refused) => return ExitCode::from(Output::new(asks_for_json()).refuse(&refused)),

@@ -12,6 +12,7 @@ use repository::{RepositoryError, Stores};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::dumps;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
 
@@ -62,6 +63,8 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let dir = home.dir()?;
     let mut findings = Vec::new();
     look(home, dir, &mut findings).await?;
+    let kept_out = dumps::check().map(|()| "core dumps hold nothing of it".to_owned());
+    findings.push(finding("memory", kept_out.map_err(Wrong::from)));
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {

@@ -20,6 +20,7 @@ mod buckets;
 mod cell;
 mod clock;
 mod demo;
+mod dumps;
 mod half_made;
 mod hasty;
 mod import_files;

@@ -1,0 +1,67 @@
+//! No core dump holds what was in memory: it had keys in it.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cell::{TestCell, running_until};
+
+/// A program that is allowed any dump, in a folder of its own.
+fn allowed(program: &Command, folder: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -c unlimited; exec \"$@\"", "sh"])
+        .arg(program.get_program())
+        .args(program.get_args());
+    shell.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    shell
+}
+
+/// Ends it as a crash would, and answers how many files that left.
+fn crash(mut child: Child, folder: &Path) -> usize {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGABRT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGABRT as i32));
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+fn of_process(child: &Child, name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap()
+}
+
+/// How large a dump of it may be.
+fn core_limit(child: &Child) -> String {
+    let limits = of_process(child, "limits");
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    line.split_whitespace().nth(4).unwrap().to_owned()
+}
+
+#[test]
+fn a_crash_with_keys_in_memory_leaves_no_dump() {
+    let cell = TestCell::with_jsonl("files");
+    let folder = tempfile::tempdir().unwrap();
+    // It has opened the vault, and waits for records.
+    let mut ingest = cell.command(&["ingest", "files", "--kind", "thing", "--id", "/id", "-"]);
+    ingest.env_clear();
+    let mut child = allowed(&ingest, folder.path()).spawn().unwrap();
+    let began = || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
+    assert!(running_until(&mut child, began));
+    assert_eq!(core_limit(&child), "0");
+    assert_eq!(of_process(&child, "coredump_filter").trim(), "00000000");
+    assert_eq!(crash(child, folder.path()), 0);
+
+    // The control: another program in the same place may be dumped, and is where the system puts dumps beside it.
+    let mut child = allowed(Command::new("sleep").arg("600"), folder.path()).spawn().unwrap();
+    let name = format!("/proc/{}/comm", child.id());
+    assert!(running_until(&mut child, || std::fs::read_to_string(&name).unwrap().trim() == "sleep"));
+    assert_ne!(of_process(&child, "coredump_filter").trim(), "00000000");
+    let pattern = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    let is_allowed = core_limit(&child) == "unlimited";
+    let left = crash(child, folder.path());
+    // Elsewhere dumps go to a program, or all are forbidden.
+    if pattern.trim() == "core" && is_allowed {
+        assert_eq!(left, 1, "a dump is written here where it is not refused");
+    }
+}
