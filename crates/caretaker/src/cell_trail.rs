@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use ::trail::checkpoint::Checkpoint;
 use ::trail::head::Folder;
@@ -13,9 +14,12 @@ use ::trail::witness::Witness;
 use anyhow::Context as _;
 use domain::Clock;
 use flows::FlowError;
+use futures::future::{Either, select};
 use object_store::ObjectStore;
 use vault::Vault;
 
+/// So long a command waits at its end for the store in which the log is published.
+const PUBLISH_MAX: Duration = Duration::from_secs(30);
 /// The source of all events as long as one process does everything.
 const SOURCE: &str = "cell";
 
@@ -104,13 +108,23 @@ impl CellTrail {
         Some((note, checkpoint))
     }
 
-    /// Publishes the log that far, if it is time to.
-    pub(crate) async fn publish(&self, (note, newest): &Newest, at_once: bool) -> anyhow::Result<()> {
-        let Some(published) = self.published() else { return Ok(()) };
-        let now = self.clock.now();
-        if !at_once && !published::is_due(&self.folder, newest.size, now)? {
+    /// Publishes the log that far, if it is time to. A store that does not answer is not waited for: what is not published
+    /// now will be by the next command.
+    pub(crate) async fn publish_if_due(&self, newest: &Newest) -> anyhow::Result<()> {
+        if !published::is_due(&self.folder, newest.1.size, self.clock.now())? {
             return Ok(());
         }
+        let publishing = std::pin::pin!(self.publish(newest));
+        match select(publishing, self.clock.sleep(PUBLISH_MAX)).await {
+            Either::Left((done, _)) => done,
+            Either::Right(_) => anyhow::bail!("the object store did not take it within {PUBLISH_MAX:?}"),
+        }
+    }
+
+    /// Publishes the log that far.
+    pub(crate) async fn publish(&self, (note, newest): &Newest) -> anyhow::Result<()> {
+        let Some(published) = self.published() else { return Ok(()) };
+        let now = self.clock.now();
         let done = published::publish(&self.folder, &published, (note, newest), &self.log, now).await;
         done.map_err(unpublished)
     }

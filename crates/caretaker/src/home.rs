@@ -276,10 +276,11 @@ impl Home {
     pub(crate) async fn close(&self, code: u8) -> anyhow::Result<()> {
         self.end(code).await?;
         let Some(trail) = self.trail.get() else { return Ok(()) };
-        if let Some(newest) = trail.take().await? {
-            trail.publish(&newest, false).await?;
+        match trail.take().await? {
+            // Whoever could not reach the store just now has waited for it long enough.
+            Some(newest) if code != exit::UNAVAILABLE => trail.publish_if_due(&newest).await,
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

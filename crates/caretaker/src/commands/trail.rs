@@ -32,7 +32,7 @@ pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) ->
     let newest = taken?;
     if matches!(command, TrailCommand::Prove { .. } | TrailCommand::Checkpoint) {
         // Whoever is handed one of these can find the log that it tells of.
-        trail.publish(&newest, true).await?;
+        trail.publish(&newest).await?;
     }
     match command {
         TrailCommand::List { last, operation } => {
