@@ -119,6 +119,8 @@ struct Line<'a> {
     status_id: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_code: Option<&'static str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     status_detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +217,8 @@ struct SourceEndpoint {
 #[derive(Serialize)]
 struct Endpoint<'a> {
     hostname: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -226,7 +230,8 @@ struct HttpRequest<'a> {
 
 #[derive(Serialize)]
 struct Url<'a> {
-    hostname: &'a str,
+    #[serde(flatten)]
+    endpoint: Endpoint<'a>,
     path: &'a str,
 }
 
@@ -269,6 +274,15 @@ fn method(name: &str) -> u32 {
     METHODS.iter().find(|(known, _)| *known == name).map_or(99, |(_, number)| *number)
 }
 
+/// `host` or `host:port`.
+fn endpoint(host: &str) -> Endpoint<'_> {
+    let parts = host.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    parts.map_or(Endpoint { hostname: cut(host), port: None }, |(host, port)| Endpoint {
+        hostname: cut(host),
+        port: Some(port),
+    })
+}
+
 /// The text, or as much of it as an event may have.
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_LEN_MAX)).unwrap_or_default()
@@ -286,12 +300,12 @@ pub fn line(
     time: Timestamp,
 ) -> serde_json::Result<Vec<u8>> {
     let (class_uid, activity_id) = class(event);
-    let (status_id, status, severity_id) = match event.outcome {
-        Outcome::Begun => (99, Some("Begun"), 1),
-        Outcome::Done => (1, None, 1),
+    let (status_id, severity_id) = match event.outcome {
+        Outcome::Begun => (99, 1),
+        Outcome::Done => (1, 1),
         // Somebody tried what is not theirs to do.
-        Outcome::Refused => (2, Some("Refused"), 3),
-        Outcome::Failed => (2, None, 2),
+        Outcome::Refused => (2, 3),
+        Outcome::Failed => (2, 2),
     };
     let signs_in = event.operation.effect() == Effect::SignIn;
     let request = event.request.as_ref();
@@ -318,7 +332,8 @@ pub fn line(
         time: time.as_millisecond(),
         severity_id,
         status_id,
-        status,
+        status: (event.outcome == Outcome::Begun).then_some("Begun"),
+        status_code: (event.outcome == Outcome::Refused).then_some("refused"),
         status_detail: cut(&event.detail),
         duration: event.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
         actor: Actor {
@@ -333,10 +348,10 @@ pub fn line(
         api: (!signs_in && request.is_none()).then_some(Api { operation: event.operation.as_str() }),
         resources: (class_uid == 6003).then_some([Named { uid: object }]),
         src_endpoint: SourceEndpoint { name: "localhost" },
-        dst_endpoint: request.map(|request| Endpoint { hostname: cut(&request.host) }),
+        dst_endpoint: request.map(|request| endpoint(&request.host)),
         http_request: request.map(|HttpFacts { method, host, path, sent, .. }| HttpRequest {
             http_method: method,
-            url: Url { hostname: cut(host), path: cut(path) },
+            url: Url { endpoint: endpoint(host), path: cut(path) },
             length: *sent,
         }),
         http_response: request
@@ -473,7 +488,7 @@ mod tests {
     fn a_request_says_where_it_went_and_nothing_of_what_was_in_it() {
         let request = HttpFacts {
             method: "POST",
-            host: "shop.example".into(),
+            host: "shop.example:8443".into(),
             path: "/admin/api/2026-10/graphql.json".into(),
             name: "products".into(),
             status: Some(200),
@@ -484,9 +499,9 @@ mod tests {
         let told = told(&sent, FIRST);
         assert_eq!((&told["class_uid"], &told["type_uid"]), (&4002.into(), &400_206.into()));
         let (host, path) = ("shop.example", "/admin/api/2026-10/graphql.json");
-        assert_eq!(told["dst_endpoint"], serde_json::json!({ "hostname": host }));
+        assert_eq!(told["dst_endpoint"], serde_json::json!({ "hostname": host, "port": 8443 }));
         let request = serde_json::json!({
-            "http_method": "POST", "url": { "hostname": host, "path": path }, "length": 120,
+            "http_method": "POST", "url": { "hostname": host, "port": 8443, "path": path }, "length": 120,
         });
         assert_eq!(told["http_request"], request);
         assert_eq!(told["http_response"], serde_json::json!({ "code": 200, "length": 4_000 }));

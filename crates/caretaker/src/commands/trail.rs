@@ -92,7 +92,7 @@ fn text_of(events: &[Value]) -> String {
         let time = Timestamp::from_millisecond(time).unwrap_or_default();
         let status = match event.pointer("/event/status_id").and_then(Value::as_u64) {
             Some(1) => "done",
-            Some(2) if text("/event/status") == "Refused" => "REFUSED",
+            Some(2) if text("/event/status_code") == "refused" => "REFUSED",
             Some(2) => "FAILED",
             _ => "begun",
         };

@@ -26,7 +26,10 @@ fn a_wrong_passphrase_opens_nothing() {
     let after = cell.journal();
     assert!(after.starts_with(&events) && after.len() == events.len() + 1);
     let last = after.last().unwrap();
-    assert_eq!((&last["metadata"]["event_code"], &last["status"]), (&"vault.open".into(), &"Refused".into()));
+    assert_eq!(
+        (&last["metadata"]["event_code"], &last["status_code"]),
+        (&"vault.open".into(), &"refused".into())
+    );
 
     std::fs::write(cell.passphrase(), crate::cell::PASSPHRASE).unwrap();
     let list = cell.run(&["connection", "list"]).succeeds();

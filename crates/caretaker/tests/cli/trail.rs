@@ -255,7 +255,11 @@ fn every_request_to_a_platform_is_on_the_record() {
             (&event["class_uid"], &event["unmapped"]["object"]),
             (&4002.into(), &"default/shop".into())
         );
-        assert_eq!(event["dst_endpoint"]["hostname"], shop.url().strip_prefix("https://").unwrap());
+        let (host, port) = shop.url().strip_prefix("https://").unwrap().split_once(':').unwrap();
+        assert_eq!(
+            event["dst_endpoint"],
+            serde_json::json!({ "hostname": host, "port": port.parse::<u16>().unwrap() })
+        );
         assert!(event["actor"]["authorizations"][0]["policy"]["uid"].is_string(), "{event}");
     }
     cell.run(&["trail", "verify"]).succeeds();

@@ -159,6 +159,6 @@ async fn refusals_stand_on_the_record_like_all_else() {
     (refused.operation, refused.outcome) = (Operation::SignIn, Outcome::Refused);
     journal.record(refused).await.unwrap();
     let line: serde_json::Value = serde_json::from_str(&lines(&world, "vault")[0]).unwrap();
-    assert_eq!((&line["status"], &line["severity_id"]), (&"Refused".into(), &3.into()));
+    assert_eq!((&line["status_code"], &line["severity_id"]), (&"refused".into(), &3.into()));
     assert_eq!(line["metadata"]["uid"], "vault-1");
 }

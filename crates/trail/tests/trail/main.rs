@@ -4,4 +4,5 @@
 mod attacks;
 mod growing;
 mod journals;
+mod shape;
 mod world;
