@@ -5,7 +5,7 @@ use domain::{Kind, Operation, TenantId};
 
 use crate::arguments::{
     Command, Connect, ConnectionCommand, ItemCommand, RestoreCommand, SnapshotCommand, StoreCommand,
-    TenantCommand, TrailCommand,
+    TenantCommand, TrailCommand, VaultCommand,
 };
 use crate::names::Names;
 
@@ -77,6 +77,10 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Restore(RestoreCommand::Apply { .. }) => (O::RestoreApply, None),
         Command::Restore(RestoreCommand::Undo { .. }) => (O::RestoreUndo, None),
         Command::Restore(RestoreCommand::Show { .. }) => (O::RestoreShow, None),
+        Command::Vault(VaultCommand::Status) => (O::VaultStatus, None),
+        Command::Vault(VaultCommand::Rotate) => (O::VaultRotate, None),
+        Command::Vault(VaultCommand::Rewrap) => (O::VaultRewrap, None),
+        Command::Vault(VaultCommand::Retire) => (O::VaultRetire, None),
         Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
         Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
             (O::TrailRead, None)

@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// What was done, and the proof that nobody rewrote it
     #[command(subcommand)]
     Trail(TrailCommand),
+    /// The vault's keys: which there are, new ones, the end of old ones
+    #[command(subcommand)]
+    Vault(VaultCommand),
     /// The recovery key: split it among people, put it together again
     #[command(subcommand)]
     Recovery(RecoveryCommand),
@@ -581,4 +584,16 @@ pub(crate) enum RecoveryCommand {
         #[arg(long, value_name = "FILE")]
         recovery_passphrase_file: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Which versions of its keys the vault has, and how much each has wrapped
+    Status,
+    /// Give the vault new keys. What older ones have wrapped stays as it is: `vault rewrap` changes that
+    Rotate,
+    /// Wrap by the newest keys all that older ones have wrapped. No backup is read; others may work meanwhile
+    Rewrap,
+    /// Forget all keys but the newest, once nothing is wrapped by others
+    Retire,
 }

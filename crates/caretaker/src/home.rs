@@ -237,14 +237,28 @@ impl Home {
         self.trail.get()
     }
 
+    /// The cell's passphrase.
+    pub(crate) fn passphrase(&self) -> anyhow::Result<Passphrase> {
+        passphrase(self.words.passphrase_file.as_deref(), "Passphrase of this cell")
+    }
+
     /// Opens the vault with both factors.
     pub(crate) async fn open_vault(
         &self,
         dir: &Path,
         handles: &Handles,
     ) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
-        let passphrase = passphrase(self.words.passphrase_file.as_deref(), "Passphrase of this cell")?;
-        let vault = Arc::new(Vault::open(dir, &passphrase, handles).await?);
+        let vault = Vault::open(dir, &self.passphrase()?, handles).await?;
+        self.signed_in(vault, dir, handles).await
+    }
+
+    async fn signed_in(
+        &self,
+        vault: Vault,
+        dir: &Path,
+        handles: &Handles,
+    ) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
+        let vault = Arc::new(vault);
         self.trail(dir, &vault, handles)?;
         let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
         self.begin(operator.principal(), handles).await?;
@@ -253,17 +267,36 @@ impl Home {
 
     /// Opens vault and catalog.
     pub(crate) async fn unlock(&self) -> anyhow::Result<Unlocked> {
+        // A cell that is not there is told before anybody is asked for its passphrase.
+        CellFile::read(self.dir()?)?;
+        self.unlock_with(&self.passphrase()?, false).await
+    }
+
+    /// Opens vault and catalog with a passphrase that was given already; alone, if nobody else may have the vault open.
+    pub(crate) async fn unlock_with(&self, passphrase: &Passphrase, alone: bool) -> anyhow::Result<Unlocked> {
         let dir = self.dir()?;
         let file = CellFile::read(dir)?;
         let handles = handles(dir)?;
-        let (vault, operator) = self.open_vault(dir, &handles).await?;
+        let vault = match alone {
+            true => Vault::open_alone(dir, passphrase, &handles).await?,
+            false => Vault::open(dir, passphrase, &handles).await?,
+        };
+        let (vault, operator) = self.signed_in(vault, dir, &handles).await?;
         let catalog = Catalog::open(dir).await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }
 
+    /// Opens the cell while nobody else has its vault open, with a passphrase that was given already.
+    pub(crate) async fn open_alone(&self, passphrase: &Passphrase) -> anyhow::Result<Cell> {
+        self.with_stores(self.unlock_with(passphrase, true).await?).await
+    }
+
     /// Opens the cell: both factors, the catalog and the stores.
     pub(crate) async fn open(&self) -> anyhow::Result<Cell> {
-        let unlocked = self.unlock().await?;
+        self.with_stores(self.unlock().await?).await
+    }
+
+    async fn with_stores(&self, unlocked: Unlocked) -> anyhow::Result<Cell> {
         let stores = Stores {
             objects: unlocked.store(WhichStore::Objects).await?,
             keys: unlocked.store(WhichStore::Keys).await?,

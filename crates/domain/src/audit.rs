@@ -67,6 +67,18 @@ operations! {
     VaultInit = "vault.init", Create;
     /// A vault is unsealed.
     VaultOpen = "vault.open", Read;
+    /// A vault gets new keys, and keeps the old ones for what they wrapped.
+    VaultRotate = "vault.rotate", Update;
+    /// A vault forgets its old keys.
+    VaultRetire = "vault.retire", Delete;
+    /// A vault says which keys it has.
+    VaultStatus = "vault.status", Read;
+    /// All that old keys wrapped is wrapped by the newest.
+    VaultRewrap = "vault.rewrap", Update;
+    /// A data key is wrapped by the newest key.
+    DataKeyRewrap = "data_key.rewrap", Update;
+    /// A credential is sealed by the newest key.
+    CredentialRewrap = "credential.rewrap", Update;
     /// A key file that recovers is unsealed.
     RecoveryKeyOpen = "recovery_key.open", Read;
     /// Somebody proves who they are to the vault.

@@ -160,6 +160,7 @@ pub fn vault_kind(error: &VaultError) -> ErrorKind {
         VaultErrorKind::Failed => ErrorKind::Failed,
         VaultErrorKind::Usage => ErrorKind::Usage,
         VaultErrorKind::NotFound => ErrorKind::NotFound,
+        VaultErrorKind::Conflict => ErrorKind::Conflict,
         VaultErrorKind::Refused => ErrorKind::Refused,
         VaultErrorKind::Damaged => ErrorKind::Integrity,
     }

@@ -22,6 +22,7 @@ pub mod recover;
 pub mod report;
 pub mod restore;
 pub mod retention;
+pub mod rewrap;
 pub mod set_up_again;
 pub mod store_access;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use vault::{SignedIn, Vault};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 
 /// The name that stands in the associated data. Part of the format.
@@ -26,6 +27,9 @@ pub enum WhichStore {
 }
 
 impl WhichStore {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Objects, Self::Keys];
+
     /// What people call it. Part of the format, as a name (with `-`).
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -133,4 +137,36 @@ pub async fn open(
             session_token: opened.session_token.take().map(Zeroizing::new),
         }),
     })
+}
+
+/// The sealed credential of a store, where it has one.
+async fn sealed_of(catalog: &Catalog, which: WhichStore) -> Result<Option<Vec<u8>>> {
+    match catalog.store_credential(which.name()).await {
+        Err(error) if error.kind() == CatalogErrorKind::NotFound => Ok(None),
+        sealed => Ok(Some(sealed?)),
+    }
+}
+
+/// The sealed credentials of the cell's stores.
+pub(crate) async fn sealed(catalog: &Catalog) -> Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    for which in WhichStore::ALL {
+        all.extend(sealed_of(catalog, which).await?);
+    }
+    Ok(all)
+}
+
+/// Seals by the newest key what an older one has sealed. Answers how many credentials these were.
+pub(crate) async fn rewrap(cell: &Cell) -> Result<u64> {
+    let mut count = 0;
+    for which in WhichStore::ALL {
+        let Some(sealed) = sealed_of(&cell.catalog, which).await? else { continue };
+        let scope = which.scope(&cell.region)?;
+        let grant = cell.grant(&scope, &[Action::Connect], "wrap by the newest keys").await?;
+        if let Some(anew) = cell.vault.rewrap_credential(&grant, &scope, CREDENTIAL, &sealed).await? {
+            cell.catalog.put_store_credential(which.name(), &anew, cell.clock.now()).await?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }

@@ -36,13 +36,23 @@ pub(crate) fn seal(
     serde_json::to_vec(&document).map_err(|_| machine_failed())
 }
 
-/// Opens what [`seal`] sealed, under the same scope and name only.
-pub(crate) fn open(ring: &Ring, scope: &Scope, name: &str, sealed: &[u8]) -> Result<Secret, KeyError> {
+fn parse(sealed: &[u8]) -> Result<SealedCredential, KeyError> {
     let document: SealedCredential = serde_json::from_slice(sealed).map_err(|_| KeyError::DoesNotOpen)?;
     let spelled = serde_json::to_vec(&document).map_err(|_| machine_failed())?;
     if document.format != FORMAT || spelled != sealed {
         return Err(KeyError::DoesNotOpen);
     }
+    Ok(document)
+}
+
+/// The version of the key that has sealed it.
+pub(crate) fn version(sealed: &[u8]) -> Result<u64, KeyError> {
+    parse(sealed).map(|document| document.version)
+}
+
+/// Opens what [`seal`] sealed, under the same scope and name only.
+pub(crate) fn open(ring: &Ring, scope: &Scope, name: &str, sealed: &[u8]) -> Result<Secret, KeyError> {
+    let document = parse(sealed)?;
     let key = ring.version(document.version, scope)?;
     let associated = aad::key(scope, PURPOSE, name, document.version);
     let mut opened = open_random(&aead_key(&key)?, &associated, document.sealed.as_ref())?;

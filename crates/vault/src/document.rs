@@ -48,6 +48,13 @@ pub(crate) fn create<D: Document>(path: &Path, mut document: D) -> Result<(), Va
     private_file::create(D::WHAT, path, &to_text(&document)?)
 }
 
+/// Writes a document file in place of the one that is there.
+pub(crate) fn replace<D: Document>(path: &Path, mut document: D) -> Result<(), VaultError> {
+    let sum = checksum_of(&mut document)?;
+    *document.checksum() = sum;
+    private_file::replace(path, &to_text(&document)?)
+}
+
 /// Reads a document file, and refuses one whose bytes are not exactly as they were written.
 pub(crate) fn read<D: Document>(path: &Path) -> Result<D, VaultError> {
     parse(&private_file::read(D::WHAT, path)?, path)

@@ -96,6 +96,11 @@ pub enum VaultError {
     /// Shares of a recovery key do not fit, or cannot be made.
     #[error("the shares of the recovery key do not do: {0}")]
     Shares(String),
+    /// Other commands have the vault open.
+    #[error(
+        "other commands are working with this vault just now: wait until they have ended, then try again"
+    )]
+    InUse,
     /// The operator key is not this vault's.
     #[error("the operator key is not this vault's: use the `operator.key` that was made with it")]
     NotOperator,
@@ -130,6 +135,8 @@ pub enum VaultErrorKind {
     Usage,
     /// There is no such thing.
     NotFound,
+    /// Somebody else is at it.
+    Conflict,
     /// Not proven to be who may do it.
     Refused,
     /// The bytes are not what was written: stop.
@@ -151,6 +158,7 @@ impl VaultError {
             Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
                 VaultErrorKind::Refused
             }
+            Self::InUse => VaultErrorKind::Conflict,
             Self::Damaged { .. } | Self::WeakParameters { .. } => VaultErrorKind::Damaged,
             Self::UnknownFormat { .. } | Self::Io { .. } | Self::Crypto(_) | Self::Audit(_) => {
                 VaultErrorKind::Failed

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use domain::{Id128, KeyError, Rng, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cipher::{aead_key, derive, mac, mac_holds, open_key, random_key, seal_random};
+use crate::cipher::{aead_key, derive, mac, mac_holds, open_key, open_random, random_key, seal_random};
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, fields};
 use crate::error::VaultError;
@@ -13,7 +13,7 @@ use crate::passphrase::{Argon2Cost, PassphraseSeal};
 use crate::recipient::RecoveryRecipient;
 use crate::ring::{Hierarchy, Ring};
 use crate::secret::{KeyBytes, Passphrase};
-use crate::signing::TrailKeys;
+use crate::signing::{TrailKeys, TrailSeeds};
 
 /// Label of the key of the file's MAC, below the root key. Part of the format.
 const FILE_MAC: &[u8] = b"vault-file";
@@ -31,6 +31,9 @@ pub(crate) struct VaultFile {
     grants: HexBytes,
     data: Vec<SealedVersion>,
     credentials: Vec<SealedVersion>,
+    /// What signs the trail, once the root is not the first any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trail: Option<HexBytes>,
     mac: HexBytes,
     checksum: HexBytes,
 }
@@ -56,6 +59,8 @@ pub(crate) struct Contents {
     pub(crate) grants: KeyBytes,
     pub(crate) data: Ring,
     pub(crate) credentials: Ring,
+    /// `None` in a vault that is made just now: it follows from the root.
+    pub(crate) trail: Option<TrailSeeds>,
 }
 
 impl Document for VaultFile {
@@ -83,6 +88,7 @@ fn wrapping_key(root: &KeyBytes, label: &str) -> Result<aws_lc_rs::aead::LessSaf
 
 const GRANTS: &str = "grants";
 const ROOT: &str = "root";
+const TRAIL: &str = "trail";
 
 fn label(hierarchy: Hierarchy) -> &'static str {
     match hierarchy {
@@ -120,6 +126,17 @@ fn open_ring(
     Ring::from_versions(hierarchy, versions).ok_or(KeyError::DoesNotOpen)
 }
 
+fn seal_trail(root: &KeyBytes, id: Id128, seeds: &TrailSeeds, rng: &dyn Rng) -> Result<HexBytes, VaultError> {
+    let sealed = wrapping_key(root, TRAIL)
+        .and_then(|key| seal_random(&key, rng, &associated(id, TRAIL, 1), &seeds.to_bytes()));
+    sealed.map(HexBytes::from).map_err(|_| MACHINE)
+}
+
+fn open_trail(root: &KeyBytes, id: Id128, sealed: &HexBytes) -> Result<TrailSeeds, KeyError> {
+    let opened = open_random(&wrapping_key(root, TRAIL)?, &associated(id, TRAIL, 1), sealed.as_ref())?;
+    TrailSeeds::from_bytes(&opened).ok_or(KeyError::DoesNotOpen)
+}
+
 const MACHINE: VaultError = VaultError::Crypto("a key could not be sealed");
 
 impl VaultFile {
@@ -155,12 +172,19 @@ impl VaultFile {
             grants: seal_one(&grants_key, GRANTS, &contents.grants)?.into(),
             data: seal_ring(&root, id, &contents.data, rng).map_err(|_| MACHINE)?,
             credentials: seal_ring(&root, id, &contents.credentials, rng).map_err(|_| MACHINE)?,
+            trail: contents.trail.as_ref().map(|seeds| seal_trail(&root, id, seeds, rng)).transpose()?,
             mac: HexBytes::default(),
             checksum: HexBytes::default(),
         };
         let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
         file.mac = mac(&key, &document::to_text(&file)?).as_slice().into();
-        Ok((file, TrailKeys::derive(&root).map_err(|_| MACHINE)?))
+        let seeds = contents.trail.clone().map_or_else(|| TrailSeeds::derive(&root), Ok);
+        Ok((file, seeds.and_then(|seeds| seeds.keys()).map_err(|_| MACHINE)?))
+    }
+
+    /// When the vault was made.
+    pub(crate) fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
     /// Refuses a file that takes less work to open than is allowed, or more than a machine has.
@@ -191,17 +215,24 @@ impl VaultFile {
             return Err(damaged("someone changed it: its seal does not hold"));
         }
 
-        let sealed = |_| damaged("a sealed key does not open");
-        let grants_key = wrapping_key(&root, GRANTS).map_err(sealed)?;
+        let sealed_key = |_| damaged("a sealed key does not open");
+        let grants_key = wrapping_key(&root, GRANTS).map_err(sealed_key)?;
         let contents = Contents {
             id,
             grants: open_key(&grants_key, &associated(id, GRANTS, 1), self.grants.as_ref())
-                .map_err(sealed)?,
-            data: open_ring(&root, id, Hierarchy::Data, &self.data).map_err(sealed)?,
-            credentials: open_ring(&root, id, Hierarchy::Credentials, &self.credentials).map_err(sealed)?,
+                .map_err(sealed_key)?,
+            data: open_ring(&root, id, Hierarchy::Data, &self.data).map_err(sealed_key)?,
+            credentials: open_ring(&root, id, Hierarchy::Credentials, &self.credentials)
+                .map_err(sealed_key)?,
             operator: self.operator.as_ref().to_vec(),
             recipients: self.recipients,
+            trail: None,
         };
-        Ok((contents, TrailKeys::derive(&root).map_err(|_| MACHINE)?))
+        let seeds = match &self.trail {
+            None => TrailSeeds::derive(&root).map_err(|_| MACHINE)?,
+            Some(sealed) => open_trail(&root, id, sealed).map_err(sealed_key)?,
+        };
+        let keys = seeds.keys().map_err(|_| MACHINE)?;
+        Ok((Contents { trail: Some(seeds), ..contents }, keys))
     }
 }

@@ -39,6 +39,19 @@ fn sync_dir(dir: &Path) -> Result<(), VaultError> {
 
 /// Writes a new file with mode 0600, durably and all at once. An existing file is never written over.
 pub(crate) fn create(what: &'static str, path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    write(path, bytes, |unfinished| rename_new(what, unfinished, path))
+}
+
+/// Writes a file with mode 0600 in place of one that is there, durably and all at once.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), VaultError> {
+    write(path, bytes, |unfinished| fs::rename(unfinished, path).map_err(failed("write", path)))
+}
+
+fn write(
+    path: &Path,
+    bytes: &[u8],
+    name_it: impl FnOnce(&Path) -> Result<(), VaultError>,
+) -> Result<(), VaultError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let unfinished = PathBuf::from(path).with_file_name(name);
@@ -59,7 +72,7 @@ pub(crate) fn create(what: &'static str, path: &Path, bytes: &[u8]) -> Result<()
             file.sync_all()
         })
         .map_err(failed("write", &unfinished))
-        .and_then(|()| rename_new(what, &unfinished, path));
+        .and_then(|()| name_it(&unfinished));
     if written.is_err() {
         // The first failure is the one to report.
         let _ = fs::remove_file(&unfinished);

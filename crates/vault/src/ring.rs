@@ -48,6 +48,23 @@ impl Ring {
         (!versions.is_empty() && ascends).then_some(Self { hierarchy, versions })
     }
 
+    /// The numbers of its versions.
+    pub(crate) fn version_numbers(&self) -> Vec<u64> {
+        self.versions.iter().map(|(version, _)| *version).collect()
+    }
+
+    /// Adds a version, which is the newest from then on.
+    pub(crate) fn rotate(&mut self, rng: &dyn Rng) {
+        let newest = self.versions.last().map_or(0, |(version, _)| *version);
+        self.versions.push((newest + 1, random_key(rng)));
+    }
+
+    /// Forgets all versions but the newest.
+    pub(crate) fn retire(&mut self) {
+        let older = self.versions.len().saturating_sub(1);
+        self.versions.drain(..older);
+    }
+
     pub(crate) fn hierarchy(&self) -> Hierarchy {
         self.hierarchy
     }

@@ -25,6 +25,7 @@ use crate::private_file;
 use crate::recipient::{RecipientOwner, RecoveryRecipient};
 use crate::recovery::RecoveryKey;
 use crate::ring::{Hierarchy, Ring};
+use crate::rotation::{InUse, KeyVersions};
 use crate::secret::{Passphrase, Secret};
 use crate::signing::TrailKeys;
 use crate::wrapped::WrappedDataKey;
@@ -36,9 +37,9 @@ pub const CELL_OPERATOR: &str = "cell-operator";
 pub const GRANT_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a grant must name so that a data key is made.
-const MAKES_KEYS: &[Action] = &[Action::Connect, Action::Backup];
+pub(crate) const MAKES_KEYS: &[Action] = &[Action::Connect, Action::Backup];
 /// What a grant must name so that a credential is opened: what speaks to a platform.
-const OPENS_CREDENTIALS: &[Action] = &[Action::Connect, Action::Backup, Action::Restore];
+pub(crate) const OPENS_CREDENTIALS: &[Action] = &[Action::Connect, Action::Backup, Action::Restore];
 
 /// Where the cell's recovery key comes from.
 pub enum RecoverySetting<'a> {
@@ -68,10 +69,11 @@ pub struct Vault {
     id: Id128,
     operator: Vec<u8>,
     recipients: Vec<RecoveryRecipient>,
-    data: Ring,
-    credentials: Ring,
+    pub(crate) data: Ring,
+    pub(crate) credentials: Ring,
     trail: TrailKeys,
-    gate: Gate,
+    pub(crate) gate: Gate,
+    pub(crate) in_use: InUse,
 }
 
 fn distinct(recipients: &[RecoveryRecipient]) -> Result<(), VaultError> {
@@ -84,7 +86,7 @@ fn distinct(recipients: &[RecoveryRecipient]) -> Result<(), VaultError> {
 }
 
 /// Records that a vault or key file was opened, or was not.
-async fn record_opening<T>(
+pub(crate) async fn record_opening<T>(
     handles: &Handles,
     operation: Operation,
     path: &Path,
@@ -163,11 +165,13 @@ impl Vault {
             grants: random_key(rng),
             data: Ring::generate(Hierarchy::Data, rng),
             credentials: Ring::generate(Hierarchy::Credentials, rng),
+            trail: None,
         };
         let (file, trail) = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
         document::create(path, file)?;
         undo.0.clear();
-        Ok(Self::from_contents(contents, trail, handles))
+        let in_use = InUse::shared(dir)?;
+        Ok(Self::from_contents(contents, trail, handles, in_use))
     }
 
     /// Opens the vault of the cell at `dir`. Takes the time that its passphrase's Argon2id costs.
@@ -176,21 +180,66 @@ impl Vault {
     /// One for each of: no such file, damage, parameters that are too weak, a passphrase that is not the right
     /// one; and when the record cannot be written.
     pub async fn open(dir: &Path, passphrase: &Passphrase, handles: &Handles) -> Result<Self, VaultError> {
-        let path = file::path(dir);
-        let opened = document::read::<VaultFile>(&path).and_then(|file| file.open(passphrase, &path));
-        let (contents, trail) = record_opening(handles, Operation::VaultOpen, &path, opened).await?;
-        Ok(Self::from_contents(contents, trail, handles))
+        Self::open_with(dir, passphrase, handles, false).await
     }
 
-    fn from_contents(contents: Contents, trail: TrailKeys, handles: &Handles) -> Self {
-        let Contents { id, operator, recipients, grants, data, credentials } = contents;
-        Self { id, operator, recipients, data, credentials, trail, gate: Gate::new(grants, handles.clone()) }
+    /// Opens the vault while nobody else has it open, and keeps others waiting who would open it.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], and [`VaultError::InUse`].
+    pub async fn open_alone(
+        dir: &Path,
+        passphrase: &Passphrase,
+        handles: &Handles,
+    ) -> Result<Self, VaultError> {
+        Self::open_with(dir, passphrase, handles, true).await
+    }
+
+    async fn open_with(
+        dir: &Path,
+        passphrase: &Passphrase,
+        handles: &Handles,
+        alone: bool,
+    ) -> Result<Self, VaultError> {
+        let path = file::path(dir);
+        // Where there is no vault, its folder may be missing too.
+        let in_use = match path.exists() {
+            true => Some(if alone { InUse::alone(dir) } else { InUse::shared(dir) }?),
+            false => None,
+        };
+        let opened = document::read::<VaultFile>(&path).and_then(|file| file.open(passphrase, &path));
+        let (contents, trail) = record_opening(handles, Operation::VaultOpen, &path, opened).await?;
+        let in_use = in_use.ok_or(VaultError::Crypto("the vault's file came into being just now"))?;
+        Ok(Self::from_contents(contents, trail, handles, in_use))
+    }
+
+    fn from_contents(contents: Contents, trail: TrailKeys, handles: &Handles, in_use: InUse) -> Self {
+        let Contents { id, operator, recipients, grants, data, credentials, .. } = contents;
+        let gate = Gate::new(grants, handles.clone());
+        Self { id, operator, recipients, data, credentials, trail, gate, in_use }
     }
 
     /// The recovery keys to which data keys are wrapped, the cell's first.
     #[must_use]
     pub fn recipients(&self) -> &[RecoveryRecipient] {
         &self.recipients
+    }
+
+    /// The versions of its keys.
+    #[must_use]
+    pub fn key_versions(&self) -> KeyVersions {
+        KeyVersions { data: self.data.version_numbers(), credentials: self.credentials.version_numbers() }
+    }
+
+    /// A data key's document, wrapped by the newest key and to the recovery keys.
+    pub(crate) fn wrapped_anew(
+        &self,
+        scope: &Scope,
+        kid: Id128,
+        material: &KeyMaterial,
+    ) -> Result<Vec<u8>, KeyError> {
+        let rng = &*self.gate.handles().rng;
+        WrappedDataKey::wrap(kid, scope, material, &self.data, &self.recipients, rng)?.to_bytes()
     }
 
     /// Which vault it is.
@@ -289,8 +338,7 @@ impl Vault {
         material: KeyMaterial,
     ) -> Result<NewDataKey, KeyError> {
         let rng = &self.gate.handles().rng;
-        let wrapped =
-            WrappedDataKey::wrap(kid, scope, &material, &self.data, &self.recipients, &**rng)?.to_bytes()?;
+        let wrapped = self.wrapped_anew(scope, kid, &material)?;
         let key = OpenedKey::new(kid, material, Arc::clone(rng), self.gate.serving(grant))?;
         Ok(NewDataKey { key: Arc::new(key), wrapped })
     }

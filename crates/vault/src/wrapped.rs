@@ -89,6 +89,11 @@ impl WrappedDataKey {
         Ok(document)
     }
 
+    /// The version of the key that has wrapped it.
+    pub(crate) fn version(&self) -> u64 {
+        self.kek.version
+    }
+
     /// The document's bytes.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, KeyError> {
         serde_json::to_vec(self).map_err(|_| machine_failed())

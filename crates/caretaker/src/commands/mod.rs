@@ -21,6 +21,7 @@ mod snapshot;
 mod store;
 mod tenant;
 mod trail;
+mod vault;
 mod verify;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Recover(recover) => recover::run(recover, output).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Demo(demo) => demo::run(home, demo, output).await,
+        Command::Vault(command) => vault::run(home, command, output).await,
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,

@@ -35,6 +35,7 @@ mod one_store;
 mod practice;
 mod private;
 mod recover;
+mod rotation;
 mod shop;
 mod slips;
 mod sync_order;

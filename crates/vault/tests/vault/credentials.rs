@@ -107,7 +107,7 @@ async fn nothing_secret_lies_in_the_vaults_directory() {
             .map(|secret| files.iter().any(|file| file.windows(secret.len()).any(|window| window == secret)))
     };
     let files = files_below(&cell.home());
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     assert_eq!(found(&files), [false; 4]);
     // The control: the search finds what is there.
     assert_eq!(found(&[[TOKEN, private.as_bytes()].concat()]), [true, false, false, true]);

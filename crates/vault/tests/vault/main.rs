@@ -8,5 +8,6 @@ mod doubles;
 mod files;
 mod grants;
 mod recovery;
+mod rotation;
 mod shares;
 mod vectors;

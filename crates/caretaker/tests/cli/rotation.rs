@@ -1,0 +1,91 @@
+//! The vault's keys are replaced while it works, and what was copied of it before opens nothing that is there now.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use crate::cell::{TestCell, running_until};
+use crate::shop::Shop;
+
+/// How many each version has wrapped.
+type Counts = Vec<(u64, u64)>;
+
+/// The versions of the vault's keys, and how many data keys and credentials each has wrapped.
+fn versions(cell: &TestCell) -> (Vec<u64>, Counts, Counts) {
+    let status = cell.run(&["vault", "status"]).succeeds();
+    let list = status["versions"]["data_keys"].as_array().unwrap();
+    let counts = |what: &str| {
+        let of = status["wrapped"][what].as_object().unwrap();
+        of.iter().map(|(version, count)| (version.parse().unwrap(), count.as_u64().unwrap())).collect()
+    };
+    let list = list.iter().map(|version| version.as_u64().unwrap()).collect();
+    (list, counts("data_keys"), counts("credentials"))
+}
+
+#[test]
+fn a_vault_gets_new_keys_and_an_old_copy_of_it_opens_nothing_any_more() {
+    let (cell, shop) = (TestCell::with_jsonl("files"), Shop::tiny());
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    assert_eq!(versions(&cell), (vec![1], vec![(1, 2)], vec![(1, 1)]));
+    let old = std::fs::read(cell.home().join("vault/vault.json")).unwrap();
+
+    let rotated = cell.run(&["vault", "rotate"]).succeeds();
+    assert_eq!((&rotated["data_keys"], &rotated["credentials"]), (&2.into(), &2.into()));
+    // What is new is wrapped by the new keys; what is old is read as before.
+    cell.run(&["connect", "jsonl", "more"]).succeeds();
+    cell.ingest("more", "thing", "{\"id\":\"b\"}\n").succeeds();
+    cell.run(&["item", "show", "files", "thing", "a"]).succeeds_raw();
+    assert_eq!(versions(&cell), (vec![1, 2], vec![(1, 2), (2, 1)], vec![(1, 1)]));
+    cell.run(&["vault", "retire"]).refuses(7, &["3 keys and credentials", "vault rewrap"]);
+
+    // No pack is needed to wrap anew: none is there.
+    let (packs, aside) = (cell.home().join("store/t/default/files/pack"), cell.path("packs"));
+    std::fs::rename(&packs, &aside).unwrap();
+    let rewrapped = cell.run(&["vault", "rewrap"]).succeeds();
+    assert_eq!((&rewrapped["data_keys"], &rewrapped["credentials"]), (&2.into(), &1.into()));
+    std::fs::rename(&aside, &packs).unwrap();
+    let again = cell.run(&["vault", "rewrap"]).succeeds();
+    assert_eq!((&again["data_keys"], &again["credentials"]), (&0.into(), &0.into()));
+    assert_eq!(versions(&cell), (vec![1, 2], vec![(2, 3)], vec![(2, 1)]));
+
+    cell.run(&["vault", "retire"]).succeeds();
+    assert_eq!(versions(&cell).0, [2]);
+    // Earlier snapshots, the platform's credential, the recovery key and the trail are as they were.
+    cell.run(&["verify", "--all", "--all-bytes"]).ends(0);
+    cell.run(&["item", "show", "files", "thing", "a", "--at", "1"]).succeeds_raw();
+    cell.run(&["backup", "shop"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+    let mut recover = crate::cell::binary();
+    recover.args(["--json", "recover", "--check", "--store"]).arg(cell.home().join("store"));
+    recover
+        .arg("--keys-store")
+        .arg(cell.home().join("keys"))
+        .arg("--recovery-key-file")
+        .arg(cell.recovery_key());
+    crate::cell::Answer::from(recover.output().unwrap()).succeeds();
+
+    // Whoever copied the vault's file before, knows the passphrase, and gets all of today's stores and catalog.
+    let thief = cell.copy();
+    std::fs::write(thief.home().join("vault/vault.json"), old).unwrap();
+    thief.run(&["connection", "list"]).succeeds();
+    thief.run(&["item", "show", "files", "thing", "a"]).refuses(4, &["data-key", "does not open"]);
+    thief.run(&["backup", "shop"]).refuses(4, &["open"]);
+}
+
+#[test]
+fn old_keys_are_kept_while_others_may_still_wrap_by_them() {
+    let cell = TestCell::with_jsonl("files");
+    let words = ["ingest", "files", "--kind", "thing", "--id", "/id", "-"];
+    let mut ingest = cell.command(&words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let began = || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
+    assert!(running_until(&mut ingest, began));
+    // It goes on with the keys that it has.
+    cell.run(&["vault", "rotate"]).succeeds();
+    cell.run(&["vault", "rewrap"]).succeeds();
+    cell.run(&["vault", "retire"]).refuses(7, &["other commands"]);
+    ingest.stdin.take().unwrap().write_all(b"{\"id\":\"a\"}\n").unwrap();
+    assert!(ingest.wait_with_output().unwrap().status.success());
+    cell.run(&["vault", "retire"]).succeeds();
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+}

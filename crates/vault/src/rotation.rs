@@ -1,0 +1,202 @@
+//! New keys in place of old ones: nothing of what they protect is read.
+//!
+//! `rotate` adds a version to both rings, under a new root key: what is wrapped from then on is by it. `rewrap` wraps again what
+//! older versions did. `retire` forgets these: whoever copied the vault's file before, and knows the passphrase, has keys
+//! that open nothing that is there now.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use domain::{Grant, KeyError, Operation, Scope};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::cipher::random_key;
+use crate::credential;
+use crate::document;
+use crate::error::VaultError;
+use crate::file::{self, Contents, VaultFile};
+use crate::gate::Request;
+use crate::handles::Handles;
+use crate::passphrase::Argon2Cost;
+use crate::secret::Passphrase;
+use crate::vault::{MAKES_KEYS, OPENS_CREDENTIALS, Vault, record_opening};
+use crate::wrapped::WrappedDataKey;
+
+/// That a vault's keys are in use. Whoever has it alone knows that no other process still wraps by older ones.
+pub(crate) struct InUse {
+    _file: File,
+    alone: bool,
+}
+
+impl InUse {
+    pub(crate) fn shared(dir: &Path) -> Result<Self, VaultError> {
+        Self::lock(dir, "lock", FlockOperation::LockShared)
+    }
+
+    pub(crate) fn alone(dir: &Path) -> Result<Self, VaultError> {
+        Self::lock(dir, "lock", FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Of two who change the file, the second waits for the first.
+    fn changing(dir: &Path) -> Result<Self, VaultError> {
+        Self::lock(dir, "lock-change", FlockOperation::LockExclusive)
+    }
+
+    fn lock(dir: &Path, name: &str, operation: FlockOperation) -> Result<Self, VaultError> {
+        let path = dir.join("vault").join(name);
+        let failed = |source| VaultError::Io { doing: "lock", path: path.clone(), source };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.map_err(failed)?;
+        match flock(&file, operation) {
+            Ok(()) => Ok(Self { _file: file, alone: operation != FlockOperation::LockShared }),
+            Err(Errno::WOULDBLOCK) => Err(VaultError::InUse),
+            Err(errno) => Err(failed(errno.into())),
+        }
+    }
+}
+
+/// The versions of a vault's keys, oldest first. The last wraps what is wrapped now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyVersions {
+    /// Of those that wrap data keys.
+    pub data: Vec<u64>,
+    /// Of those that seal credentials.
+    pub credentials: Vec<u64>,
+}
+
+impl KeyVersions {
+    /// The newest of each.
+    #[must_use]
+    pub fn newest(&self) -> (u64, u64) {
+        let newest = |versions: &[u64]| versions.last().copied().unwrap_or_default();
+        (newest(&self.data), newest(&self.credentials))
+    }
+}
+
+impl Contents {
+    fn versions(&self) -> KeyVersions {
+        KeyVersions { data: self.data.version_numbers(), credentials: self.credentials.version_numbers() }
+    }
+}
+
+/// Reads a vault's file, changes what it holds, and puts it back under a new root key.
+fn change(
+    dir: &Path,
+    path: &Path,
+    passphrase: &Passphrase,
+    handles: &Handles,
+    change: impl FnOnce(&mut Contents),
+) -> Result<KeyVersions, VaultError> {
+    let _changing = InUse::changing(dir)?;
+    let rng = &*handles.rng;
+    let file = document::read::<VaultFile>(path)?;
+    let created_at = file.created_at();
+    let (mut contents, _) = file.open(passphrase, path)?;
+    change(&mut contents);
+    // Grants live for a command: those of before may end with it.
+    contents.grants = random_key(rng);
+    let (file, _) = VaultFile::seal(&contents, passphrase, Argon2Cost::default(), created_at, path, rng)?;
+    document::replace(path, file)?;
+    Ok(contents.versions())
+}
+
+impl Vault {
+    /// Gives the vault of the cell at `dir` new keys, beside those that it has. Vaults that are open go on with theirs.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], and when the file cannot be written: it is then as it was.
+    pub async fn rotate(
+        dir: &Path,
+        passphrase: &Passphrase,
+        handles: &Handles,
+    ) -> Result<KeyVersions, VaultError> {
+        let path = file::path(dir);
+        let rng = &*handles.rng;
+        let rotated = change(dir, &path, passphrase, handles, |contents| {
+            contents.data.rotate(rng);
+            contents.credentials.rotate(rng);
+        });
+        record_opening(handles, Operation::VaultRotate, &path, rotated).await
+    }
+
+    /// Forgets all keys but the newest. Whatever older ones have wrapped opens no more: see [`wrapped_by`] and
+    /// [`sealed_by`].
+    ///
+    /// # Errors
+    /// As [`Vault::rotate`]; [`VaultError::InUse`] unless this vault was opened alone.
+    pub async fn retire(&self, dir: &Path, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+        if !self.in_use.alone {
+            return Err(VaultError::InUse);
+        }
+        let (path, handles) = (file::path(dir), self.gate.handles());
+        let retired = change(dir, &path, passphrase, handles, |contents| {
+            contents.data.retire();
+            contents.credentials.retire();
+        });
+        record_opening(handles, Operation::VaultRetire, &path, retired).await
+    }
+
+    /// Wraps a data key by the newest key, and to the recovery keys, if an older one has wrapped it. `None` if it was the
+    /// newest.
+    ///
+    /// # Errors
+    /// As [`domain::DataKeys::open`]: also for a key that this vault has not wrapped.
+    pub async fn rewrap(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        wrapped: &[u8],
+    ) -> Result<Option<Vec<u8>>, KeyError> {
+        if wrapped_by(wrapped)? == self.key_versions().newest().0 {
+            return Ok(None);
+        }
+        let request = Request { operation: Operation::DataKeyRewrap, grant, scope, any_of: MAKES_KEYS };
+        let rewrapped = self.gate.answer(&request, || {
+            let document = WrappedDataKey::parse(wrapped)?;
+            let material = document.open(scope, &self.data)?;
+            self.wrapped_anew(scope, document.kid, &material).map(Some)
+        });
+        rewrapped.await
+    }
+
+    /// Seals a credential by the newest key, if an older one has sealed it. `None` if it was the newest.
+    ///
+    /// # Errors
+    /// As [`Vault::open_credential`].
+    pub async fn rewrap_credential(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, KeyError> {
+        if sealed_by(sealed)? == self.key_versions().newest().1 {
+            return Ok(None);
+        }
+        let operation = Operation::CredentialRewrap;
+        let request = Request { operation, grant, scope, any_of: OPENS_CREDENTIALS };
+        let rewrapped = self.gate.answer(&request, || {
+            let secret = credential::open(&self.credentials, scope, name, sealed)?;
+            credential::seal(&self.credentials, scope, name, &secret, &*self.gate.handles().rng).map(Some)
+        });
+        rewrapped.await
+    }
+}
+
+/// The version of the key that has wrapped a data key. Nothing proves it before it was opened.
+///
+/// # Errors
+/// [`KeyError::DoesNotOpen`] when the bytes are not a wrapped data key.
+pub fn wrapped_by(wrapped: &[u8]) -> Result<u64, KeyError> {
+    WrappedDataKey::parse(wrapped).map(|document| document.version())
+}
+
+/// The version of the key that has sealed a credential. Nothing proves it before it was opened.
+///
+/// # Errors
+/// [`KeyError::DoesNotOpen`] when the bytes are not a sealed credential.
+pub fn sealed_by(sealed: &[u8]) -> Result<u64, KeyError> {
+    credential::version(sealed)
+}
