@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::cipher::random_key;
 use crate::credential;
-use crate::document;
+use crate::document::{self, Document as _};
 use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
 use crate::gate::Request;
@@ -45,7 +45,10 @@ impl InUse {
     }
 
     fn lock(dir: &Path, name: &str, operation: FlockOperation) -> Result<Self, VaultError> {
-        let path = dir.join("vault").join(name);
+        let (vault, path) = (file::path(dir), dir.join("vault").join(name));
+        if !vault.exists() {
+            return Err(VaultError::Missing { what: VaultFile::WHAT, path: vault });
+        }
         let failed = |source| VaultError::Io { doing: "lock", path: path.clone(), source };
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(failed)?;

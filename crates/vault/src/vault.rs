@@ -202,14 +202,14 @@ impl Vault {
         alone: bool,
     ) -> Result<Self, VaultError> {
         let path = file::path(dir);
-        // Where there is no vault, its folder may be missing too.
-        let in_use = match path.exists() {
-            true => Some(if alone { InUse::alone(dir) } else { InUse::shared(dir) }?),
-            false => None,
-        };
-        let opened = document::read::<VaultFile>(&path).and_then(|file| file.open(passphrase, &path));
-        let (contents, trail) = record_opening(handles, Operation::VaultOpen, &path, opened).await?;
-        let in_use = in_use.ok_or(VaultError::Crypto("the vault's file came into being just now"))?;
+        // Locked before it is read: nobody has keys in use that were retired in between.
+        let in_use = if alone { InUse::alone(dir) } else { InUse::shared(dir) };
+        let opened = in_use.and_then(|in_use| {
+            let file = document::read::<VaultFile>(&path)?;
+            Ok((file.open(passphrase, &path)?, in_use))
+        });
+        let ((contents, trail), in_use) =
+            record_opening(handles, Operation::VaultOpen, &path, opened).await?;
         Ok(Self::from_contents(contents, trail, handles, in_use))
     }
 

@@ -94,9 +94,9 @@ fn a_damaged_store_is_not_written_on() {
     let commit = stored.objects("files", "commit").pop().unwrap();
     let bytes = std::fs::read(&commit).unwrap();
     std::fs::remove_file(&commit).unwrap();
-    let before = contents(&stored.cell.home().join("store"));
+    let before = contents(&stored.cell.home().join("store/t"));
     stored.cell.ingest("files", "thing", "{\"id\":\"000\",\"turn\":3}\n").refuses(4, &["rolled back"]);
-    assert!(contents(&stored.cell.home().join("store")) == before);
+    assert!(contents(&stored.cell.home().join("store/t")) == before);
     std::fs::write(&commit, bytes).unwrap();
     stored.is_whole();
     assert_eq!(

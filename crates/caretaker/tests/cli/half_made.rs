@@ -52,14 +52,14 @@ fn an_init_that_was_killed_is_named_and_can_be_begun_again() {
 fn a_region_that_does_not_fit_is_told_before_anything_is_made() {
     let cell = TestCell::with_jsonl("files");
     cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
-    let before = (contents(&cell.home().join("store")), contents(&cell.home().join("keys")));
+    let before = (contents(&cell.home().join("store/t")), contents(&cell.home().join("keys")));
     let home = cell.path("again");
     let words = from(&cell);
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     words.extend(["--region", "mars"]);
     on(&cell, &home, &words).refuses(2, &["`files`", "--region local"]);
     assert!(!home.exists());
-    assert!(before == (contents(&cell.home().join("store")), contents(&cell.home().join("keys"))));
+    assert!(before == (contents(&cell.home().join("store/t")), contents(&cell.home().join("keys"))));
     words.pop();
     words.push("local");
     on(&cell, &home, &words).succeeds();

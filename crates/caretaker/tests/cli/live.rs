@@ -37,7 +37,7 @@ fn a_live_comparison_says_what_the_next_backup_would_and_leaves_nothing_behind()
     let products = shop.products();
     shop.retitle(&products[0], "Spoiled");
     shop.delete_product(&products[1]);
-    let stores = || (contents(&cell.home().join("store")), contents(&cell.home().join("keys")));
+    let stores = || (contents(&cell.home().join("store/t")), contents(&cell.home().join("keys")));
     let before = stores();
     let live = |from: &str, more: &[&str]| {
         cell.run(&[&["diff", "shop", "--from", from, "--to", "live"][..], more].concat()).succeeds()
