@@ -152,6 +152,9 @@ async fn a_token_that_is_refused_is_told_of_as_refused() {
     assert_eq!(names[0], names[2]);
 }
 
+/// More requests than are ever sent at one time.
+const UNDER_WAY_MAX: usize = 100;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_be_put_on_record_ends_and_sends_nothing_more() {
     let practice = Practice::start(Settings { products: 8, ..Settings::default() }).await;
@@ -170,11 +173,14 @@ async fn a_run_that_cannot_be_put_on_record_ends_and_sends_nothing_more() {
         let fault = fetch(store.as_ref(), requests(&[], None)).await.unwrap_err();
         assert!(matches!(fault, Fault::Audit(_)), "{fails_at}: {fault}");
         assert!(fault.to_string().contains("the disk is full"), "{fault}");
-        // Some were under way already. From now on there are none.
+        // Some were under way already, and may arrive late: fewer than those that would be sent now.
         let (told, asked) = (sink.requests().len(), practice.running.stats().requests);
-        assert!(matches!(store.probe().await, Err(Fault::Audit(_))));
+        for _ in 0..UNDER_WAY_MAX {
+            assert!(matches!(store.probe().await, Err(Fault::Audit(_))));
+        }
         assert!(matches!(store.media(source).await, Err(Fault::Audit(_))));
-        assert_eq!((sink.requests().len(), practice.running.stats().requests), (told, asked), "{fails_at}");
+        let more = (sink.requests().len() - told, practice.running.stats().requests - asked);
+        assert!(more.0 < UNDER_WAY_MAX && more.1 < UNDER_WAY_MAX as u64, "{fails_at}: {more:?}");
         if fails_at == 1 {
             assert_eq!(told, 1, "nothing was sent with that token");
         }
