@@ -9,7 +9,7 @@ use ::trail::head::Folder;
 use ::trail::journal::Journal;
 use ::trail::note::{Scheme, Signer, Verifier};
 use ::trail::published::{self, PublishError, Published};
-use ::trail::sequencer::{Sequencer, SequencerError};
+use ::trail::sequencer::Sequencer;
 use ::trail::witness::Witness;
 use anyhow::Context as _;
 use domain::Clock;
@@ -95,8 +95,8 @@ impl CellTrail {
         let (sequencer, witness) = (Arc::clone(&self.sequencer), Arc::clone(&self.witness));
         let now = self.clock.now();
         let taken = tokio::task::spawn_blocking(move || {
-            let newest = sequencer.take(now)?;
-            Ok::<_, SequencerError>(sequencer.have_witnessed(&witness, now)?.zip(newest))
+            sequencer.take(now)?;
+            sequencer.have_witnessed(&witness, now)
         });
         taken.await?.map_err(|error| broken(error.is_damage(), error))
     }

@@ -179,8 +179,15 @@ pub async fn publish(
     log: &Verifier,
     now: Timestamp,
 ) -> Result<(), PublishError> {
+    // One after the other: a slower one must not put its older checkpoint in the place of a newer.
+    let file = Lock::file(&folder.log().join("lock-publish"))?;
+    let locked = tokio::task::spawn_blocking(move || Lock::alone(file)).await;
+    let _publishing = locked.map_err(io::Error::other)??;
     let local = Local::new(folder.log());
     let known = remembered(folder)?;
+    if known.size > checkpoint.size {
+        return Ok(());
+    }
     let before = match published.checkpoint().await? {
         Some(note) => log.open(&note)?.0.parse::<Checkpoint>()?,
         None => Checkpoint { origin: checkpoint.origin.clone(), size: 0, root: tree::empty() },

@@ -119,7 +119,8 @@ impl Sequencer {
         }
     }
 
-    /// Has the newest checkpoint vouched for. Answers the note with both signatures, if there is any event at all.
+    /// Has the newest checkpoint vouched for. Answers the note with both signatures and what it says, if there is any event
+    /// at all. That may be more than was taken here: another process may have gone on.
     ///
     /// # Errors
     /// Why it was not.
@@ -127,7 +128,7 @@ impl Sequencer {
         &self,
         witness: &Witness,
         now: Timestamp,
-    ) -> Result<Option<String>, SequencerError> {
+    ) -> Result<Option<(String, Checkpoint)>, SequencerError> {
         let _lock = self.lock()?;
         let head = self.folder.read_head()?;
         let known = witness.remembered()?;
@@ -141,14 +142,14 @@ impl Sequencer {
         let mut proof = Vec::new();
         if let Some((note, known)) = known {
             if known == newest {
-                return Ok(Some(note));
+                return Ok(Some((note, newest)));
             }
             let runs = tree::consistency(known.size, newest.size).unwrap_or_default();
             let hashes = proof::hashes(runs, newest.size, |tile| local.read(tile).ok().flatten());
             // Without the hashes there is no proof, and the witness says so.
             proof = hashes.unwrap_or_default();
         }
-        Ok(Some(witness.cosign(&head.checkpoint, &proof, seconds(now))?))
+        Ok(Some((witness.cosign(&head.checkpoint, &proof, seconds(now))?, newest)))
     }
 
     fn lock(&self) -> io::Result<Lock> {

@@ -25,11 +25,10 @@ pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) ->
     // Opening the cell is itself on the record.
     let _cell = home.open().await?;
     let trail = home.opened_trail().ok_or_else(|| damaged("the trail is not open"))?;
-    let taken = trail.take().await.and_then(|newest| newest.ok_or_else(|| damaged("the trail is empty")));
     if let TrailCommand::Verify { since } = command {
-        return verify(trail, taken, since.as_deref(), output).await;
+        return verify(trail, since.as_deref(), output).await;
     }
-    let newest = taken?;
+    let newest = newest(trail).await?;
     if matches!(command, TrailCommand::Prove { .. } | TrailCommand::Checkpoint) {
         // Whoever is handed one of these can find the log that it tells of.
         trail.publish(&newest).await?;
@@ -187,22 +186,13 @@ fn remembered(trail: &CellTrail, file: &Path) -> anyhow::Result<Checkpoint> {
     }
 }
 
-async fn verify(
-    trail: &CellTrail,
-    taken: anyhow::Result<Newest>,
-    since: Option<&Path>,
-    output: &Output,
-) -> anyhow::Result<u8> {
-    // What cannot be gone on with can be looked at all the same.
-    let (newest, broken) = match taken {
-        Ok(newest) => (newest, None),
-        Err(error) if exit_code(&error) != exit::INTEGRITY => return Err(error),
-        Err(error) => match trail.as_it_is() {
-            Some(newest) => (newest, Some(format!("{error:#}"))),
-            None => return Err(error),
-        },
-    };
-    let (_, checkpoint) = &newest;
+/// The newest checkpoint, with all in it that was recorded until now.
+async fn newest(trail: &CellTrail) -> anyhow::Result<Newest> {
+    trail.take().await?.ok_or_else(|| damaged("the trail is empty"))
+}
+
+async fn verify(trail: &CellTrail, since: Option<&Path>, output: &Output) -> anyhow::Result<u8> {
+    // Before what is newest: others may go on meanwhile, and what they have seen by then would look like more.
     let mut known = Vec::new();
     if let Some(since) = since {
         known.push(("the checkpoint that was given", remembered(trail, since)?));
@@ -223,6 +213,16 @@ async fn verify(
             Err(error) => unreadable = Some(format!("the published checkpoint is not this trail's: {error}")),
         }
     }
+    // What cannot be gone on with can be looked at all the same.
+    let (newest, broken) = match newest(trail).await {
+        Ok(newest) => (newest, None),
+        Err(error) if exit_code(&error) != exit::INTEGRITY => return Err(error),
+        Err(error) => match trail.as_it_is() {
+            Some(newest) => (newest, Some(format!("{error:#}"))),
+            None => return Err(error),
+        },
+    };
+    let (_, checkpoint) = &newest;
     let total = checkpoint.size;
     let reader = trail.reader(&newest);
     let checked = |done: u64| output.progress("checking events", done, Some(total), "");

@@ -166,3 +166,26 @@ async fn whoever_has_the_checkpoint_before_can_still_read_its_tiles_and_older_on
         files(&world.path("store/trail/log/tile/0")).into_iter().map(|(name, _)| name).collect();
     assert_eq!(there, sizes[2..].iter().map(|size| format!("000.p/{size}")).collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_processes_publish_side_by_side_and_what_is_published_never_falls_behind() {
+    let world = std::sync::Arc::new(World::new());
+    let mut tasks = tokio::task::JoinSet::new();
+    for source in ["server", "vault", "worker-jsonl"] {
+        let world = std::sync::Arc::clone(&world);
+        tasks.spawn(async move {
+            for _ in 0..15 {
+                world.record(source, 7).await;
+                world.publish().await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let newest = world.publish().await.unwrap();
+    assert_eq!(newest.size, 3 * 15 * 7);
+    let note = world.published().checkpoint().await.unwrap().unwrap();
+    assert_eq!(World::log_key().open(&note).unwrap().0.parse(), Ok(newest));
+    assert_eq!(world.findings(&[]).await, [""; 0]);
+}
