@@ -10,12 +10,11 @@ use rustix::fs::FlockOperation;
 
 /// Makes a folder with all above it, durably.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
+    let named = |folder: &&Path| !folder.as_os_str().is_empty();
+    let new: Vec<_> = folder.ancestors().take_while(|folder| named(folder) && !folder.exists()).collect();
     create_dir_all(folder)?;
-    // Any of them may be new.
-    folder.ancestors().skip(1).take(4).filter(|above| !above.as_os_str().is_empty()).try_for_each(sync_folder)
+    let above = |folder: &&Path| folder.parent().filter(named).unwrap_or(Path::new(".")).to_path_buf();
+    new.iter().map(above).try_for_each(|above| sync_folder(&above))
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
