@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use catalog::{CatalogErrorKind, Connection};
-use domain::Action;
+use domain::{Action, KeyError};
+use repository::RepositoryError;
 use serde::Serialize;
 
 use crate::cell::Cell;
@@ -57,9 +58,12 @@ async fn credential(cell: &Cell, connection: &Connection) -> Result<Option<Vec<u
     }
 }
 
-/// Damage, told with what is damaged.
-fn opens(what: String) -> impl FnOnce(domain::KeyError) -> FlowError {
-    move |error| FlowError::Integrity(format!("{what}: {error}"))
+/// What does not open is damaged, and told by its name; all else is the vault's own word.
+fn opens(what: String) -> impl FnOnce(KeyError) -> FlowError {
+    move |error| match error {
+        KeyError::DoesNotOpen => FlowError::Integrity(format!("{what}: {error}")),
+        error => RepositoryError::from(error).into(),
+    }
 }
 
 /// Counts what each version of the vault's keys has wrapped.
