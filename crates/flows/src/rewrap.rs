@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use catalog::{CatalogErrorKind, Connection};
-use domain::{Action, KeyError};
+use catalog::CatalogErrorKind;
+use domain::{Action, KeyError, Scope};
 use repository::RepositoryError;
 use serde::Serialize;
 
 use crate::cell::Cell;
 use crate::connect::CREDENTIAL;
 use crate::error::{FlowError, Result};
-use crate::store_access;
+use crate::{recover, store_access};
 
 /// How much each version of the vault's keys has wrapped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -40,18 +40,20 @@ pub struct Rewrapped {
     pub credentials: u64,
 }
 
-/// Every connection of every tenant.
-async fn connections(cell: &Cell) -> Result<Vec<Connection>> {
-    let mut all = Vec::new();
+/// Every connection: those that have a data key in the key store, whatever the catalog knows (it may be an older copy, and
+/// what is passed over here is lost once its keys are retired), and those that have none yet.
+async fn connections(cell: &Cell) -> Result<Vec<Scope>> {
+    let mut all = BTreeMap::new();
+    let mut add = |scope: Scope| all.insert((scope.tenant.clone(), scope.connection.clone()), scope);
     for tenant in cell.catalog.tenants().await? {
-        all.extend(cell.catalog.connections(&tenant).await?);
+        cell.catalog.connections(&tenant).await?.into_iter().for_each(|known| drop(add(known.scope)));
     }
-    Ok(all)
+    recover::scopes(&cell.stores).await?.into_iter().for_each(|found| drop(add(found)));
+    Ok(all.into_values().collect())
 }
 
 /// A connection's sealed credential, where it has one.
-async fn credential(cell: &Cell, connection: &Connection) -> Result<Option<Vec<u8>>> {
-    let scope = &connection.scope;
+async fn credential(cell: &Cell, scope: &Scope) -> Result<Option<Vec<u8>>> {
     match cell.catalog.credential(&scope.tenant, &scope.connection, CREDENTIAL).await {
         Err(error) if error.kind() == CatalogErrorKind::NotFound => Ok(None),
         sealed => Ok(Some(sealed?)),
@@ -73,14 +75,13 @@ fn opens(what: String) -> impl FnOnce(KeyError) -> FlowError {
 pub async fn survey(cell: &Cell) -> Result<Wrapped> {
     let mut wrapped = Wrapped::default();
     let count = |of: &mut BTreeMap<u64, u64>, version| *of.entry(version).or_default() += 1;
-    for connection in connections(cell).await? {
-        let scope = &connection.scope;
+    for scope in &connections(cell).await? {
         let name = format!("{}/{}", scope.tenant, scope.connection);
         for (id, bytes) in cell.repository(scope).wrapped_keys().await? {
             let version = vault::wrapped_by(&bytes).map_err(opens(format!("data key {id} of {name}")))?;
             count(&mut wrapped.data_keys, version);
         }
-        if let Some(sealed) = credential(cell, &connection).await? {
+        if let Some(sealed) = credential(cell, scope).await? {
             let version = vault::sealed_by(&sealed).map_err(opens(format!("the credential of {name}")))?;
             count(&mut wrapped.credentials, version);
         }
@@ -102,9 +103,8 @@ pub async fn rewrap(cell: &Cell, told: &(dyn Fn(u64, u64) + Sync)) -> Result<Rew
     let mut done = Rewrapped::default();
     let all = connections(cell).await?;
     let total = u64::try_from(all.len()).unwrap_or(u64::MAX);
-    for (at, connection) in (0..).zip(&all) {
+    for (at, scope) in (0..).zip(&all) {
         told(at, total);
-        let scope = &connection.scope;
         let grant = cell.grant(scope, &[Action::Connect], "wrap by the newest keys").await?;
         let repository = cell.repository(scope);
         for (id, wrapped) in repository.wrapped_keys().await? {
@@ -118,7 +118,7 @@ pub async fn rewrap(cell: &Cell, told: &(dyn Fn(u64, u64) + Sync)) -> Result<Rew
         }
         // INVARIANT (spent once): a token that was renewed meanwhile must not be overwritten by the one before.
         let _lock = cell.credential_lock(scope).await?;
-        if let Some(sealed) = credential(cell, connection).await? {
+        if let Some(sealed) = credential(cell, scope).await? {
             let anew = cell.vault.rewrap_credential(&grant, scope, CREDENTIAL, &sealed).await;
             let name = format!("the credential of {}/{}", scope.tenant, scope.connection);
             if let Some(anew) = anew.map_err(opens(name))? {
