@@ -49,8 +49,8 @@ async fn go_on(home: &Path, count: usize) -> (String, u64) {
     let key = log_signer(1).verifier().clone();
     let (sequencer, now) = (Sequencer::new(folder.clone(), log_signer(1)), Still.now());
     let witness = Witness::new(witness_signer(2), key.clone(), home.join("witness/seen"));
-    let newest = sequencer.take(now).unwrap().unwrap();
-    let note = sequencer.have_witnessed(&witness, now).unwrap().unwrap();
+    sequencer.take(now).unwrap().unwrap();
+    let (note, newest) = sequencer.have_witnessed(&witness, now).unwrap().unwrap();
     published::publish(&folder, &store(home), (&note, &newest), &key, now).await.unwrap();
     (note, newest.size)
 }
