@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O and knows no other crate of the workspace. In reading order: what things are
 //! called ([`names`]), what is kept ([`record`]), who may do what ([`grant`]), how bytes are bound to their
-//! place ([`aad`]), and what the outside world is asked for ([`clock`], [`chance`], [`keys`], [`audit`]).
+//! place ([`aad`]), which processes there are ([`service`]), and what the outside world is asked for ([`clock`], [`chance`], [`keys`], [`audit`]).
 //!
 //! ```
 //! use domain::{Kind, Platform, RecordKey};
@@ -20,6 +20,7 @@ pub mod grant;
 pub mod keys;
 pub mod names;
 pub mod record;
+pub mod service;
 
 pub use audit::{AuditError, AuditEvent, AuditSink, Effect, HttpFacts, Operation, Outcome, Unrecorded};
 pub use chance::{Ids, Rng};
@@ -31,6 +32,7 @@ pub use keys::{
 };
 pub use names::{ConnectionId, Id128, Kind, NameError, Platform, Region, Scope, SnapshotNumber, TenantId};
 pub use record::{ContentHash, Gap, GapReason, MediaRef, RecordKey, RecordMeta, Removal, SubjectId};
+pub use service::{Role, RoleName, ServiceId};
 
 /// A point in time, UTC, as RFC 3339 in text.
 pub use jiff::Timestamp;

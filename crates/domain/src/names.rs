@@ -27,6 +27,12 @@ pub enum NameError {
         /// What was given.
         value: String,
     },
+    /// The text names no process of a cell.
+    #[error("`{value}` names no service of a cell")]
+    Service {
+        /// What was given.
+        value: String,
+    },
     /// A record's id is empty or longer than the store keeps.
     #[error("a record id has {len} bytes; 1 to {max} are kept")]
     RecordId {

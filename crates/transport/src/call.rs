@@ -1,0 +1,156 @@
+//! Calls and their answers: `POST /NAME` with JSON, over HTTP/2. A table of routes says who may make which call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::{Role, RoleName, ServiceId};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+/// No call and no answer is longer, in bytes.
+pub(crate) const BODY_LEN_MAX: usize = 4 << 20;
+
+/// Something that one process asks of another.
+pub trait Call: Serialize + DeserializeOwned + Send + 'static {
+    /// Its name, which is its path: `data_key.open`.
+    const NAME: &'static str;
+    /// Who may make it.
+    const CALLERS: &'static [RoleName];
+    /// What is answered.
+    type Answer: Serialize + DeserializeOwned + Send + 'static;
+    /// Why it is not.
+    type Refusal: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// Why there is no answer, not even a refusal by whoever was called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It cannot be connected to, or the connection broke. Whether the call was heard is not known.
+    #[error("the {to} cannot be reached: {why}")]
+    Unreachable {
+        /// Who was called.
+        to: Role,
+        /// What was in the way.
+        why: String,
+    },
+    /// One of the two does not let the other connect, or make that call.
+    #[error("the {to} and this process do not speak to each other: {why}")]
+    Refused {
+        /// Who was called.
+        to: Role,
+        /// Why not.
+        why: String,
+    },
+    /// What was sent or answered is not understood: two versions of the program, perhaps.
+    #[error("the {to} is not understood: {why}")]
+    Misunderstood {
+        /// Who was called.
+        to: Role,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// How a call was answered, as bytes.
+pub(crate) enum Answered {
+    /// With its answer.
+    Done(Bytes),
+    /// With a refusal of its own.
+    Refused(Bytes),
+    /// Not at all: nobody of that role may make it.
+    NotTheirs,
+    /// Not at all: there is no such call.
+    Unknown,
+    /// Not at all: it cannot be read.
+    Unreadable(String),
+}
+
+type Answer = Box<dyn Fn(ServiceId, &[u8]) -> BoxFuture<'static, Answered> + Send + Sync>;
+
+struct Route {
+    callers: &'static [RoleName],
+    answer: Answer,
+}
+
+/// All calls that a process answers.
+#[derive(Default)]
+pub struct Routes(BTreeMap<&'static str, Route>);
+
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}
+
+/// A value as JSON. What it is written into is wiped once it was sent: answers hold keys.
+fn json(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
+    serde_json::to_writer(&mut *bytes, value)?;
+    Ok(Bytes::from_owner(Wiped(bytes)))
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A call as it is sent.
+pub(crate) fn sent<C: Call>(call: &C) -> Result<Bytes, serde_json::Error> {
+    json(call)
+}
+
+impl Routes {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers one more call. The function is told who calls.
+    #[must_use]
+    pub fn answering<C, F, A>(mut self, answer: A) -> Self
+    where
+        C: Call,
+        A: Fn(ServiceId, C) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<C::Answer, C::Refusal>> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        let route: Answer = Box::new(move |peer, body| match serde_json::from_slice::<C>(body) {
+            Err(error) => std::future::ready(Answered::Unreadable(error.to_string())).boxed(),
+            Ok(call) => {
+                let answer = Arc::clone(&answer);
+                async move {
+                    let written = match answer(peer, call).await {
+                        Ok(done) => json(&done).map(Answered::Done),
+                        Err(refusal) => json(&refusal).map(Answered::Refused),
+                    };
+                    written.unwrap_or_else(|error| Answered::Unreadable(error.to_string()))
+                }
+                .boxed()
+            }
+        });
+        self.0.insert(C::NAME, Route { callers: C::CALLERS, answer: route });
+        self
+    }
+
+    /// Who may make which call, for tests of the whole table.
+    pub fn callers(&self) -> impl Iterator<Item = (&'static str, &'static [RoleName])> {
+        self.0.iter().map(|(name, route)| (*name, route.callers))
+    }
+
+    /// Answers a call of that name.
+    pub(crate) async fn answer(&self, peer: ServiceId, name: &str, body: &[u8]) -> Answered {
+        match self.0.get(name) {
+            None => Answered::Unknown,
+            Some(route) if !route.callers.contains(&peer.role.name()) => Answered::NotTheirs,
+            Some(route) => (route.answer)(peer, body).await,
+        }
+    }
+}

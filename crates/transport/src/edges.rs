@@ -1,0 +1,24 @@
+//! Who may connect to whom: one table. What is not in it is refused, by both ends.
+
+use domain::{Role, RoleName};
+
+/// One role may connect to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Edge {
+    /// Who connects.
+    pub from: RoleName,
+    /// To whom.
+    pub to: RoleName,
+    /// What for.
+    pub purpose: &'static str,
+}
+
+/// All that there are.
+pub const EDGES: &[Edge] =
+    &[Edge { from: RoleName::Command, to: RoleName::Vault, purpose: "sign in, grants, keys, credentials" }];
+
+/// Whether one may connect to the other.
+#[must_use]
+pub fn may_connect(from: &Role, to: &Role) -> bool {
+    EDGES.iter().any(|edge| edge.from == from.name() && edge.to == to.name())
+}

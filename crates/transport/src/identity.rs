@@ -1,0 +1,131 @@
+//! Who a process is: a key of its own, and a short-lived certificate for it.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::ServiceId;
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
+
+use crate::tls;
+
+/// Why a process has no identity.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A key could not be made.
+    #[error("a key could not be made")]
+    Key,
+    /// What was issued is no certificate for this key.
+    #[error("what was issued is no certificate for this key: {0}")]
+    Issued(String),
+}
+
+/// A key that was just made, and has no certificate yet. ECDSA over P-256 (FIPS 186-5).
+pub struct NewKey {
+    pair: EcdsaKeyPair,
+    document: aws_lc_rs::pkcs8::Document,
+}
+
+/// What an authority answers to whoever shows it a public key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The certificate, DER (RFC 5280), as base64.
+    certificate: String,
+    /// The authority's own certificate, DER, as base64: whoever else has one of it may be spoken to.
+    authority: String,
+    /// After so many seconds a new one is to be asked for.
+    renew_after_seconds: u64,
+}
+
+impl Issued {
+    pub(crate) fn new(certificate: &[u8], authority: &[u8], renew_after: Duration) -> Self {
+        Self {
+            certificate: STANDARD.encode(certificate),
+            authority: STANDARD.encode(authority),
+            renew_after_seconds: renew_after.as_secs(),
+        }
+    }
+
+    /// After so long a new one is to be asked for.
+    #[must_use]
+    pub fn renew_after(&self) -> Duration {
+        Duration::from_secs(self.renew_after_seconds)
+    }
+}
+
+impl NewKey {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// [`IdentityError::Key`] when the machine's cryptography fails.
+    pub fn generate() -> Result<Self, IdentityError> {
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+        let document =
+            EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(|_| IdentityError::Key)?;
+        let pair = EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref()).map_err(|_| IdentityError::Key)?;
+        Ok(Self { pair, document })
+    }
+
+    /// The public half: an uncompressed point (SEC 1), 65 bytes.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        self.pair.public_key().as_ref()
+    }
+
+    /// The key with its certificate.
+    ///
+    /// # Errors
+    /// [`IdentityError::Issued`] when the certificate is not this key's, or none that names a service.
+    pub fn with(self, issued: &Issued) -> Result<Identity, IdentityError> {
+        let refused = |why: &dyn fmt::Display| IdentityError::Issued(why.to_string());
+        let der =
+            |text: &str| STANDARD.decode(text).map(CertificateDer::from).map_err(|error| refused(&error));
+        let (certificate, authority) = (der(&issued.certificate)?, der(&issued.authority)?);
+        let id = tls::service(&certificate).map_err(|error| refused(&error))?;
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.document.as_ref().to_vec()));
+        let key = CertifiedKey::from_der(vec![certificate], key, &tls::provider())
+            .map_err(|error| refused(&error))?;
+        let mut authorities = RootCertStore::empty();
+        authorities.add(authority).map_err(|error| refused(&error))?;
+        Ok(Identity { id, key: Arc::new(key), authorities: Arc::new(authorities) })
+    }
+}
+
+/// Who a process is, and whose certificates it believes.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its name.
+    pub id: ServiceId,
+    pub(crate) key: Arc<CertifiedKey>,
+    pub(crate) authorities: Arc<RootCertStore>,
+}
+
+/// The identity of a process as it is now. Connections that are made from then on show a new one; those that stand go on.
+#[derive(Debug, Clone)]
+pub struct Identities(Arc<RwLock<Arc<Identity>>>);
+
+impl Identities {
+    /// Begins with one.
+    #[must_use]
+    pub fn new(first: Identity) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(first))))
+    }
+
+    /// The newest.
+    #[must_use]
+    pub fn newest(&self) -> Arc<Identity> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes another into use.
+    pub fn replace(&self, next: Identity) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+}

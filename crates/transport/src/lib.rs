@@ -1,0 +1,31 @@
+//! How the processes of a cell speak to each other.
+//!
+//! Every connection is mutual TLS 1.3 with short-lived certificates ([`identity`]) that name a role (a SPIFFE id). Both
+//! ends look at the other's role, in the handshake: one table says who may connect to whom ([`edges`]). Over a connection go
+//! calls and their answers ([`call`]), many at a time (HTTP/2): an [`Endpoint`] answers them, a [`Channel`] makes them. What
+//! carries the bytes is the caller's: a pair of sockets that a parent process gave to both, or a port.
+//!
+//! Nothing here knows what is called. Nobody but an [`Authority`] can make a certificate.
+
+pub mod call;
+pub mod edges;
+pub mod enrol;
+pub mod identity;
+
+mod authority;
+mod channel;
+mod endpoint;
+mod tls;
+
+pub use authority::{Authority, AuthorityError, CERTIFICATE_TTL};
+pub use call::{Call, CallError, Routes};
+pub use channel::{Channel, Dial};
+pub use endpoint::{Endpoint, ServeError};
+pub use identity::{Identities, Identity, IdentityError, Issued, NewKey};
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What carries a connection's bytes.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
