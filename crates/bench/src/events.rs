@@ -39,7 +39,7 @@ fn event() -> AuditEvent {
 }
 
 /// Milliseconds that this process has run.
-fn cpu_ms() -> f64 {
+pub(crate) fn cpu_ms() -> f64 {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok();
     let micros = usage.map(|u| u.user_time().num_microseconds() + u.system_time().num_microseconds());
     float(micros.and_then(|micros| u64::try_from(micros).ok()).unwrap_or_default()) / 1_000.0

@@ -2,7 +2,7 @@
 //!
 //! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
 //! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
-//! `events` fills a trail; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+//! `events` fills a trail; `opens` asks a vault for keys; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
 
 mod cell;
 mod chance;
@@ -11,6 +11,7 @@ mod generations;
 mod large;
 mod load;
 mod meter;
+mod opens;
 mod parts;
 mod product;
 mod records;
@@ -102,6 +103,11 @@ enum Command {
         #[arg(long, default_value_t = 10)]
         seconds: u64,
     },
+    /// Data keys opened by a vault over mutual TLS
+    Opens {
+        #[arg(long, default_value_t = 100_000)]
+        count: u64,
+    },
     /// Ten million small records, streamed
     Large {
         #[arg(long, default_value_t = 10_000_000)]
@@ -137,6 +143,7 @@ fn main() -> anyhow::Result<ExitCode> {
             throttle::run(&mut bench, &Size { products, customers, orders }, &ways)?;
         }
         Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
+        Command::Opens { count } => opens::run(&mut bench, count)?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}
     }
