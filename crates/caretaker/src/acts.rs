@@ -44,7 +44,8 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Man { .. }
         | Command::Kinds { .. }
         | Command::Recover(_)
-        | Command::Recovery(_) => {
+        | Command::Recovery(_)
+        | Command::Vault { command: None } => {
             return None;
         }
         Command::Init(_) => (O::CellInit, None),
@@ -77,10 +78,10 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Restore(RestoreCommand::Apply { .. }) => (O::RestoreApply, None),
         Command::Restore(RestoreCommand::Undo { .. }) => (O::RestoreUndo, None),
         Command::Restore(RestoreCommand::Show { .. }) => (O::RestoreShow, None),
-        Command::Vault(VaultCommand::Status) => (O::VaultStatus, None),
-        Command::Vault(VaultCommand::Rotate) => (O::VaultRotate, None),
-        Command::Vault(VaultCommand::Rewrap) => (O::VaultRewrap, None),
-        Command::Vault(VaultCommand::Retire) => (O::VaultRetire, None),
+        Command::Vault { command: Some(VaultCommand::Status) } => (O::VaultStatus, None),
+        Command::Vault { command: Some(VaultCommand::Rotate) } => (O::VaultRotate, None),
+        Command::Vault { command: Some(VaultCommand::Rewrap) } => (O::VaultRewrap, None),
+        Command::Vault { command: Some(VaultCommand::Retire) } => (O::VaultRetire, None),
         Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
         Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
             (O::TrailRead, None)

@@ -115,8 +115,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Trail(TrailCommand),
     /// The vault's keys: which there are, new ones, the end of old ones
-    #[command(subcommand)]
-    Vault(VaultCommand),
+    #[command(args_conflicts_with_subcommands = true)]
+    Vault {
+        #[command(subcommand)]
+        command: Option<VaultCommand>,
+    },
     /// The recovery key: split it among people, put it together again
     #[command(subcommand)]
     Recovery(RecoveryCommand),

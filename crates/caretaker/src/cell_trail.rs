@@ -10,18 +10,22 @@ use ::trail::journal::Journal;
 use ::trail::note::{Scheme, Signer, Verifier};
 use ::trail::published::{self, PublishError, Published};
 use ::trail::sequencer::Sequencer;
-use ::trail::witness::Witness;
+use ::trail::witness::{Vouches, Witness};
 use anyhow::Context as _;
-use domain::Clock;
+use domain::{Clock, Id128, SigningKey};
 use flows::FlowError;
 use futures::future::{Either, select};
 use object_store::ObjectStore;
 use vault::Vault;
 
+use crate::roles::OpenVault;
+
 /// So long a command waits at its end for the store in which the log is published.
 const PUBLISH_MAX: Duration = Duration::from_secs(30);
-/// The source of all events as long as one process does everything.
-const SOURCE: &str = "cell";
+/// Whose events are what commands do.
+pub(crate) const COMMANDS: &str = "cell";
+/// Whose events are what the vault does.
+pub(crate) const VAULT: &str = "vault";
 
 /// Where its trail lies in a cell's home.
 pub(crate) fn folder(dir: &Path) -> Folder {
@@ -37,10 +41,22 @@ pub(crate) fn parts(dir: &Path) -> [PathBuf; 2] {
     [folder(dir).head(), memory(dir)]
 }
 
-/// Where this process records what it does to the cell.
-pub(crate) fn journal(dir: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Journal> {
-    let opened = Journal::open(&folder(dir), SOURCE.parse()?, clock);
+/// Where a process records what it does to the cell, under the name that its events have.
+pub(crate) fn journal(dir: &Path, source: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Journal> {
+    let opened = Journal::open(&folder(dir), source.parse()?, clock);
     opened.with_context(|| format!("could not open the record of events in `{}`", dir.display()))
+}
+
+fn log_signer(vault: Id128, key: Arc<dyn SigningKey>) -> anyhow::Result<Signer> {
+    Ok(Signer::new(&format!("caretaker.trail/{vault}"), Scheme::Own, key)?)
+}
+
+/// The vault's witness of its cell's trail, in the vault's own process.
+pub(crate) fn witness(dir: &Path, vault: &Arc<Vault>) -> anyhow::Result<Witness> {
+    let name = format!("caretaker.vault/{}", vault.id());
+    let signer = Signer::new(&name, Scheme::Cosignature, vault.witness_key()?)?;
+    let log = log_signer(vault.id(), vault.log_key()?)?;
+    Ok(Witness::new(signer, log.verifier().clone(), memory(dir)))
 }
 
 /// A cell's trail, with the keys that sign it.
@@ -51,7 +67,7 @@ pub(crate) struct CellTrail {
     pub(crate) vault: Verifier,
     name: String,
     sequencer: Arc<Sequencer>,
-    pub(crate) witness: Arc<Witness>,
+    pub(crate) witness: Arc<dyn Vouches>,
     clock: Arc<dyn Clock>,
     store: OnceLock<Arc<dyn ObjectStore>>,
 }
@@ -61,15 +77,13 @@ pub(crate) type Newest = (String, Checkpoint);
 
 impl CellTrail {
     /// The trail of the cell of that vault.
-    pub(crate) fn new(dir: &Path, vault: &Vault, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let (name, keys, folder) = (vault.id().to_string(), vault.trail_keys(), folder(dir));
-        let log = Signer::new(&format!("caretaker.trail/{name}"), Scheme::Own, Arc::clone(&keys.log))?;
-        let witness =
-            Signer::new(&format!("caretaker.vault/{name}"), Scheme::Cosignature, Arc::clone(&keys.witness))?;
-        let (log_key, vault_key) = (log.verifier().clone(), witness.verifier().clone());
+    pub(crate) fn new(dir: &Path, vault: &OpenVault, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (name, folder) = (vault.client.id().to_string(), folder(dir));
+        let log = log_signer(vault.client.id(), Arc::clone(&vault.log))?;
+        let (log_key, vault_key) = (log.verifier().clone(), vault.witness.verifier().clone());
         Ok(Self {
             sequencer: Arc::new(Sequencer::new(folder.clone(), log)),
-            witness: Arc::new(Witness::new(witness, log_key.clone(), memory(dir))),
+            witness: Arc::clone(&vault.witness),
             folder,
             log: log_key,
             vault: vault_key,
@@ -96,7 +110,7 @@ impl CellTrail {
         let now = self.clock.now();
         let taken = tokio::task::spawn_blocking(move || {
             sequencer.take(now)?;
-            sequencer.have_witnessed(&witness, now)
+            sequencer.have_witnessed(&*witness, now)
         });
         taken.await?.map_err(|error| broken(error.is_damage(), error))
     }

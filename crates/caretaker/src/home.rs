@@ -17,16 +17,18 @@ use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
 use vault::system::{SystemClock, SystemRng};
-use vault::{Handles, OperatorKey, Passphrase, SignedIn, Vault};
+use vault::{Client, Handles, OperatorKey, Passphrase, SignedIn, Vault};
 use zeroize::Zeroizing;
 
 use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::exit;
+use crate::roles::{OpenVault, Unseals, VaultProcess};
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
+const PROMPT: &str = "Passphrase of this cell";
 
 /// What `init` decides for good.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -159,6 +161,8 @@ pub(crate) struct Home {
     act: Option<Act>,
     trail: OnceLock<CellTrail>,
     begun: OnceLock<Begun>,
+    /// Where the vault is open, as long as this is.
+    vault: OnceLock<VaultProcess>,
 }
 
 /// What was begun on the cell, and is to be ended on the record.
@@ -179,7 +183,13 @@ impl Deref for Home {
 impl Home {
     /// The home of a command that does that, or nothing of which there is a record.
     pub(crate) fn new(words: &Common, act: Option<Act>) -> Self {
-        Self { words: words.clone(), act, trail: OnceLock::new(), begun: OnceLock::new() }
+        Self {
+            words: words.clone(),
+            act,
+            trail: OnceLock::new(),
+            begun: OnceLock::new(),
+            vault: OnceLock::new(),
+        }
     }
 
     /// Writes down that the command begins, where nobody needs to prove who they are for it.
@@ -224,12 +234,22 @@ impl Home {
     }
 
     /// The trail, once the cell's vault is open.
-    pub(crate) fn trail(&self, dir: &Path, vault: &Vault, handles: &Handles) -> anyhow::Result<&CellTrail> {
+    pub(crate) fn trail(
+        &self,
+        dir: &Path,
+        vault: &OpenVault,
+        handles: &Handles,
+    ) -> anyhow::Result<&CellTrail> {
         if let Some(trail) = self.trail.get() {
             return Ok(trail);
         }
         let trail = CellTrail::new(dir, vault, Arc::clone(&handles.clock))?;
         Ok(self.trail.get_or_init(|| trail))
+    }
+
+    /// What this machine's kernel cannot keep the vault's process from, in words. `None` where none was started.
+    pub(crate) fn open_walls(&self) -> Option<&[String]> {
+        self.vault.get().map(|vault| vault.missing.as_slice())
     }
 
     /// The trail, where the vault was opened.
@@ -239,56 +259,53 @@ impl Home {
 
     /// The cell's passphrase.
     pub(crate) fn passphrase(&self) -> anyhow::Result<Passphrase> {
-        passphrase(self.words.passphrase_file.as_deref(), "Passphrase of this cell")
+        passphrase(self.words.passphrase_file.as_deref(), PROMPT)
     }
 
-    /// Opens the vault with both factors.
+    /// What gives the vault its passphrase. A file is not read here.
+    pub(crate) fn unseals(&self) -> anyhow::Result<Unseals> {
+        Ok(match &self.words.passphrase_file {
+            Some(file) => Unseals::File(file.clone()),
+            None => Unseals::Typed(Arc::new(passphrase(None, PROMPT)?)),
+        })
+    }
+
+    /// Opens the vault with both factors, in a process of its own; alone, if nobody else may have it open.
     pub(crate) async fn open_vault(
         &self,
         dir: &Path,
+        (unseals, alone): (&Unseals, bool),
         handles: &Handles,
-    ) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
-        let vault = Vault::open(dir, &self.passphrase()?, handles).await?;
-        self.signed_in(vault, dir, handles).await
-    }
-
-    async fn signed_in(
-        &self,
-        vault: Vault,
-        dir: &Path,
-        handles: &Handles,
-    ) -> anyhow::Result<(Arc<Vault>, SignedIn)> {
-        let vault = Arc::new(vault);
-        self.trail(dir, &vault, handles)?;
-        let operator = vault.sign_in(&OperatorKey::read(dir)?).await?;
+    ) -> anyhow::Result<(Client, SignedIn)> {
+        let (process, opened) = VaultProcess::open(dir, unseals, alone, &handles.clock, &handles.rng).await?;
+        // A command opens one vault.
+        let _ = self.vault.set(process);
+        self.trail(dir, &opened, handles)?;
+        let operator = opened.client.sign_in(&OperatorKey::read(dir)?).await?;
         self.begin(operator.principal(), handles).await?;
-        Ok((vault, operator))
+        Ok((opened.client, operator))
     }
 
     /// Opens vault and catalog.
     pub(crate) async fn unlock(&self) -> anyhow::Result<Unlocked> {
         // A cell that is not there is told before anybody is asked for its passphrase.
         CellFile::read(self.dir()?)?;
-        self.unlock_with(&self.passphrase()?, false).await
+        self.unlock_with(&self.unseals()?, false).await
     }
 
     /// Opens vault and catalog with a passphrase that was given already; alone, if nobody else may have the vault open.
-    pub(crate) async fn unlock_with(&self, passphrase: &Passphrase, alone: bool) -> anyhow::Result<Unlocked> {
+    pub(crate) async fn unlock_with(&self, unseals: &Unseals, alone: bool) -> anyhow::Result<Unlocked> {
         let dir = self.dir()?;
         let file = CellFile::read(dir)?;
         let handles = handles(dir)?;
-        let vault = match alone {
-            true => Vault::open_alone(dir, passphrase, &handles).await?,
-            false => Vault::open(dir, passphrase, &handles).await?,
-        };
-        let (vault, operator) = self.signed_in(vault, dir, &handles).await?;
+        let (vault, operator) = self.open_vault(dir, (unseals, alone), &handles).await?;
         let catalog = Catalog::open(dir).await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }
 
     /// Opens the cell while nobody else has its vault open, with a passphrase that was given already.
-    pub(crate) async fn open_alone(&self, passphrase: &Passphrase) -> anyhow::Result<Cell> {
-        self.with_stores(self.unlock_with(passphrase, true).await?).await
+    pub(crate) async fn open_alone(&self, unseals: &Unseals) -> anyhow::Result<Cell> {
+        self.with_stores(self.unlock_with(unseals, true).await?).await
     }
 
     /// Opens the cell: both factors, the catalog and the stores.
@@ -301,7 +318,9 @@ impl Home {
             objects: unlocked.store(WhichStore::Objects).await?,
             keys: unlocked.store(WhichStore::Keys).await?,
         };
-        self.trail(&unlocked.dir, &unlocked.vault, &unlocked.handles)?.is_published_in(&stores.objects);
+        if let Some(trail) = self.opened_trail() {
+            trail.is_published_in(&stores.objects);
+        }
         Ok(unlocked.with(stores))
     }
 
@@ -348,10 +367,15 @@ fn asked_twice(prompt: &str, mut ask: impl FnMut(&str) -> std::io::Result<String
     Ok(std::mem::take(&mut *second))
 }
 
-/// Time, chance and the record of this cell.
+/// Time, chance and the record of this cell, for a command.
 pub(crate) fn handles(dir: &Path) -> anyhow::Result<Handles> {
+    handles_as(cell_trail::COMMANDS, dir)
+}
+
+/// Time, chance and the record of this cell, for a process whose events have that name.
+pub(crate) fn handles_as(source: &str, dir: &Path) -> anyhow::Result<Handles> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let audit = cell_trail::journal(dir, Arc::clone(&clock))?;
+    let audit = cell_trail::journal(dir, source, Arc::clone(&clock))?;
     Ok(Handles { clock, rng: Arc::new(SystemRng), audit: Arc::new(audit) })
 }
 
@@ -360,7 +384,7 @@ pub(crate) struct Unlocked {
     pub(crate) dir: PathBuf,
     pub(crate) file: CellFile,
     pub(crate) handles: Handles,
-    pub(crate) vault: Arc<Vault>,
+    pub(crate) vault: Client,
     pub(crate) operator: SignedIn,
     pub(crate) catalog: Catalog,
 }

@@ -11,14 +11,17 @@ mod files;
 mod home;
 mod names;
 mod output;
+mod roles;
 mod stores;
+mod walls;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Command};
 use crate::output::Output;
+use crate::roles::Control;
 
 /// Work goes from thread to thread here, and the C library's allocator then keeps much more than is in use:
 /// docs/decisions/0025. `.cargo/config.toml` says how it is set.
@@ -33,6 +36,9 @@ fn main() -> ExitCode {
         Err(refused) => return ExitCode::from(Output::new(asks_for_json()).refuse(&refused)),
     };
     let output = Output::new(arguments.common.json);
+    if let (Command::Vault { command: None }, Ok(Some(control))) = (&arguments.command, Control::given()) {
+        return roles::vault::main(control, &output);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -99,6 +99,10 @@ operations! {
     CredentialSeal = "credential.seal", Create;
     /// A credential is opened.
     CredentialOpen = "credential.open", Read;
+    /// A process of the cell gets a certificate.
+    CertificateIssue = "certificate.issue", Create;
+    /// Somebody who connects is refused.
+    PeerRefuse = "peer.refuse", SignIn;
     /// A cell is made, or set up again from its stores.
     CellInit = "cell.init", Create;
     /// The installation is looked over.

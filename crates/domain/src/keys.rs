@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 
 use crate::grant::Grant;
 use crate::names::{Id128, Scope};
@@ -33,7 +34,8 @@ impl fmt::Debug for WrappedSubjectKey {
 }
 
 /// Why a key did not do what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyError {
     /// The sealed bytes are not what was sealed there under this key: damaged, moved, or foreign.
     #[error("the sealed bytes do not open: damaged, moved from another place, or sealed under another key")]

@@ -10,7 +10,7 @@ use domain::{Action, AuditSink, Clock, ConnectionId, Grant, Ids as _, Region, Rn
 use futures::future::BoxFuture;
 use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
 use rustix::fs::FlockOperation;
-use vault::{SignedIn, Vault};
+use vault::{Client, SignedIn};
 
 use crate::error::{FlowError, Result};
 
@@ -28,7 +28,7 @@ pub struct Cell {
     /// The object store and the key store.
     pub stores: Stores,
     /// Keys and credentials.
-    pub vault: Arc<Vault>,
+    pub vault: Client,
     /// Who has signed in.
     pub operator: SignedIn,
     /// Connections, heads, leases, restores.
@@ -107,7 +107,7 @@ impl Cell {
     /// The connection's part of the stores.
     #[must_use]
     pub fn repository(&self, scope: &Scope) -> Repository {
-        let keys: Arc<dyn domain::DataKeys> = Arc::<Vault>::clone(&self.vault);
+        let keys: Arc<dyn domain::DataKeys> = Arc::new(self.vault.clone());
         Repository::new(&self.stores, scope.clone(), keys, Arc::clone(&self.clock), Arc::clone(&self.rng))
     }
 

@@ -16,7 +16,7 @@ use domain::{Action, Clock, ConnectionId, Grant, Kind, Platform, Scope, TenantId
 use futures::future::BoxFuture;
 use repository::RepositoryError;
 use serde::{Deserialize, Serialize};
-use vault::Vault;
+use vault::Client;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cell::{Cell, FileLock};
@@ -300,7 +300,7 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
 }
 
 impl WayIn {
-    async fn open(vault: &Vault, grant: &Grant, scope: &Scope, sealed: &[u8]) -> Result<Self> {
+    async fn open(vault: &Client, grant: &Grant, scope: &Scope, sealed: &[u8]) -> Result<Self> {
         let opened = vault.open_credential(grant, scope, CREDENTIAL, sealed).await?;
         // The parser's message could quote the secret; it is not passed on.
         serde_json::from_slice(opened.expose_secret()).map_err(|_| {
@@ -343,7 +343,7 @@ fn takes_files(scope: &Scope) -> FlowError {
 
 /// Keeps a credential that the platform has rotated, before it is used.
 struct Keeper {
-    vault: Arc<Vault>,
+    vault: Client,
     catalog: Catalog,
     clock: Arc<dyn Clock>,
     dir: std::path::PathBuf,
@@ -377,7 +377,7 @@ struct Connecting {
 impl Keeper {
     fn new(cell: &Cell, scope: &Scope, what_for: For) -> Self {
         Self {
-            vault: Arc::clone(&cell.vault),
+            vault: cell.vault.clone(),
             catalog: cell.catalog.clone(),
             clock: Arc::clone(&cell.clock),
             dir: cell.dir.clone(),

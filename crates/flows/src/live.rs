@@ -160,7 +160,7 @@ impl Scratch {
             objects: Arc::clone(&cell.stores.objects),
             keys: repository::make_store(&url, &StoreOptions::default())?,
         };
-        let keys: Arc<dyn DataKeys> = Arc::<vault::Vault>::clone(&cell.vault);
+        let keys: Arc<dyn DataKeys> = Arc::new(cell.vault.clone());
         let (clock, rng) = (Arc::clone(&cell.clock), Arc::clone(&cell.rng));
         let scratch = Repository::new(&stores, connection.scope.clone(), keys, clock, rng);
         for (id, wrapped) in cell.repository(&connection.scope).wrapped_keys().await? {

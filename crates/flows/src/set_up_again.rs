@@ -100,7 +100,7 @@ pub async fn set_up_again(
                 continue;
             }
             let adopted = cell.vault.adopt(&grant, &scope, &wrapped, recovery).await?;
-            offline.replace_wrapped_key(id, adopted.wrapped).await?;
+            offline.replace_wrapped_key(id, adopted).await?;
         }
         done.connections.insert(format!("{}/{}", scope.tenant, scope.connection), newest.name.number.0);
     }

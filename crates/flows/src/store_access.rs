@@ -6,7 +6,7 @@ use catalog::{Catalog, CatalogErrorKind};
 use domain::{Action, Clock, ConnectionId, Platform, Region, Scope, TenantId};
 use repository::{StoreCredentials, StoreOptions};
 use serde::{Deserialize, Serialize};
-use vault::{SignedIn, Vault};
+use vault::{Client, SignedIn};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cell::Cell;
@@ -73,7 +73,7 @@ impl Drop for Sealed {
 /// # Errors
 /// When the vault cannot record it, or the catalog cannot be written.
 pub async fn keep(
-    vault: &Vault,
+    vault: &Client,
     catalog: &Catalog,
     clock: &dyn Clock,
     (region, which): (&Region, WhichStore),
@@ -98,7 +98,7 @@ pub async fn keep(
 /// [`FlowError::Conflict`] where there is none, [`FlowError::Integrity`] where it was given for another address or is
 /// damaged.
 pub async fn open(
-    vault: &Vault,
+    vault: &Client,
     operator: &SignedIn,
     catalog: &Catalog,
     (region, which): (&Region, WhichStore),

@@ -27,6 +27,18 @@ impl Folder {
         Self(path)
     }
 
+    /// Makes the folders that somebody needs who records under that name, and nothing else: where their journal is written, and
+    /// where the log is, from which a journal that was lost begins anew. Answers both.
+    ///
+    /// # Errors
+    /// When they cannot be made.
+    pub fn make(&self, source: &Source) -> io::Result<(PathBuf, PathBuf)> {
+        let made = (self.journal(source), self.log());
+        files::make_folder(&made.0)?;
+        files::make_folder(&made.1)?;
+        Ok(made)
+    }
+
     pub(crate) fn journals(&self) -> PathBuf {
         self.0.join("journal")
     }

@@ -20,7 +20,7 @@ use crate::note::{NoteError, Signer};
 use crate::proof;
 use crate::published;
 use crate::tree::{self, leaf};
-use crate::witness::{Witness, WitnessError};
+use crate::witness::{Vouches, WitnessError};
 
 /// So many bytes of one journal are taken at once.
 const ROUND_LEN: u64 = 1 << 20;
@@ -60,6 +60,7 @@ impl SequencerError {
         let file = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
         match self {
             Self::Files(error) | Self::Witness(WitnessError::Memory(error)) => file(error),
+            Self::Witness(WitnessError::Silent(_)) => false,
             Self::Checkpoint(error) | Self::Witness(WitnessError::Foreign(error)) => *error != NoteError::Key,
             _ => true,
         }
@@ -126,7 +127,7 @@ impl Sequencer {
     /// Why it was not.
     pub fn have_witnessed(
         &self,
-        witness: &Witness,
+        witness: &dyn Vouches,
         now: Timestamp,
     ) -> Result<Option<(String, Checkpoint)>, SequencerError> {
         let _lock = self.lock()?;

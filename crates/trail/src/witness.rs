@@ -3,6 +3,7 @@
 //! The log's own key can sign anything. A witness with a key of its own, and a memory of its own, makes that useless to
 //! whoever wants the log shorter, or other than it was. See <https://c2sp.org/tlog-witness>.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -33,6 +34,27 @@ pub enum WitnessError {
     /// What it remembers cannot be read or written.
     #[error("what the trail's witness remembers cannot be used")]
     Memory(#[from] io::Error),
+    /// It is in another process, which does not answer.
+    #[error("the trail's witness does not answer: {0}")]
+    Silent(String),
+}
+
+/// Who vouches for a log, in this process or in another.
+pub trait Vouches: Send + Sync + fmt::Debug {
+    /// The newest checkpoint that it has vouched for, as the note with both signatures. `None` before the first.
+    ///
+    /// # Errors
+    /// [`WitnessError::Memory`], also when the file is not what it wrote.
+    fn remembered(&self) -> Result<Option<(String, Checkpoint)>, WitnessError>;
+
+    /// Vouches for a checkpoint, given the proof that it grew out of the one that is remembered.
+    ///
+    /// # Errors
+    /// Why it does not. What it remembers stays then.
+    fn cosign(&self, note: &str, proof: &[Hash], now_seconds: u64) -> Result<String, WitnessError>;
+
+    /// Whose signatures its are.
+    fn verifier(&self) -> &Verifier;
 }
 
 /// A witness of one log.
@@ -49,12 +71,10 @@ impl Witness {
     pub fn new(signer: Signer, log: Verifier, memory: PathBuf) -> Self {
         Self { signer, log, memory }
     }
+}
 
-    /// The newest checkpoint that it has vouched for, as the note with both signatures. `None` before the first.
-    ///
-    /// # Errors
-    /// [`WitnessError::Memory`], also when the file is not what it wrote.
-    pub fn remembered(&self) -> Result<Option<(String, Checkpoint)>, WitnessError> {
+impl Vouches for Witness {
+    fn remembered(&self) -> Result<Option<(String, Checkpoint)>, WitnessError> {
         let Some(bytes) = files::read(&self.memory)? else { return Ok(None) };
         let damaged = |_| {
             let path = self.memory.display();
@@ -66,11 +86,7 @@ impl Witness {
         Ok(Some((note, checkpoint)))
     }
 
-    /// Vouches for a checkpoint, given the proof that it grew out of the one that is remembered.
-    ///
-    /// # Errors
-    /// Why it does not. What it remembers stays then.
-    pub fn cosign(&self, note: &str, proof: &[Hash], now_seconds: u64) -> Result<String, WitnessError> {
+    fn cosign(&self, note: &str, proof: &[Hash], now_seconds: u64) -> Result<String, WitnessError> {
         let (text, _) = self.log.open(note.as_bytes())?;
         let shown: Checkpoint = text.parse()?;
         if shown.origin != self.log.name() {
@@ -89,9 +105,7 @@ impl Witness {
         Ok(signed)
     }
 
-    /// Whose signatures its are.
-    #[must_use]
-    pub fn verifier(&self) -> &Verifier {
+    fn verifier(&self) -> &Verifier {
         self.signer.verifier()
     }
 }

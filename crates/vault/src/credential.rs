@@ -25,13 +25,13 @@ pub(crate) fn seal(
     ring: &Ring,
     scope: &Scope,
     name: &str,
-    secret: &Secret,
+    secret: &[u8],
     rng: &dyn Rng,
 ) -> Result<Vec<u8>, KeyError> {
     debug_assert_eq!(ring.hierarchy(), Hierarchy::Credentials);
     let (version, key) = ring.newest(scope)?;
     let associated = aad::key(scope, PURPOSE, name, version);
-    let sealed = seal_random(&aead_key(&key)?, rng, &associated, secret.expose_secret())?;
+    let sealed = seal_random(&aead_key(&key)?, rng, &associated, secret)?;
     let document = SealedCredential { format: FORMAT.into(), version, sealed: sealed.into() };
     serde_json::to_vec(&document).map_err(|_| machine_failed())
 }

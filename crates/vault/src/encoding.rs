@@ -48,6 +48,25 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct HexBytes(pub(crate) Zeroizing<Vec<u8>>);
 
+impl HexBytes {
+    /// The bytes, which whoever has them must wipe from then on.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
+    }
+}
+
+impl From<Zeroizing<Vec<u8>>> for HexBytes {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<&crate::secret::KeyBytes> for HexBytes {
+    fn from(key: &crate::secret::KeyBytes) -> Self {
+        key.as_slice().into()
+    }
+}
+
 impl From<Vec<u8>> for HexBytes {
     fn from(bytes: Vec<u8>) -> Self {
         Self(Zeroizing::new(bytes))

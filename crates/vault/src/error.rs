@@ -1,9 +1,12 @@
 //! What can go wrong with a vault, a recovery key or an operator key; each says what to do.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use domain::AuditError;
+use serde::{Deserialize, Serialize};
+use transport::CallError;
 
 /// Why a vault or key file did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +107,15 @@ pub enum VaultError {
     /// The operator key is not this vault's.
     #[error("the operator key is not this vault's: use the `operator.key` that was made with it")]
     NotOperator,
+    /// Nobody has signed in with that, or it was too long ago.
+    #[error("nobody is signed in to the vault with that: sign in again")]
+    NotSignedIn,
+    /// The vault, in another process, says so.
+    #[error("{0}")]
+    Told(Told),
+    /// The vault, in another process, has not answered.
+    #[error(transparent)]
+    Unanswered(#[from] CallError),
     /// A grant was asked for that the vault does not give.
     #[error("the grant was refused: {0}")]
     GrantRefused(String),
@@ -126,8 +138,17 @@ pub enum VaultError {
     Audit(#[from] AuditError),
 }
 
+/// A failure as another process tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Told {
+    pub(crate) kind: VaultErrorKind,
+    pub(crate) text: String,
+}
+
 /// What a caller does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum VaultErrorKind {
     /// Report it; another try may do.
     Failed,
@@ -155,14 +176,45 @@ impl VaultError {
             | Self::Unusable { .. }
             | Self::Shares(_)
             | Self::Recipient(_) => VaultErrorKind::Usage,
-            Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
+            Self::WrongPassphrase { .. } | Self::NotOperator | Self::NotSignedIn | Self::GrantRefused(_) => {
                 VaultErrorKind::Refused
             }
+            Self::Told(told) => told.kind,
+            Self::Unanswered(CallError::Refused { .. }) => VaultErrorKind::Refused,
             Self::InUse => VaultErrorKind::Conflict,
             Self::Damaged { .. } | Self::WeakParameters { .. } => VaultErrorKind::Damaged,
-            Self::UnknownFormat { .. } | Self::Io { .. } | Self::Crypto(_) | Self::Audit(_) => {
-                VaultErrorKind::Failed
-            }
+            Self::UnknownFormat { .. }
+            | Self::Io { .. }
+            | Self::Crypto(_)
+            | Self::Audit(_)
+            | Self::Unanswered(_) => VaultErrorKind::Failed,
         }
+    }
+
+    /// A file that gives a secret cannot be opened.
+    #[must_use]
+    pub fn no_secret(path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { what: "secret file", path: path.into() },
+            _ => Self::Io { doing: "read", path: path.into(), source },
+        }
+    }
+
+    /// There is no record in which anything could be noted.
+    #[must_use]
+    pub fn unrecorded(why: &(impl fmt::Display + ?Sized)) -> Self {
+        Self::Audit(AuditError(why.to_string()))
+    }
+
+    /// As another process is to tell it, with its causes.
+    #[must_use]
+    pub fn to_told(&self) -> Told {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(next) = cause {
+            text = format!("{text}: {next}");
+            cause = next.source();
+        }
+        Told { kind: self.kind(), text }
     }
 }

@@ -13,7 +13,7 @@ use crate::passphrase::{Argon2Cost, PassphraseSeal};
 use crate::recipient::RecoveryRecipient;
 use crate::ring::{Hierarchy, Ring};
 use crate::secret::{KeyBytes, Passphrase};
-use crate::signing::{TrailKeys, TrailSeeds};
+use crate::signing::{RootKeys, TrailSeeds};
 
 /// Label of the key of the file's MAC, below the root key. Part of the format.
 const FILE_MAC: &[u8] = b"vault-file";
@@ -148,7 +148,7 @@ impl VaultFile {
         created_at: Timestamp,
         path: &Path,
         rng: &dyn Rng,
-    ) -> Result<(Self, TrailKeys), VaultError> {
+    ) -> Result<(Self, RootKeys), VaultError> {
         let unseal = PassphraseSeal::new(cost, rng);
         unseal.check(Self::WHAT, path)?;
         let outer = unseal.key(passphrase)?;
@@ -178,8 +178,8 @@ impl VaultFile {
         };
         let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
         file.mac = mac(&key, &document::to_text(&file)?).as_slice().into();
-        let seeds = contents.trail.clone().map_or_else(|| TrailSeeds::derive(&root), Ok);
-        Ok((file, seeds.and_then(|seeds| seeds.keys()).map_err(|_| MACHINE)?))
+        let signs = RootKeys::new(&root, contents.trail.clone()).map_err(|_| MACHINE)?;
+        Ok((file, signs))
     }
 
     /// When the vault was made.
@@ -198,7 +198,7 @@ impl VaultFile {
         mut self,
         passphrase: &Passphrase,
         path: &Path,
-    ) -> Result<(Contents, TrailKeys), VaultError> {
+    ) -> Result<(Contents, RootKeys), VaultError> {
         let damaged = |problem| VaultError::Damaged { what: Self::WHAT, path: path.into(), problem };
         self.check_cost(path)?;
         let Unseal::Passphrase(unseal) = &self.unseal;
@@ -228,11 +228,13 @@ impl VaultFile {
             recipients: self.recipients,
             trail: None,
         };
-        let seeds = match &self.trail {
-            None => TrailSeeds::derive(&root).map_err(|_| MACHINE)?,
-            Some(sealed) => open_trail(&root, id, sealed).map_err(sealed_key)?,
-        };
-        let keys = seeds.keys().map_err(|_| MACHINE)?;
-        Ok((Contents { trail: Some(seeds), ..contents }, keys))
+        let kept = self
+            .trail
+            .as_ref()
+            .map(|sealed| open_trail(&root, id, sealed))
+            .transpose()
+            .map_err(sealed_key)?;
+        let signs = RootKeys::new(&root, kept).map_err(|_| MACHINE)?;
+        Ok((Contents { trail: Some(signs.trail.clone()), ..contents }, signs))
     }
 }

@@ -23,7 +23,7 @@ use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, from_hex, to_hex};
 use crate::file::VaultFile;
-use crate::gate::{Gate, Request};
+use crate::gate::{Gate, Request, Serving};
 use crate::handles::Handles;
 use crate::operator::{OperatorKey, OperatorKeyFile};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey};
@@ -107,7 +107,8 @@ pub fn wrapped_data_key(bytes: &[u8]) -> bool {
         let opened = [document.open(scope, &WORLD.ring), document.recover(scope, &WORLD.recovery)];
         for material in opened.into_iter().flatten() {
             assert_eq!(bytes, WORLD.wrapped, "only what was wrapped opens");
-            let serving = WORLD.gate.serving(&WORLD.grant);
+            let clock = Arc::clone(&WORLD.gate.handles().clock);
+            let serving = Serving::begin(clock, WORLD.gate.serves(&WORLD.grant));
             let key = OpenedKey::new(kid, material, Arc::new(Fixed::default()), serving);
             assert_eq!(key.expect("a key").id(), kid);
         }

@@ -18,6 +18,9 @@ pub(crate) const SERVES_MAX: Duration = Duration::from_secs(60);
 /// Layout of what a grant's seal is a MAC over.
 const GRANT_LAYOUT: &[u8] = b"caretaker-grant-1";
 
+/// What a session's token is a MAC over begins with this.
+const SESSION: &[u8] = b"caretaker-session-1";
+
 /// Whoever asked without a proof of who it is.
 pub const UNPROVEN: &str = "unproven";
 
@@ -45,6 +48,11 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// For so long from now on, and never for longer than any key serves.
+    pub(crate) fn begin(clock: Arc<dyn Clock>, serves: Duration) -> Self {
+        Self { until: clock.monotonic().saturating_add(serves.min(SERVES_MAX)), clock }
+    }
+
     /// Refuses when the time is over.
     pub(crate) fn check(&self) -> Result<(), KeyError> {
         if self.clock.monotonic() < self.until { Ok(()) } else { Err(KeyError::Expired) }
@@ -79,6 +87,11 @@ impl Gate {
     /// Puts the seal on a grant.
     pub(crate) fn seal(&self, grant: &mut Grant) {
         grant.seal = mac(&self.key, &canonical(grant)).to_vec();
+    }
+
+    /// What proves a sign-in that answered a challenge. Nobody else can tell it.
+    pub(crate) fn session_token(&self, challenge: &[u8]) -> KeyBytes {
+        KeyBytes::new(mac(&self.key, &fields(&[SESSION, challenge])))
     }
 
     fn is_genuine(&self, grant: &Grant) -> bool {
@@ -136,11 +149,10 @@ impl Gate {
         self.handles.audit.record(event).await.map_err(|error| KeyError::Unavailable(error.to_string()))
     }
 
-    /// The time of a key that is opened now: 60 seconds, or until the grant ends.
-    pub(crate) fn serving(&self, grant: &Grant) -> Serving {
-        let clock = Arc::clone(&self.handles.clock);
-        let left = Duration::try_from(grant.expires_at.duration_since(clock.now())).unwrap_or_default();
-        Serving { until: clock.monotonic().saturating_add(left.min(SERVES_MAX)), clock }
+    /// How long a key serves that is opened now: 60 seconds, or until the grant ends.
+    pub(crate) fn serves(&self, grant: &Grant) -> Duration {
+        let left = grant.expires_at.duration_since(self.handles.clock.now());
+        Duration::try_from(left).unwrap_or_default().min(SERVES_MAX)
     }
 
     pub(crate) fn handles(&self) -> &Handles {

@@ -1,7 +1,8 @@
 //! Keys, credentials and grants. The only crate in which key bytes are visible.
 //!
 //! A [`Vault`] is a file that a passphrase seals. It holds two hierarchies of keys that share nothing: one wraps
-//! data keys, the other seals credentials. Whoever signs in gets a grant; whoever has a grant gets a data key
+//! data keys, the other seals credentials. Others speak to it through a [`Client`], from its own process or from another.
+//! Whoever signs in gets a grant; whoever has a grant gets a data key
 //! that seals and opens for at most 60 seconds, and whose bytes cannot be had. Each answer is recorded before
 //! it is given. The [`RecoveryKey`] opens data keys without the vault, and never a credential.
 //!
@@ -10,7 +11,7 @@
 //! use std::time::Duration;
 //! use domain::{Action, DataKeys, ObjectPurpose, Salt, Scope, Unrecorded};
 //! use vault::system::{SystemClock, SystemRng};
-//! use vault::{Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
+//! use vault::{Client, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let (home, recovery) = (dir.path().join("cell"), dir.path().join("recovery.key"));
@@ -28,7 +29,7 @@
 //!     connection: "shop".parse()?,
 //! };
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-//! let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?);
+//! let vault = Client::of(Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?));
 //! let operator = vault.sign_in(&OperatorKey::read(&home)?).await?;
 //! let actions = [Action::Connect, Action::Backup];
 //! let hour = Duration::from_secs(3600);
@@ -51,7 +52,9 @@
 pub mod fuzzing;
 pub mod system;
 
+mod calls;
 mod cipher;
+mod client;
 mod credential;
 mod data_key;
 mod document;
@@ -69,12 +72,14 @@ mod recovery_shares;
 mod ring;
 mod rotation;
 mod secret;
+mod sessions;
 mod sharing;
 mod signing;
 mod vault;
 mod wrapped;
 
-pub use error::{VaultError, VaultErrorKind};
+pub use client::{Client, SignedIn, routes};
+pub use error::{Told, VaultError, VaultErrorKind};
 pub use gate::UNPROVEN;
 pub use handles::Handles;
 pub use operator::OperatorKey;
@@ -83,6 +88,5 @@ pub use recipient::{RecipientOwner, RecoveryRecipient};
 pub use recovery::{RecoveryKey, RecoveryKeys};
 pub use rotation::{KeyVersions, sealed_by, wrapped_by};
 pub use secret::{Passphrase, Secret};
-pub use signing::TrailKeys;
-pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, SignedIn, Vault};
+pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, Vault};
 pub use wrapped::describe_wrapped;

@@ -17,7 +17,7 @@ use crate::data_key::OpenedKey;
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, fields};
 use crate::error::VaultError;
-use crate::gate::{Gate, Request};
+use crate::gate::{Gate, Request, Serving};
 use crate::handles::Handles;
 use crate::passphrase::{Argon2Cost, PassphraseSeal};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey, RecoveryRecipient};
@@ -221,8 +221,9 @@ impl RecoveryKeys {
             .answer(&request, || {
                 let document = WrappedDataKey::parse(wrapped)?;
                 let material = document.recover(scope, &self.key.private)?;
-                let rng = Arc::clone(&self.gate.handles().rng);
-                Ok(Arc::new(OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?) as _)
+                let handles = self.gate.handles();
+                let serving = Serving::begin(Arc::clone(&handles.clock), self.gate.serves(grant));
+                Ok(Arc::new(OpenedKey::new(document.kid, material, Arc::clone(&handles.rng), serving)?) as _)
             })
             .await
     }

@@ -7,10 +7,12 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
-use domain::{Grant, KeyError, Operation, Scope};
+use domain::{Clock, Grant, KeyError, Operation, Scope};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::cipher::random_key;
 use crate::credential;
@@ -24,6 +26,9 @@ use crate::secret::Passphrase;
 use crate::vault::{MAKES_KEYS, OPENS_CREDENTIALS, Vault, record_opening};
 use crate::wrapped::WrappedDataKey;
 
+/// So long whoever wants a vault alone waits for those who are just ending.
+const ENDING_MAX: Duration = Duration::from_secs(2);
+
 /// That a vault's keys are in use. Whoever has it alone knows that no other process still wraps by older ones.
 pub(crate) struct InUse {
     _file: File,
@@ -35,8 +40,15 @@ impl InUse {
         Self::lock(dir, "lock", FlockOperation::LockShared)
     }
 
-    pub(crate) fn alone(dir: &Path) -> Result<Self, VaultError> {
-        Self::lock(dir, "lock", FlockOperation::NonBlockingLockExclusive)
+    /// Waits a moment for those who are just ending: a vault's process outlives by an instant the command that used it.
+    pub(crate) async fn alone(dir: &Path, clock: &dyn Clock) -> Result<Self, VaultError> {
+        let give_up = clock.monotonic().saturating_add(ENDING_MAX);
+        loop {
+            match Self::lock(dir, "lock", FlockOperation::NonBlockingLockExclusive) {
+                Err(VaultError::InUse) if clock.monotonic() < give_up => clock.sleep(ENDING_MAX / 20).await,
+                locked => return locked,
+            }
+        }
     }
 
     /// Of two who change the file, the second waits for the first.
@@ -61,7 +73,7 @@ impl InUse {
 }
 
 /// The versions of a vault's keys, oldest first. The last wraps what is wrapped now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyVersions {
     /// Of those that wrap data keys.
     pub data: Vec<u64>,
@@ -106,18 +118,11 @@ fn change(
 }
 
 impl Vault {
-    /// Gives the vault of the cell at `dir` new keys, beside those that it has. Vaults that are open go on with theirs.
-    ///
-    /// # Errors
-    /// As [`Vault::open`], and when the file cannot be written: it is then as it was.
-    pub async fn rotate(
-        dir: &Path,
-        passphrase: &Passphrase,
-        handles: &Handles,
-    ) -> Result<KeyVersions, VaultError> {
-        let path = file::path(dir);
+    /// Gives the vault's file new keys, beside those that it has. Vaults that are open, this one too, go on with theirs.
+    pub(crate) async fn rotate(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+        let (path, handles) = (file::path(&self.dir), self.gate.handles());
         let rng = &*handles.rng;
-        let rotated = change(dir, &path, passphrase, handles, |contents| {
+        let rotated = change(&self.dir, &path, passphrase, handles, |contents| {
             contents.data.rotate(rng);
             contents.credentials.rotate(rng);
         });
@@ -125,16 +130,13 @@ impl Vault {
     }
 
     /// Forgets all keys but the newest. Whatever older ones have wrapped opens no more: see [`wrapped_by`] and
-    /// [`sealed_by`].
-    ///
-    /// # Errors
-    /// As [`Vault::rotate`]; [`VaultError::InUse`] unless this vault was opened alone.
-    pub async fn retire(&self, dir: &Path, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+    /// [`sealed_by`]. Only where this vault was opened alone.
+    pub(crate) async fn retire(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
         if !self.in_use.alone {
             return Err(VaultError::InUse);
         }
-        let (path, handles) = (file::path(dir), self.gate.handles());
-        let retired = change(dir, &path, passphrase, handles, |contents| {
+        let (path, handles) = (file::path(&self.dir), self.gate.handles());
+        let retired = change(&self.dir, &path, passphrase, handles, |contents| {
             contents.data.retire();
             contents.credentials.retire();
         });
@@ -143,10 +145,7 @@ impl Vault {
 
     /// Wraps a data key by the newest key, and to the recovery keys, if an older one has wrapped it. `None` if it was the
     /// newest.
-    ///
-    /// # Errors
-    /// As [`domain::DataKeys::open`]: also for a key that this vault has not wrapped.
-    pub async fn rewrap(
+    pub(crate) async fn rewrap_data_key(
         &self,
         grant: &Grant,
         scope: &Scope,
@@ -165,10 +164,7 @@ impl Vault {
     }
 
     /// Seals a credential by the newest key, if an older one has sealed it. `None` if it was the newest.
-    ///
-    /// # Errors
-    /// As [`Vault::open_credential`].
-    pub async fn rewrap_credential(
+    pub(crate) async fn rewrap_credential(
         &self,
         grant: &Grant,
         scope: &Scope,
@@ -182,7 +178,8 @@ impl Vault {
         let request = Request { operation, grant, scope, any_of: OPENS_CREDENTIALS };
         let rewrapped = self.gate.answer(&request, || {
             let secret = credential::open(&self.credentials, scope, name, sealed)?;
-            credential::seal(&self.credentials, scope, name, &secret, &*self.gate.handles().rng).map(Some)
+            let rng = &*self.gate.handles().rng;
+            credential::seal(&self.credentials, scope, name, secret.expose_secret(), rng).map(Some)
         });
         rewrapped.await
     }

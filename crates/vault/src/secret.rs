@@ -1,7 +1,7 @@
 //! Secrets in memory: wiped when dropped, never printed.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -39,11 +39,11 @@ impl Secret {
     /// # Errors
     /// When the file is missing, cannot be read, is empty, or is larger than a secret can be (64 KiB).
     pub fn read(path: &Path) -> Result<Self, VaultError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => VaultError::Missing { what: "secret file", path: path.into() },
-            _ => VaultError::Io { doing: "read", path: path.into(), source },
-        };
-        let file = File::open(path).map_err(failed)?;
+        Self::read_all(File::open(path).map_err(|source| VaultError::no_secret(path, source))?, path)
+    }
+
+    fn read_all(file: File, path: &Path) -> Result<Self, VaultError> {
+        let failed = |source| VaultError::Io { doing: "read", path: path.into(), source };
         // All at once: a list that grows leaves copies behind. And no more than that: a device never ends.
         let mut bytes = Vec::with_capacity(SECRET_FILE_LEN_MAX + 2);
         file.take(SECRET_FILE_READ_MAX).read_to_end(&mut bytes).map_err(failed)?;
@@ -80,10 +80,7 @@ impl Passphrase {
     /// # Errors
     /// When it is empty.
     pub fn new(text: String) -> Result<Self, VaultError> {
-        if text.is_empty() {
-            return Err(VaultError::EmptyPassphrase);
-        }
-        Ok(Self(Secret::from_text(text)))
+        Self::from_secret(Secret::from_text(text))
     }
 
     /// Reads a passphrase from a file; a line end behind it does not count.
@@ -92,6 +89,27 @@ impl Passphrase {
     /// As [`Secret::read`].
     pub fn read(path: &Path) -> Result<Self, VaultError> {
         Secret::read(path).map(Self)
+    }
+
+    /// Reads a passphrase from a file, or a pipe, that another process has opened.
+    ///
+    /// # Errors
+    /// As [`Secret::read`], by that name.
+    pub fn read_from(file: File, named: &Path) -> Result<Self, VaultError> {
+        Secret::read_all(file, named).map(Self)
+    }
+
+    /// Writes it for another process, which opens a vault with it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_to(&self, file: &mut File) -> io::Result<()> {
+        file.write_all(self.expose_secret())
+    }
+
+    /// Takes over a passphrase that somebody else took in.
+    pub(crate) fn from_secret(secret: Secret) -> Result<Self, VaultError> {
+        if secret.expose_secret().is_empty() { Err(VaultError::EmptyPassphrase) } else { Ok(Self(secret)) }
     }
 
     pub(crate) fn expose_secret(&self) -> &[u8] {

@@ -1,4 +1,4 @@
-//! Keys that sign the trail's checkpoints. They follow from the root key that the vault was made with.
+//! Keys that sign: the trail's checkpoints, and certificates. They follow from the vault's root key.
 
 use std::sync::Arc;
 
@@ -12,46 +12,57 @@ use crate::secret::KeyBytes;
 /// The labels under which they are derived. Part of the format.
 const LOG: &[u8] = b"sign/trail-log";
 const WITNESS: &[u8] = b"sign/trail-witness";
+const AUTHORITY: &[u8] = b"sign/authority";
 
-/// Who signs the trail: the log, and the vault as its witness. Each signature would be an event that needs another
+/// What the keys follow from that sign the trail: the log's, and the vault's own as its witness. A vault whose root was
+/// replaced keeps those of the first, or nobody would know its trail again. Each signature would be an event that needs another
 /// signature, so these alone are not on the record: they are the record.
 #[derive(Clone)]
-pub struct TrailKeys {
+pub(crate) struct TrailSeeds {
     /// Signs what the log says.
-    pub log: Arc<dyn SigningKey>,
+    pub(crate) log: KeyBytes,
     /// Vouches that it grew.
-    pub witness: Arc<dyn SigningKey>,
+    pub(crate) witness: KeyBytes,
 }
 
-/// What these keys follow from. A vault whose root was replaced keeps those of the first, or nobody would know its trail
-/// again.
-#[derive(Clone)]
-pub(crate) struct TrailSeeds([KeyBytes; 2]);
+/// All that signs for a vault.
+pub(crate) struct RootKeys {
+    pub(crate) trail: TrailSeeds,
+    /// Makes certificates.
+    pub(crate) authority: KeyBytes,
+}
 
 impl TrailSeeds {
     pub(crate) fn derive(root: &KeyBytes) -> Result<Self, KeyError> {
-        Ok(Self([derive(root.as_slice(), &[], &[LOG])?, derive(root.as_slice(), &[], &[WITNESS])?]))
+        let seed = |label| derive(root.as_slice(), &[], &[label]);
+        Ok(Self { log: seed(LOG)?, witness: seed(WITNESS)? })
     }
 
     pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
-        self.0.iter().for_each(|seed| bytes.extend_from_slice(seed.as_slice()));
+        bytes.extend_from_slice(self.log.as_slice());
+        bytes.extend_from_slice(self.witness.as_slice());
         bytes
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (log, witness) = bytes.split_at_checked(32)?;
-        Some(Self([key_bytes(log)?, key_bytes(witness)?]))
+        Some(Self { log: key_bytes(log)?, witness: key_bytes(witness)? })
     }
+}
 
-    pub(crate) fn keys(&self) -> Result<TrailKeys, KeyError> {
-        let key = |seed: &KeyBytes| {
-            let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| machine_failed())?;
-            Ok::<_, KeyError>(Arc::new(Pair(pair)) as Arc<dyn SigningKey>)
-        };
-        let [log, witness] = &self.0;
-        Ok(TrailKeys { log: key(log)?, witness: key(witness)? })
+impl RootKeys {
+    /// With the seeds that were kept, or those of this root.
+    pub(crate) fn new(root: &KeyBytes, kept: Option<TrailSeeds>) -> Result<Self, KeyError> {
+        let trail = kept.map_or_else(|| TrailSeeds::derive(root), Ok)?;
+        Ok(Self { trail, authority: derive(root.as_slice(), &[], &[AUTHORITY])? })
     }
+}
+
+/// The key that follows from a seed.
+pub(crate) fn pair(seed: &KeyBytes) -> Result<Arc<dyn SigningKey>, KeyError> {
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| machine_failed())?;
+    Ok(Arc::new(Pair(pair)))
 }
 
 struct Pair(Ed25519KeyPair);

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, Actions, AuditEvent, ConnectionId, DataKey, DataKeys, Grant, Id128, Ids, KeyError, NewDataKey,
-    Operation, Outcome, Principal, Scope, TenantId,
+    Action, Actions, AuditEvent, ConnectionId, DataKeyId, Grant, Id128, Ids, KeyError, Operation, Outcome,
+    Principal, Scope, SigningKey, TenantId,
 };
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use crate::cipher::random_key;
 use crate::credential;
-use crate::data_key::{KeyMaterial, OpenedKey};
+use crate::data_key::KeyMaterial;
 use crate::document::{self, Document};
 use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
@@ -26,12 +24,15 @@ use crate::recipient::{RecipientOwner, RecoveryRecipient};
 use crate::recovery::RecoveryKey;
 use crate::ring::{Hierarchy, Ring};
 use crate::rotation::{InUse, KeyVersions};
-use crate::secret::{Passphrase, Secret};
-use crate::signing::TrailKeys;
+use crate::secret::{KeyBytes, Passphrase, Secret};
+use crate::sessions::Sessions;
+use crate::signing::{RootKeys, pair};
 use crate::wrapped::WrappedDataKey;
 
 /// The one local principal: whoever holds the passphrase and the operator key.
 pub const CELL_OPERATOR: &str = "cell-operator";
+
+const MACHINE: VaultError = VaultError::Crypto("a key could not be used");
 
 /// Longest time for which a grant is given.
 pub const GRANT_TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,14 +67,23 @@ pub struct InitSettings<'a> {
 
 /// An open vault. Dropping it wipes its keys.
 pub struct Vault {
+    pub(crate) dir: PathBuf,
     id: Id128,
     operator: Vec<u8>,
     recipients: Vec<RecoveryRecipient>,
     pub(crate) data: Ring,
     pub(crate) credentials: Ring,
-    trail: TrailKeys,
+    signs: RootKeys,
+    sessions: Sessions,
     pub(crate) gate: Gate,
     pub(crate) in_use: InUse,
+}
+
+/// A data key that was just made.
+pub(crate) struct MadeKey {
+    pub(crate) kid: DataKeyId,
+    pub(crate) material: KeyMaterial,
+    pub(crate) wrapped: Vec<u8>,
 }
 
 fn distinct(recipients: &[RecoveryRecipient]) -> Result<(), VaultError> {
@@ -167,11 +177,11 @@ impl Vault {
             credentials: Ring::generate(Hierarchy::Credentials, rng),
             trail: None,
         };
-        let (file, trail) = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
+        let (file, signs) = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
         document::create(path, file)?;
         undo.0.clear();
         let in_use = InUse::shared(dir)?;
-        Ok(Self::from_contents(contents, trail, handles, in_use))
+        Ok(Self::from_contents(dir, contents, signs, handles, in_use))
     }
 
     /// Opens the vault of the cell at `dir`. Takes the time that its passphrase's Argon2id costs.
@@ -203,20 +213,27 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let path = file::path(dir);
         // Locked before it is read: nobody has keys in use that were retired in between.
-        let in_use = if alone { InUse::alone(dir) } else { InUse::shared(dir) };
+        let in_use = if alone { InUse::alone(dir, &*handles.clock).await } else { InUse::shared(dir) };
         let opened = in_use.and_then(|in_use| {
             let file = document::read::<VaultFile>(&path)?;
             Ok((file.open(passphrase, &path)?, in_use))
         });
-        let ((contents, trail), in_use) =
+        let ((contents, signs), in_use) =
             record_opening(handles, Operation::VaultOpen, &path, opened).await?;
-        Ok(Self::from_contents(contents, trail, handles, in_use))
+        Ok(Self::from_contents(dir, contents, signs, handles, in_use))
     }
 
-    fn from_contents(contents: Contents, trail: TrailKeys, handles: &Handles, in_use: InUse) -> Self {
+    fn from_contents(
+        dir: &Path,
+        contents: Contents,
+        signs: RootKeys,
+        handles: &Handles,
+        in_use: InUse,
+    ) -> Self {
         let Contents { id, operator, recipients, grants, data, credentials, .. } = contents;
         let gate = Gate::new(grants, handles.clone());
-        Self { id, operator, recipients, data, credentials, trail, gate, in_use }
+        let sessions = Sessions::default();
+        Self { dir: dir.into(), id, operator, recipients, data, credentials, signs, sessions, gate, in_use }
     }
 
     /// The recovery keys to which data keys are wrapped, the cell's first.
@@ -242,118 +259,145 @@ impl Vault {
         WrappedDataKey::wrap(kid, scope, material, &self.data, &self.recipients, rng)?.to_bytes()
     }
 
+    /// What it asks of the outside world.
+    #[must_use]
+    pub fn handles(&self) -> &Handles {
+        self.gate.handles()
+    }
+
     /// Which vault it is.
     #[must_use]
     pub fn id(&self) -> Id128 {
         self.id
     }
 
-    /// Who signs the cell's trail.
-    #[must_use]
-    pub fn trail_keys(&self) -> &TrailKeys {
-        &self.trail
-    }
-
-    /// Signs the local operator in: the operator key answers a challenge.
+    /// Vouches for the cell's trail.
     ///
     /// # Errors
-    /// [`VaultError::NotOperator`] for the key of another vault; and when the record cannot be written.
-    pub async fn sign_in(self: &Arc<Self>, key: &OperatorKey) -> Result<SignedIn, VaultError> {
+    /// [`VaultError::Crypto`] when the machine's cryptography fails.
+    pub fn witness_key(&self) -> Result<Arc<dyn SigningKey>, VaultError> {
+        pair(&self.signs.trail.witness).map_err(|_| MACHINE)
+    }
+
+    /// Makes the certificates of the cell's processes. It follows from the root key: a new root, a new authority.
+    ///
+    /// # Errors
+    /// As [`Vault::witness_key`].
+    pub fn authority_key(&self) -> Result<Arc<dyn SigningKey>, VaultError> {
+        pair(&self.signs.authority).map_err(|_| MACHINE)
+    }
+
+    /// Signs the trail's log.
+    ///
+    /// # Errors
+    /// As [`Vault::witness_key`].
+    pub fn log_key(&self) -> Result<Arc<dyn SigningKey>, VaultError> {
+        pair(self.log_seed()).map_err(|_| MACHINE)
+    }
+
+    /// What the key follows from that signs the trail's log.
+    pub(crate) fn log_seed(&self) -> &KeyBytes {
+        &self.signs.trail.log
+    }
+
+    /// A challenge for whoever would sign in.
+    pub(crate) fn challenge(&self) -> KeyBytes {
         let handles = self.gate.handles();
-        let challenge = random_key(&*handles.rng);
-        let answer = key.answer(self.id, &challenge)?;
-        let proven = answer_holds(&self.operator, self.id, &challenge, &answer);
+        self.sessions.challenge(random_key(&*handles.rng), handles.clock.monotonic())
+    }
+
+    /// Signs the local operator in, whose key has answered a challenge. Answers what proves it from then on.
+    pub(crate) async fn sign_in(
+        &self,
+        challenge: &[u8],
+        answer: &[u8],
+    ) -> Result<(Principal, KeyBytes), VaultError> {
+        let handles = self.gate.handles();
+        let given = self.sessions.given(challenge, handles.clock.monotonic());
+        let proven = given.is_some_and(|given| answer_holds(&self.operator, self.id, &given, answer));
         let (who, outcome) =
             if proven { (CELL_OPERATOR, Outcome::Done) } else { (UNPROVEN, Outcome::Refused) };
-        let event = AuditEvent::new(Principal(who.into()), Operation::SignIn, "cell".into(), outcome);
+        let principal = Principal(who.into());
+        let event = AuditEvent::new(principal.clone(), Operation::SignIn, "cell".into(), outcome);
         let detail = if proven { String::new() } else { VaultError::NotOperator.to_string() };
         handles.audit.record(event.with_detail(detail)).await?;
         if !proven {
             return Err(VaultError::NotOperator);
         }
-        Ok(SignedIn { vault: Arc::clone(self), principal: Principal(CELL_OPERATOR.into()) })
+        let token = self.gate.session_token(challenge);
+        self.sessions.begin(&token, principal.clone(), handles.clock.monotonic());
+        Ok((principal, token))
     }
 
-    /// Makes a connection's next data key. Its keyed hashes stay those of the previous one, so that an unchanged
-    /// record still looks unchanged.
-    ///
-    /// # Errors
-    /// As [`DataKeys::create`] and [`DataKeys::open`].
-    pub async fn create_next(
+    /// Who has signed in, given what proves it.
+    pub(crate) fn signed_in(&self, token: &[u8]) -> Result<Principal, VaultError> {
+        let now = self.gate.handles().clock.monotonic();
+        self.sessions.principal(token, now).ok_or(VaultError::NotSignedIn)
+    }
+
+    /// Makes a connection's data key.
+    pub(crate) async fn create_data_key(&self, grant: &Grant, scope: &Scope) -> Result<MadeKey, KeyError> {
+        let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: MAKES_KEYS };
+        let rng = &*self.gate.handles().rng;
+        self.gate.answer(&request, || self.make_data_key(scope, random_key(rng))).await
+    }
+
+    /// Makes a connection's next data key, whose keyed hashes stay those of the previous one.
+    pub(crate) async fn create_next_data_key(
         &self,
         grant: &Grant,
         scope: &Scope,
         previous: &[u8],
-    ) -> Result<NewDataKey, KeyError> {
+    ) -> Result<MadeKey, KeyError> {
         let request = Request { operation: Operation::DataKeyCreateNext, grant, scope, any_of: MAKES_KEYS };
-        self.gate
-            .answer(&request, || {
-                let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
-                self.make_data_key(grant, scope, hash)
-            })
-            .await
+        let made = self.gate.answer(&request, || {
+            let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
+            self.make_data_key(scope, hash)
+        });
+        made.await
     }
 
-    /// Wraps a data key for this vault that was wrapped for another, by the recovery key: for a cell that is set
-    /// up again from its stores. Id, data key and hash key stay.
-    ///
-    /// Whoever knows the recovery key's public half can make a wrapped key that opens here. So a caller must
-    /// find a commit of the connection whose MAC holds under the answered key before it stores the new wrapping.
-    ///
-    /// # Errors
-    /// As [`DataKeys::create`]; [`KeyError::Refused`] when the key was not wrapped to this recovery key.
-    pub async fn adopt(
+    /// Opens a wrapped data key.
+    pub(crate) async fn open_data_key(
         &self,
         grant: &Grant,
         scope: &Scope,
         wrapped: &[u8],
-        recovery: &RecoveryKey,
-    ) -> Result<NewDataKey, KeyError> {
+    ) -> Result<(DataKeyId, KeyMaterial), KeyError> {
+        // Every action needs the data key; which action it serves is for the caller to check by the grant.
+        let request = Request { operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
+        let opened = self.gate.answer(&request, || {
+            let document = WrappedDataKey::parse(wrapped)?;
+            Ok((document.kid, document.open(scope, &self.data)?))
+        });
+        opened.await
+    }
+
+    /// Wraps a data key of an earlier cell, which its recovery key has opened, for this one.
+    pub(crate) async fn adopt_data_key(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        kid: DataKeyId,
+        material: &KeyMaterial,
+    ) -> Result<Vec<u8>, KeyError> {
         let request = Request { operation: Operation::DataKeyAdopt, grant, scope, any_of: MAKES_KEYS };
-        self.gate
-            .answer(&request, || {
-                let document = WrappedDataKey::parse(wrapped)?;
-                let material = document.recover(scope, &recovery.private)?;
-                self.wrap_and_open(grant, scope, document.kid, material)
-            })
-            .await
+        self.gate.answer(&request, || self.wrapped_anew(scope, kid, material)).await
     }
 
-    fn make_data_key(
-        &self,
-        grant: &Grant,
-        scope: &Scope,
-        hash: crate::secret::KeyBytes,
-    ) -> Result<NewDataKey, KeyError> {
+    fn make_data_key(&self, scope: &Scope, hash: KeyBytes) -> Result<MadeKey, KeyError> {
         let rng = &*self.gate.handles().rng;
-        let kid = rng.next_id();
-        self.wrap_and_open(grant, scope, kid, KeyMaterial { data: random_key(rng), hash })
-    }
-
-    fn wrap_and_open(
-        &self,
-        grant: &Grant,
-        scope: &Scope,
-        kid: Id128,
-        material: KeyMaterial,
-    ) -> Result<NewDataKey, KeyError> {
-        let rng = &self.gate.handles().rng;
+        let (kid, material) = (rng.next_id(), KeyMaterial { data: random_key(rng), hash });
         let wrapped = self.wrapped_anew(scope, kid, &material)?;
-        let key = OpenedKey::new(kid, material, Arc::clone(rng), self.gate.serving(grant))?;
-        Ok(NewDataKey { key: Arc::new(key), wrapped })
+        Ok(MadeKey { kid, material, wrapped })
     }
 
     /// Seals a credential. It takes no grant: whoever is given a secret may put it away, and cannot take it out.
-    ///
-    /// `name` tells several credentials of one connection apart, for example `token`.
-    ///
-    /// # Errors
-    /// When the record cannot be written.
-    pub async fn seal_credential(
+    pub(crate) async fn seal_credential(
         &self,
         scope: &Scope,
         name: &str,
-        secret: &Secret,
+        secret: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
         let sealed = credential::seal(&self.credentials, scope, name, secret, &*self.gate.handles().rng)?;
         let object = format!("{}/{name}", object(&scope.tenant, &scope.connection));
@@ -361,12 +405,8 @@ impl Vault {
         Ok(sealed)
     }
 
-    /// Opens a credential for work on its platform: the grant must allow connect, backup or restore.
-    ///
-    /// # Errors
-    /// [`KeyError::Refused`] by the grant, [`KeyError::DoesNotOpen`] when it is damaged or of another place, and
-    /// [`KeyError::Unavailable`] when the record cannot be written.
-    pub async fn open_credential(
+    /// Opens a credential for work on its platform.
+    pub(crate) async fn open_credential(
         &self,
         grant: &Grant,
         scope: &Scope,
@@ -377,68 +417,12 @@ impl Vault {
             Request { operation: Operation::CredentialOpen, grant, scope, any_of: OPENS_CREDENTIALS };
         self.gate.answer(&request, || credential::open(&self.credentials, scope, name, sealed)).await
     }
-}
 
-impl DataKeys for Vault {
-    fn create<'a>(
-        &'a self,
-        grant: &'a Grant,
-        scope: &'a Scope,
-    ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
-        async move {
-            let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: MAKES_KEYS };
-            self.gate
-                .answer(&request, || self.make_data_key(grant, scope, random_key(&*self.gate.handles().rng)))
-                .await
-        }
-        .boxed()
-    }
-
-    fn open<'a>(
-        &'a self,
-        grant: &'a Grant,
-        scope: &'a Scope,
-        wrapped: &'a [u8],
-    ) -> BoxFuture<'a, Result<Arc<dyn DataKey>, KeyError>> {
-        async move {
-            // Every action needs the data key; which action it serves is for the caller to check by the grant.
-            let request = Request { operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
-            self.gate
-                .answer(&request, || {
-                    let document = WrappedDataKey::parse(wrapped)?;
-                    let material = document.open(scope, &self.data)?;
-                    let rng = Arc::clone(&self.gate.handles().rng);
-                    let key = OpenedKey::new(document.kid, material, rng, self.gate.serving(grant))?;
-                    Ok(Arc::new(key) as Arc<dyn DataKey>)
-                })
-                .await
-        }
-        .boxed()
-    }
-}
-
-/// A principal that has proven who it is to this vault.
-pub struct SignedIn {
-    vault: Arc<Vault>,
-    principal: Principal,
-}
-
-impl SignedIn {
-    /// Who it is.
-    #[must_use]
-    pub fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// Gives a grant.
-    ///
-    /// # Errors
-    /// [`VaultError::GrantRefused`] without an action, or for longer than [`GRANT_TTL_MAX`]; and when the record
-    /// cannot be written.
-    pub async fn grant(
+    /// Gives a grant to whoever has signed in.
+    pub(crate) async fn grant(
         &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
+        principal: Principal,
+        (tenant, connection): (&TenantId, &ConnectionId),
         actions: &[Action],
         purpose: &str,
         ttl: Duration,
@@ -450,11 +434,10 @@ impl SignedIn {
             let longest = GRANT_TTL_MAX.as_secs();
             return Err(VaultError::GrantRefused(format!("it would last longer than {longest} seconds")));
         }
-        let gate = &self.vault.gate;
-        let handles = gate.handles();
+        let handles = self.gate.handles();
         let mut grant = Grant {
             id: handles.rng.next_id(),
-            principal: self.principal.clone(),
+            principal: principal.clone(),
             tenant: tenant.clone(),
             connection: connection.clone(),
             actions: Actions::from(actions),
@@ -466,17 +449,12 @@ impl SignedIn {
                 .map_err(|_| VaultError::GrantRefused("the clock is at the end of time".into()))?,
             seal: Vec::new(),
         };
-        gate.seal(&mut grant);
+        self.gate.seal(&mut grant);
         let named = actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
         let event = AuditEvent {
             grant: Some(grant.id),
             detail: format!("{named}: {purpose}"),
-            ..AuditEvent::new(
-                self.principal.clone(),
-                Operation::GrantGive,
-                object(tenant, connection),
-                Outcome::Done,
-            )
+            ..AuditEvent::new(principal, Operation::GrantGive, object(tenant, connection), Outcome::Done)
         };
         handles.audit.record(event).await?;
         Ok(grant)

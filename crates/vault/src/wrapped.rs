@@ -41,14 +41,14 @@ struct KekCopy {
 
 impl KeyMaterial {
     /// Data key and hash key, one after the other: what is sealed.
-    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
         bytes.extend_from_slice(self.data.as_slice());
         bytes.extend_from_slice(self.hash.as_slice());
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (data, hash) = bytes.split_at_checked(32)?;
         Some(Self { data: key_bytes(data)?, hash: key_bytes(hash)? })
     }

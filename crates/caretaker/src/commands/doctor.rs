@@ -109,10 +109,15 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
         }
     };
     let handles = home::handles(dir)?;
-    let keys = match home.open_vault(dir, &handles).await {
+    let opened = match home.unseals() {
+        Ok(unseals) => home.open_vault(dir, (&unseals, false), &handles).await,
+        Err(error) => Err(error),
+    };
+    let keys = match opened {
         Ok(keys) => {
             let sound = "opens with the passphrase, and the operator key is the right one";
             findings.push(finding("vault", Ok(sound.to_owned())));
+            findings.push(finding("walls", walls(home)));
             Some(keys)
         }
         Err(error) => {
@@ -137,6 +142,17 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
         Err(error) => findings.push(finding("connections", Err(error.into()))),
     }
     Ok(())
+}
+
+/// Whether the kernel keeps the vault's process from all that it does not need.
+fn walls(home: &Home) -> Result<String, Wrong> {
+    match home.open_walls() {
+        Some([]) => {
+            Ok("the vault's process reaches no file but its own, no network and no program".to_owned())
+        }
+        Some(missing) => Err(Wrong::new(missing.join("; "))),
+        None => Err(Wrong::new("the vault has no process of its own")),
+    }
 }
 
 /// Opens a store and tries it out.

@@ -10,13 +10,15 @@ use repository::Stores;
 use serde_json::json;
 use vault::system::{SystemClock, SystemRng};
 use vault::{
-    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting, Vault,
+    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoveryRecipient,
+    RecoverySetting, Vault,
 };
 
 use crate::arguments::Init;
 use crate::files;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit};
+use crate::roles::OpenVault;
 use crate::stores::{self, GivenStore};
 use domain::Unrecorded;
 
@@ -36,9 +38,7 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
             let given = Given::new(init, dir)?;
             stores::are_empty(&given.make(dir).await?).await?;
-            let vault = make(home, init, dir, &passphrase, recovery, &given).await?;
-            let key =
-                vault.recipients().first().map(vault::RecoveryRecipient::fingerprint).unwrap_or_default();
+            let key = make(home, init, dir, &passphrase, recovery, &given).await?;
             let shown = out.display().to_string();
             output.result(
                 &json!({ "dir": dir, "region": init.region, "recovery_key": shown, "recovery_key_fingerprint": key }),
@@ -120,7 +120,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Makes a new cell: vault and catalog, and last what says that here is a cell.
+/// Makes a new cell: vault and catalog, and last what says that here is a cell. Answers the recovery key's fingerprint.
 async fn make(
     home: &Home,
     init: &Init,
@@ -128,16 +128,17 @@ async fn make(
     passphrase: &Passphrase,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<Vault> {
-    let (vault, catalog, handles, unfinished) = begin(home, init, dir, passphrase, recovery, given).await?;
+) -> anyhow::Result<String> {
+    let (vault, key, catalog, handles, unfinished) =
+        begin(home, init, dir, passphrase, recovery, given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     given.cell_file(init).write(dir)?;
     unfinished.finish();
     home.trail(dir, &vault, &handles)?;
-    Ok(vault)
+    Ok(key)
 }
 
-/// Makes vault and catalog.
+/// Makes vault and catalog. Answers the recovery key's fingerprint besides.
 async fn begin(
     home: &Home,
     init: &Init,
@@ -145,18 +146,18 @@ async fn begin(
     passphrase: &Passphrase,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<(Vault, Catalog, Handles, Unfinished)> {
+) -> anyhow::Result<(OpenVault, String, Catalog, Handles, Unfinished)> {
     files::make_private_folder(dir)?;
     let handles = home::handles(dir)?;
     home.begin_unproven(&handles).await?;
-    let key = match &recovery {
+    let key_file = match &recovery {
         RecoverySetting::New { file, .. } => Some(file.to_path_buf()),
         RecoverySetting::Known(_) => None,
     };
     let settings = InitSettings { recovery, recipients: Vec::new(), cost: Argon2Cost::default() };
     // It makes all of it or nothing, and writes over nothing.
     let vault = Vault::init(dir, passphrase, settings, &handles).await?;
-    let mut unfinished = Unfinished { made: home::parts(dir).into_iter().chain(key).collect() };
+    let mut unfinished = Unfinished { made: home::parts(dir).into_iter().chain(key_file).collect() };
     let database = Catalog::path(dir);
     unfinished.made.extend(["-wal", "-shm"].map(|end| {
         let mut name = database.clone().into_os_string();
@@ -164,14 +165,16 @@ async fn begin(
         name.into()
     }));
     let catalog = Catalog::create(dir).await?;
+    let key = vault.recipients().first().map(RecoveryRecipient::fingerprint).unwrap_or_default();
+    let vault = OpenVault::here(dir, vault)?;
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
         if let Some(credentials) = &options.credentials {
             let place = (&init.region, which);
-            store_access::keep(&vault, &catalog, &*handles.clock, place, (url, credentials)).await?;
+            store_access::keep(&vault.client, &catalog, &*handles.clock, place, (url, credentials)).await?;
         }
     }
-    Ok((vault, catalog, handles, unfinished))
+    Ok((vault, key, catalog, handles, unfinished))
 }
 
 async fn again(
@@ -198,18 +201,19 @@ async fn again(
     keys.try_out(&stores.keys, &SystemRng).await?;
 
     let known = RecoverySetting::Known(recovery.recipient().clone());
-    let (vault, catalog, handles, unfinished) = begin(home, init, dir, passphrase, known, &given).await?;
+    let (vault, _, catalog, handles, unfinished) = begin(home, init, dir, passphrase, known, &given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
-    let (dir, file, vault) = (dir.to_path_buf(), given.cell_file(init), Arc::new(vault));
-    let operator = vault.sign_in(&OperatorKey::read(&dir)?).await?;
-    let unlocked = Unlocked { dir, file: file.clone(), handles: handles.clone(), vault, operator, catalog };
+    let (dir, file) = (dir.to_path_buf(), given.cell_file(init));
+    let operator = vault.client.sign_in(&OperatorKey::read(&dir)?).await?;
+    let (client, own) = (vault.client.clone(), handles.clone());
+    let unlocked = Unlocked { dir, file: file.clone(), handles: own, vault: client, operator, catalog };
     let cell = unlocked.with(stores);
     let work = Box::pin(flows::set_up_again::set_up_again(&cell, &recovery, &handles, read));
     let done = output.while_busy("setting the cell up again", work).await?;
     // INVARIANT (whole or none): only from here on is it a cell that commands open.
     file.write(&cell.dir)?;
     unfinished.finish();
-    home.trail(&cell.dir, &cell.vault, &handles)?.is_published_in(&cell.stores.objects);
+    home.trail(&cell.dir, &vault, &handles)?.is_published_in(&cell.stores.objects);
     output.result(&done, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {

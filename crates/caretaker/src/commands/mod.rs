@@ -30,11 +30,15 @@ use crate::acts::act;
 use crate::arguments::{Arguments, Command};
 use crate::home::Home;
 use crate::output::{Output, exit, exit_code};
+use crate::roles;
 
 /// Runs the command and answers its exit code. What it did is in the trail's log at the end.
 pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<ExitCode> {
     let home = Home::new(&arguments.common, act(&arguments.command));
     let ended = Box::pin(command(&home, &arguments.command, output)).await;
+    for missing in home.open_walls().unwrap_or_default() {
+        output.warn(&format!("The vault's process is not kept from all that it does not need: {missing}"));
+    }
     let code = ended.as_ref().map_or_else(exit_code, |code| *code);
     let ended = ended.map(ExitCode::from);
     let Err(error) = home.close(code).await else { return ended };
@@ -69,7 +73,8 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Recover(recover) => recover::run(recover, output).await,
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Demo(demo) => demo::run(home, demo, output).await,
-        Command::Vault(command) => vault::run(home, command, output).await,
+        Command::Vault { command: Some(command) } => vault::run(home, command, output).await,
+        Command::Vault { command: None } => Err(roles::vault::misplaced()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,

@@ -1,6 +1,7 @@
 //! `caretaker vault`: the vault's keys, and new ones in their place.
 
-use ::vault::Vault;
+use std::sync::Arc;
+
 use flows::FlowError;
 use flows::rewrap::{rewrap, survey};
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 use crate::arguments::VaultCommand;
 use crate::home::Home;
 use crate::output::{Output, exit};
+use crate::roles::Unseals;
 
 pub(crate) async fn run(home: &Home, command: &VaultCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
@@ -32,7 +34,7 @@ pub(crate) async fn run(home: &Home, command: &VaultCommand, output: &Output) ->
 
 async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let cell = home.open().await?;
-    let versions = cell.vault.key_versions();
+    let versions = cell.vault.key_versions().await?;
     let wrapped = survey(&cell).await?;
     let answer = json!({ "versions": { "data_keys": versions.data, "credentials": versions.credentials }, "wrapped": wrapped });
     output.result(&answer, || {
@@ -56,9 +58,9 @@ async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
 
 async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     // Whoever asks for it signs in first: the passphrase alone is not enough.
-    let passphrase = home.passphrase()?;
-    let unlocked = home.unlock_with(&passphrase, false).await?;
-    let versions = Vault::rotate(&unlocked.dir, &passphrase, &unlocked.handles).await?;
+    let passphrase = Arc::new(home.passphrase()?);
+    let unlocked = home.unlock_with(&Unseals::Typed(Arc::clone(&passphrase)), false).await?;
+    let versions = unlocked.operator.rotate(&passphrase).await?;
     let (data, credentials) = versions.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
@@ -70,17 +72,17 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
 }
 
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
-    let passphrase = home.passphrase()?;
+    let passphrase = Arc::new(home.passphrase()?);
     // While others have the vault open, they may still wrap by keys that it had when they opened it.
-    let cell = home.open_alone(&passphrase).await?;
-    let older = survey(&cell).await?.older_than(cell.vault.key_versions().newest());
+    let cell = home.open_alone(&Unseals::Typed(Arc::clone(&passphrase))).await?;
+    let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());
     if older > 0 {
         let why = format!(
             "{older} keys and credentials are wrapped by older keys still: `caretaker vault rewrap` first"
         );
         return Err(FlowError::Conflict(why).into());
     }
-    let (data, credentials) = cell.vault.retire(&cell.dir, &passphrase).await?.newest();
+    let (data, credentials) = cell.operator.retire(&passphrase).await?.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
             "The vault has keys of version {data} alone. Copies of its file from before open nothing that is in the stores now.\n\

@@ -181,9 +181,10 @@ impl TestCell {
         contents(&self.home()).into_iter().filter(|(path, _)| !of_the_trail(path)).collect()
     }
 
-    /// The events on its trail's journal, and what of it is no event. As they were written: no command tells.
+    /// The events in its trail's journals, one journal after the other, and what in them is no event. As they were written:
+    /// no command tells.
     pub(crate) fn journal(&self) -> Vec<Value> {
-        let pieces = contents(&self.home().join("trail/journal/cell"));
+        let pieces = contents(&self.home().join("trail/journal"));
         let pieces = pieces.iter().filter(|(name, _)| name.extension().is_some_and(|name| name == "jsonl"));
         let lines = pieces.flat_map(|(_, bytes)| bytes.split_inclusive(|byte| *byte == b'\n'));
         lines.map(|line| serde_json::from_slice(line).unwrap_or(Value::Null)).collect()

@@ -18,7 +18,7 @@ use futures::future::BoxFuture;
 use object_store::local::LocalFileSystem;
 use repository::Stores;
 use vault::system::{SystemClock, SystemRng};
-use vault::{Handles, OperatorKey, Passphrase, Vault};
+use vault::{Client, Handles, OperatorKey, Passphrase, Vault};
 
 use crate::cell::{PASSPHRASE, TestCell};
 use crate::shop::Shop;
@@ -55,7 +55,8 @@ async fn back_up(home: &Path) -> RunReport {
     let handles =
         Handles { clock: Arc::new(SystemClock), rng: Arc::new(SystemRng), audit: Arc::new(Unrecorded) };
     let passphrase = Passphrase::new(PASSPHRASE.to_owned()).unwrap();
-    let vault = Arc::new(Vault::open(home, &passphrase, &handles).now_or_never().unwrap().unwrap());
+    let vault = Vault::open(home, &passphrase, &handles).now_or_never().unwrap().unwrap();
+    let vault = Client::of(Arc::new(vault));
     let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
     let store =
         |name: &str| Arc::new(LocalFileSystem::new_with_prefix(home.join(name)).unwrap().with_fsync(true));

@@ -1,5 +1,6 @@
 //! What was done is on a record that nobody rewrites unnoticed: the real binary's, and what finds it when somebody tries.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -72,10 +73,15 @@ fn each_command_tells_who_did_what_on_which_grant() {
         })
         .collect();
     assert_eq!(ends, [(99, "default/files/thing", false), (1, "default/files/thing", true)].repeat(2));
+    // Each process numbers its own, without a gap.
+    let mut numbers = BTreeMap::from([("cell", 0), ("vault", 0)]);
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event["index"], u64::try_from(index).unwrap());
-        assert_eq!(event["event"]["metadata"]["uid"], format!("cell-{}", index + 1));
+        let (source, number) = event["event"]["metadata"]["uid"].as_str().unwrap().split_once('-').unwrap();
+        *numbers.get_mut(source).unwrap() += 1;
+        assert_eq!(number, numbers[source].to_string());
     }
+    assert!(numbers.values().all(|count| *count > 5), "{numbers:?}");
     let opened = events
         .iter()
         .map(|event| &event["event"])

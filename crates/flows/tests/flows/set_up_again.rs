@@ -10,7 +10,8 @@ use flows::Cell;
 use object_store::ObjectStoreExt as _;
 use sandbox::shopify::Settings;
 use vault::{
-    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting, SignedIn, Vault,
+    Argon2Cost, Client, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoverySetting,
+    SignedIn, Vault,
 };
 
 use crate::doubles::SeededRng;
@@ -30,14 +31,15 @@ fn recovery(world: &World) -> RecoveryKey {
 }
 
 /// A vault whose recovery key is the first cell's: its public half is all that this takes.
-async fn vault(world: &World, home: &Path, handles: &Handles) -> (Arc<Vault>, SignedIn) {
+async fn vault(world: &World, home: &Path, handles: &Handles) -> (Client, SignedIn) {
     let passphrase = Passphrase::new("ten grey herons on one leg".into()).unwrap();
     let settings = InitSettings {
         recovery: RecoverySetting::Known(recovery(world).recipient().clone()),
         recipients: Vec::new(),
         cost: Argon2Cost::default(),
     };
-    let vault = Arc::new(Vault::init(home, &passphrase, settings, handles).now_or_never().unwrap().unwrap());
+    let vault = Vault::init(home, &passphrase, settings, handles).now_or_never().unwrap().unwrap();
+    let vault = Client::of(Arc::new(vault));
     let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
     (vault, operator)
 }

@@ -15,7 +15,7 @@ use flows::{Cell, FlowError};
 use repository::{StoreOptions, Stores};
 use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
-use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
+use vault::{Argon2Cost, Client, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, Vault};
 
 use crate::doubles::{QuickClock, SeededRng, Silent};
 use crate::official;
@@ -54,8 +54,8 @@ impl World {
             recipients: Vec::new(),
             cost: Argon2Cost::default(),
         };
-        let vault =
-            Arc::new(Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap());
+        let vault = Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
+        let vault = Client::of(Arc::new(vault));
         let operator = vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
         let catalog = catalog::Catalog::create(&home).await.unwrap();
         catalog.add_tenant(&tenant(), clock.now()).await.unwrap();

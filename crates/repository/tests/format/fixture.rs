@@ -10,8 +10,8 @@ use domain::{Action, Clock, Grant, Id128, Rng, Scope, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use repository::{Generation, Repository, StoreOptions, Stores, make_store, open_store};
 use vault::{
-    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoveryKeys, RecoverySetting,
-    SignedIn, Vault,
+    Argon2Cost, Client, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoveryKeys,
+    RecoverySetting, SignedIn, Vault,
 };
 
 /// What seals the recovery key where it is sealed.
@@ -165,7 +165,7 @@ impl Cell {
         clock: Arc<SteppingClock>,
         rng: Arc<SeededRng>,
     ) -> Self {
-        let vault = Arc::new(vault);
+        let vault = Arc::new(Client::of(Arc::new(vault)));
         let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
         let repository =
             Repository::new(stores, scope(), vault, Arc::clone(&clock) as _, Arc::clone(&rng) as _);

@@ -12,7 +12,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use repository::{Generation, KindOutcome, Limits, Mode, NewRecord, Repository, Stores, Written};
-use vault::{Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, SignedIn, Vault};
+use vault::{
+    Argon2Cost, Client, Handles, InitSettings, OperatorKey, Passphrase, RecoverySetting, SignedIn, Vault,
+};
 
 #[derive(Debug, Default)]
 pub struct ManualClock {
@@ -79,7 +81,7 @@ pub struct Cell {
     pub stores: Stores,
     pub clock: Arc<ManualClock>,
     pub rng: Arc<SeededRng>,
-    pub vault: Arc<Vault>,
+    pub vault: Arc<Client>,
     pub limits: Limits,
     operator: Arc<SignedIn>,
     _home: Arc<tempfile::TempDir>,
@@ -135,13 +137,10 @@ impl Cell {
         let recovery = RecoverySetting::New { file: &home.path().join("recovery.key"), passphrase: None };
         let settings = InitSettings { recovery, recipients: vec![], cost: Argon2Cost::default() };
         let passphrase = Passphrase::new("a passphrase for tests".into()).unwrap();
-        let vault = Arc::new(
-            Vault::init(&home.path().join("cell"), &passphrase, settings, &handles)
-                .now_or_never()
-                .unwrap()
-                .unwrap(),
-        );
-        let operator = vault.sign_in(&OperatorKey::read(&home.path().join("cell")).unwrap()).await.unwrap();
+        let dir = home.path().join("cell");
+        let vault = Vault::init(&dir, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
+        let vault = Arc::new(Client::of(Arc::new(vault)));
+        let operator = vault.sign_in(&OperatorKey::read(&dir).unwrap()).await.unwrap();
         let operator = Arc::new(operator);
         let (stores, limits) = (Stores { objects, keys }, Limits::default());
         Self { stores, clock, rng, vault, limits, operator, _home: home }

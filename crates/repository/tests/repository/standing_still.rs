@@ -160,7 +160,7 @@ async fn whoever_stands_still_at_any_moment_goes_on_as_if_nothing_had_been() {
 
 /// A vault that may be told to refuse.
 struct Revocable {
-    vault: Arc<vault::Vault>,
+    vault: Arc<vault::Client>,
     revoked: AtomicBool,
     asked: AtomicU64,
 }

@@ -10,13 +10,17 @@ fn allowed(from: &str, to: &str) -> bool {
     match from {
         // The nouns know nobody; style is no part of the product; the verifier shares nothing with what it checks.
         "domain" | "tidy" | "verifier" => false,
+        // Other processes ask it.
+        "vault" => ["domain", "transport"].contains(&to),
         // Practice stores share no type with the connectors that they are there to try.
-        "sandbox" | "repository" | "vault" | "access" | "trail" | "catalog" | "connectors" => to == "domain",
+        "sandbox" | "repository" | "transport" | "access" | "trail" | "catalog" | "connectors" => {
+            to == "domain"
+        }
         "monitor" => ["domain", "trail"].contains(&to),
         "flows" => to == "domain" || PEERS.contains(&to),
         "console" => to == "domain" || to == "flows" || PEERS.contains(&to),
-        // It measures the binary from outside, with a practice store beside it and the vault's clock; the trail by itself.
-        "bench" => ["domain", "sandbox", "trail", "vault"].contains(&to),
+        // It measures the binary from outside, with a practice store beside it and the vault's clock; the trail and the vault by themselves.
+        "bench" => ["domain", "sandbox", "trail", "transport", "vault"].contains(&to),
         // It wires everything.
         "caretaker" => !["bench", "tidy", "verifier"].contains(&to),
         other => panic!("crate `{other}` has no row in {}: say what it may import", file!()),

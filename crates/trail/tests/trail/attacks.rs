@@ -7,6 +7,7 @@ use trail::builder::Log;
 use trail::checkpoint::Checkpoint;
 use trail::published::PublishError;
 use trail::tile;
+use trail::witness::Vouches as _;
 
 use crate::world::{ORIGIN, World};
 

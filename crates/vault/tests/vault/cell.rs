@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use domain::{Action, DataKey, DataKeys, Grant, NewDataKey, ObjectPurpose, Salt, Scope};
 use vault::{
-    Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryRecipient, RecoverySetting, SignedIn,
-    Vault,
+    Argon2Cost, Client, Handles, InitSettings, OperatorKey, Passphrase, RecoveryRecipient, RecoverySetting,
+    SignedIn, Vault,
 };
 
 use crate::doubles::{ManualClock, RecordingAudit, SeededRng};
+use crate::way;
 
 pub(crate) const PASSPHRASE: &str = "seven warm stones under the bridge";
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -45,7 +46,9 @@ pub(crate) struct Cell {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) audit: Arc<RecordingAudit>,
     pub(crate) handles: Handles,
-    pub(crate) vault: Arc<Vault>,
+    /// To how many recovery keys data keys are wrapped.
+    pub(crate) recipients: usize,
+    pub(crate) vault: Client,
 }
 
 pub(crate) fn handles(seed: u64) -> (Arc<ManualClock>, Arc<RecordingAudit>, Handles) {
@@ -77,7 +80,8 @@ impl Cell {
             .now_or_never()
             .unwrap()
             .unwrap();
-        Self { dir, clock, audit, handles, vault: Arc::new(vault) }
+        let recipients = vault.recipients().len();
+        Self { dir, clock, audit, handles, recipients, vault: way::to(vault) }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -104,6 +108,11 @@ impl Cell {
     pub(crate) async fn data_key(&self, grant: &Grant) -> NewDataKey {
         self.vault.create(grant, &scope("t", "c")).await.unwrap()
     }
+}
+
+/// The cell's vault, opened once more.
+pub(crate) fn opened(cell: &Cell) -> Client {
+    way::to(Vault::open(&cell.home(), &passphrase(), &cell.handles).now_or_never().unwrap().unwrap())
 }
 
 /// Seals a text under an object key of the data key.

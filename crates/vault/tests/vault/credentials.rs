@@ -75,7 +75,7 @@ async fn one_hierarchy_does_not_open_the_others_texts() {
     credential_document["sealed"] = key_text;
     let crossed = serde_json::to_vec(&key_document).unwrap();
     assert!(vault::describe_wrapped(&crossed).is_ok());
-    let refused = domain::DataKeys::open(&*cell.vault, &grant, &own, &crossed).await;
+    let refused = domain::DataKeys::open(&cell.vault, &grant, &own, &crossed).await;
     assert_eq!(refused.err(), Some(KeyError::DoesNotOpen));
     let crossed = serde_json::to_vec(&credential_document).unwrap();
     let refused = cell.vault.open_credential(&grant, &own, "token", &crossed).await;

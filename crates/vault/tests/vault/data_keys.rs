@@ -1,6 +1,5 @@
 //! Data keys: what they derive, what they refuse, and how long they serve.
 
-use futures::FutureExt as _;
 use std::time::Duration;
 
 use domain::keys::TAG_LEN;
@@ -29,10 +28,7 @@ async fn a_key_opens_again_and_gives_the_same_keys() {
     let sealed = seal(&*made.key, b"text");
     assert_eq!(sealed.len(), 4 + TAG_LEN);
 
-    let again = vault::Vault::open(&cell.home(), &crate::cell::passphrase(), &cell.handles)
-        .now_or_never()
-        .unwrap()
-        .unwrap();
+    let again = crate::cell::opened(&cell);
     let opened = again.open(&grant, &scope("t", "c"), &made.wrapped).await.unwrap();
     assert_eq!(opened.id(), made.key.id());
     assert_eq!(vault::describe_wrapped(&made.wrapped), Ok((made.key.id(), scope("t", "c"))));

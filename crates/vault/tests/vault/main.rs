@@ -11,3 +11,4 @@ mod recovery;
 mod rotation;
 mod shares;
 mod vectors;
+mod way;

@@ -1,25 +1,27 @@
 //! New keys in place of old ones.
 
 use std::fs;
-use std::sync::Arc;
 
 use domain::{Action, DataKeys as _, KeyError, Operation};
-use futures::FutureExt as _;
-use vault::{OperatorKey, Passphrase, Secret, Vault, VaultError, sealed_by, wrapped_by};
+use vault::{
+    Client, OperatorKey, Passphrase, Secret, SignedIn, Vault, VaultError, VaultErrorKind, sealed_by,
+    wrapped_by,
+};
 
-use crate::cell::{Cell, HOUR, open, other_scopes, passphrase, scope, seal};
+use crate::cell::{Cell, HOUR, open, opened, other_scopes, passphrase, scope, seal};
+use crate::way;
 
-fn opened(cell: &Cell) -> Arc<Vault> {
-    Arc::new(Vault::open(&cell.home(), &passphrase(), &cell.handles).now_or_never().unwrap().unwrap())
+async fn alone(cell: &Cell) -> Result<Client, VaultError> {
+    Vault::open_alone(&cell.home(), &passphrase(), &cell.handles).await.map(way::to)
 }
 
-async fn alone(cell: &Cell) -> Result<Vault, VaultError> {
-    Vault::open_alone(&cell.home(), &passphrase(), &cell.handles).await
+async fn signed_in(cell: &Cell, vault: &Client) -> SignedIn {
+    vault.sign_in(&OperatorKey::read(&cell.home()).unwrap()).await.unwrap()
 }
 
-async fn grant(cell: &Cell, vault: &Arc<Vault>) -> domain::Grant {
+async fn grant(cell: &Cell, vault: &Client) -> domain::Grant {
     let own = scope("t", "c");
-    let operator = vault.sign_in(&OperatorKey::read(&cell.home()).unwrap()).await.unwrap();
+    let operator = signed_in(cell, vault).await;
     operator.grant(&own.tenant, &own.connection, Action::ALL, "test", HOUR).await.unwrap()
 }
 
@@ -30,13 +32,14 @@ async fn what_old_keys_have_wrapped_opens_until_they_are_retired_and_what_is_wra
     let made = cell.data_key(&cell.grant().await).await;
     let text = seal(&*made.key, b"text");
     let token = cell.vault.seal_credential(&own, "token", &Secret::from_text("shpat".into())).await.unwrap();
-    let signs = cell.vault.trail_keys().log.public();
+    let signs = cell.vault.log_key().await.unwrap().public();
     let old_file = fs::read(Vault::path(&cell.home())).unwrap();
 
-    let versions = Vault::rotate(&cell.home(), &passphrase(), &cell.handles).await.unwrap();
+    let versions = cell.operator().await.rotate(&passphrase()).await.unwrap();
     assert_eq!((versions.data.as_slice(), versions.newest()), (&[1, 2][..], (2, 2)));
     let vault = opened(&cell);
-    assert_eq!((vault.key_versions(), vault.trail_keys().log.public()), (versions, signs));
+    assert_eq!(vault.key_versions().await.unwrap(), versions);
+    assert_eq!(vault.log_key().await.unwrap().public(), signs);
     let leave = grant(&cell, &vault).await;
     let old = vault.open(&leave, &own, &made.wrapped).await.unwrap();
     assert_eq!(open(&*old, &text).unwrap(), b"text");
@@ -50,15 +53,16 @@ async fn what_old_keys_have_wrapped_opens_until_they_are_retired_and_what_is_wra
     assert_eq!(vault.rewrap_credential(&leave, &own, "token", &sealed).await, Ok(None));
 
     // Whoever has a vault open keeps all others from forgetting.
-    assert!(matches!(vault.retire(&cell.home(), &passphrase()).await, Err(VaultError::InUse)));
+    let refused = signed_in(&cell, &vault).await.retire(&passphrase()).await.unwrap_err();
+    assert_eq!(refused.kind(), VaultErrorKind::Conflict, "{refused}");
     assert!(matches!(alone(&cell).await, Err(VaultError::InUse)));
-    drop(vault);
+    way::end(vault).await;
     // The one that was made first is open too.
     assert!(matches!(alone(&cell).await, Err(VaultError::InUse)));
-    cell.vault = Arc::clone(&Cell::new(93).vault);
+    way::end(std::mem::replace(&mut cell.vault, Cell::new(93).vault)).await;
     let vault = alone(&cell).await.unwrap();
-    assert_eq!(vault.retire(&cell.home(), &passphrase()).await.unwrap().data, [2]);
-    drop(vault);
+    assert_eq!(signed_in(&cell, &vault).await.retire(&passphrase()).await.unwrap().data, [2]);
+    way::end(vault).await;
 
     let vault = opened(&cell);
     let leave = grant(&cell, &vault).await;
@@ -66,9 +70,9 @@ async fn what_old_keys_have_wrapped_opens_until_they_are_retired_and_what_is_wra
     assert_eq!((open(&*same, &text).unwrap(), same.id()), (b"text".to_vec(), made.key.id()));
     let secret = vault.open_credential(&leave, &own, "token", &sealed).await.unwrap();
     assert_eq!(secret.expose_secret(), b"shpat");
-    assert_eq!(vault.trail_keys().log.public(), signs, "the trail goes on under its keys");
+    assert_eq!(vault.log_key().await.unwrap().public(), signs, "the trail goes on under its keys");
     assert_eq!(vault.open(&leave, &own, &made.wrapped).await.err(), Some(KeyError::DoesNotOpen));
-    drop(vault);
+    way::end(vault).await;
 
     // The file of before opens with the passphrase still, and nothing of what is there now.
     fs::write(Vault::path(&cell.home()), old_file).unwrap();
@@ -88,13 +92,13 @@ async fn nothing_is_wrapped_anew_for_another_place_or_without_leave() {
     let cell = Cell::new(91);
     let own = scope("t", "c");
     let wrapped = cell.data_key(&cell.grant().await).await.wrapped;
-    Vault::rotate(&cell.home(), &passphrase(), &cell.handles).await.unwrap();
+    cell.operator().await.rotate(&passphrase()).await.unwrap();
     let vault = opened(&cell);
     let leave = grant(&cell, &vault).await;
     for other in other_scopes() {
         assert!(vault.rewrap(&leave, &other, &wrapped).await.is_err(), "{other:?}");
     }
-    let operator = vault.sign_in(&OperatorKey::read(&cell.home()).unwrap()).await.unwrap();
+    let operator = signed_in(&cell, &vault).await;
     let reads = operator.grant(&own.tenant, &own.connection, &[Action::Read], "test", HOUR).await.unwrap();
     assert!(matches!(vault.rewrap(&reads, &own, &wrapped).await, Err(KeyError::Refused(_))));
     assert!(vault.rewrap(&leave, &own, &wrapped).await.unwrap().is_some());
@@ -106,10 +110,10 @@ async fn a_rotation_that_is_refused_leaves_the_vault_as_it_was() {
     let cell = Cell::new(92);
     let before = fs::read(Vault::path(&cell.home())).unwrap();
     let wrong = Passphrase::new("another one".into()).unwrap();
-    let refused = Vault::rotate(&cell.home(), &wrong, &cell.handles).await;
-    assert!(matches!(refused, Err(VaultError::WrongPassphrase { .. })));
+    let refused = cell.operator().await.rotate(&wrong).await;
+    assert_eq!(refused.unwrap_err().kind(), VaultErrorKind::Refused);
     assert_eq!(cell.audit.take().last().unwrap().operation, Operation::VaultRotate);
     assert_eq!(fs::read(Vault::path(&cell.home())).unwrap(), before);
-    Vault::rotate(&cell.home(), &passphrase(), &cell.handles).await.unwrap();
+    cell.operator().await.rotate(&passphrase()).await.unwrap();
     assert_ne!(fs::read(Vault::path(&cell.home())).unwrap(), before);
 }

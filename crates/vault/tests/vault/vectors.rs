@@ -7,12 +7,12 @@ use futures::FutureExt as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use domain::{DataKey, DataKeys, Grant, HashPurpose, ObjectPurpose, Salt, SubjectTag, WrappedSubjectKey};
 use vault::{OperatorKey, RecoveryKey, RecoveryKeys, Secret, Vault};
 
 use crate::cell::{Cell, HOUR, handles, passphrase, scope};
+use crate::way;
 
 const SEED: u64 = 0x5eed;
 const TOKEN: &[u8] = b"shpat_vector";
@@ -91,7 +91,8 @@ fn check_derived(key: &dyn DataKey) {
 async fn the_vectors_open() {
     let (_dir, home) = home();
     let (_, _, handles) = handles(0);
-    let vault = Arc::new(Vault::open(&home, &passphrase(), &handles).now_or_never().unwrap().unwrap());
+    let vault = Vault::open(&home, &passphrase(), &handles).now_or_never().unwrap().unwrap();
+    let vault = way::to(vault);
     vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
     let grant: Grant = serde_json::from_slice(&vector("grant.json")).unwrap();
     let own = scope("t", "c");

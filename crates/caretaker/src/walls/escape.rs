@@ -1,0 +1,220 @@
+//! Ways out, tried from inside: in builds for tests alone. Each of them works for any process of the user who runs it, so
+//! that it is the walls that refuse it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{CWD, Mode};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::process::{Pid, Resource, Signal};
+use serde::{Deserialize, Serialize};
+
+/// What is around the process. Whoever tries has made it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Around {
+    /// The cell's home.
+    pub(crate) dir: PathBuf,
+    /// A folder that has nothing to do with the cell, with `file` in it, and `socket`, on which somebody listens.
+    pub(crate) elsewhere: PathBuf,
+    /// A port of this machine on which somebody listens.
+    pub(crate) port: u16,
+    /// A name among the abstract sockets on which somebody listens.
+    pub(crate) hidden: String,
+    /// Another process of the user.
+    pub(crate) other: i32,
+}
+
+impl Around {
+    fn file(&self) -> PathBuf {
+        self.elsewhere.join("file")
+    }
+
+    fn own(&self, name: &str) -> PathBuf {
+        self.dir.join("vault").join(name)
+    }
+
+    fn pid(&self) -> io::Result<Pid> {
+        Pid::from_raw(self.other).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+    }
+
+    fn of_other(&self, name: &str) -> PathBuf {
+        Path::new("/proc").join(self.other.to_string()).join(name)
+    }
+}
+
+fn read(path: &Path) -> io::Result<()> {
+    File::open(path)?.read(&mut [0; 16]).map(drop)
+}
+
+fn list(path: &Path) -> io::Result<()> {
+    fs::read_dir(path).map(drop)
+}
+
+fn write(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).open(path)?.write_all(b"\n")
+}
+
+fn start(program: &Path) -> io::Result<()> {
+    let status = Command::new(program).arg("--version").stdout(std::process::Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other("it has failed")) }
+}
+
+fn memory_program() -> io::Result<()> {
+    let file = rustix::fs::memfd_create("program", rustix::fs::MemfdFlags::CLOEXEC)?;
+    File::from(file.try_clone()?).write_all(&fs::read("/proc/self/exe")?)?;
+    start(&Path::new("/proc/self/fd").join(file.as_raw_fd().to_string()))
+}
+
+fn socket(family: AddressFamily, kind: SocketType) -> io::Result<OwnedFd> {
+    Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+fn hidden(name: &str) -> io::Result<()> {
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes())?;
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM)?;
+    Ok(rustix::net::connect(socket, &address)?)
+}
+
+type Attempt = fn(&Around) -> io::Result<()>;
+
+/// All that are tried, by what they do.
+const ATTEMPTS: &[(&str, Attempt)] = &[
+    // Files.
+    ("read a file of the system", |_| read(Path::new("/etc/passwd"))),
+    ("read a file of another", |around| read(&around.file())),
+    ("read the cell's file", |around| read(&around.dir.join("cell.json"))),
+    ("read the operator key", |around| read(&around.dir.join("operator.key"))),
+    ("read the catalog", |around| read(&around.dir.join("catalog.db"))),
+    ("list the object store", |around| list(&around.dir.join("store"))),
+    ("list the key store", |around| list(&around.dir.join("keys"))),
+    ("list the cell's home", |around| list(&around.dir)),
+    ("list the system's root", |_| list(Path::new("/"))),
+    ("list a folder of another", |around| list(&around.elsewhere)),
+    ("write into a file of another", |around| write(&around.file())),
+    ("write into the object store", |around| write(&around.dir.join("store/planted"))),
+    ("write into the key store", |around| write(&around.dir.join("keys/planted"))),
+    ("write into the cell's home", |around| write(&around.dir.join("planted"))),
+    ("write into another's journal", |around| write(&around.dir.join("trail/journal/cell/planted"))),
+    ("write into the trail's log", |around| write(&around.dir.join("trail/log/planted"))),
+    ("make a folder elsewhere", |around| fs::create_dir(around.elsewhere.join("folder"))),
+    ("make a link elsewhere", |around| symlink("/etc/passwd", around.elsewhere.join("link"))),
+    ("follow a link out of its own folder", |around| {
+        let link = around.own("link");
+        symlink(around.file(), &link)?;
+        let read = read(&link);
+        fs::remove_file(link)?;
+        read
+    }),
+    ("name a file of another in its own folder", |around| {
+        let name = around.own("name");
+        fs::hard_link(around.file(), &name)?;
+        fs::remove_file(name)
+    }),
+    ("move a file of its own out", |around| {
+        fs::write(around.own("own"), b"own")?;
+        let moved = fs::rename(around.own("own"), around.elsewhere.join("moved"));
+        let _ = fs::remove_file(around.own("own"));
+        moved
+    }),
+    ("delete a file of another", |around| {
+        let file = around.elsewhere.join("deleted");
+        match fs::remove_file(&file) {
+            // Without walls it may have to be made first.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::write(&file, b"")?;
+                fs::remove_file(file)
+            }
+            removed => removed,
+        }
+    }),
+    ("make a pipe with a name elsewhere", |around| {
+        Ok(rustix::fs::mkfifoat(CWD, around.elsewhere.join("pipe"), Mode::from_raw_mode(0o600))?)
+    }),
+    ("make a pipe with a name in its own folder", |around| {
+        let pipe = around.own("pipe");
+        rustix::fs::mkfifoat(CWD, &pipe, Mode::from_raw_mode(0o600))?;
+        fs::remove_file(pipe)
+    }),
+    ("write to a device", |_| OpenOptions::new().write(true).open("/dev/null").map(drop)),
+    ("list the processes", |_| list(Path::new("/proc"))),
+    ("read its own program", |_| read(Path::new("/proc/self/exe"))),
+    // Networks.
+    ("connect over TCP", |around| TcpStream::connect(("127.0.0.1", around.port)).map(drop)),
+    ("listen on TCP", |_| TcpListener::bind("127.0.0.1:0").map(drop)),
+    ("listen on UDP", |_| UdpSocket::bind("127.0.0.1:0").map(drop)),
+    ("have a socket of TCP", |_| socket(AddressFamily::INET, SocketType::STREAM).map(drop)),
+    ("have a socket of UDP", |_| socket(AddressFamily::INET, SocketType::DGRAM).map(drop)),
+    ("have a socket of TCP over IPv6", |_| socket(AddressFamily::INET6, SocketType::STREAM).map(drop)),
+    ("speak to the kernel's tables of networks", |_| {
+        socket(AddressFamily::NETLINK, SocketType::RAW).map(drop)
+    }),
+    ("connect to a socket with a name", |around| {
+        UnixStream::connect(around.elsewhere.join("socket")).map(drop)
+    }),
+    ("connect to a hidden socket", |around| hidden(&around.hidden)),
+    ("listen on a socket with a name elsewhere", |around| {
+        UnixListener::bind(around.elsewhere.join("listens")).map(drop)
+    }),
+    ("listen on a socket with a name in its own folder", |around| {
+        UnixListener::bind(around.own("listens"))?;
+        fs::remove_file(around.own("listens"))
+    }),
+    // Programs.
+    ("start a program", |_| start(Path::new("/bin/ls"))),
+    ("start itself", |_| start(Path::new("/proc/self/exe"))),
+    ("start a program from memory", |_| memory_program()),
+    ("start a program of its own folder", |around| {
+        let program = around.own("program");
+        fs::copy("/bin/ls", &program)?;
+        let started = start(&program);
+        fs::remove_file(program)?;
+        started
+    }),
+    // Other processes.
+    ("see whether another process is there", |around| Ok(rustix::process::test_kill_process(around.pid()?)?)),
+    ("send another process a signal", |around| {
+        Ok(rustix::process::kill_process(around.pid()?, Signal::CONT)?)
+    }),
+    ("hold another process", |around| {
+        Ok(rustix::process::pidfd_open(around.pid()?, rustix::process::PidfdFlags::empty()).map(drop)?)
+    }),
+    ("take a descriptor of another process", |around| {
+        let held = rustix::process::pidfd_open(around.pid()?, rustix::process::PidfdFlags::empty())?;
+        let flags = rustix::process::PidfdGetfdFlags::empty();
+        Ok(rustix::process::pidfd_getfd(held.as_fd(), 0, flags).map(drop)?)
+    }),
+    ("read another process's surroundings", |around| read(&around.of_other("environ"))),
+    ("read another process's words", |around| read(&around.of_other("cmdline"))),
+    ("list another process's descriptors", |around| list(&around.of_other("fd"))),
+    ("change another process's limits", |around| {
+        let (pid, what) = (around.pid()?, Resource::Core);
+        Ok(rustix::process::prlimit(Some(pid), what, rustix::process::getrlimit(what)).map(drop)?)
+    }),
+    ("change another process's processors", |around| {
+        let pid = around.pid()?;
+        let set = rustix::thread::sched_getaffinity(Some(pid))?;
+        Ok(rustix::thread::sched_setaffinity(Some(pid), &set)?)
+    }),
+    ("change another process's turn", |around| {
+        Ok(rustix::process::setpriority_process(Some(around.pid()?), 19)?)
+    }),
+    // Users.
+    ("become a user, be it the same", |_| Ok(rustix::thread::set_thread_uid(rustix::process::getuid())?)),
+    ("become a group, be it the same", |_| Ok(rustix::thread::set_thread_gid(rustix::process::getgid())?)),
+];
+
+/// Tries all of them. Answers for each what it does, and the number of the error that it got; `None` where it worked, and 0
+/// for an error that is not the kernel's.
+pub(crate) fn try_all(around: &Around) -> Vec<(String, Option<i32>)> {
+    let tried = ATTEMPTS.iter().map(|(name, attempt)| {
+        let error = attempt(around).err();
+        ((*name).to_owned(), error.map(|error| error.raw_os_error().unwrap_or_default()))
+    });
+    tried.collect()
+}

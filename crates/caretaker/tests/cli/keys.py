@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Prints the keys that a vault's file holds, in hexadecimal, each with its name before it.
+
+Usage: keys.py CELL PASSPHRASE. Without any code of Caretaker. Needs the package `cryptography`, 44 or newer.
+"""
+
+import hmac
+import json
+import pathlib
+import struct
+import sys
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+
+def derive(key, label):
+    """HKDF-SHA-256, one block."""
+    return hmac.digest(hmac.digest(bytes(32), key, "sha256"), b"caretaker/v1/" + label + b"\x01", "sha256")
+
+
+def main(cell, passphrase):
+    vault = json.loads((pathlib.Path(cell) / "vault/vault.json").read_text())
+    seal = vault["unseal"]["passphrase"]
+    kdf = Argon2id(
+        salt=bytes.fromhex(seal["salt"]),
+        length=32,
+        iterations=seal["passes"],
+        lanes=seal["lanes"],
+        memory_cost=seal["memory_kib"],
+    )
+
+    def opened(key, label, sealed, version=1):
+        parts = (b"caretaker-vault-1", bytes.fromhex(vault["id"]), label, struct.pack(">Q", version))
+        place = b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        sealed = bytes.fromhex(sealed)
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], place)
+
+    root = opened(kdf.derive(passphrase.encode()), b"root", vault["root"])
+    print("grants", opened(derive(root, b"vault/grants"), b"grants", vault["grants"]).hex())
+    for ring in ("data", "credentials"):
+        key = derive(root, b"vault/" + ring.encode())
+        for version in vault[ring]:
+            top = opened(key, ring.encode(), version["sealed"], version["version"])
+            print(f"{ring}-{version['version']}", top.hex())
+
+
+main(*sys.argv[1:])

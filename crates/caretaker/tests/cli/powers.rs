@@ -1,0 +1,188 @@
+//! Powers that are separate: what the process of a command has, and what the vault's alone has.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cell::{Answer, TestCell, running_until};
+
+/// An ingest that has opened its data key and waits for records.
+struct Waiting {
+    cell: TestCell,
+    command: Child,
+    vault: Pid,
+}
+
+fn children(of: u32) -> Vec<Pid> {
+    let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
+    let text: String = lists.collect();
+    text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
+}
+
+fn is_there(pid: Pid) -> bool {
+    // One that has ended, and that nobody has waited for yet, is there no more.
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+}
+
+impl Waiting {
+    fn new() -> Self {
+        let cell = TestCell::with_jsonl("files");
+        let mut command = cell.command(&["ingest", "files", "--kind", "thing", "--id", "/id", "-"]);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut command = piped.spawn().unwrap();
+        let began =
+            || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
+        assert!(running_until(&mut command, began));
+        let children = children(command.id());
+        assert_eq!(children.len(), 1, "a command has one process of its own");
+        Self { cell, command, vault: children[0] }
+    }
+
+    fn ends(mut self) -> (TestCell, Answer) {
+        self.command.stdin.take().unwrap().write_all(b"{\"id\":\"1\"}\n").unwrap();
+        (self.cell, self.command.wait_with_output().unwrap().into())
+    }
+}
+
+/// The keys of a cell's vault by their names, as another program reads them.
+fn keys(cell: &TestCell) -> BTreeMap<String, Vec<u8>> {
+    let python = std::env::var("CARETAKER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/keys.py");
+    let passphrase = std::fs::read_to_string(cell.passphrase()).unwrap();
+    let output =
+        Command::new(python).arg(script).arg(cell.home()).arg(passphrase.trim_end()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    let line = |line: &str| {
+        let (name, key) = line.split_once(' ').unwrap();
+        (name.to_owned(), key.as_bytes().chunks(2).map(byte).collect())
+    };
+    text.lines().map(line).collect()
+}
+
+/// Which of some texts occur in what a process can write to in its memory.
+fn held(pid: Pid, keys: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<&str>> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let memory = File::open(format!("/proc/{pid}/mem"))?;
+    let mut found = Vec::new();
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
+        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
+        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+        // Pages that were never touched may not be there.
+        let Ok(read) = memory.read_at(&mut bytes, from) else { continue };
+        bytes.truncate(read);
+        for (name, key) in keys {
+            let starts = || bytes.iter().enumerate().filter(|(_, byte)| **byte == key[0]).map(|(at, _)| at);
+            if starts().any(|at| bytes[at..].starts_with(key)) {
+                found.push(name.as_str());
+            }
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+#[test]
+fn a_command_has_none_of_the_vaults_keys_in_its_memory() {
+    let waiting = Waiting::new();
+    let mut keys = keys(&waiting.cell);
+    keys.insert(
+        "passphrase".to_owned(),
+        std::fs::read(waiting.cell.passphrase()).unwrap().trim_ascii().into(),
+    );
+    let command = Pid::from_raw(i32::try_from(waiting.command.id()).unwrap());
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(held(command, &keys).unwrap(), Vec::<&str>::new());
+        // The control: they are found where they are. The passphrase was wiped once it had opened the vault.
+        assert_eq!(held(waiting.vault, &keys).unwrap(), ["credentials-1", "data-1", "grants"]);
+    } else {
+        assert!(held(command, &keys).is_err() && held(waiting.vault, &keys).is_err());
+    }
+    waiting.ends().1.succeeds();
+}
+
+#[test]
+fn the_vault_ends_with_the_command_that_needs_it() {
+    let waiting = Waiting::new();
+    let vault = waiting.vault;
+    assert!(is_there(vault));
+    let (cell, answer) = waiting.ends();
+    answer.succeeds();
+    assert!(!is_there(vault), "it is gone before the command is");
+
+    let mut killed = Waiting::new();
+    killed.command.kill().unwrap();
+    killed.command.wait().unwrap();
+    // Whoever comes next and must be alone waits for it.
+    killed.cell.run(&["vault", "rotate"]).succeeds();
+    killed.cell.run(&["vault", "rewrap"]).succeeds();
+    killed.cell.run(&["vault", "retire"]).succeeds();
+    assert!(!is_there(killed.vault));
+    cell.run(&["trail", "verify"]).succeeds();
+    killed.cell.run(&["trail", "verify"]).succeeds();
+}
+
+#[test]
+fn a_vault_that_dies_takes_nothing_with_it_that_was_done() {
+    let waiting = Waiting::new();
+    kill(waiting.vault, Signal::SIGKILL).unwrap();
+    let (cell, answer) = waiting.ends();
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stderr.contains("the vault cannot be reached"), "{answer:?}");
+    cell.run(&["snapshot", "list", "files"]).succeeds();
+    let file = cell.file("lines.jsonl", "{\"id\":\"1\"}\n");
+    cell.run(&["ingest", "files", "--kind", "thing", "--id", "/id", &file]).succeeds();
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    // What the command that failed could not have vouched for is on the trail all the same.
+    cell.run(&["trail", "verify"]).succeeds();
+    let listed = cell.run(&["trail", "list"]).succeeds();
+    assert!(listed.to_string().contains("exit code 1"), "{listed}");
+}
+
+/// The sockets that a process has, as the kernel numbers them.
+fn sockets(pid: Pid) -> Vec<String> {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let named = descriptors.filter_map(|one| std::fs::read_link(one.unwrap().path()).ok());
+    let text =
+        named.filter_map(|to| to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned));
+    text.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+#[test]
+fn nobody_else_finds_anything_to_connect_to() {
+    let waiting = Waiting::new();
+    let sockets = sockets(waiting.vault);
+    assert!(!sockets.is_empty());
+    // Those that listen are marked (the kernel's __SO_ACCEPTCON), and those that have a name have it at the end.
+    let unix = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let rows: Vec<Vec<&str>> = unix.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let own: Vec<_> = rows.iter().filter(|row| sockets.iter().any(|socket| row[6] == socket)).collect();
+    assert_eq!(own.len(), sockets.len(), "all of them are pairs within this machine");
+    assert!(own.iter().all(|row| row[3] == "00000000" && row.len() == 7), "{own:?}");
+    // The control: one that listens is marked so.
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
+    let unix = std::fs::read_to_string("/proc/net/unix").unwrap();
+    let name = folder.path().join("socket").display().to_string();
+    assert!(unix.lines().any(|line| line.ends_with(&name) && line.contains(" 00010000 ")));
+    drop(listener);
+    waiting.ends().1.succeeds();
+}
+
+#[test]
+fn the_vaults_process_is_nothing_for_people() {
+    let cell = TestCell::new();
+    cell.run(&["vault"]).refuses(2, &["caretaker vault status"]);
+    cell.run(&["vault", "status"]).succeeds();
+}

@@ -1,0 +1,307 @@
+//! What may be asked of a vault: each question, who may ask it, and how the vault answers it. Whoever asks in the vault's own
+//! process and whoever asks over a channel get the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Action, ConnectionId, DataKeyId, Grant, KeyError, Principal, RoleName, Scope, TenantId};
+use serde::{Deserialize, Serialize};
+use transport::{Call, CallError, Routes};
+
+use crate::data_key::KeyMaterial;
+use crate::encoding::HexBytes;
+use crate::error::{Told, VaultError};
+use crate::rotation::KeyVersions;
+use crate::secret::{Passphrase, Secret};
+use crate::vault::{MadeKey, Vault};
+
+/// Whoever uses keys for a cell.
+const USERS: &[RoleName] = &[RoleName::Command];
+
+/// How a question can go wrong: as the vault says, or because it could not be asked.
+pub(crate) trait Failure<R>: Sized {
+    /// As it is sent.
+    fn to_refusal(&self) -> R;
+    /// As it was sent.
+    fn from_refusal(refusal: R) -> Self;
+    /// There was no answer.
+    fn unanswered(error: &CallError) -> Self;
+}
+
+impl Failure<Self> for KeyError {
+    fn to_refusal(&self) -> Self {
+        self.clone()
+    }
+
+    fn from_refusal(refusal: Self) -> Self {
+        refusal
+    }
+
+    fn unanswered(error: &CallError) -> Self {
+        match error {
+            CallError::Refused { .. } => Self::Refused(error.to_string()),
+            CallError::Unreachable { .. } | CallError::Misunderstood { .. } => {
+                Self::Unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+impl Failure<Told> for VaultError {
+    fn to_refusal(&self) -> Told {
+        self.to_told()
+    }
+
+    fn from_refusal(refusal: Told) -> Self {
+        Self::Told(refusal)
+    }
+
+    fn unanswered(error: &CallError) -> Self {
+        Self::Unanswered(error.clone())
+    }
+}
+
+/// A question, and the vault's way to answer it.
+pub(crate) trait Question: Call {
+    type Error: Failure<Self::Refusal> + Send;
+
+    fn answer(self, vault: Arc<Vault>) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+}
+
+macro_rules! questions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal { $($field:ident: $type:ty),* $(,)? } -> $answer:ty, $error:ty => $refusal:ty;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Serialize, Deserialize)]
+            pub(crate) struct $name { $(pub(crate) $field: $type,)* }
+
+            impl Call for $name {
+                const NAME: &'static str = $text;
+                const CALLERS: &'static [RoleName] = USERS;
+                type Answer = $answer;
+                type Refusal = $refusal;
+            }
+        )*
+
+        /// All that a vault answers.
+        pub(crate) fn routes(vault: &Arc<Vault>) -> Routes {
+            let routes = Routes::new();
+            $(
+                let held = Arc::clone(vault);
+                let routes = routes.answering(move |_, question: $name| {
+                    let vault = Arc::clone(&held);
+                    async move {
+                        question.answer(vault).await.map_err(|error: $error| error.to_refusal())
+                    }
+                });
+            )*
+            routes
+        }
+    };
+}
+
+/// A data key that was opened: what it takes to use it, and for how long it may be used.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OpenedMaterial {
+    pub(crate) kid: DataKeyId,
+    pub(crate) material: HexBytes,
+    pub(crate) serves: Duration,
+}
+
+/// A data key that was made, opened and wrapped.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct MadeMaterial {
+    pub(crate) opened: OpenedMaterial,
+    pub(crate) wrapped: HexBytes,
+}
+
+/// Who has signed in, and what proves it from then on.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) principal: Principal,
+    pub(crate) token: HexBytes,
+}
+
+questions! {
+    Versions = "vault.versions" {} -> KeyVersions, VaultError => Told;
+    Challenge = "sign_in.challenge" {} -> HexBytes, VaultError => Told;
+    SignIn = "sign_in.answer" { challenge: HexBytes, answer: HexBytes } -> Session, VaultError => Told;
+    GiveGrant = "grant.give" {
+        session: HexBytes, tenant: TenantId, connection: ConnectionId, actions: Vec<Action>, purpose: String, ttl: Duration,
+    } -> Grant, VaultError => Told;
+    CreateDataKey = "data_key.create" { grant: Grant, scope: Scope } -> MadeMaterial, KeyError => KeyError;
+    CreateNextDataKey = "data_key.create_next" {
+        grant: Grant, scope: Scope, previous: HexBytes
+    } -> MadeMaterial, KeyError => KeyError;
+    OpenDataKey = "data_key.open" { grant: Grant, scope: Scope, wrapped: HexBytes } -> OpenedMaterial, KeyError => KeyError;
+    AdoptDataKey = "data_key.adopt" {
+        grant: Grant, scope: Scope, kid: DataKeyId, material: HexBytes
+    } -> HexBytes, KeyError => KeyError;
+    RewrapDataKey = "data_key.rewrap" {
+        grant: Grant, scope: Scope, wrapped: HexBytes
+    } -> Option<HexBytes>, KeyError => KeyError;
+    SealCredential = "credential.seal" {
+        scope: Scope, name: String, secret: HexBytes
+    } -> HexBytes, KeyError => KeyError;
+    OpenCredential = "credential.open" {
+        grant: Grant, scope: Scope, name: String, sealed: HexBytes
+    } -> HexBytes, KeyError => KeyError;
+    RewrapCredential = "credential.rewrap" {
+        grant: Grant, scope: Scope, name: String, sealed: HexBytes
+    } -> Option<HexBytes>, KeyError => KeyError;
+    Rotate = "vault.rotate" { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
+    Retire = "vault.retire" { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
+    /// The key that signs the log. Whoever sequences the trail has it.
+    LogKey = "trail.log_key" {} -> HexBytes, VaultError => Told;
+}
+
+impl OpenedMaterial {
+    fn new((kid, material): (DataKeyId, KeyMaterial), serves: Duration) -> Self {
+        Self { kid, material: material.to_bytes().into(), serves }
+    }
+}
+
+impl MadeKey {
+    fn answered(self, vault: &Vault, grant: &Grant) -> MadeMaterial {
+        let opened = OpenedMaterial::new((self.kid, self.material), vault.gate.serves(grant));
+        MadeMaterial { opened, wrapped: self.wrapped.into() }
+    }
+}
+
+impl Question for Versions {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
+        Ok(vault.key_versions())
+    }
+}
+
+impl Question for Challenge {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, VaultError> {
+        Ok(vault.challenge().as_slice().into())
+    }
+}
+
+impl Question for SignIn {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<Session, VaultError> {
+        let (principal, token) = vault.sign_in(self.challenge.as_ref(), self.answer.as_ref()).await?;
+        Ok(Session { principal, token: token.as_slice().into() })
+    }
+}
+
+impl Question for GiveGrant {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<Grant, VaultError> {
+        let Self { session, tenant, connection, actions, purpose, ttl } = self;
+        let principal = vault.signed_in(session.as_ref())?;
+        vault.grant(principal, (&tenant, &connection), &actions, &purpose, ttl).await
+    }
+}
+
+impl Question for CreateDataKey {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<MadeMaterial, KeyError> {
+        vault.create_data_key(&self.grant, &self.scope).await.map(|made| made.answered(&vault, &self.grant))
+    }
+}
+
+impl Question for CreateNextDataKey {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<MadeMaterial, KeyError> {
+        let made = vault.create_next_data_key(&self.grant, &self.scope, self.previous.as_ref()).await;
+        made.map(|made| made.answered(&vault, &self.grant))
+    }
+}
+
+impl Question for OpenDataKey {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<OpenedMaterial, KeyError> {
+        let opened = vault.open_data_key(&self.grant, &self.scope, self.wrapped.as_ref()).await?;
+        Ok(OpenedMaterial::new(opened, vault.gate.serves(&self.grant)))
+    }
+}
+
+impl Question for AdoptDataKey {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
+        let material = KeyMaterial::from_bytes(self.material.as_ref()).ok_or(KeyError::DoesNotOpen)?;
+        vault.adopt_data_key(&self.grant, &self.scope, self.kid, &material).await.map(HexBytes::from)
+    }
+}
+
+impl Question for RewrapDataKey {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<Option<HexBytes>, KeyError> {
+        let anew = vault.rewrap_data_key(&self.grant, &self.scope, self.wrapped.as_ref()).await?;
+        Ok(anew.map(HexBytes::from))
+    }
+}
+
+impl Question for SealCredential {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
+        vault.seal_credential(&self.scope, &self.name, self.secret.as_ref()).await.map(HexBytes::from)
+    }
+}
+
+impl Question for OpenCredential {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
+        let Self { grant, scope, name, sealed } = self;
+        let opened = vault.open_credential(&grant, &scope, &name, sealed.as_ref()).await?;
+        Ok(opened.expose_secret().into())
+    }
+}
+
+impl Question for RewrapCredential {
+    type Error = KeyError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<Option<HexBytes>, KeyError> {
+        let Self { grant, scope, name, sealed } = self;
+        let anew = vault.rewrap_credential(&grant, &scope, &name, sealed.as_ref()).await?;
+        Ok(anew.map(HexBytes::from))
+    }
+}
+
+/// The passphrase that came with a question.
+fn passphrase(bytes: HexBytes) -> Result<Passphrase, VaultError> {
+    Passphrase::from_secret(Secret::new(bytes.into_bytes()))
+}
+
+impl Question for Rotate {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
+        vault.signed_in(self.session.as_ref())?;
+        vault.rotate(&passphrase(self.passphrase)?).await
+    }
+}
+
+impl Question for Retire {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
+        vault.signed_in(self.session.as_ref())?;
+        vault.retire(&passphrase(self.passphrase)?).await
+    }
+}
+
+impl Question for LogKey {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, VaultError> {
+        Ok(vault.log_seed().into())
+    }
+}

@@ -1,0 +1,312 @@
+//! The vault as everybody else knows it: in this process, or in another that a channel leads to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    Action, Clock, ConnectionId, DataKey, DataKeys, Grant, Id128, KeyError, NewDataKey, Principal, Rng,
+    Scope, SigningKey, TenantId,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use transport::{Channel, Routes};
+
+use crate::calls::{self, Failure as _, OpenedMaterial, Question};
+use crate::cipher::key_bytes;
+use crate::data_key::{KeyMaterial, OpenedKey};
+use crate::encoding::HexBytes;
+use crate::error::VaultError;
+use crate::gate::Serving;
+use crate::operator::OperatorKey;
+use crate::recovery::RecoveryKey;
+use crate::rotation::KeyVersions;
+use crate::secret::{Passphrase, Secret};
+use crate::signing::pair;
+use crate::vault::Vault;
+use crate::wrapped::WrappedDataKey;
+
+enum Way {
+    /// In this process.
+    Here(Arc<Vault>),
+    /// In another.
+    There(Arc<Channel>),
+}
+
+struct Inner {
+    way: Way,
+    id: Id128,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+}
+
+/// A way to a vault. Every answer is on its record before it is given.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+/// What a vault answers to other processes.
+#[must_use]
+pub fn routes(vault: &Arc<Vault>) -> Routes {
+    calls::routes(vault)
+}
+
+impl Client {
+    /// The way to a vault in this process.
+    #[must_use]
+    pub fn of(vault: Arc<Vault>) -> Self {
+        let handles = vault.gate.handles();
+        let (id, clock, rng) = (vault.id(), Arc::clone(&handles.clock), Arc::clone(&handles.rng));
+        Self(Arc::new(Inner { way: Way::Here(vault), id, clock, rng }))
+    }
+
+    /// The way to the vault at the other end of a channel.
+    #[must_use]
+    pub fn over(channel: Arc<Channel>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
+        let id = channel.cell();
+        Self(Arc::new(Inner { way: Way::There(channel), id, clock, rng }))
+    }
+
+    async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Q::Error> {
+        match &self.0.way {
+            Way::Here(vault) => question.answer(Arc::clone(vault)).await,
+            Way::There(channel) => match channel.call(&question).await {
+                Ok(answered) => answered.map_err(Q::Error::from_refusal),
+                Err(error) => Err(Q::Error::unanswered(&error)),
+            },
+        }
+    }
+
+    /// Which vault it is.
+    #[must_use]
+    pub fn id(&self) -> Id128 {
+        self.0.id
+    }
+
+    /// The versions of its keys.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn key_versions(&self) -> Result<KeyVersions, VaultError> {
+        self.ask(calls::Versions {}).await
+    }
+
+    /// The key that signs the trail's log.
+    ///
+    /// # Errors
+    /// When the vault does not answer.
+    pub async fn log_key(&self) -> Result<Arc<dyn SigningKey>, VaultError> {
+        const FAILED: VaultError = VaultError::Crypto("a key could not be used");
+        let seed = self.ask(calls::LogKey {}).await?;
+        pair(&key_bytes(seed.as_ref()).ok_or(FAILED)?).map_err(|_| FAILED)
+    }
+
+    /// Signs the local operator in: the operator key answers a challenge.
+    ///
+    /// # Errors
+    /// [`VaultError::NotOperator`] for the key of another vault; and when the record cannot be written.
+    pub async fn sign_in(&self, key: &OperatorKey) -> Result<SignedIn, VaultError> {
+        const FAILED: VaultError = VaultError::Crypto("a challenge has a wrong length");
+        let challenge = self.ask(calls::Challenge {}).await?;
+        let bytes = key_bytes(challenge.as_ref()).ok_or(FAILED)?;
+        let answer = key.answer(self.0.id, &bytes)?.into();
+        let session = self.ask(calls::SignIn { challenge, answer }).await?;
+        Ok(SignedIn { client: self.clone(), session })
+    }
+
+    fn opened(&self, opened: &OpenedMaterial) -> Result<Arc<dyn DataKey>, KeyError> {
+        let material = KeyMaterial::from_bytes(opened.material.as_ref()).ok_or(KeyError::DoesNotOpen)?;
+        let serving = Serving::begin(Arc::clone(&self.0.clock), opened.serves);
+        Ok(Arc::new(OpenedKey::new(opened.kid, material, Arc::clone(&self.0.rng), serving)?))
+    }
+
+    fn made(&self, made: calls::MadeMaterial) -> Result<NewDataKey, KeyError> {
+        Ok(NewDataKey { key: self.opened(&made.opened)?, wrapped: made.wrapped.into_bytes() })
+    }
+
+    /// Makes a connection's next data key. Its keyed hashes stay those of the previous one, so that an unchanged
+    /// record still looks unchanged.
+    ///
+    /// # Errors
+    /// As [`DataKeys::create`] and [`DataKeys::open`].
+    pub async fn create_next(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        previous: &[u8],
+    ) -> Result<NewDataKey, KeyError> {
+        let (grant, scope, previous) = (grant.clone(), scope.clone(), previous.into());
+        self.made(self.ask(calls::CreateNextDataKey { grant, scope, previous }).await?)
+    }
+
+    /// Wraps a data key for this vault that was wrapped for another, by the recovery key: for a cell that is set
+    /// up again from its stores. Id, data key and hash key stay. The recovery key does not leave this process.
+    ///
+    /// Whoever knows the recovery key's public half can make a wrapped key that opens here. So a caller must
+    /// find a commit of the connection whose MAC holds under the key before it stores the new wrapping.
+    ///
+    /// # Errors
+    /// As [`DataKeys::create`]; [`KeyError::Refused`] when the key was not wrapped to this recovery key.
+    pub async fn adopt(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        wrapped: &[u8],
+        recovery: &RecoveryKey,
+    ) -> Result<Vec<u8>, KeyError> {
+        let document = WrappedDataKey::parse(wrapped)?;
+        let material = document.recover(scope, &recovery.private)?.to_bytes().into();
+        let (grant, scope, kid) = (grant.clone(), scope.clone(), document.kid);
+        Ok(self.ask(calls::AdoptDataKey { grant, scope, kid, material }).await?.into_bytes())
+    }
+
+    /// Wraps a data key by the newest key, and to the recovery keys, if an older one has wrapped it. `None` if it was the
+    /// newest.
+    ///
+    /// # Errors
+    /// As [`DataKeys::open`]: also for a key that this vault has not wrapped.
+    pub async fn rewrap(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        wrapped: &[u8],
+    ) -> Result<Option<Vec<u8>>, KeyError> {
+        let (grant, scope, wrapped) = (grant.clone(), scope.clone(), wrapped.into());
+        let anew = self.ask(calls::RewrapDataKey { grant, scope, wrapped }).await?;
+        Ok(anew.map(HexBytes::into_bytes))
+    }
+
+    /// Seals a credential. It takes no grant: whoever is given a secret may put it away, and cannot take it out.
+    ///
+    /// `name` tells several credentials of one connection apart, for example `token`.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn seal_credential(
+        &self,
+        scope: &Scope,
+        name: &str,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, KeyError> {
+        let (scope, name, secret) = (scope.clone(), name.to_owned(), secret.expose_secret().into());
+        Ok(self.ask(calls::SealCredential { scope, name, secret }).await?.into_bytes())
+    }
+
+    /// Opens a credential for work on its platform: the grant must allow connect, backup or restore.
+    ///
+    /// # Errors
+    /// [`KeyError::Refused`] by the grant, [`KeyError::DoesNotOpen`] when it is damaged or of another place, and
+    /// [`KeyError::Unavailable`] when the record cannot be written.
+    pub async fn open_credential(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Secret, KeyError> {
+        let (grant, scope, name, sealed) = (grant.clone(), scope.clone(), name.to_owned(), sealed.into());
+        Ok(Secret::new(self.ask(calls::OpenCredential { grant, scope, name, sealed }).await?.into_bytes()))
+    }
+
+    /// Seals a credential by the newest key, if an older one has sealed it. `None` if it was the newest.
+    ///
+    /// # Errors
+    /// As [`Client::open_credential`].
+    pub async fn rewrap_credential(
+        &self,
+        grant: &Grant,
+        scope: &Scope,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, KeyError> {
+        let (grant, scope, name, sealed) = (grant.clone(), scope.clone(), name.to_owned(), sealed.into());
+        let anew = self.ask(calls::RewrapCredential { grant, scope, name, sealed }).await?;
+        Ok(anew.map(HexBytes::into_bytes))
+    }
+}
+
+impl DataKeys for Client {
+    fn create<'a>(
+        &'a self,
+        grant: &'a Grant,
+        scope: &'a Scope,
+    ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
+        async move {
+            let (grant, scope) = (grant.clone(), scope.clone());
+            self.made(self.ask(calls::CreateDataKey { grant, scope }).await?)
+        }
+        .boxed()
+    }
+
+    fn open<'a>(
+        &'a self,
+        grant: &'a Grant,
+        scope: &'a Scope,
+        wrapped: &'a [u8],
+    ) -> BoxFuture<'a, Result<Arc<dyn DataKey>, KeyError>> {
+        async move {
+            let (grant, scope, wrapped) = (grant.clone(), scope.clone(), wrapped.into());
+            self.opened(&self.ask(calls::OpenDataKey { grant, scope, wrapped }).await?)
+        }
+        .boxed()
+    }
+}
+
+/// A principal that has proven who it is to a vault.
+pub struct SignedIn {
+    client: Client,
+    session: calls::Session,
+}
+
+impl SignedIn {
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.session.principal
+    }
+
+    /// Gives a grant.
+    ///
+    /// # Errors
+    /// [`VaultError::GrantRefused`] without an action, or for longer than [`crate::GRANT_TTL_MAX`]; and when the record
+    /// cannot be written.
+    pub async fn grant(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionId,
+        actions: &[Action],
+        purpose: &str,
+        ttl: Duration,
+    ) -> Result<Grant, VaultError> {
+        let question = calls::GiveGrant {
+            session: self.session.token.clone(),
+            tenant: tenant.clone(),
+            connection: connection.clone(),
+            actions: actions.to_vec(),
+            purpose: purpose.to_owned(),
+            ttl,
+        };
+        self.client.ask(question).await
+    }
+
+    /// Gives the vault new keys, beside those that it has. Whoever has it open, this client too, goes on with theirs.
+    ///
+    /// # Errors
+    /// For another passphrase, and when the vault's file cannot be written: it is then as it was.
+    pub async fn rotate(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+        let (session, passphrase) = self.with(passphrase);
+        self.client.ask(calls::Rotate { session, passphrase }).await
+    }
+
+    /// Has the vault forget all keys but the newest. Whatever older ones have wrapped opens no more: see
+    /// [`crate::wrapped_by`] and [`crate::sealed_by`].
+    ///
+    /// # Errors
+    /// As [`SignedIn::rotate`]; [`VaultError::InUse`] unless the vault was opened alone.
+    pub async fn retire(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+        let (session, passphrase) = self.with(passphrase);
+        self.client.ask(calls::Retire { session, passphrase }).await
+    }
+
+    fn with(&self, passphrase: &Passphrase) -> (HexBytes, HexBytes) {
+        (self.session.token.clone(), passphrase.expose_secret().into())
+    }
+}

@@ -1,0 +1,57 @@
+//! The way to a vault: over a channel, as if it were another process.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use domain::{Clock, Role};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, pending};
+use transport::{Authority, CERTIFICATE_TTL, Channel, Dial, Endpoint, Identities, Stream};
+use vault::system::{SystemClock, SystemRng};
+use vault::{Client, Vault};
+
+thread_local! {
+    /// Those that a test has opened: each test has a thread of its own.
+    static OPEN: RefCell<Vec<Weak<Vault>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Connects to an endpoint in this process.
+struct Beside(Endpoint);
+
+impl Dial for Beside {
+    fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let endpoint = self.0.clone();
+        tokio::spawn(async move { endpoint.serve(theirs, pending()).await });
+        std::future::ready(Ok(Box::new(ours) as Box<dyn Stream>)).boxed()
+    }
+}
+
+pub(crate) fn to(vault: Vault) -> Client {
+    let vault = Arc::new(vault);
+    OPEN.with_borrow_mut(|open| open.push(Arc::downgrade(&vault)));
+    // Connections are of today, whatever time it is in the vault.
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let authority = Authority::new(vault.id(), vault.authority_key().unwrap(), CERTIFICATE_TTL);
+    let identity = |role| Identities::new(authority.identity(role, clock.now()).unwrap());
+    let endpoint =
+        Endpoint::new(identity(&Role::Vault), vault::routes(&vault), Arc::clone(&clock), CERTIFICATE_TTL);
+    let channel = Channel::new(Role::Vault, identity(&Role::Command), Beside(endpoint), clock);
+    let handles = vault.handles();
+    Client::over(Arc::new(channel), Arc::clone(&handles.clock), Arc::new(SystemRng))
+}
+
+/// Ends the vault that a client leads to.
+pub(crate) async fn end(client: Client) {
+    let open = || OPEN.with_borrow(|open| open.iter().filter(|vault| vault.strong_count() > 0).count());
+    let before = open();
+    drop(client);
+    for _ in 0..10_000 {
+        if open() < before {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the vault is still open");
+}
