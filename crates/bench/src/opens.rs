@@ -81,7 +81,7 @@ async fn world(dir: &Path) -> anyhow::Result<World> {
         connection: "shop".parse()?,
     };
     let first = clients.first().context("no connection")?;
-    let operator = first.sign_in(&OperatorKey::read(&home)?).await?;
+    let operator = first.sign_in(OperatorKey::read(&home)?).await?;
     let actions = [Action::Connect, Action::Backup];
     let grant =
         operator.grant(&scope.tenant, &scope.connection, &actions, "figures", vault::GRANT_TTL_MAX).await?;

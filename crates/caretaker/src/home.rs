@@ -281,7 +281,7 @@ impl Home {
         // A command opens one vault.
         let _ = self.vault.set(process);
         self.trail(dir, &opened, handles)?;
-        let operator = opened.client.sign_in(&OperatorKey::read(dir)?).await?;
+        let operator = opened.client.sign_in(OperatorKey::read(dir)?).await?;
         self.begin(operator.principal(), handles).await?;
         Ok((opened.client, operator))
     }

@@ -2,13 +2,14 @@
 
 use std::error::Error as StdError;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Clock, Id128, Role};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
@@ -27,6 +28,9 @@ use crate::{Stream, tls};
 
 /// A call that was not sent is sent over so many further connections at most.
 const CONNECTIONS_MAX: u32 = 5;
+
+/// So long an answer is waited for.
+const CALL_MAX: Duration = Duration::from_secs(60);
 
 /// What gets a connection to another process.
 pub trait Dial: Send + Sync + 'static {
@@ -71,7 +75,17 @@ impl Channel {
     /// # Errors
     /// [`CallError`] when there is no answer; the inner one is the refusal of whoever was called.
     pub async fn call<C: Call>(&self, call: &C) -> Result<Result<C::Answer, C::Refusal>, CallError> {
-        let body = sent(call).map_err(|error| self.misunderstood(&error))?;
+        let answered = pin!(self.make::<C>(sent(call).map_err(|error| self.misunderstood(&error))?));
+        match select(answered, self.clock.sleep(CALL_MAX)).await {
+            Either::Left((answered, _)) => answered,
+            Either::Right(_) => {
+                let why = format!("it has not answered within {} seconds", CALL_MAX.as_secs());
+                Err(CallError::Unreachable { to: self.to.clone(), why })
+            }
+        }
+    }
+
+    async fn make<C: Call>(&self, body: Bytes) -> Result<Result<C::Answer, C::Refusal>, CallError> {
         let (mut tried, mut ended) = (0, None);
         loop {
             let Open { mut sender, distrusted, .. } = self.opened(ended.as_ref()).await?;

@@ -65,6 +65,10 @@ impl Failure<Told> for VaultError {
 pub(crate) trait Question: Call {
     type Error: Failure<Self::Refusal> + Send;
 
+    /// Whether it may be asked again when there was no answer.
+    // INVARIANT (asked again): it does no harm then that it was heard the first time.
+    const AGAIN: bool = true;
+
     fn answer(self, vault: Arc<Vault>) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
@@ -96,6 +100,18 @@ macro_rules! questions {
                 });
             )*
             routes
+        }
+
+        /// Puts a question of that name to a vault. `None` where it cannot be read, else whether it was answered.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) async fn asked(vault: &Arc<Vault>, name: &str, text: &[u8]) -> Option<bool> {
+            $(
+                if name == $name::NAME {
+                    let question: $name = serde_json::from_slice(text).ok()?;
+                    return Some(question.answer(Arc::clone(vault)).await.is_ok());
+                }
+            )*
+            None
         }
     };
 }
@@ -186,6 +202,9 @@ impl Question for Challenge {
 
 impl Question for SignIn {
     type Error = VaultError;
+
+    // A challenge is answered once.
+    const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>) -> Result<Session, VaultError> {
         let (principal, token) = vault.sign_in(self.challenge.as_ref(), self.answer.as_ref()).await?;
@@ -282,6 +301,9 @@ fn passphrase(bytes: HexBytes) -> Result<Passphrase, VaultError> {
 
 impl Question for Rotate {
     type Error = VaultError;
+
+    // Each makes a version.
+    const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
         vault.signed_in(self.session.as_ref())?;

@@ -9,7 +9,8 @@ use domain::{
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use transport::{Channel, Routes};
+use tokio::sync::Mutex;
+use transport::{CallError, Channel, Routes};
 
 use crate::calls::{self, Failure as _, OpenedMaterial, Question};
 use crate::cipher::key_bytes;
@@ -24,6 +25,9 @@ use crate::secret::{Passphrase, Secret};
 use crate::signing::pair;
 use crate::vault::Vault;
 use crate::wrapped::WrappedDataKey;
+
+/// So often a question is asked again that was not answered.
+const ASKED_AGAIN_MAX: u32 = 5;
 
 enum Way {
     /// In this process.
@@ -66,12 +70,18 @@ impl Client {
     }
 
     async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Q::Error> {
-        match &self.0.way {
-            Way::Here(vault) => question.answer(Arc::clone(vault)).await,
-            Way::There(channel) => match channel.call(&question).await {
-                Ok(answered) => answered.map_err(Q::Error::from_refusal),
-                Err(error) => Err(Q::Error::unanswered(&error)),
-            },
+        let channel = match &self.0.way {
+            Way::Here(vault) => return question.answer(Arc::clone(vault)).await,
+            Way::There(channel) => channel,
+        };
+        let mut tried = 0;
+        loop {
+            match channel.call(&question).await {
+                Ok(answered) => return answered.map_err(Q::Error::from_refusal),
+                // It may have died with the question under way, and have been started again.
+                Err(CallError::Unreachable { .. }) if Q::AGAIN && tried < ASKED_AGAIN_MAX => tried += 1,
+                Err(error) => return Err(Q::Error::unanswered(&error)),
+            }
         }
     }
 
@@ -103,13 +113,17 @@ impl Client {
     ///
     /// # Errors
     /// [`VaultError::NotOperator`] for the key of another vault; and when the record cannot be written.
-    pub async fn sign_in(&self, key: &OperatorKey) -> Result<SignedIn, VaultError> {
+    pub async fn sign_in(&self, key: OperatorKey) -> Result<SignedIn, VaultError> {
+        let calls::Session { principal, token } = self.answer_challenge(&key).await?;
+        Ok(SignedIn { client: self.clone(), key, principal, token: Mutex::new(token) })
+    }
+
+    async fn answer_challenge(&self, key: &OperatorKey) -> Result<calls::Session, VaultError> {
         const FAILED: VaultError = VaultError::Crypto("a challenge has a wrong length");
         let challenge = self.ask(calls::Challenge {}).await?;
         let bytes = key_bytes(challenge.as_ref()).ok_or(FAILED)?;
         let answer = key.answer(self.0.id, &bytes)?.into();
-        let session = self.ask(calls::SignIn { challenge, answer }).await?;
-        Ok(SignedIn { client: self.clone(), session })
+        self.ask(calls::SignIn { challenge, answer }).await
     }
 
     fn opened(&self, opened: &OpenedMaterial) -> Result<Arc<dyn DataKey>, KeyError> {
@@ -250,17 +264,19 @@ impl DataKeys for Client {
     }
 }
 
-/// A principal that has proven who it is to a vault.
+/// A principal that has proven who it is to a vault. It does so again where the vault has forgotten it.
 pub struct SignedIn {
     client: Client,
-    session: calls::Session,
+    key: OperatorKey,
+    principal: Principal,
+    token: Mutex<HexBytes>,
 }
 
 impl SignedIn {
     /// Who it is.
     #[must_use]
     pub fn principal(&self) -> &Principal {
-        &self.session.principal
+        &self.principal
     }
 
     /// Gives a grant.
@@ -276,15 +292,15 @@ impl SignedIn {
         purpose: &str,
         ttl: Duration,
     ) -> Result<Grant, VaultError> {
-        let question = calls::GiveGrant {
-            session: self.session.token.clone(),
+        let question = |session| calls::GiveGrant {
+            session,
             tenant: tenant.clone(),
             connection: connection.clone(),
             actions: actions.to_vec(),
             purpose: purpose.to_owned(),
             ttl,
         };
-        self.client.ask(question).await
+        self.ask(question).await
     }
 
     /// Gives the vault new keys, beside those that it has. Whoever has it open, this client too, goes on with theirs.
@@ -292,8 +308,7 @@ impl SignedIn {
     /// # Errors
     /// For another passphrase, and when the vault's file cannot be written: it is then as it was.
     pub async fn rotate(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
-        let (session, passphrase) = self.with(passphrase);
-        self.client.ask(calls::Rotate { session, passphrase }).await
+        self.ask(|session| calls::Rotate { session, passphrase: passphrase.expose_secret().into() }).await
     }
 
     /// Has the vault forget all keys but the newest. Whatever older ones have wrapped opens no more: see
@@ -302,11 +317,22 @@ impl SignedIn {
     /// # Errors
     /// As [`SignedIn::rotate`]; [`VaultError::InUse`] unless the vault was opened alone.
     pub async fn retire(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
-        let (session, passphrase) = self.with(passphrase);
-        self.client.ask(calls::Retire { session, passphrase }).await
+        self.ask(|session| calls::Retire { session, passphrase: passphrase.expose_secret().into() }).await
     }
 
-    fn with(&self, passphrase: &Passphrase) -> (HexBytes, HexBytes) {
-        (self.session.token.clone(), passphrase.expose_secret().into())
+    /// Asks what takes a sign-in; a vault that was opened anew in between knows none from before.
+    async fn ask<Q: Question<Error = VaultError>>(
+        &self,
+        question: impl Fn(HexBytes) -> Q,
+    ) -> Result<Q::Answer, VaultError> {
+        let token = self.token.lock().await.clone();
+        match self.client.ask(question(token)).await {
+            Err(error) if error.is_signed_out() => {
+                let token = self.client.answer_challenge(&self.key).await?.token;
+                *self.token.lock().await = token.clone();
+                self.client.ask(question(token)).await
+            }
+            answered => answered,
+        }
     }
 }

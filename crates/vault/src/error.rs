@@ -191,6 +191,15 @@ impl VaultError {
         }
     }
 
+    /// Whether the vault does not know the sign-in, or no longer.
+    pub(crate) fn is_signed_out(&self) -> bool {
+        match self {
+            Self::NotSignedIn => true,
+            Self::Told(told) => told.text == Self::NotSignedIn.to_string(),
+            _ => false,
+        }
+    }
+
     /// A file that gives a secret cannot be opened.
     #[must_use]
     pub fn no_secret(path: &Path, source: io::Error) -> Self {

@@ -17,19 +17,23 @@ use domain::{
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use serde::Deserialize as _;
 use zeroize::Zeroizing;
 
+use crate::calls;
 use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, from_hex, to_hex};
 use crate::file::VaultFile;
-use crate::gate::{Gate, Request, Serving};
+use crate::gate::{Request, Serving};
 use crate::handles::Handles;
 use crate::operator::{OperatorKey, OperatorKeyFile};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey};
 use crate::recovery::{RecoveryKey, RecoveryKeyFile};
 use crate::recovery_shares::RecoveryShareFile;
 use crate::ring::{Hierarchy, Ring};
+use crate::rotation::InUse;
+use crate::vault::Vault;
 use crate::wrapped::{WrappedDataKey, describe_wrapped};
 
 /// Time that stands, chance that counts, and a record of nothing: every run is the same.
@@ -59,10 +63,9 @@ impl Clock for Fixed {
 /// What a vault and a recovery key of this program hold, and what they gave out.
 struct World {
     scope: Scope,
-    ring: Ring,
     recovery: RecipientPrivateKey,
     wrapped: Vec<u8>,
-    gate: Gate,
+    vault: Arc<Vault>,
     grant: Grant,
 }
 
@@ -82,7 +85,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let wrapped = wrapped.and_then(|document| document.to_bytes()).expect("a key is wrapped");
     let fixed = Arc::new(rng);
     let handles = Handles { clock: Arc::new(Fixed::default()), rng: fixed, audit: Arc::new(Unrecorded) };
-    let gate = Gate::new(Zeroizing::new([3; 32]), handles);
+    let in_use = InUse::nowhere().expect("a file that is always there");
+    let vault = Vault::of_parts(ring, Zeroizing::new([3; 32]), handles, in_use);
     let mut grant = Grant {
         id: Id128([9; 16]),
         principal: Principal("cell-operator".into()),
@@ -93,8 +97,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         expires_at: Timestamp::MAX,
         seal: Vec::new(),
     };
-    gate.seal(&mut grant);
-    World { scope, ring, recovery, wrapped, gate, grant }
+    vault.gate.seal(&mut grant);
+    World { scope, recovery, wrapped, vault: Arc::new(vault), grant }
 });
 
 /// A wrapped data key, as the key store keeps it.
@@ -104,14 +108,32 @@ pub fn wrapped_data_key(bytes: &[u8]) -> bool {
     assert_eq!(document.to_bytes().as_deref(), Ok(bytes), "one spelling");
     assert_eq!(document.kid, kid);
     for scope in [&scope, &WORLD.scope] {
-        let opened = [document.open(scope, &WORLD.ring), document.recover(scope, &WORLD.recovery)];
+        let opened = [document.open(scope, &WORLD.vault.data), document.recover(scope, &WORLD.recovery)];
         for material in opened.into_iter().flatten() {
             assert_eq!(bytes, WORLD.wrapped, "only what was wrapped opens");
-            let clock = Arc::clone(&WORLD.gate.handles().clock);
-            let serving = Serving::begin(clock, WORLD.gate.serves(&WORLD.grant));
+            let clock = Arc::clone(&WORLD.vault.gate.handles().clock);
+            let serving = Serving::begin(clock, WORLD.vault.gate.serves(&WORLD.grant));
             let key = OpenedKey::new(kid, material, Arc::new(Fixed::default()), serving);
             assert_eq!(key.expect("a key").id(), kid);
         }
+    }
+    true
+}
+
+/// A question, as another process sends it: its name, and below that its text.
+pub fn question(bytes: &[u8]) -> bool {
+    let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return false };
+    let (name, text) = bytes.split_at(at);
+    let (Ok(name), Some(text)) = (std::str::from_utf8(name), text.get(1..)) else { return false };
+    let asked = calls::asked(&WORLD.vault, name, text).now_or_never().expect("it waits for nothing");
+    let Some(answered) = asked else { return false };
+    let value: serde_json::Value = serde_json::from_slice(text).expect("it was read");
+    if answered && let Some(grant) = value.get("grant") {
+        let grant = Grant::deserialize(grant).expect("it was read");
+        assert_eq!(grant, WORLD.grant, "only who was granted something is answered");
+    }
+    if answered {
+        assert!(value.get("session").is_none() && value.get("answer").is_none(), "nobody has signed in");
     }
     true
 }
@@ -170,7 +192,7 @@ pub fn grant(bytes: &[u8]) -> bool {
         scope: &WORLD.scope,
         any_of: Action::ALL,
     };
-    if WORLD.gate.answer(&request, || Ok(())).now_or_never().expect("nobody is waited for").is_ok() {
+    if WORLD.vault.gate.answer(&request, || Ok(())).now_or_never().expect("nobody is waited for").is_ok() {
         assert_eq!(grant, WORLD.grant, "only what was granted is let through");
     }
     true

@@ -30,7 +30,7 @@
 //! };
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 //! let vault = Client::of(Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?));
-//! let operator = vault.sign_in(&OperatorKey::read(&home)?).await?;
+//! let operator = vault.sign_in(OperatorKey::read(&home)?).await?;
 //! let actions = [Action::Connect, Action::Backup];
 //! let hour = Duration::from_secs(3600);
 //! let grant = operator.grant(&scope.tenant, &scope.connection, &actions, "first backup", hour).await?;

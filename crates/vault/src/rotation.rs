@@ -51,6 +51,12 @@ impl InUse {
         }
     }
 
+    /// Of a vault that lies nowhere.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn nowhere() -> std::io::Result<Self> {
+        Ok(Self { _file: File::open("/dev/null")?, alone: false })
+    }
+
     /// Of two who change the file, the second waits for the first.
     fn changing(dir: &Path) -> Result<Self, VaultError> {
         Self::lock(dir, "lock-change", FlockOperation::LockExclusive)

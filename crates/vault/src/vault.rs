@@ -236,6 +236,25 @@ impl Vault {
         Self { dir: dir.into(), id, operator, recipients, data, credentials, signs, sessions, gate, in_use }
     }
 
+    /// A vault that lies nowhere.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn of_parts(data: Ring, grants: KeyBytes, handles: Handles, in_use: InUse) -> Self {
+        let seed = KeyBytes::new([1; 32]);
+        let trail = crate::signing::TrailSeeds { log: seed.clone(), witness: seed.clone() };
+        Self {
+            dir: PathBuf::new(),
+            id: Id128([0; 16]),
+            operator: Vec::new(),
+            recipients: Vec::new(),
+            credentials: Ring::generate(Hierarchy::Credentials, &*handles.rng),
+            data,
+            signs: RootKeys { trail, authority: seed },
+            sessions: Sessions::default(),
+            in_use,
+            gate: Gate::new(grants, handles),
+        }
+    }
+
     /// The recovery keys to which data keys are wrapped, the cell's first.
     #[must_use]
     pub fn recipients(&self) -> &[RecoveryRecipient] {

@@ -204,7 +204,7 @@ async fn again(
     let (vault, _, catalog, handles, unfinished) = begin(home, init, dir, passphrase, known, &given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     let (dir, file) = (dir.to_path_buf(), given.cell_file(init));
-    let operator = vault.client.sign_in(&OperatorKey::read(&dir)?).await?;
+    let operator = vault.client.sign_in(OperatorKey::read(&dir)?).await?;
     let (client, own) = (vault.client.clone(), handles.clone());
     let unlocked = Unlocked { dir, file: file.clone(), handles: own, vault: client, operator, catalog };
     let cell = unlocked.with(stores);

@@ -1,11 +1,12 @@
 //! The vault as commands have it: a process that lives as long as they need it.
 
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use domain::{Clock, Rng, Role, SigningKey};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::net::UnixStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use trail::witness::Vouches;
 use transport::{Channel, Dial, Identities, Identity, Issued, Stream, enrol};
@@ -25,6 +27,10 @@ use crate::cell_trail;
 
 /// A certificate that could not be had is asked for again after so long.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// A process that has died is started again so often within one command.
+const STARTS_AGAIN_MAX: u32 = 20;
+/// And after so long, times how often it was.
+const START_AGAIN: Duration = Duration::from_millis(20);
 
 /// What gives a vault its passphrase.
 pub(crate) enum Unseals {
@@ -50,12 +56,75 @@ impl OpenVault {
     }
 }
 
-/// The process. It ends with this.
-#[derive(Debug)]
-pub(crate) struct VaultProcess {
+/// What it takes to start the process, and the one that runs.
+struct Keeper {
+    place: Place,
+    /// What opens a vault that has died. `None` where somebody typed it: nobody keeps it.
+    passphrase_file: Option<PathBuf>,
+    running: Mutex<Running>,
+}
+
+/// Where the vault is, and how it is to be opened.
+struct Place {
+    dir: PathBuf,
+    alone: bool,
+    clock: Arc<dyn Clock>,
+}
+
+/// A process that was started.
+struct Running {
     child: Child,
     /// `None` once it is to end.
     control: Option<Arc<Control>>,
+    /// How often it was started again.
+    again: u32,
+    /// What this machine's kernel cannot keep it from, in words.
+    missing: Vec<String>,
+}
+
+impl Running {
+    /// Starts a process, and others in its place where it dies before it has opened the vault. `again`: how often that, or
+    /// another death, has happened before.
+    async fn start(place: &Place, unseals: &Unseals, mut again: u32) -> anyhow::Result<Self> {
+        loop {
+            let (control, theirs) = Control::pair()?;
+            let control = Arc::new(control);
+            let child = start(theirs)?;
+            let missing = Vec::new();
+            let mut running = Self { child, control: Some(Arc::clone(&control)), again, missing };
+            match unseal(control, place, unseals).await? {
+                Some(missing) => {
+                    running.missing = missing;
+                    return Ok(running);
+                }
+                None if again >= STARTS_AGAIN_MAX => {
+                    anyhow::bail!("the vault's process has ended before it opened the vault");
+                }
+                None => {
+                    again += 1;
+                    place.clock.sleep(START_AGAIN * again).await;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, message: &ToVault, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let control = self.control.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        control.send(message, Some(descriptor))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It ends when it hears nobody any more, and whoever comes next must not find it still there.
+        self.control = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// The process, started again where it dies. It ends with this.
+pub(crate) struct VaultProcess {
+    _keeper: Arc<Keeper>,
     renewing: JoinHandle<()>,
     /// What this machine's kernel cannot keep it from, in words.
     pub(crate) missing: Vec<String>,
@@ -63,27 +132,51 @@ pub(crate) struct VaultProcess {
 
 /// Asks the process for connections and certificates.
 #[derive(Clone)]
-struct Way(std::sync::Weak<Control>);
+struct Way(Weak<Keeper>);
 
 impl Way {
-    fn pair(&self, message: &ToVault) -> std::io::Result<UnixStream> {
-        let control = self.0.upgrade().ok_or_else(|| std::io::Error::other("it has ended"))?;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        control.send(message, Some(theirs.as_fd()))?;
-        ours.set_nonblocking(true)?;
-        UnixStream::from_std(ours)
+    /// One end of a pair of sockets of which the process has the other.
+    async fn pair(&self, message: &ToVault) -> io::Result<UnixStream> {
+        let keeper = self.0.upgrade().ok_or_else(|| io::Error::other("its command has ended"))?;
+        let mut running = keeper.running.lock().await;
+        loop {
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+            match running.tell(message, theirs.as_fd()) {
+                Ok(()) => {
+                    ours.set_nonblocking(true)?;
+                    return UnixStream::from_std(ours);
+                }
+                Err(gone) => keeper.start_again(&mut running, gone).await?,
+            }
+        }
     }
 
     async fn enrol(&self) -> anyhow::Result<(Identity, Issued)> {
-        let stream = self.pair(&ToVault::Enrol { role: Role::Command.to_string() })?;
+        let stream = self.pair(&ToVault::Enrol { role: Role::Command.to_string() }).await?;
         Ok(enrol::ask(stream).await?)
     }
 }
 
+impl Keeper {
+    /// Starts the process again after it was found gone.
+    async fn start_again(&self, running: &mut Running, gone: io::Error) -> io::Result<()> {
+        let Some(file) = self.passphrase_file.as_ref().filter(|_| running.again < STARTS_AGAIN_MAX) else {
+            return Err(gone);
+        };
+        tracing::warn!("the vault's process has ended; it is started again");
+        // Also where that fails: whoever asks next must not try without end.
+        running.again += 1;
+        self.place.clock.sleep(START_AGAIN * running.again).await;
+        let unseals = Unseals::File(file.clone());
+        let started = Running::start(&self.place, &unseals, running.again).await;
+        *running = started.map_err(io::Error::other)?;
+        Ok(())
+    }
+}
+
 impl Dial for Way {
-    fn dial(&self) -> BoxFuture<'_, std::io::Result<Box<dyn Stream>>> {
-        let stream = self.pair(&ToVault::Connect).map(|stream| Box::new(stream) as Box<dyn Stream>);
-        std::future::ready(stream).boxed()
+    fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        async move { Ok(Box::new(self.pair(&ToVault::Connect).await?) as Box<dyn Stream>) }.boxed()
     }
 }
 
@@ -106,59 +199,68 @@ impl VaultProcess {
         clock: &Arc<dyn Clock>,
         rng: &Arc<dyn Rng>,
     ) -> anyhow::Result<(Self, OpenVault)> {
-        let (control, theirs) = Control::pair()?;
-        let child = start(theirs)?;
-        let control = Arc::new(control);
-        let way = Way(Arc::downgrade(&control));
-        // From here on the process ends when this does.
-        let renewing = tokio::spawn(std::future::ready(()));
-        let mut process = Self { child, control: Some(Arc::clone(&control)), renewing, missing: Vec::new() };
-        process.missing = unseal(control, dir, unseals, alone).await?;
+        let clock = Arc::clone(clock);
+        let place = Place { dir: std::path::absolute(dir)?, alone, clock: Arc::clone(&clock) };
+        let running = Running::start(&place, unseals, 0).await?;
+        let missing = running.missing.clone();
+        let passphrase_file = match unseals {
+            Unseals::File(file) => Some(file.clone()),
+            Unseals::Typed(_) => None,
+        };
+        let keeper = Arc::new(Keeper { place, passphrase_file, running: Mutex::new(running) });
+        let way = Way(Arc::downgrade(&keeper));
         let (identity, issued) = way.enrol().await?;
         let identities = Identities::new(identity);
-        process.renewing = tokio::spawn(keep_fresh(
-            way.clone(),
-            identities.clone(),
-            issued.renew_after(),
-            Arc::clone(clock),
-        ));
-        let channel = Arc::new(Channel::new(Role::Vault, identities, way, Arc::clone(clock)));
-        let client = Client::over(Arc::clone(&channel), Arc::clone(clock), Arc::clone(rng));
+        let renewing = keep_fresh(way.clone(), identities.clone(), issued.renew_after(), Arc::clone(&clock));
+        let process = Self { _keeper: keeper, renewing: tokio::spawn(renewing), missing };
+        let channel = Arc::new(Channel::new(Role::Vault, identities, way, Arc::clone(&clock)));
+        let client = Client::over(Arc::clone(&channel), clock, Arc::clone(rng));
         let log = client.log_key().await?;
         let witness = Arc::new(Elsewhere::over(channel).await?);
         Ok((process, OpenVault { client, log, witness }))
     }
 }
 
-/// Tells the process which vault to open, and waits until it has. Answers what the kernel cannot keep it from.
+/// Tells the process which vault to open, and waits until it has. Answers what the kernel cannot keep it from; `None` where
+/// it has died.
 async fn unseal(
     control: Arc<Control>,
-    dir: &Path,
+    place: &Place,
     unseals: &Unseals,
-    alone: bool,
-) -> anyhow::Result<Vec<String>> {
-    let dir = std::path::absolute(dir)?;
-    let open = |passphrase| ToVault::Open(ToOpen { dir, alone, passphrase, walls: true });
-    match unseals {
+) -> anyhow::Result<Option<Vec<String>>> {
+    let Place { dir, alone, .. } = place;
+    let open =
+        |passphrase| ToVault::Open(ToOpen { dir: dir.clone(), alone: *alone, passphrase, walls: true });
+    let told = match unseals {
         Unseals::File(path) => {
             let file = File::open(path).map_err(|source| VaultError::no_secret(path, source))?;
-            control.send(&open(path.clone()), Some(file.as_fd()))?;
+            control.send(&open(path.clone()), Some(file.as_fd()))
         }
         Unseals::Typed(passphrase) => {
             let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-            control.send(&open("what was typed".into()), Some(read.as_fd()))?;
+            let told = control.send(&open("what was typed".into()), Some(read.as_fd()));
             drop(read);
-            passphrase.write_to(&mut File::from(write))?;
+            told.and_then(|()| passphrase.write_to(&mut File::from(write)))
         }
-    }
-    let answer = tokio::task::spawn_blocking(move || control.receive::<FromVault>()).await??;
-    match answer {
-        Some((FromVault::Opened { missing }, _)) => Ok(missing),
-        Some((FromVault::Failed(told), _)) => Err(VaultError::Told(told).into()),
+    };
+    let heard = match told {
+        Ok(()) => tokio::task::spawn_blocking(move || control.receive::<FromVault>()).await?,
+        Err(error) => Err(error),
+    };
+    match heard {
+        Ok(Some((FromVault::Opened { missing }, _))) => Ok(Some(missing)),
+        Ok(Some((FromVault::Failed(told), _))) => Err(VaultError::Told(told).into()),
         #[cfg(debug_assertions)]
-        Some((FromVault::Tried(_), _)) => anyhow::bail!("the vault answers what it was not asked"),
-        None => anyhow::bail!("the vault's process has ended before it opened the vault"),
+        Ok(Some((FromVault::Tried(_), _))) => anyhow::bail!("the vault answers what it was not asked"),
+        Ok(None) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the other end of a pair of sockets is gone.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Has a new certificate in time, as long as the process lives.
@@ -181,8 +283,5 @@ async fn keep_fresh(way: Way, identities: Identities, mut wait: Duration, clock:
 impl Drop for VaultProcess {
     fn drop(&mut self) {
         self.renewing.abort();
-        // It ends when it hears nobody any more, and whoever comes next must not find it still there.
-        self.control = None;
-        let _ = self.child.wait();
     }
 }

@@ -57,7 +57,7 @@ async fn back_up(home: &Path) -> RunReport {
     let passphrase = Passphrase::new(PASSPHRASE.to_owned()).unwrap();
     let vault = Vault::open(home, &passphrase, &handles).now_or_never().unwrap().unwrap();
     let vault = Client::of(Arc::new(vault));
-    let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
+    let operator = vault.sign_in(OperatorKey::read(home).unwrap()).await.unwrap();
     let store =
         |name: &str| Arc::new(LocalFileSystem::new_with_prefix(home.join(name)).unwrap().with_fsync(true));
     let cell = Cell {

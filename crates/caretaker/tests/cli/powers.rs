@@ -6,11 +6,14 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sandbox::shopify::Settings;
 
 use crate::cell::{Answer, TestCell, running_until};
+use crate::shop::Shop;
 
 /// An ingest that has opened its data key and waits for records.
 struct Waiting {
@@ -134,12 +137,30 @@ fn the_vault_ends_with_the_command_that_needs_it() {
 }
 
 #[test]
-fn a_vault_that_dies_takes_nothing_with_it_that_was_done() {
+fn a_vault_that_dies_is_started_again_and_nobody_notices() {
     let waiting = Waiting::new();
+    kill(waiting.vault, Signal::SIGKILL).unwrap();
+    let (cell, answer) = waiting.ends();
+    answer.succeeds();
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+    let opened = |event: &serde_json::Value| event["metadata"]["event_code"] == "vault.open";
+    let listed = cell.run(&["trail", "list"]).succeeds();
+    let events = listed["events"].as_array().unwrap();
+    // Each of the five commands, and once more.
+    assert_eq!(events.iter().filter(|event| opened(&event["event"])).count(), 6, "{events:?}");
+}
+
+#[test]
+fn a_vault_that_cannot_be_started_again_ends_its_command_and_nothing_is_lost() {
+    let waiting = Waiting::new();
+    let (passphrase, aside) = (waiting.cell.passphrase(), waiting.cell.path("aside"));
+    std::fs::rename(&passphrase, &aside).unwrap();
     kill(waiting.vault, Signal::SIGKILL).unwrap();
     let (cell, answer) = waiting.ends();
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.stderr.contains("the vault cannot be reached"), "{answer:?}");
+    std::fs::rename(&aside, &passphrase).unwrap();
     cell.run(&["snapshot", "list", "files"]).succeeds();
     let file = cell.file("lines.jsonl", "{\"id\":\"1\"}\n");
     cell.run(&["ingest", "files", "--kind", "thing", "--id", "/id", &file]).succeeds();
@@ -148,6 +169,32 @@ fn a_vault_that_dies_takes_nothing_with_it_that_was_done() {
     cell.run(&["trail", "verify"]).succeeds();
     let listed = cell.run(&["trail", "list"]).succeeds();
     assert!(listed.to_string().contains("exit code 1"), "{listed}");
+}
+
+/// So often the vault dies under one backup at most, each time after so long.
+const DEATHS: usize = 8;
+const LIVES: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_backup_under_which_the_vault_keeps_dying_is_whole() {
+    let latency = Duration::from_millis(40);
+    let settings = Settings { products: 12, customers: 6, orders: 6, latency, ..Settings::default() };
+    let (cell, shop) = (TestCell::new(), Shop::open(settings));
+    shop.connect(&cell, "shop").succeeds();
+    let mut backup = cell.command(&["backup", "shop"]);
+    let mut backup = backup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut deaths = 0;
+    while deaths < DEATHS && backup.try_wait().unwrap().is_none() {
+        std::thread::sleep(LIVES);
+        for vault in children(backup.id()) {
+            deaths += usize::from(kill(vault, Signal::SIGKILL).is_ok());
+        }
+    }
+    Answer::from(backup.wait_with_output().unwrap()).succeeds();
+    assert!(deaths > 0);
+    println!("it died {deaths} times");
+    cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
 }
 
 /// The sockets that a process has, as the kernel numbers them.

@@ -155,7 +155,7 @@ async fn whoever_is_not_who_may_connect_is_refused_and_that_is_on_the_record() {
     // The control: a command is answered, and gets what it signs in for.
     let command = client(&started, started.enrol("command").await.unwrap());
     assert_eq!(command.key_versions().await.unwrap().newest(), (1, 1));
-    let operator = command.sign_in(&OperatorKey::read(&cell.home()).unwrap()).await.unwrap();
+    let operator = command.sign_in(OperatorKey::read(&cell.home()).unwrap()).await.unwrap();
     let scope = domain::Scope {
         tenant: "default".parse().unwrap(),
         region: "local".parse().unwrap(),

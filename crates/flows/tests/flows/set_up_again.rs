@@ -40,7 +40,7 @@ async fn vault(world: &World, home: &Path, handles: &Handles) -> (Client, Signed
     };
     let vault = Vault::init(home, &passphrase, settings, handles).now_or_never().unwrap().unwrap();
     let vault = Client::of(Arc::new(vault));
-    let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
+    let operator = vault.sign_in(OperatorKey::read(home).unwrap()).await.unwrap();
     (vault, operator)
 }
 

@@ -166,7 +166,7 @@ impl Cell {
         rng: Arc<SeededRng>,
     ) -> Self {
         let vault = Arc::new(Client::of(Arc::new(vault)));
-        let operator = vault.sign_in(&OperatorKey::read(home).unwrap()).await.unwrap();
+        let operator = vault.sign_in(OperatorKey::read(home).unwrap()).await.unwrap();
         let repository =
             Repository::new(stores, scope(), vault, Arc::clone(&clock) as _, Arc::clone(&rng) as _);
         Self { repository, clock, rng, operator }

@@ -140,7 +140,7 @@ impl Cell {
         let dir = home.path().join("cell");
         let vault = Vault::init(&dir, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
         let vault = Arc::new(Client::of(Arc::new(vault)));
-        let operator = vault.sign_in(&OperatorKey::read(&dir).unwrap()).await.unwrap();
+        let operator = vault.sign_in(OperatorKey::read(&dir).unwrap()).await.unwrap();
         let operator = Arc::new(operator);
         let (stores, limits) = (Stores { objects, keys }, Limits::default());
         Self { stores, clock, rng, vault, limits, operator, _home: home }

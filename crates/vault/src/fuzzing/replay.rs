@@ -2,13 +2,16 @@
 
 use corpus::Target;
 
+use serde_json::json;
+
 use super::*;
-use crate::{InitSettings, Passphrase, RecoverySetting, Vault};
+use crate::{InitSettings, Passphrase, RecoverySetting};
 
 const TARGETS: &[Target] = &[
     Target { name: "wrapped_data_key", run: wrapped_data_key, seeds: wrapped_data_keys, mutations: 3_000 },
     Target { name: "key_document", run: key_document, seeds: key_documents, mutations: 3_000 },
     Target { name: "grant", run: grant, seeds: grants, mutations: 3_000 },
+    Target { name: "question", run: question, seeds: questions, mutations: 3_000 },
     Target { name: "names", run: names, seeds: all_names, mutations: 5_000 },
 ];
 
@@ -53,6 +56,30 @@ fn grants() -> Vec<Vec<u8>> {
     [&WORLD.grant, &forged].map(|grant| serde_json::to_vec(grant).unwrap()).into()
 }
 
+fn questions() -> Vec<Vec<u8>> {
+    let World { scope, wrapped, grant, .. } = &*WORLD;
+    let wrapped = to_hex(wrapped);
+    let texts = [
+        json!({ "grant": grant, "scope": scope, "wrapped": wrapped.as_str() }),
+        json!({ "grant": grant, "scope": scope }),
+        json!({ "grant": grant, "scope": scope, "name": "token", "sealed": "00" }),
+        json!({ "scope": scope, "name": "token", "secret": "00ff" }),
+        json!({ "challenge": "00", "answer": "00" }),
+        json!({ "session": "00", "passphrase": "00" }),
+        json!({}),
+    ];
+    let names = [
+        "data_key.open",
+        "data_key.create",
+        "credential.open",
+        "credential.seal",
+        "sign_in.answer",
+        "vault.retire",
+    ];
+    let names = names.into_iter().chain(["vault.versions"]);
+    names.zip(texts).map(|(name, text)| format!("{name}\n{text}").into_bytes()).collect()
+}
+
 fn all_names() -> Vec<Vec<u8>> {
     let places = ["t", "eu", "shopify", "shop", "data-key", "pack/0"];
     let mut other = places;
@@ -81,7 +108,7 @@ fn what_must_hold_of_any_bytes_holds() {
 #[test]
 fn what_was_wrapped_and_granted_is_let_through() {
     let document = WrappedDataKey::parse(&WORLD.wrapped).unwrap();
-    assert!(document.open(&WORLD.scope, &WORLD.ring).is_ok());
+    assert!(document.open(&WORLD.scope, &WORLD.vault.data).is_ok());
     assert!(document.recover(&WORLD.scope, &WORLD.recovery).is_ok());
     let request = Request {
         operation: Operation::DataKeyOpen,
@@ -89,5 +116,5 @@ fn what_was_wrapped_and_granted_is_let_through() {
         scope: &WORLD.scope,
         any_of: Action::ALL,
     };
-    assert!(WORLD.gate.answer(&request, || Ok(())).now_or_never().unwrap().is_ok());
+    assert!(WORLD.vault.gate.answer(&request, || Ok(())).now_or_never().unwrap().is_ok());
 }

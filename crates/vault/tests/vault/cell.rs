@@ -93,7 +93,7 @@ impl Cell {
     }
 
     pub(crate) async fn operator(&self) -> SignedIn {
-        self.vault.sign_in(&OperatorKey::read(&self.home()).unwrap()).await.unwrap()
+        self.vault.sign_in(OperatorKey::read(&self.home()).unwrap()).await.unwrap()
     }
 
     pub(crate) async fn grant_for(&self, scope: &Scope, actions: &[Action], ttl: Duration) -> Grant {

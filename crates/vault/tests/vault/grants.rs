@@ -12,7 +12,7 @@ use crate::cell::{Cell, HOUR, other_scopes, scope};
 async fn only_this_vaults_operator_key_signs_in() {
     let (own, other) = (Cell::new(20), Cell::new(21));
     own.audit.take();
-    let refused = own.vault.sign_in(&OperatorKey::read(&other.home()).unwrap()).await;
+    let refused = own.vault.sign_in(OperatorKey::read(&other.home()).unwrap()).await;
     assert_eq!(refused.err().unwrap().kind(), VaultErrorKind::Refused);
     let event = own.audit.take().pop().unwrap();
     assert_eq!((event.operation, event.outcome), (domain::Operation::SignIn, Outcome::Refused));
@@ -127,7 +127,7 @@ async fn without_a_record_there_is_no_answer() {
     let secret = vault::Secret::new(b"token".to_vec());
     let sealed = cell.vault.seal_credential(&own, "token", &secret).await.unwrap();
     let operator = cell.operator().await;
-    let key = OperatorKey::read(&cell.home()).unwrap();
+    let key = || OperatorKey::read(&cell.home()).unwrap();
 
     let answers = async || {
         [
@@ -136,7 +136,7 @@ async fn without_a_record_there_is_no_answer() {
             cell.vault.create_next(&grant, &own, &wrapped).await.is_ok(),
             cell.vault.open_credential(&grant, &own, "token", &sealed).await.is_ok(),
             cell.vault.seal_credential(&own, "token", &secret).await.is_ok(),
-            cell.vault.sign_in(&key).await.is_ok(),
+            cell.vault.sign_in(key()).await.is_ok(),
             operator.grant(&own.tenant, &own.connection, &[Action::Read], "test", HOUR).await.is_ok(),
         ]
     };

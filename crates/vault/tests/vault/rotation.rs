@@ -16,7 +16,7 @@ async fn alone(cell: &Cell) -> Result<Client, VaultError> {
 }
 
 async fn signed_in(cell: &Cell, vault: &Client) -> SignedIn {
-    vault.sign_in(&OperatorKey::read(&cell.home()).unwrap()).await.unwrap()
+    vault.sign_in(OperatorKey::read(&cell.home()).unwrap()).await.unwrap()
 }
 
 async fn grant(cell: &Cell, vault: &Client) -> domain::Grant {

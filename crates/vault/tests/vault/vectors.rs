@@ -93,7 +93,7 @@ async fn the_vectors_open() {
     let (_, _, handles) = handles(0);
     let vault = Vault::open(&home, &passphrase(), &handles).now_or_never().unwrap().unwrap();
     let vault = way::to(vault);
-    vault.sign_in(&OperatorKey::read(&home).unwrap()).await.unwrap();
+    vault.sign_in(OperatorKey::read(&home).unwrap()).await.unwrap();
     let grant: Grant = serde_json::from_slice(&vector("grant.json")).unwrap();
     let own = scope("t", "c");
 
