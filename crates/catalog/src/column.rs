@@ -4,14 +4,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::{Decode, Row as _, Type};
 
-use crate::database::{Db, Row};
 use crate::error::CatalogError;
+use crate::session::{Column, Row};
 
 /// A column as the database has it.
-pub(crate) fn plain<'r, T: Decode<'r, Db> + Type<Db>>(row: &'r Row, column: &str) -> Result<T, CatalogError> {
-    row.try_get(column)
+pub(crate) fn plain<'r, T: Column<'r>>(row: &'r Row, column: &str) -> Result<T, CatalogError> {
+    row.get(column)
         .map_err(|source| CatalogError::Damaged { what: format!("column `{column}`"), source: Some(source) })
 }
 

@@ -3,8 +3,9 @@
 use domain::{ConnectionId, Platform, Region, Scope, TenantId, Timestamp};
 
 use crate::column::{json, parsed, plain, to_json};
-use crate::database::{Catalog, Db, Row, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::{Row, Session, Whose};
 
 /// A connected store.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +19,8 @@ pub struct Connection {
     /// When it was connected.
     pub created_at: Timestamp,
 }
+
+const STORE: &str = "store a credential";
 
 const COLUMNS_SQL: &str = "SELECT connection, platform, region, url, settings, created_at \
      FROM connection WHERE tenant = $1 AND connection = $2";
@@ -60,22 +63,26 @@ impl Catalog {
     /// [`CatalogError::Exists`] when the tenant has one of that name, [`CatalogError::NotFound`] when there is no
     /// such tenant.
     pub async fn add_connection(&self, connection: &Connection) -> Result<(), CatalogError> {
+        const ADD: &str = "add a connection";
         let Connection { scope, url, settings, created_at } = connection;
-        let added = sqlx::query(
-            "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) DO NOTHING",
-        )
-        .bind(scope.tenant.as_str())
-        .bind(scope.connection.as_str())
-        .bind(scope.platform.as_str())
-        .bind(scope.region.as_str())
-        .bind(url)
-        .bind(to_json(settings, "settings")?)
-        .bind(created_at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(adding("add a connection", "tenant", &scope.tenant))?;
-        match added.rows_affected() {
+        let mut session = self.writing(Whose::Tenant(&scope.tenant), ADD).await?;
+        let added = session
+            .query(
+                "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) DO NOTHING",
+            )
+            .bind(scope.tenant.as_str())
+            .bind(scope.connection.as_str())
+            .bind(scope.platform.as_str())
+            .bind(scope.region.as_str())
+            .bind(url)
+            .bind(to_json(settings, "settings")?)
+            .bind(created_at.to_string())
+            .execute()
+            .await
+            .map_err(adding(ADD, "tenant", &scope.tenant))?;
+        session.commit(ADD).await?;
+        match added {
             0 => Err(CatalogError::Exists { what: "connection", name: scope.connection.to_string() }),
             _ => Ok(()),
         }
@@ -90,12 +97,15 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Connection, CatalogError> {
-        let row = sqlx::query(COLUMNS_SQL)
+        const READ: &str = "read a connection";
+        let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
+        let row = session
+            .query(COLUMNS_SQL)
             .bind(tenant.as_str())
             .bind(connection.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional()
             .await
-            .map_err(failed("read a connection"))?
+            .map_err(failed(READ))?
             .ok_or_else(|| CatalogError::not_found("connection", connection))?;
         from_row(tenant, &row)
     }
@@ -105,11 +115,9 @@ impl Catalog {
     /// # Errors
     /// When the catalog is damaged or not available.
     pub async fn connections(&self, tenant: &TenantId) -> Result<Vec<Connection>, CatalogError> {
-        let rows = sqlx::query(LIST_SQL)
-            .bind(tenant.as_str())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed("list connections"))?;
+        const LIST: &str = "list connections";
+        let mut session = self.reading(Whose::Tenant(tenant), LIST).await?;
+        let rows = session.query(LIST_SQL).bind(tenant.as_str()).fetch_all().await.map_err(failed(LIST))?;
         rows.iter().map(|row| from_row(tenant, row)).collect()
     }
 
@@ -123,15 +131,18 @@ impl Catalog {
         connection: &ConnectionId,
         settings: &serde_json::Value,
     ) -> Result<(), CatalogError> {
-        let changed =
-            sqlx::query("UPDATE connection SET settings = $3 WHERE tenant = $1 AND connection = $2")
-                .bind(tenant.as_str())
-                .bind(connection.as_str())
-                .bind(to_json(settings, "settings")?)
-                .execute(&self.pool)
-                .await
-                .map_err(failed("change a connection"))?;
-        found(changed.rows_affected(), connection)
+        const CHANGE: &str = "change a connection";
+        let mut session = self.writing(Whose::Tenant(tenant), CHANGE).await?;
+        let changed = session
+            .query("UPDATE connection SET settings = $3 WHERE tenant = $1 AND connection = $2")
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .bind(to_json(settings, "settings")?)
+            .execute()
+            .await
+            .map_err(failed(CHANGE))?;
+        session.commit(CHANGE).await?;
+        found(changed, connection)
     }
 
     /// Keeps a connection together with the credential for its address: both or neither. One that is there keeps
@@ -147,24 +158,25 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         const KEEP: &str = "keep a connection";
         let Connection { scope, url, settings, created_at } = connection;
-        let mut transaction = self.begin(KEEP).await?;
-        sqlx::query(
-            "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) \
-             DO UPDATE SET url = excluded.url, settings = excluded.settings",
-        )
-        .bind(scope.tenant.as_str())
-        .bind(scope.connection.as_str())
-        .bind(scope.platform.as_str())
-        .bind(scope.region.as_str())
-        .bind(url)
-        .bind(to_json(settings, "settings")?)
-        .bind(created_at.to_string())
-        .execute(&mut *transaction)
-        .await
-        .map_err(adding(KEEP, "tenant", &scope.tenant))?;
-        credential(&mut *transaction, (&scope.tenant, &scope.connection), (name, sealed), at).await?;
-        transaction.commit().await.map_err(failed(KEEP))
+        let mut session = self.writing(Whose::Tenant(&scope.tenant), KEEP).await?;
+        session
+            .query(
+                "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) \
+                 DO UPDATE SET url = excluded.url, settings = excluded.settings",
+            )
+            .bind(scope.tenant.as_str())
+            .bind(scope.connection.as_str())
+            .bind(scope.platform.as_str())
+            .bind(scope.region.as_str())
+            .bind(url)
+            .bind(to_json(settings, "settings")?)
+            .bind(created_at.to_string())
+            .execute()
+            .await
+            .map_err(adding(KEEP, "tenant", &scope.tenant))?;
+        credential(&mut session, (&scope.tenant, &scope.connection), (name, sealed), at).await?;
+        session.commit(KEEP).await
     }
 
     /// Stores a credential as the vault sealed it, in place of one of the same name.
@@ -179,7 +191,9 @@ impl Catalog {
         sealed: &[u8],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        credential(&self.pool, (tenant, connection), (name, sealed), at).await
+        let mut session = self.writing(Whose::Tenant(tenant), STORE).await?;
+        credential(&mut session, (tenant, connection), (name, sealed), at).await?;
+        session.commit(STORE).await
     }
 
     /// A credential, as the vault sealed it.
@@ -192,38 +206,41 @@ impl Catalog {
         connection: &ConnectionId,
         name: &str,
     ) -> Result<Vec<u8>, CatalogError> {
-        let row =
-            sqlx::query("SELECT sealed FROM credential WHERE tenant = $1 AND connection = $2 AND name = $3")
-                .bind(tenant.as_str())
-                .bind(connection.as_str())
-                .bind(name)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(failed("read a credential"))?
-                .ok_or_else(|| CatalogError::not_found("credential", &format!("{connection}/{name}")))?;
+        const READ: &str = "read a credential";
+        let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
+        let row = session
+            .query("SELECT sealed FROM credential WHERE tenant = $1 AND connection = $2 AND name = $3")
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .bind(name)
+            .fetch_optional()
+            .await
+            .map_err(failed(READ))?
+            .ok_or_else(|| CatalogError::not_found("credential", &format!("{connection}/{name}")))?;
         plain(&row, "sealed")
     }
 }
 
-async fn credential<'e>(
-    executor: impl sqlx::Executor<'e, Database = Db>,
+async fn credential(
+    session: &mut Session,
     (tenant, connection): (&TenantId, &ConnectionId),
     (name, sealed): (&str, &[u8]),
     at: Timestamp,
 ) -> Result<(), CatalogError> {
-    sqlx::query(
-        "INSERT INTO credential (tenant, connection, name, sealed, stored_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (tenant, connection, name) \
-         DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
-    )
-    .bind(tenant.as_str())
-    .bind(connection.as_str())
-    .bind(name)
-    .bind(sealed)
-    .bind(at.to_string())
-    .execute(executor)
-    .await
-    .map_err(adding("store a credential", "connection", connection))?;
+    session
+        .query(
+            "INSERT INTO credential (tenant, connection, name, sealed, stored_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (tenant, connection, name) \
+             DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+        )
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(name)
+        .bind(sealed)
+        .bind(at.to_string())
+        .execute()
+        .await
+        .map_err(adding(STORE, "connection", connection))?;
     Ok(())
 }
 

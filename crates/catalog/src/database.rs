@@ -1,36 +1,28 @@
-//! The database behind the catalog: how it is made, opened and spoken to. What differs between SQLite and
-//! PostgreSQL stands here and in the migrations; every other module keeps to SQL that both understand.
+//! The database behind the catalog: how it is made, opened and asked.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions, Sqlite, Transaction};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::SqlitePool;
 
-use crate::error::CatalogError;
-use crate::schema;
-
-/// The database that the SQL of this crate is sent to.
-pub(crate) type Db = Sqlite;
-/// One row of an answer.
-pub(crate) type Row = sqlx::sqlite::SqliteRow;
+use crate::address::CatalogAddress;
+use crate::error::{CatalogError, failed};
+use crate::session::{Session, Whose};
+use crate::sqlite::Journal;
+use crate::{postgres, schema, sqlite};
 
 /// The file's name in the cell's directory.
 const FILE_NAME: &str = "catalog.db";
-/// How long a writer waits for another process's write to end.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a cell knows: its tenants, connections, snapshots, leases and restores.
 ///
 /// Every question names its tenant; another tenant's things are not found.
 #[derive(Debug, Clone)]
 pub struct Catalog {
-    pub(crate) pool: SqlitePool,
+    database: Database,
 }
 
 /// Which schema a catalog has, and which this version writes.
@@ -42,138 +34,184 @@ pub struct SchemaState {
     pub known: u32,
 }
 
-/// Turns what the database said into what a caller does next.
-pub(crate) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
-    /// SQLite's primary result codes that mean: the file is not what was written.
-    const DAMAGED: [i32; 2] = [11 /* corrupt */, 26 /* not a database */];
-    /// Of many causes; that a table or a column is not there is told in words only.
-    const ERROR: i32 = 1;
-    move |source| {
-        let told = source.as_database_error();
-        let code = told.and_then(|error| error.code()?.parse::<i32>().ok()).map(|code| code & 0xff);
-        let absent = told.is_some_and(|error| error.message().starts_with("no such "));
-        match code {
-            Some(code) if DAMAGED.contains(&code) || (code == ERROR && absent) => {
-                CatalogError::Damaged { what: format!("could not {doing}"), source: Some(source) }
+#[derive(Debug, Clone)]
+pub(crate) enum Database {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Database {
+    async fn connect(address: &CatalogAddress, journal: Journal) -> Result<Self, CatalogError> {
+        Ok(match address {
+            CatalogAddress::Embedded(dir) => {
+                Self::Sqlite(sqlite::connect(&Catalog::path(dir), journal).await?)
             }
-            None if matches!(source, sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_)) => {
-                CatalogError::Damaged { what: format!("could not {doing}"), source: Some(source) }
-            }
-            _ => CatalogError::Unavailable { doing, source },
+            CatalogAddress::Server(server) => Self::Postgres(postgres::connect(server).await?),
+        })
+    }
+
+    pub(crate) async fn reading(
+        &self,
+        whose: Whose<'_>,
+        doing: &'static str,
+    ) -> Result<Session, CatalogError> {
+        match self {
+            Self::Sqlite(pool) => sqlite::reading(pool).await.map(Session::Sqlite),
+            Self::Postgres(pool) => postgres::reading(pool, whose).await.map(Session::Postgres),
+        }
+        .map_err(failed(doing))
+    }
+
+    pub(crate) async fn writing(
+        &self,
+        whose: Whose<'_>,
+        doing: &'static str,
+    ) -> Result<Session, CatalogError> {
+        match self {
+            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite),
+            Self::Postgres(pool) => postgres::writing(pool, whose).await.map(Session::Postgres),
+        }
+        .map_err(failed(doing))
+    }
+
+    /// Begins a migration, after any other that is under way.
+    pub(crate) async fn migrating(&self, doing: &'static str) -> Result<Session, CatalogError> {
+        match self {
+            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite),
+            Self::Postgres(pool) => postgres::migrating(pool).await.map(Session::Postgres),
+        }
+        .map_err(failed(doing))
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
         }
     }
 }
 
-enum Journal {
-    /// As the file has it.
-    Kept,
-    /// Write-ahead, for a file that is new or about to be migrated. The file remembers it.
-    WriteAhead,
-}
-
-async fn connect(path: &Path, journal: Journal) -> Result<SqlitePool, CatalogError> {
-    if !path.exists() {
-        return Err(CatalogError::Missing(path.into()));
-    }
-    let mut options = SqliteConnectOptions::new()
-        .filename(path)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging();
-    if matches!(journal, Journal::WriteAhead) {
-        options = options.journal_mode(SqliteJournalMode::Wal);
-    }
-    // One connection: a process asks one thing at a time, and a second one would double the time to open.
-    SqlitePoolOptions::new()
-        .max_connections(1)
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options)
-        .await
-        .map_err(failed("open the catalog"))
-}
-
 impl Catalog {
-    /// Where the catalog of the cell at `dir` lies.
+    /// Where the embedded catalog of the cell at `dir` lies.
     #[must_use]
     pub fn path(dir: &Path) -> PathBuf {
         dir.join(FILE_NAME)
     }
 
-    /// Makes the catalog of a new cell at `dir`, with mode 0600.
+    /// Makes the catalog of a new cell: a file with mode 0600, or the tables in a server's database. There, a schema
+    /// that is made already but has no tenant yet is taken as it is: its owner may have made it for a role that may
+    /// not.
     ///
     /// # Errors
-    /// When there is one already, or when it cannot be written.
-    pub async fn create(dir: &Path) -> Result<Self, CatalogError> {
-        let path = Self::path(dir);
-        let file = |doing| {
-            let path = path.clone();
-            move |source: io::Error| match source.kind() {
-                io::ErrorKind::AlreadyExists => {
-                    CatalogError::Exists { what: "catalog", name: path.display().to_string() }
-                }
-                _ => CatalogError::File { doing, path, source },
+    /// When there is one already, or when it cannot be written; [`CatalogError::RoleUnbound`] for a role of the server
+    /// that sees every tenant's rows.
+    pub async fn create(address: impl Into<CatalogAddress>) -> Result<Self, CatalogError> {
+        match address.into() {
+            CatalogAddress::Embedded(dir) => {
+                new_file(&dir)?;
+                let database =
+                    Database::Sqlite(sqlite::connect(&Self::path(&dir), Journal::WriteAhead).await?);
+                schema::migrate(&database).await?;
+                Ok(Self { database })
             }
-        };
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(file("make"))?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(file("sync the directory of"))?;
-        let pool = connect(&path, Journal::WriteAhead).await?;
-        schema::migrate(&pool).await?;
-        Ok(Self { pool })
-    }
-
-    /// Opens the catalog of the cell at `dir`.
-    ///
-    /// # Errors
-    /// When there is none, when it is damaged, and when its schema is not this version's.
-    pub async fn open(dir: &Path) -> Result<Self, CatalogError> {
-        let pool = connect(&Self::path(dir), Journal::Kept).await?;
-        let SchemaState { found, known } = schema::state(&pool).await?;
-        match found.cmp(&known) {
-            std::cmp::Ordering::Less => Err(CatalogError::SchemaOlder { found, known }),
-            std::cmp::Ordering::Greater => Err(CatalogError::SchemaNewer { found, known }),
-            std::cmp::Ordering::Equal => Ok(Self { pool }),
+            CatalogAddress::Server(server) => {
+                let pool = postgres::connect(&server).await?;
+                postgres::is_bound(&pool, &server).await?;
+                let database = Database::Postgres(pool);
+                if schema::state(&database).await?.found == 0 {
+                    schema::migrate(&database).await?;
+                }
+                schema::is_known(&database).await?;
+                let catalog = Self { database };
+                if !catalog.tenants().await?.is_empty() {
+                    return Err(CatalogError::Exists { what: "catalog", name: server.to_string() });
+                }
+                Ok(catalog)
+            }
         }
     }
 
-    /// Which schema the catalog of the cell at `dir` has. Changes nothing.
+    /// Opens a cell's catalog.
+    ///
+    /// # Errors
+    /// When there is none, when it is damaged, and when its schema is not this version's;
+    /// [`CatalogError::RoleUnbound`] for a role of the server that sees every tenant's rows.
+    pub async fn open(address: impl Into<CatalogAddress>) -> Result<Self, CatalogError> {
+        let address = address.into();
+        let database = Database::connect(&address, Journal::Kept).await?;
+        if let (Database::Postgres(pool), CatalogAddress::Server(server)) = (&database, &address) {
+            postgres::is_bound(pool, server).await?;
+        }
+        schema::is_known(&database).await?;
+        Ok(Self { database })
+    }
+
+    /// Which schema a cell's catalog has. Changes nothing.
     ///
     /// # Errors
     /// When there is no catalog, or when it is damaged.
-    pub async fn schema(dir: &Path) -> Result<SchemaState, CatalogError> {
-        let pool = connect(&Self::path(dir), Journal::Kept).await?;
-        let state = schema::state(&pool).await;
-        pool.close().await;
+    pub async fn schema(address: impl Into<CatalogAddress>) -> Result<SchemaState, CatalogError> {
+        let database = Database::connect(&address.into(), Journal::Kept).await?;
+        let state = schema::state(&database).await;
+        database.close().await;
         state
     }
 
-    /// Brings the catalog of the cell at `dir` to this version's schema, and says which it had.
+    /// Brings a cell's catalog to this version's schema, and says which it had. On a server, the role must own the
+    /// schema `caretaker`, or be allowed to make it.
     ///
     /// # Errors
     /// When there is no catalog, when it is damaged, or when its schema is newer than this version's.
-    pub async fn migrate(dir: &Path) -> Result<SchemaState, CatalogError> {
-        let pool = connect(&Self::path(dir), Journal::WriteAhead).await?;
-        let before = schema::migrate(&pool).await;
-        pool.close().await;
+    pub async fn migrate(address: impl Into<CatalogAddress>) -> Result<SchemaState, CatalogError> {
+        let database = Database::connect(&address.into(), Journal::WriteAhead).await?;
+        let before = schema::migrate(&database).await;
+        database.close().await;
         before
     }
 
-    /// Reads the whole file and compares its indexes, for `doctor`.
+    /// Looks for damage, for `doctor`: reads the whole of a file and compares its indexes; on a server, asks whether
+    /// every table still keeps tenants apart.
     ///
     /// # Errors
     /// [`CatalogError::Damaged`] with the first thing that does not fit.
     pub async fn check_integrity(&self) -> Result<(), CatalogError> {
-        let first: String = sqlx::query_scalar("PRAGMA integrity_check(1)")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed("check the catalog"))?;
-        if first == "ok" { Ok(()) } else { Err(CatalogError::damaged(first)) }
+        match &self.database {
+            Database::Sqlite(pool) => sqlite::check_integrity(pool).await,
+            Database::Postgres(pool) => postgres::check_integrity(pool).await,
+        }
     }
 
-    /// Begins a transaction that will write. It takes the write lock at once: one that took it later could find
-    /// that what it has read is out of date.
-    pub(crate) async fn begin(&self, doing: &'static str) -> Result<Transaction<'_, Db>, CatalogError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
+    /// Begins to ask.
+    pub(crate) async fn reading(
+        &self,
+        whose: Whose<'_>,
+        doing: &'static str,
+    ) -> Result<Session, CatalogError> {
+        self.database.reading(whose, doing).await
     }
+
+    /// Begins to change.
+    pub(crate) async fn writing(
+        &self,
+        whose: Whose<'_>,
+        doing: &'static str,
+    ) -> Result<Session, CatalogError> {
+        self.database.writing(whose, doing).await
+    }
+}
+
+/// Makes the empty file, durably.
+fn new_file(dir: &Path) -> Result<(), CatalogError> {
+    let path = Catalog::path(dir);
+    let file = |doing| {
+        let path = path.clone();
+        move |source: io::Error| match source.kind() {
+            io::ErrorKind::AlreadyExists => {
+                CatalogError::Exists { what: "catalog", name: path.display().to_string() }
+            }
+            _ => CatalogError::File { doing, path, source },
+        }
+    };
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(file("make"))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(file("sync the directory of"))
 }

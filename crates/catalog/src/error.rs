@@ -3,12 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::{postgres, sqlite};
+
 /// Why the catalog did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// There is no catalog.
-    #[error("there is no catalog at `{}`: check the directory, or make a cell with `caretaker init`", .0.display())]
-    Missing(PathBuf),
+    #[error("there is no catalog at `{0}`: check the address, or make a cell with `caretaker init`")]
+    Missing(String),
     /// There is no such thing, or it is another tenant's.
     #[error("there is no {what} `{name}`")]
     NotFound {
@@ -58,6 +60,15 @@ pub enum CatalogError {
         /// What it is.
         found: &'static str,
     },
+    /// Another process changed the same rows at the same time, and the database took this change back.
+    #[error("cannot {doing}: another process was changing the same; read it again")]
+    Crossed {
+        /// What was tried.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
     /// A number is larger than the catalog holds, or a time is out of range.
     #[error("{0} is out of range")]
     OutOfRange(&'static str),
@@ -88,7 +99,8 @@ pub enum CatalogError {
         #[source]
         source: Option<sqlx::Error>,
     },
-    /// The database did not answer: locked for too long, disk full, not readable.
+    /// The database did not answer: locked for too long, disk full, not readable, server away. Whether a change whose
+    /// commit was under way has been made is not known.
     #[error("cannot {doing}: the catalog is not available")]
     Unavailable {
         /// What was tried.
@@ -97,6 +109,11 @@ pub enum CatalogError {
         #[source]
         source: sqlx::Error,
     },
+    /// The server's role would see every tenant's rows, whoever asks.
+    #[error(
+        "the role of `{0}` is a superuser's or bypasses row security, so that tenants would not be kept apart: use one that is neither"
+    )]
+    RoleUnbound(String),
     /// The file system failed.
     #[error("cannot {doing} `{}`", path.display())]
     File {
@@ -133,11 +150,13 @@ impl CatalogError {
             | Self::HeadMoved { .. }
             | Self::HeadGoesBack { .. }
             | Self::LeaseLost(_)
-            | Self::RestoreMoved { .. } => CatalogErrorKind::Conflict,
+            | Self::RestoreMoved { .. }
+            | Self::Crossed { .. } => CatalogErrorKind::Conflict,
             Self::OutOfRange(_)
             | Self::SchemaOlder { .. }
             | Self::SchemaNewer { .. }
             | Self::Unavailable { .. }
+            | Self::RoleUnbound(_)
             | Self::File { .. } => CatalogErrorKind::Unavailable,
             Self::Damaged { .. } => CatalogErrorKind::Damaged,
         }
@@ -149,5 +168,35 @@ impl CatalogError {
 
     pub(crate) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into(), source: None }
+    }
+}
+
+/// What an error of a database means for whoever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    Damaged,
+    Crossed,
+    Unavailable,
+}
+
+/// Turns what the database said into what a caller does next.
+pub(crate) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> CatalogError {
+    move |source| match meaning(&source) {
+        Meaning::Damaged => {
+            CatalogError::Damaged { what: format!("could not {doing}"), source: Some(source) }
+        }
+        Meaning::Crossed => CatalogError::Crossed { doing, source },
+        Meaning::Unavailable => CatalogError::Unavailable { doing, source },
+    }
+}
+
+fn meaning(error: &sqlx::Error) -> Meaning {
+    match error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => Meaning::Damaged,
+        sqlx::Error::Database(told) => match told.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+            Some(told) => postgres::meaning(told.code()),
+            None => sqlite::meaning(&told.code().unwrap_or_default(), told.message()),
+        },
+        _ => Meaning::Unavailable,
     }
 }

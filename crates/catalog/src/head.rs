@@ -6,9 +6,10 @@ use domain::{ConnectionId, SnapshotNumber, TenantId};
 
 use crate::column::{count, plain, stored};
 use crate::connection::adding;
-use crate::database::{Catalog, Row, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
 use crate::lease::Lease;
+use crate::session::{Row, Session, Whose};
 
 /// A commit, as the catalog knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,19 @@ fn shown(head: Option<&Head>) -> String {
     head.map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
+const READ: &str = "read a head";
+const ADVANCE: &str = "advance a head";
+
 const HEAD_SQL: &str =
     "SELECT number, generation, commit_name FROM head WHERE tenant = $1 AND connection = $2";
+/// Changes nothing, if the lease is the newest, and keeps it the newest until the transaction ends: whoever takes it
+/// over meanwhile waits, and finds the head where this transaction has put it.
+const HOLD_LEASE_SQL: &str = "UPDATE lease SET holder = holder \
+     WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4";
+const FIRST_SQL: &str = "INSERT INTO head (tenant, connection, number, generation, commit_name) \
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, connection) DO NOTHING";
+const NEXT_SQL: &str = "UPDATE head SET number = $3, generation = $4, commit_name = $5 \
+     WHERE tenant = $1 AND connection = $2 AND number = $6 AND generation = $7 AND commit_name = $8";
 
 fn from_row(row: &Row) -> Result<Head, CatalogError> {
     Ok(Head {
@@ -52,13 +64,7 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Option<Head>, CatalogError> {
-        let row = sqlx::query(HEAD_SQL)
-            .bind(tenant.as_str())
-            .bind(connection.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read a head"))?;
-        row.as_ref().map(from_row).transpose()
+        read(&mut self.reading(Whose::Tenant(tenant), READ).await?, tenant, connection).await
     }
 
     /// Puts a new head in the place of the expected one. Of several that expect the same, exactly one succeeds.
@@ -98,7 +104,6 @@ impl Catalog {
         expected: Option<&Head>,
         new: &Head,
     ) -> Result<(), CatalogError> {
-        const ADVANCE: &str = "advance a head";
         if let Some(old) = expected
             && (new.number, new.generation) <= (old.number, old.generation)
         {
@@ -108,44 +113,71 @@ impl Catalog {
                 to: new.to_string(),
             });
         }
-        // $6 and $7 are the lease's, where there is one: an absent one matches by being NULL.
-        let sql = match expected {
-            None => {
-                "INSERT INTO head (tenant, connection, number, generation, commit_name) \
-                 SELECT $1, $2, $3, $4, $5 WHERE $6 IS NULL OR EXISTS (SELECT 1 FROM lease \
-                 WHERE tenant = $1 AND connection = $2 AND holder = $6 AND generation = $7) \
-                 ON CONFLICT (tenant, connection) DO NOTHING"
-            }
-            Some(_) => {
-                "UPDATE head SET number = $3, generation = $4, commit_name = $5 \
-                 WHERE tenant = $1 AND connection = $2 \
-                 AND ($6 IS NULL OR EXISTS (SELECT 1 FROM lease \
-                 WHERE tenant = $1 AND connection = $2 AND holder = $6 AND generation = $7)) \
-                 AND number = $8 AND generation = $9 AND commit_name = $10"
-            }
+        let mut session = self.writing(Whose::Tenant(tenant), ADVANCE).await?;
+        let held = match lease {
+            None => true,
+            Some(lease) => hold(&mut session, lease).await?,
         };
-        let mut query = sqlx::query(sql)
-            .bind(tenant.as_str())
-            .bind(connection.as_str())
-            .bind(stored(new.number.0, "a snapshot's number")?)
-            .bind(stored(new.generation, "a generation")?)
-            .bind(&new.commit)
-            .bind(lease.map(|lease| lease.holder.to_string()))
-            .bind(lease.map(|lease| stored(lease.generation, "a generation")).transpose()?);
-        if let Some(old) = expected {
-            query = query
-                .bind(stored(old.number.0, "a snapshot's number")?)
-                .bind(stored(old.generation, "a generation")?)
-                .bind(&old.commit);
+        if held && swap(&mut session, (tenant, connection), expected, new).await? {
+            return session.commit(ADVANCE).await;
         }
-        let swapped = query.execute(&self.pool).await.map_err(adding(ADVANCE, "connection", connection))?;
-        if swapped.rows_affected() == 1 {
-            return Ok(());
-        }
+        let found = read(&mut session, tenant, connection).await?;
         Err(CatalogError::HeadMoved {
             connection: connection.to_string(),
             expected: shown(expected),
-            found: shown(self.head(tenant, connection).await?.as_ref()),
+            found: shown(found.as_ref()),
         })
     }
+}
+
+async fn read(
+    session: &mut Session,
+    tenant: &TenantId,
+    connection: &ConnectionId,
+) -> Result<Option<Head>, CatalogError> {
+    let row = session
+        .query(HEAD_SQL)
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .fetch_optional()
+        .await
+        .map_err(failed(READ))?;
+    row.as_ref().map(from_row).transpose()
+}
+
+/// Whether the lease is the newest; then it stays so until the transaction ends.
+async fn hold(session: &mut Session, lease: &Lease) -> Result<bool, CatalogError> {
+    let held = session
+        .query(HOLD_LEASE_SQL)
+        .bind(lease.tenant.as_str())
+        .bind(lease.connection.as_str())
+        .bind(lease.holder.to_string())
+        .bind(stored(lease.generation, "a generation")?)
+        .execute()
+        .await
+        .map_err(failed(ADVANCE))?;
+    Ok(held == 1)
+}
+
+/// Whether the head was the expected one; then it is the new one.
+async fn swap(
+    session: &mut Session,
+    (tenant, connection): (&TenantId, &ConnectionId),
+    expected: Option<&Head>,
+    new: &Head,
+) -> Result<bool, CatalogError> {
+    let mut query = session
+        .query(if expected.is_some() { NEXT_SQL } else { FIRST_SQL })
+        .bind(tenant.as_str())
+        .bind(connection.as_str())
+        .bind(stored(new.number.0, "a snapshot's number")?)
+        .bind(stored(new.generation, "a generation")?)
+        .bind(&new.commit);
+    if let Some(old) = expected {
+        query = query
+            .bind(stored(old.number.0, "a snapshot's number")?)
+            .bind(stored(old.generation, "a generation")?)
+            .bind(&old.commit);
+    }
+    Ok(query.execute().await.map_err(adding(ADVANCE, "connection", connection))? == 1)
 }

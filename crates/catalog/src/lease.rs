@@ -9,8 +9,9 @@ use domain::{ConnectionId, Id128, TenantId, Timestamp};
 
 use crate::column::{count, parsed_optional, plain, stored};
 use crate::connection::adding;
-use crate::database::{Catalog, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::Whose;
 
 /// Longest time for which a lease is given.
 pub const LEASE_TTL_MAX: Duration = Duration::from_secs(60 * 60);
@@ -65,25 +66,24 @@ impl Catalog {
     ) -> Result<Lease, CatalogError> {
         let LeaseRequest { holder, seen_generation, now, ttl } = request;
         let (expires_at, expires_at_ms) = end(now, ttl)?;
-        // In a transaction of its own: a statement that returns rows commits when it is put away, where nobody
-        // would see that the disk is full.
-        let mut transaction = self.begin(SEIZE).await?;
-        let row = sqlx::query(
-            "INSERT INTO lease (tenant, connection, holder, generation, expires_at_ms) \
-             VALUES ($1, $2, $3, $4 + 1, $5) \
-             ON CONFLICT (tenant, connection) DO UPDATE SET holder = $3, expires_at_ms = $5, \
-             generation = CASE WHEN lease.generation > $4 THEN lease.generation + 1 ELSE $4 + 1 END \
-             RETURNING generation",
-        )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
-        .bind(holder.to_string())
-        .bind(stored(seen_generation, "a generation")?)
-        .bind(expires_at_ms)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(adding(SEIZE, "connection", connection))?;
-        transaction.commit().await.map_err(failed(SEIZE))?;
+        let mut session = self.writing(Whose::Tenant(tenant), SEIZE).await?;
+        let row = session
+            .query(
+                "INSERT INTO lease (tenant, connection, holder, generation, expires_at_ms) \
+                 VALUES ($1, $2, $3, $4 + 1, $5) \
+                 ON CONFLICT (tenant, connection) DO UPDATE SET holder = $3, expires_at_ms = $5, \
+                 generation = CASE WHEN lease.generation > $4 THEN lease.generation + 1 ELSE $4 + 1 END \
+                 RETURNING generation",
+            )
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .bind(holder.to_string())
+            .bind(stored(seen_generation, "a generation")?)
+            .bind(expires_at_ms)
+            .fetch_one()
+            .await
+            .map_err(adding(SEIZE, "connection", connection))?;
+        session.commit(SEIZE).await?;
         Ok(Lease {
             tenant: tenant.clone(),
             connection: connection.clone(),
@@ -102,14 +102,17 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Option<Lease>, CatalogError> {
-        let row = sqlx::query(
-            "SELECT holder, generation, expires_at_ms FROM lease WHERE tenant = $1 AND connection = $2",
-        )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed("read a lease"))?;
+        const READ: &str = "read a lease";
+        let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
+        let row = session
+            .query(
+                "SELECT holder, generation, expires_at_ms FROM lease WHERE tenant = $1 AND connection = $2",
+            )
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .fetch_optional()
+            .await
+            .map_err(failed(READ))?;
         let Some(row) = row else { return Ok(None) };
         let Some(holder) = parsed_optional(&row, "holder")? else { return Ok(None) };
         Ok(Some(Lease {
@@ -128,19 +131,23 @@ impl Catalog {
     /// [`CatalogError::LeaseLost`] when it was released or taken over.
     pub async fn raise_lease(&self, lease: &Lease, seen_generation: u64) -> Result<Lease, CatalogError> {
         let generation = lease.generation.max(seen_generation.saturating_add(1));
-        let raised = sqlx::query(
-            "UPDATE lease SET generation = $5 \
-             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
-        )
-        .bind(lease.tenant.as_str())
-        .bind(lease.connection.as_str())
-        .bind(lease.holder.to_string())
-        .bind(stored(lease.generation, "a generation")?)
-        .bind(stored(generation, "a generation")?)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("raise a lease"))?;
-        still_held(raised.rows_affected(), lease)?;
+        const RAISE: &str = "raise a lease";
+        let mut session = self.writing(Whose::Tenant(&lease.tenant), RAISE).await?;
+        let raised = session
+            .query(
+                "UPDATE lease SET generation = $5 \
+                 WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+            )
+            .bind(lease.tenant.as_str())
+            .bind(lease.connection.as_str())
+            .bind(lease.holder.to_string())
+            .bind(stored(lease.generation, "a generation")?)
+            .bind(stored(generation, "a generation")?)
+            .execute()
+            .await
+            .map_err(failed(RAISE))?;
+        session.commit(RAISE).await?;
+        still_held(raised, lease)?;
         Ok(Lease { generation, ..lease.clone() })
     }
 
@@ -149,18 +156,22 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::LeaseLost`] when it was released already or taken over.
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), CatalogError> {
-        let released = sqlx::query(
-            "UPDATE lease SET holder = NULL \
-             WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
-        )
-        .bind(lease.tenant.as_str())
-        .bind(lease.connection.as_str())
-        .bind(lease.holder.to_string())
-        .bind(stored(lease.generation, "a generation")?)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("release a lease"))?;
-        still_held(released.rows_affected(), lease)
+        const RELEASE: &str = "release a lease";
+        let mut session = self.writing(Whose::Tenant(&lease.tenant), RELEASE).await?;
+        let released = session
+            .query(
+                "UPDATE lease SET holder = NULL \
+                 WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+            )
+            .bind(lease.tenant.as_str())
+            .bind(lease.connection.as_str())
+            .bind(lease.holder.to_string())
+            .bind(stored(lease.generation, "a generation")?)
+            .execute()
+            .await
+            .map_err(failed(RELEASE))?;
+        session.commit(RELEASE).await?;
+        still_held(released, lease)
     }
 }
 

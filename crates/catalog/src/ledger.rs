@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use domain::{ConnectionId, Id128, RecordKey, TenantId, Timestamp};
-use sqlx::Transaction;
 
 use crate::column::{parsed, plain};
 use crate::connection::adding;
-use crate::database::{Catalog, Db, Row, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::{Row, Session, Whose};
 
 /// An item that was created anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,27 +44,28 @@ fn from_row(row: &Row) -> Result<LedgerEntry, CatalogError> {
 
 /// Writes one entry; written twice by one restore, the later one stands.
 pub(crate) async fn record(
-    transaction: &mut Transaction<'_, Db>,
+    session: &mut Session,
     tenant: &TenantId,
     entry: &LedgerEntry,
 ) -> Result<(), CatalogError> {
-    sqlx::query(
-        "INSERT INTO id_ledger (tenant, connection, target, kind, old_id, new_id, restore, recorded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-         ON CONFLICT (tenant, connection, target, kind, old_id, restore) \
-         DO UPDATE SET new_id = excluded.new_id, recorded_at = excluded.recorded_at",
-    )
-    .bind(tenant.as_str())
-    .bind(entry.connection.as_str())
-    .bind(entry.target.as_str())
-    .bind(entry.old.kind.as_str())
-    .bind(&*entry.old.id)
-    .bind(&*entry.new_id)
-    .bind(entry.restore.to_string())
-    .bind(entry.recorded_at.to_string())
-    .execute(&mut **transaction)
-    .await
-    .map_err(adding(RECORD, "connection", &entry.connection))?;
+    session
+        .query(
+            "INSERT INTO id_ledger (tenant, connection, target, kind, old_id, new_id, restore, recorded_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (tenant, connection, target, kind, old_id, restore) \
+             DO UPDATE SET new_id = excluded.new_id, recorded_at = excluded.recorded_at",
+        )
+        .bind(tenant.as_str())
+        .bind(entry.connection.as_str())
+        .bind(entry.target.as_str())
+        .bind(entry.old.kind.as_str())
+        .bind(&*entry.old.id)
+        .bind(&*entry.new_id)
+        .bind(entry.restore.to_string())
+        .bind(entry.recorded_at.to_string())
+        .execute()
+        .await
+        .map_err(adding(RECORD, "connection", &entry.connection))?;
     Ok(())
 }
 
@@ -74,11 +75,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no such connection.
     pub async fn record_ids(&self, tenant: &TenantId, entries: &[LedgerEntry]) -> Result<(), CatalogError> {
-        let mut transaction = self.begin(RECORD).await?;
+        let mut session = self.writing(Whose::Tenant(tenant), RECORD).await?;
         for entry in entries {
-            record(&mut transaction, tenant, entry).await?;
+            record(&mut session, tenant, entry).await?;
         }
-        transaction.commit().await.map_err(failed(RECORD))
+        session.commit(RECORD).await
     }
 
     /// A connection's whole ledger, in the order in which it was written, for sealing into the object store.
@@ -90,15 +91,17 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Vec<LedgerEntry>, CatalogError> {
-        let rows = sqlx::query(
-            "SELECT connection, target, kind, old_id, new_id, restore, recorded_at FROM id_ledger \
-             WHERE tenant = $1 AND connection = $2 ORDER BY entry",
-        )
-        .bind(tenant.as_str())
-        .bind(connection.as_str())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed(READ))?;
+        let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
+        let rows = session
+            .query(
+                "SELECT connection, target, kind, old_id, new_id, restore, recorded_at FROM id_ledger \
+                 WHERE tenant = $1 AND connection = $2 ORDER BY entry",
+            )
+            .bind(tenant.as_str())
+            .bind(connection.as_str())
+            .fetch_all()
+            .await
+            .map_err(failed(READ))?;
         rows.iter().map(from_row).collect()
     }
 

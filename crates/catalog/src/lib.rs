@@ -4,6 +4,8 @@
 //! bytes that the vault or a data key has sealed. Every question names its tenant, and another tenant's things
 //! are not found. Heads, leases and restores move by compare-and-swap, so that of two processes one wins.
 //!
+//! It is a SQLite file in the cell's directory, or a database of a PostgreSQL server; the questions are the same.
+//!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! # let home = tempfile::tempdir()?;
@@ -37,6 +39,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod address;
 mod column;
 mod connection;
 mod database;
@@ -44,12 +47,16 @@ mod error;
 mod head;
 mod lease;
 mod ledger;
+mod postgres;
 mod restore;
 mod schema;
+mod session;
+mod sqlite;
 mod store_credential;
 mod tag;
 mod tenant;
 
+pub use address::{AddressError, CatalogAddress, Password, ServerAddress};
 pub use connection::Connection;
 pub use database::{Catalog, SchemaState};
 pub use error::{CatalogError, CatalogErrorKind};

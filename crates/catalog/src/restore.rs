@@ -6,9 +6,10 @@ use domain::{ConnectionId, Id128, TenantId, Timestamp};
 
 use crate::column::{parsed, parsed_optional, plain, states};
 use crate::connection::adding;
-use crate::database::{Catalog, Row, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
 use crate::ledger::{self, LedgerEntry};
+use crate::session::{Row, Session, Whose};
 
 states! {
     /// How far a restore is.
@@ -70,7 +71,12 @@ pub struct StepResult {
     pub ledger: Option<LedgerEntry>,
 }
 
+const ADD: &str = "add a restore";
+const READ: &str = "read a restore";
+const LIST: &str = "list restores";
+const MOVE: &str = "move a restore";
 const STEPS: &str = "note a restore's steps";
+const READ_STEPS: &str = "read a restore's steps";
 
 const ONE_SQL: &str = "SELECT restore, connection, target, plan_digest, undo_of, state, created_at, changed_at \
      FROM restore WHERE tenant = $1 AND restore = $2";
@@ -97,24 +103,27 @@ impl Catalog {
     /// [`CatalogError::Exists`] for an id that is taken, [`CatalogError::NotFound`] when the tenant has no such
     /// connection, or no restore of the id that is undone.
     pub async fn add_restore(&self, tenant: &TenantId, restore: &Restore) -> Result<(), CatalogError> {
-        let added = sqlx::query(
-            "INSERT INTO restore \
-             (tenant, restore, connection, target, plan_digest, undo_of, state, created_at, changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, restore) DO NOTHING",
-        )
-        .bind(tenant.as_str())
-        .bind(restore.id.to_string())
-        .bind(restore.connection.as_str())
-        .bind(restore.target.as_str())
-        .bind(&restore.plan_digest)
-        .bind(restore.undo_of.map(|id| id.to_string()))
-        .bind(restore.state.as_str())
-        .bind(restore.created_at.to_string())
-        .bind(restore.changed_at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(adding("add a restore", "connection", &restore.connection))?;
-        match added.rows_affected() {
+        let mut session = self.writing(Whose::Tenant(tenant), ADD).await?;
+        let added = session
+            .query(
+                "INSERT INTO restore \
+                 (tenant, restore, connection, target, plan_digest, undo_of, state, created_at, changed_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (tenant, restore) DO NOTHING",
+            )
+            .bind(tenant.as_str())
+            .bind(restore.id.to_string())
+            .bind(restore.connection.as_str())
+            .bind(restore.target.as_str())
+            .bind(&restore.plan_digest)
+            .bind(restore.undo_of.map(|id| id.to_string()))
+            .bind(restore.state.as_str())
+            .bind(restore.created_at.to_string())
+            .bind(restore.changed_at.to_string())
+            .execute()
+            .await
+            .map_err(adding(ADD, "connection", &restore.connection))?;
+        session.commit(ADD).await?;
+        match added {
             0 => Err(CatalogError::Exists { what: "restore", name: restore.id.to_string() }),
             _ => Ok(()),
         }
@@ -125,14 +134,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has none of that id.
     pub async fn restore(&self, tenant: &TenantId, id: Id128) -> Result<Restore, CatalogError> {
-        let row = sqlx::query(ONE_SQL)
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed("read a restore"))?
-            .ok_or_else(|| CatalogError::not_found("restore", &id))?;
-        from_row(&row)
+        read(&mut self.reading(Whose::Tenant(tenant), READ).await?, tenant, id).await
     }
 
     /// The restores from a connection's snapshots, oldest first.
@@ -144,12 +146,14 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
     ) -> Result<Vec<Restore>, CatalogError> {
-        let rows = sqlx::query(LIST_SQL)
+        let mut session = self.reading(Whose::Tenant(tenant), LIST).await?;
+        let rows = session
+            .query(LIST_SQL)
             .bind(tenant.as_str())
             .bind(connection.as_str())
-            .fetch_all(&self.pool)
+            .fetch_all()
             .await
-            .map_err(failed("list restores"))?;
+            .map_err(failed(LIST))?;
         rows.iter().map(from_row).collect()
     }
 
@@ -165,22 +169,24 @@ impl Catalog {
         (from, to): (RestoreState, RestoreState),
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        let moved = sqlx::query(
-            "UPDATE restore SET state = $4, changed_at = $5 \
-             WHERE tenant = $1 AND restore = $2 AND state = $3",
-        )
-        .bind(tenant.as_str())
-        .bind(id.to_string())
-        .bind(from.as_str())
-        .bind(to.as_str())
-        .bind(at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("move a restore"))?;
-        if moved.rows_affected() == 1 {
-            return Ok(());
+        let mut session = self.writing(Whose::Tenant(tenant), MOVE).await?;
+        let moved = session
+            .query(
+                "UPDATE restore SET state = $4, changed_at = $5 \
+                 WHERE tenant = $1 AND restore = $2 AND state = $3",
+            )
+            .bind(tenant.as_str())
+            .bind(id.to_string())
+            .bind(from.as_str())
+            .bind(to.as_str())
+            .bind(at.to_string())
+            .execute()
+            .await
+            .map_err(failed(MOVE))?;
+        if moved == 1 {
+            return session.commit(MOVE).await;
         }
-        let found = self.restore(tenant, id).await?.state;
+        let found = read(&mut session, tenant, id).await?.state;
         Err(CatalogError::RestoreMoved {
             restore: id.to_string(),
             expected: from.as_str(),
@@ -199,22 +205,23 @@ impl Catalog {
         steps: &[&str],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        let mut transaction = self.begin(STEPS).await?;
+        let mut session = self.writing(Whose::Tenant(tenant), STEPS).await?;
         for step in steps {
-            sqlx::query(
-                "INSERT INTO restore_step (tenant, restore, step, state, changed_at) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, restore, step) DO NOTHING",
-            )
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .bind(*step)
-            .bind(StepState::Intent.as_str())
-            .bind(at.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(adding(STEPS, "restore", id))?;
+            session
+                .query(
+                    "INSERT INTO restore_step (tenant, restore, step, state, changed_at) \
+                     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, restore, step) DO NOTHING",
+                )
+                .bind(tenant.as_str())
+                .bind(id.to_string())
+                .bind(*step)
+                .bind(StepState::Intent.as_str())
+                .bind(at.to_string())
+                .execute()
+                .await
+                .map_err(adding(STEPS, "restore", id))?;
         }
-        transaction.commit().await.map_err(failed(STEPS))
+        session.commit(STEPS).await
     }
 
     /// Notes how steps ended, and the new ids that came of them: all of it, or nothing.
@@ -228,28 +235,29 @@ impl Catalog {
         results: &[StepResult],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        let mut transaction = self.begin(STEPS).await?;
+        let mut session = self.writing(Whose::Tenant(tenant), STEPS).await?;
         for StepResult { step, state, ledger } in results {
-            let noted = sqlx::query(
-                "UPDATE restore_step SET state = $4, changed_at = $5 \
-                 WHERE tenant = $1 AND restore = $2 AND step = $3",
-            )
-            .bind(tenant.as_str())
-            .bind(id.to_string())
-            .bind(step)
-            .bind(state.as_str())
-            .bind(at.to_string())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(STEPS))?;
-            if noted.rows_affected() == 0 {
+            let noted = session
+                .query(
+                    "UPDATE restore_step SET state = $4, changed_at = $5 \
+                     WHERE tenant = $1 AND restore = $2 AND step = $3",
+                )
+                .bind(tenant.as_str())
+                .bind(id.to_string())
+                .bind(step)
+                .bind(state.as_str())
+                .bind(at.to_string())
+                .execute()
+                .await
+                .map_err(failed(STEPS))?;
+            if noted == 0 {
                 return Err(CatalogError::not_found("restore step", &format!("{id}/{step}")));
             }
             if let Some(entry) = ledger {
-                ledger::record(&mut transaction, tenant, entry).await?;
+                ledger::record(&mut session, tenant, entry).await?;
             }
         }
-        transaction.commit().await.map_err(failed(STEPS))
+        session.commit(STEPS).await
     }
 
     /// What is known of a restore's steps, by their keys.
@@ -261,12 +269,26 @@ impl Catalog {
         tenant: &TenantId,
         id: Id128,
     ) -> Result<BTreeMap<String, StepState>, CatalogError> {
-        let rows = sqlx::query("SELECT step, state FROM restore_step WHERE tenant = $1 AND restore = $2")
+        let mut session = self.reading(Whose::Tenant(tenant), READ_STEPS).await?;
+        let rows = session
+            .query("SELECT step, state FROM restore_step WHERE tenant = $1 AND restore = $2")
             .bind(tenant.as_str())
             .bind(id.to_string())
-            .fetch_all(&self.pool)
+            .fetch_all()
             .await
-            .map_err(failed("read a restore's steps"))?;
+            .map_err(failed(READ_STEPS))?;
         rows.iter().map(|row| Ok((plain(row, "step")?, parsed(row, "state")?))).collect()
     }
+}
+
+async fn read(session: &mut Session, tenant: &TenantId, id: Id128) -> Result<Restore, CatalogError> {
+    let row = session
+        .query(ONE_SQL)
+        .bind(tenant.as_str())
+        .bind(id.to_string())
+        .fetch_optional()
+        .await
+        .map_err(failed(READ))?
+        .ok_or_else(|| CatalogError::not_found("restore", &id))?;
+    from_row(&row)
 }

@@ -1,20 +1,30 @@
 //! The schema's versions, applied in order, each in one transaction.
 
-use sqlx::sqlite::SqlitePool;
+use crate::column::count;
+use crate::database::{Database, SchemaState};
+use crate::error::{CatalogError, failed};
+use crate::session::{Session, Whose};
+use crate::{postgres, sqlite};
 
-use crate::database::{SchemaState, failed};
-use crate::error::CatalogError;
-
-/// One step from a schema to the next.
+/// One step from a schema to the next, in the words of each database. Both have the same tables and columns.
 struct Migration {
     version: u32,
-    sql: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
 }
 
 /// All of them, in order. One that has been released is never changed.
 const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, sql: include_str!("migrations/sqlite/0001_cell.sql") },
-    Migration { version: 2, sql: include_str!("migrations/sqlite/0002_stores_and_tags.sql") },
+    Migration {
+        version: 1,
+        sqlite: include_str!("migrations/sqlite/0001_cell.sql"),
+        postgres: include_str!("migrations/postgres/0001_cell.sql"),
+    },
+    Migration {
+        version: 2,
+        sqlite: include_str!("migrations/sqlite/0002_stores_and_tags.sql"),
+        postgres: include_str!("migrations/postgres/0002_stores_and_tags.sql"),
+    },
 ];
 
 const READ: &str = "read the catalog's schema";
@@ -25,44 +35,62 @@ fn known() -> u32 {
     MIGRATIONS.last().map_or(0, |migration| migration.version)
 }
 
-async fn version<'e>(
-    executor: impl sqlx::Executor<'e, Database = crate::database::Db>,
-) -> Result<u32, sqlx::Error> {
-    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM schema_version").fetch_one(executor).await
+/// The schema that is there; 0 where none was ever made.
+async fn found(session: &mut Session) -> Result<u32, CatalogError> {
+    let migrated = session.pick(sqlite::MIGRATED_SQL, postgres::MIGRATED_SQL);
+    let tables = session.query(migrated).fetch_one().await.map_err(failed(READ))?;
+    if count(&tables, "tables")? == 0 {
+        return Ok(0);
+    }
+    let newest = session
+        .query("SELECT coalesce(max(version), 0) AS version FROM schema_version")
+        .fetch_one()
+        .await
+        .map_err(failed(READ))?;
+    u32::try_from(count(&newest, "version")?).map_err(|_| CatalogError::damaged("column `version`"))
 }
 
 /// Which schema the database has.
-pub(crate) async fn state(pool: &SqlitePool) -> Result<SchemaState, CatalogError> {
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'")
-        .fetch_one(pool)
-        .await
-        .map_err(failed(READ))?;
-    let found = if tables == 0 { 0 } else { version(pool).await.map_err(failed(READ))? };
-    Ok(SchemaState { found, known: known() })
+pub(crate) async fn state(database: &Database) -> Result<SchemaState, CatalogError> {
+    let mut session = database.reading(Whose::Cell, READ).await?;
+    Ok(SchemaState { found: found(&mut session).await?, known: known() })
+}
+
+/// The same, for one that is about to be used: it must be this version's.
+pub(crate) async fn is_known(database: &Database) -> Result<(), CatalogError> {
+    let SchemaState { found, known } = state(database).await?;
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(CatalogError::SchemaOlder { found, known }),
+        std::cmp::Ordering::Greater => Err(CatalogError::SchemaNewer { found, known }),
+        std::cmp::Ordering::Equal => Ok(()),
+    }
 }
 
 /// Applies what is missing, and says what was there before. Of two that migrate at once, one waits.
-pub(crate) async fn migrate(pool: &SqlitePool) -> Result<SchemaState, CatalogError> {
-    let before = state(pool).await?;
+pub(crate) async fn migrate(database: &Database) -> Result<SchemaState, CatalogError> {
+    let before = state(database).await?;
     if before.found > before.known {
         return Err(CatalogError::SchemaNewer { found: before.found, known: before.known });
     }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > before.found) {
-        let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed(MIGRATE))?;
-        sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL PRIMARY KEY)")
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed(MIGRATE))?;
-        if version(&mut *transaction).await.map_err(failed(MIGRATE))? >= migration.version {
+        let mut session = database.migrating(MIGRATE).await?;
+        let found = found(&mut session).await?;
+        if found >= migration.version {
             continue;
         }
-        sqlx::raw_sql(migration.sql).execute(&mut *transaction).await.map_err(failed(MIGRATE))?;
-        sqlx::query("INSERT INTO schema_version (version) VALUES ($1)")
-            .bind(migration.version)
-            .execute(&mut *transaction)
+        if found == 0 {
+            let ground = session.pick(sqlite::GROUND_SQL, postgres::GROUND_SQL);
+            session.script(ground).await.map_err(failed(MIGRATE))?;
+        }
+        let step = session.pick(migration.sqlite, migration.postgres);
+        session.script(step).await.map_err(failed(MIGRATE))?;
+        session
+            .query("INSERT INTO schema_version (version) VALUES ($1)")
+            .bind(i64::from(migration.version))
+            .execute()
             .await
             .map_err(failed(MIGRATE))?;
-        transaction.commit().await.map_err(failed(MIGRATE))?;
+        session.commit(MIGRATE).await?;
     }
     Ok(before)
 }

@@ -4,8 +4,9 @@
 use domain::Timestamp;
 
 use crate::column::plain;
-use crate::database::{Catalog, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::Whose;
 
 impl Catalog {
     /// Stores a store's credential as the vault sealed it, in place of the one before.
@@ -18,17 +19,20 @@ impl Catalog {
         sealed: &[u8],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
-        sqlx::query(
-            "INSERT INTO store_credential (store, sealed, stored_at) VALUES ($1, $2, $3) \
-             ON CONFLICT (store) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
-        )
-        .bind(store)
-        .bind(sealed)
-        .bind(at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("store a credential of a store"))?;
-        Ok(())
+        const STORE: &str = "store a credential of a store";
+        let mut session = self.writing(Whose::Cell, STORE).await?;
+        session
+            .query(
+                "INSERT INTO store_credential (store, sealed, stored_at) VALUES ($1, $2, $3) \
+                 ON CONFLICT (store) DO UPDATE SET sealed = excluded.sealed, stored_at = excluded.stored_at",
+            )
+            .bind(store)
+            .bind(sealed)
+            .bind(at.to_string())
+            .execute()
+            .await
+            .map_err(failed(STORE))?;
+        session.commit(STORE).await
     }
 
     /// A store's credential, as the vault sealed it.
@@ -36,11 +40,14 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`] when none was stored.
     pub async fn store_credential(&self, store: &str) -> Result<Vec<u8>, CatalogError> {
-        let row = sqlx::query("SELECT sealed FROM store_credential WHERE store = $1")
+        const READ: &str = "read a credential of a store";
+        let mut session = self.reading(Whose::Cell, READ).await?;
+        let row = session
+            .query("SELECT sealed FROM store_credential WHERE store = $1")
             .bind(store)
-            .fetch_optional(&self.pool)
+            .fetch_optional()
             .await
-            .map_err(failed("read a credential of a store"))?
+            .map_err(failed(READ))?
             .ok_or_else(|| CatalogError::not_found("credential of the", &store))?;
         plain(&row, "sealed")
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{ConnectionId, TenantId};
 
 use crate::column::{parsed, plain};
-use crate::database::{Catalog, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::Whose;
 
 impl Catalog {
     /// Gives a connection tags and takes others away: both or neither. What it has already, or does not have, is
@@ -21,36 +22,40 @@ impl Catalog {
         add: &[&str],
         remove: &[&str],
     ) -> Result<(), CatalogError> {
-        let mut transaction = self.begin("change tags").await?;
-        sqlx::query("SELECT tenant FROM connection WHERE tenant = $1 AND connection = $2")
+        const CHANGE: &str = "change tags";
+        let mut session = self.writing(Whose::Tenant(tenant), CHANGE).await?;
+        session
+            .query("SELECT tenant FROM connection WHERE tenant = $1 AND connection = $2")
             .bind(tenant.as_str())
             .bind(connection.as_str())
-            .fetch_optional(&mut *transaction)
+            .fetch_optional()
             .await
             .map_err(failed("find a connection"))?
             .ok_or_else(|| CatalogError::not_found("connection", connection))?;
         for tag in add {
-            sqlx::query(
-                "INSERT INTO connection_tag (tenant, connection, tag) VALUES ($1, $2, $3) \
-                 ON CONFLICT (tenant, connection, tag) DO NOTHING",
-            )
-            .bind(tenant.as_str())
-            .bind(connection.as_str())
-            .bind(*tag)
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed("add a tag"))?;
-        }
-        for tag in remove {
-            sqlx::query("DELETE FROM connection_tag WHERE tenant = $1 AND connection = $2 AND tag = $3")
+            session
+                .query(
+                    "INSERT INTO connection_tag (tenant, connection, tag) VALUES ($1, $2, $3) \
+                     ON CONFLICT (tenant, connection, tag) DO NOTHING",
+                )
                 .bind(tenant.as_str())
                 .bind(connection.as_str())
                 .bind(*tag)
-                .execute(&mut *transaction)
+                .execute()
+                .await
+                .map_err(failed("add a tag"))?;
+        }
+        for tag in remove {
+            session
+                .query("DELETE FROM connection_tag WHERE tenant = $1 AND connection = $2 AND tag = $3")
+                .bind(tenant.as_str())
+                .bind(connection.as_str())
+                .bind(*tag)
+                .execute()
                 .await
                 .map_err(failed("remove a tag"))?;
         }
-        transaction.commit().await.map_err(failed("change tags"))
+        session.commit(CHANGE).await
     }
 
     /// The tags of all of a tenant's connections; one without tags is not among them.
@@ -61,11 +66,14 @@ impl Catalog {
         &self,
         tenant: &TenantId,
     ) -> Result<BTreeMap<ConnectionId, BTreeSet<String>>, CatalogError> {
-        let rows = sqlx::query("SELECT connection, tag FROM connection_tag WHERE tenant = $1")
+        const READ: &str = "read tags";
+        let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
+        let rows = session
+            .query("SELECT connection, tag FROM connection_tag WHERE tenant = $1")
             .bind(tenant.as_str())
-            .fetch_all(&self.pool)
+            .fetch_all()
             .await
-            .map_err(failed("read tags"))?;
+            .map_err(failed(READ))?;
         let mut tags: BTreeMap<ConnectionId, BTreeSet<String>> = BTreeMap::new();
         for row in &rows {
             tags.entry(parsed(row, "connection")?).or_default().insert(plain(row, "tag")?);

@@ -3,8 +3,9 @@
 use domain::{TenantId, Timestamp};
 
 use crate::column::parsed;
-use crate::database::{Catalog, failed};
-use crate::error::CatalogError;
+use crate::database::Catalog;
+use crate::error::{CatalogError, failed};
+use crate::session::Whose;
 
 impl Catalog {
     /// Adds a tenant.
@@ -12,15 +13,17 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Exists`] when there is one of that name.
     pub async fn add_tenant(&self, tenant: &TenantId, at: Timestamp) -> Result<(), CatalogError> {
-        let added = sqlx::query(
-            "INSERT INTO tenant (tenant, created_at) VALUES ($1, $2) ON CONFLICT (tenant) DO NOTHING",
-        )
-        .bind(tenant.as_str())
-        .bind(at.to_string())
-        .execute(&self.pool)
-        .await
-        .map_err(failed("add a tenant"))?;
-        match added.rows_affected() {
+        const ADD: &str = "add a tenant";
+        let mut session = self.writing(Whose::Tenant(tenant), ADD).await?;
+        let added = session
+            .query("INSERT INTO tenant (tenant, created_at) VALUES ($1, $2) ON CONFLICT (tenant) DO NOTHING")
+            .bind(tenant.as_str())
+            .bind(at.to_string())
+            .execute()
+            .await
+            .map_err(failed(ADD))?;
+        session.commit(ADD).await?;
+        match added {
             0 => Err(CatalogError::Exists { what: "tenant", name: tenant.to_string() }),
             _ => Ok(()),
         }
@@ -31,10 +34,13 @@ impl Catalog {
     /// # Errors
     /// When the catalog is damaged or not available.
     pub async fn tenants(&self) -> Result<Vec<TenantId>, CatalogError> {
-        let rows = sqlx::query("SELECT tenant FROM tenant ORDER BY tenant")
-            .fetch_all(&self.pool)
+        const LIST: &str = "list tenants";
+        let mut session = self.reading(Whose::Cell, LIST).await?;
+        let rows = session
+            .query("SELECT tenant FROM tenant ORDER BY tenant")
+            .fetch_all()
             .await
-            .map_err(failed("list tenants"))?;
+            .map_err(failed(LIST))?;
         rows.iter().map(|row| parsed(row, "tenant")).collect()
     }
 }

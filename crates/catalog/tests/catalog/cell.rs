@@ -1,15 +1,13 @@
-//! A cell in a temporary directory with two tenants that each have a connection `shop`.
-
-use std::path::Path;
+//! A cell with two tenants that each have a connection `shop`.
 
 use catalog::{Catalog, Connection, Head, LedgerEntry, Restore, RestoreState};
 use domain::{ConnectionId, Id128, Kind, RecordKey, Scope, SnapshotNumber, TenantId, Timestamp};
-use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use crate::backend::{Backend, Behind, Place};
 
 pub(crate) struct Cell {
-    dir: tempfile::TempDir,
     pub(crate) catalog: Catalog,
+    pub(crate) place: Place,
 }
 
 pub(crate) fn tenant(name: &str) -> TenantId {
@@ -67,28 +65,24 @@ pub(crate) fn entry(old: &str, new: &str, restore: u8) -> LedgerEntry {
 }
 
 impl Cell {
-    pub(crate) async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let catalog = Catalog::create(dir.path()).await.unwrap();
+    pub(crate) async fn new(backend: &Backend) -> Self {
+        let place = Place::new(backend).await;
+        place.create().await;
+        let catalog = Catalog::open(place.address()).await.unwrap();
         for name in ["t", "t2"] {
             catalog.add_tenant(&tenant(name), second(0)).await.unwrap();
             catalog.add_connection(&connection(name, "shop")).await.unwrap();
         }
-        Self { dir, catalog }
-    }
-
-    pub(crate) fn home(&self) -> &Path {
-        self.dir.path()
+        Self { catalog, place }
     }
 
     /// The database behind the catalog's back.
-    pub(crate) async fn behind(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(Catalog::path(self.home()));
-        SqliteConnection::connect_with(&options).await.unwrap()
+    pub(crate) async fn behind(&self) -> Behind {
+        self.place.behind().await
     }
 
     /// The same catalog, as another process would have it.
     pub(crate) async fn open_again(&self) -> Catalog {
-        Catalog::open(self.home()).await.unwrap()
+        Catalog::open(self.place.address()).await.unwrap()
     }
 }

@@ -4,11 +4,11 @@ use std::process::{Command, Stdio};
 
 use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest};
 
+use crate::backend::{Backend, Place};
 use crate::cell::{Cell, head, shop, tenant};
 
-#[tokio::test]
-async fn a_head_advances_from_the_expected_one_only() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_head_advances_from_the_expected_one_only(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     let advance = async |expected: Option<_>, new| {
         cell.catalog.advance_head(&t, &shop(), expected.as_ref(), &new).await
@@ -34,9 +34,8 @@ async fn a_head_advances_from_the_expected_one_only() {
     assert_eq!(cell.open_again().await.head(&t, &shop()).await.unwrap(), Some(head(2, 3)));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_threads_that_advance_one_head_one_wins() {
-    let cell = Cell::new().await;
+pub(crate) async fn of_many_threads_that_advance_one_head_one_wins(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     for round in 0..10 {
         let expected = (round > 0).then(|| head(round, 1));
@@ -60,14 +59,13 @@ async fn of_many_threads_that_advance_one_head_one_wins() {
 
 /// What a racing process advances; it exits with 0 when it won and with this when it lost.
 const LOST: i32 = 77;
-const RACE_DIR: &str = "CATALOG_TEST_RACE_DIR";
+const RACE: &str = "CATALOG_TEST_RACE";
 const ROUNDS: u64 = 5;
 
-#[tokio::test]
-async fn of_many_processes_that_advance_one_head_one_wins() {
-    if let Some(dir) = std::env::var_os(RACE_DIR) {
+pub(crate) async fn of_many_processes_that_advance_one_head_one_wins(backend: &Backend) {
+    if let Ok(told) = std::env::var(RACE) {
         // This is one of the racing processes: the test started itself again.
-        let catalog = Catalog::open(dir.as_ref()).await.unwrap();
+        let catalog = Catalog::open(Place::of(backend, &told)).await.unwrap();
         let before = catalog.head(&tenant("t2"), &shop()).await.unwrap();
         let expected = before.as_ref().map_or(head(1, 1), |before| head(before.number.0 + 1, 1));
         let raced = catalog.advance_head(&tenant("t"), &shop(), before.as_ref(), &expected).await;
@@ -78,13 +76,17 @@ async fn of_many_processes_that_advance_one_head_one_wins() {
         });
     }
 
-    let cell = Cell::new().await;
+    let test = match backend {
+        Backend::Embedded => "embedded::heads::of_many_processes_that_advance_one_head_one_wins",
+        Backend::Postgres(_) => "postgres::heads::of_many_processes_that_advance_one_head_one_wins",
+    };
+    let cell = Cell::new(backend).await;
     for round in 0..ROUNDS {
         let racers: Vec<_> = (0..4)
             .map(|_| {
                 Command::new(std::env::current_exe().unwrap())
-                    .args(["--exact", "heads::of_many_processes_that_advance_one_head_one_wins"])
-                    .env(RACE_DIR, cell.home())
+                    .args(["--exact", test])
+                    .env(RACE, cell.place.told())
                     .stdout(Stdio::null())
                     .spawn()
                     .unwrap()
@@ -101,9 +103,8 @@ async fn of_many_processes_that_advance_one_head_one_wins() {
     }
 }
 
-#[tokio::test]
-async fn a_head_moves_under_the_newest_lease_only() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_head_moves_under_the_newest_lease_only(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let request = |holder| LeaseRequest {
         holder: domain::Id128([holder; 16]),
         seen_generation: 0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest, RestoreState, StepResult, StepState};
 use domain::{Id128, TenantId};
 
+use crate::backend::Backend;
 use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant};
 
 fn request() -> LeaseRequest {
@@ -16,7 +17,7 @@ fn step() -> StepResult {
 }
 
 /// Fills every table for one tenant.
-async fn fill(catalog: &Catalog, t: &TenantId) {
+pub(crate) async fn fill(catalog: &Catalog, t: &TenantId) {
     let id = restore(1).id;
     catalog.put_credential(t, &shop(), "token", b"sealed", second(0)).await.unwrap();
     catalog.advance_head(t, &shop(), None, &head(1, 1)).await.unwrap();
@@ -52,9 +53,8 @@ async fn read(catalog: &Catalog, t: &TenantId) -> Vec<String> {
     ]
 }
 
-#[tokio::test]
-async fn another_tenants_things_are_not_found_and_not_changed() {
-    let cell = Cell::new().await;
+pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let catalog = &cell.catalog;
     let (owner, stranger) = (tenant("t"), tenant("t3"));
     catalog.add_tenant(&stranger, second(0)).await.unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use catalog::{Catalog, CatalogError, LEASE_TTL_MAX, Lease, LeaseRequest};
 use domain::Id128;
 
+use crate::backend::Backend;
 use crate::cell::{Cell, second, shop, tenant};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,9 +18,8 @@ async fn seize(catalog: &Catalog, request: LeaseRequest) -> Lease {
     catalog.seize_lease(&tenant("t"), &shop(), request).await.unwrap()
 }
 
-#[tokio::test]
-async fn a_lease_that_was_taken_over_is_lost_to_its_holder() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_lease_that_was_taken_over_is_lost_to_its_holder(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let (ours, theirs) = (&cell.catalog, cell.open_again().await);
     let held = seize(ours, request(1, 0)).await;
     assert_eq!((held.generation, held.expires_at), (1, second(60)));
@@ -32,9 +32,8 @@ async fn a_lease_that_was_taken_over_is_lost_to_its_holder() {
     assert_eq!(ours.lease(&tenant("t"), &shop()).await.unwrap(), Some(taken));
 }
 
-#[tokio::test]
-async fn a_released_lease_is_free_and_its_generation_stays_used() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_released_lease_is_free_and_its_generation_stays_used(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let first = seize(&cell.catalog, request(1, 0)).await;
     cell.catalog.release_lease(&first).await.unwrap();
     assert_eq!(cell.catalog.lease(&tenant("t"), &shop()).await.unwrap(), None);
@@ -42,9 +41,8 @@ async fn a_released_lease_is_free_and_its_generation_stays_used() {
     assert_eq!(seize(&cell.catalog, request(1, 1)).await.generation, 2);
 }
 
-#[tokio::test]
-async fn a_generation_is_above_every_one_that_was_seen() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_generation_is_above_every_one_that_was_seen(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     // The catalog was lost, the store was not.
     let lease = seize(&cell.catalog, LeaseRequest { seen_generation: 7, ..request(1, 0) }).await;
     assert_eq!(lease.generation, 8);
@@ -58,16 +56,14 @@ async fn a_generation_is_above_every_one_that_was_seen() {
     );
 }
 
-#[tokio::test]
-async fn a_lease_is_given_for_so_long_at_most() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_lease_is_given_for_so_long_at_most(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let held = seize(&cell.catalog, LeaseRequest { ttl: 10 * LEASE_TTL_MAX, ..request(1, 0) }).await;
     assert_eq!(held.expires_at, second(0).checked_add(LEASE_TTL_MAX).unwrap());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_take_over_each_has_a_generation_of_its_own() {
-    let cell = Cell::new().await;
+pub(crate) async fn of_many_that_take_over_each_has_a_generation_of_its_own(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let mut racers = Vec::new();
     for holder in 1..=6 {
         let catalog = cell.open_again().await;

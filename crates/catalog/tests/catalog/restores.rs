@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 use catalog::{CatalogError, Restore, RestoreState, StepResult, StepState};
 use domain::Id128;
 
+use crate::backend::Backend;
 use crate::cell::{Cell, entry, restore, second, shop, tenant};
 
 fn done(step: &str, ledger: Option<catalog::LedgerEntry>) -> StepResult {
     StepResult { step: step.into(), state: StepState::Done, ledger }
 }
 
-#[tokio::test]
-async fn a_restore_moves_from_the_expected_state_only() {
-    let cell = Cell::new().await;
+pub(crate) async fn a_restore_moves_from_the_expected_state_only(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     let (one, undo) = (restore(1), Restore { undo_of: Some(Id128([1; 16])), ..restore(2) });
     cell.catalog.add_restore(&t, &one).await.unwrap();
@@ -33,9 +33,8 @@ async fn a_restore_moves_from_the_expected_state_only() {
     assert_eq!(moved, Restore { state: RestoreState::Undone, changed_at: second(9), ..one.clone() });
 }
 
-#[tokio::test]
-async fn what_was_intended_and_not_finished_is_found_after_a_crash() {
-    let cell = Cell::new().await;
+pub(crate) async fn what_was_intended_and_not_finished_is_found_after_a_crash(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     let id = restore(1).id;
     cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
@@ -60,9 +59,8 @@ async fn what_was_intended_and_not_finished_is_found_after_a_crash() {
     assert_eq!(again.ledger(&t, &shop()).await.unwrap(), [entry("1", "101", 1)]);
 }
 
-#[tokio::test]
-async fn steps_and_their_new_ids_are_written_together_or_not_at_all() {
-    let cell = Cell::new().await;
+pub(crate) async fn steps_and_their_new_ids_are_written_together_or_not_at_all(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     let id = restore(1).id;
     cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
@@ -77,9 +75,8 @@ async fn steps_and_their_new_ids_are_written_together_or_not_at_all() {
     assert!(matches!(error, CatalogError::NotFound { what: "restore", .. }), "{error}");
 }
 
-#[tokio::test]
-async fn the_ledger_keeps_every_id_and_answers_with_the_newest() {
-    let cell = Cell::new().await;
+pub(crate) async fn the_ledger_keeps_every_id_and_answers_with_the_newest(backend: &Backend) {
+    let cell = Cell::new(backend).await;
     let t = tenant("t");
     let ids = [entry("1", "101", 1), entry("2", "102", 1), entry("1", "201", 2)];
     cell.catalog.record_ids(&t, &ids).await.unwrap();
