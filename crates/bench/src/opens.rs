@@ -67,7 +67,7 @@ async fn world(dir: &Path) -> anyhow::Result<World> {
     let passphrase = Passphrase::new("a passphrase for figures".to_owned())?;
     let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?);
     let authority = Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL);
-    let identity = |role| Ok::<_, anyhow::Error>(Identities::new(authority.identity(role, clock.now())?));
+    let identity = |role| Ok::<_, anyhow::Error>(Identities::new(authority.identity(role, clock.now())?.0));
     let routes = vault::routes(&vault);
     let endpoint = Endpoint::new(identity(&Role::Vault)?, routes, Arc::clone(&clock), CERTIFICATE_TTL);
     let command = identity(&Role::Command)?;

@@ -248,7 +248,7 @@ impl Home {
     }
 
     /// What this machine's kernel cannot keep the vault's process from, in words. `None` where none was started.
-    pub(crate) fn open_walls(&self) -> Option<&[String]> {
+    pub(crate) fn missing_walls(&self) -> Option<&[String]> {
         self.vault.get().map(|vault| vault.missing.as_slice())
     }
 

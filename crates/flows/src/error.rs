@@ -161,7 +161,7 @@ pub fn vault_kind(error: &VaultError) -> ErrorKind {
         VaultErrorKind::Usage => ErrorKind::Usage,
         VaultErrorKind::NotFound => ErrorKind::NotFound,
         VaultErrorKind::Conflict => ErrorKind::Conflict,
-        VaultErrorKind::Refused => ErrorKind::Refused,
+        VaultErrorKind::Refused | VaultErrorKind::SignedOut => ErrorKind::Refused,
         VaultErrorKind::Damaged => ErrorKind::Integrity,
     }
 }

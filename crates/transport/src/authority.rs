@@ -77,14 +77,14 @@ impl Authority {
         Ok(Issued::new(certificate.der(), authority.der(), self.ttl / 2))
     }
 
-    /// A new key with a certificate for it, for a process that is the authority itself.
+    /// A new key with a certificate for it, for a process that is the authority itself, and after how long the next is due.
     ///
     /// # Errors
     /// As [`Authority::issue`].
-    pub fn identity(&self, role: &Role, now: Timestamp) -> Result<Identity, AuthorityError> {
+    pub fn identity(&self, role: &Role, now: Timestamp) -> Result<(Identity, Duration), AuthorityError> {
         let key = NewKey::generate()?;
         let issued = self.issue(role, key.public(), now)?;
-        Ok(key.with(&issued)?)
+        Ok((key.with(&issued)?, issued.renew_after()))
     }
 
     /// What the authority's own certificate says. It may be made anew at any time: name and key stay.

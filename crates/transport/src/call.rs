@@ -140,11 +140,6 @@ impl Routes {
         self
     }
 
-    /// Who may make which call, for tests of the whole table.
-    pub fn callers(&self) -> impl Iterator<Item = (&'static str, &'static [RoleName])> {
-        self.0.iter().map(|(name, route)| (*name, route.callers))
-    }
-
     /// Answers a call of that name.
     pub(crate) async fn answer(&self, peer: ServiceId, name: &str, body: &[u8]) -> Answered {
         match self.0.get(name) {

@@ -95,16 +95,17 @@ impl Channel {
             *request.uri_mut() = uri.try_into().map_err(|error| self.misunderstood(&error))?;
             match sender.try_send_request(request).await {
                 Ok(response) => return self.read::<C>(response).await,
-                Err(mut failed) => match (distrusted.get(), failed.take_message()) {
-                    (Some(why), _) => {
+                Err(mut failed) => {
+                    if let Some(why) = distrusted.get() {
                         return Err(CallError::Refused { to: self.to.clone(), why: why.clone() });
                     }
-                    (None, Some(_)) if tried < CONNECTIONS_MAX => {
-                        tried += 1;
-                        ended = Some(distrusted);
+                    let unheard = failed.take_message().is_some() || is_unheard(failed.error());
+                    if !unheard || tried >= CONNECTIONS_MAX {
+                        return Err(self.unreachable(failed.error()));
                     }
-                    (None, _) => return Err(self.unreachable(failed.error())),
-                },
+                    tried += 1;
+                    ended = Some(distrusted);
+                }
             }
         }
     }
@@ -125,17 +126,15 @@ impl Channel {
                 let why = format!("`{}` is not for `{}`", C::NAME, self.identities.newest().id.role);
                 Err(CallError::Refused { to: self.to.clone(), why })
             }
-            StatusCode::NOT_FOUND => self.unknown(C::NAME),
+            StatusCode::NOT_FOUND => {
+                let why = format!("it does not know `{}`", C::NAME);
+                Err(CallError::Misunderstood { to: self.to.clone(), why })
+            }
             other => {
                 let why = format!("it answers {other}: {}", String::from_utf8_lossy(&body));
                 Err(CallError::Misunderstood { to: self.to.clone(), why })
             }
         }
-    }
-
-    fn unknown<T>(&self, name: &str) -> Result<T, CallError> {
-        let why = format!("it does not know `{name}`");
-        Err(CallError::Misunderstood { to: self.to.clone(), why })
     }
 
     /// The connection that there is, or another one: also in the place of the one that was found to have ended.
@@ -194,6 +193,16 @@ impl Channel {
         causes.dedup();
         CallError::Unreachable { to, why: causes.join(": ") }
     }
+}
+
+/// Whether the other end says that it has not looked at a call: its connection was ending in good order, or took no more
+/// (RFC 9113, 6.8 and 8.7). What it had begun to answer it would have answered.
+fn is_unheard(error: &hyper::Error) -> bool {
+    let told = error.source().and_then(<dyn StdError>::downcast_ref::<h2::Error>);
+    told.is_some_and(|error| {
+        let ends = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+        error.is_remote() && (ends || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
 }
 
 /// A connection that keeps why the other end ended it: HTTP/2 passes on no more than that it ended.

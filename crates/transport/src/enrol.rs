@@ -2,6 +2,7 @@
 //! this one is. One line there, one line back.
 
 use std::io;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -54,15 +55,16 @@ async fn hear<T: for<'de> Deserialize<'de>>(stream: &mut impl Stream) -> io::Res
     Ok(serde_json::from_slice(&line)?)
 }
 
-/// Makes a key, and asks for a certificate for it. Answers who this process is from then on, and what was issued.
+/// Makes a key, and asks for a certificate for it. Answers who this process is from then on, and after how long it is to ask
+/// again.
 ///
 /// # Errors
 /// Why there is none.
-pub async fn ask(mut stream: impl Stream) -> Result<(Identity, Issued), EnrolError> {
+pub async fn ask(mut stream: impl Stream) -> Result<(Identity, Duration), EnrolError> {
     let key = NewKey::generate()?;
     say(&mut stream, &Asked { public: STANDARD.encode(key.public()) }).await?;
     match hear(&mut stream).await? {
-        Answer::Issued(issued) => Ok((key.with(&issued)?, issued)),
+        Answer::Issued(issued) => Ok((key.with(&issued)?, issued.renew_after())),
         Answer::Refused(why) => Err(EnrolError::Refused(why)),
     }
 }

@@ -8,13 +8,16 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::ServiceId;
+use domain::{Clock, ServiceId};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
 use crate::tls;
+
+/// A certificate that could not be had is asked for again after so long.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why a process has no identity.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +57,7 @@ impl Issued {
     }
 
     /// After so long a new one is to be asked for.
-    #[must_use]
-    pub fn renew_after(&self) -> Duration {
+    pub(crate) fn renew_after(&self) -> Duration {
         Duration::from_secs(self.renew_after_seconds)
     }
 }
@@ -127,5 +129,29 @@ impl Identities {
     /// Takes another into use.
     pub fn replace(&self, next: Identity) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+
+    /// Has another in time, over and over: `obtain` gets it, and after how long the next is due. Never ends; whoever runs it
+    /// drops it.
+    ///
+    /// Where it cannot be had, the one that there is stays, and it is asked for again soon.
+    pub async fn keep_fresh<F, E>(&self, mut due: Duration, clock: Arc<dyn Clock>, obtain: impl Fn() -> F)
+    where
+        F: Future<Output = Result<(Identity, Duration), E>>,
+        E: fmt::Display,
+    {
+        loop {
+            clock.sleep(due).await;
+            due = match obtain().await {
+                Ok((identity, due)) => {
+                    self.replace(identity);
+                    due
+                }
+                Err(error) => {
+                    tracing::warn!("a certificate could not be renewed: {error}");
+                    ASK_AGAIN
+                }
+            };
+        }
     }
 }

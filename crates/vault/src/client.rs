@@ -16,7 +16,7 @@ use crate::calls::{self, Failure as _, OpenedMaterial, Question};
 use crate::cipher::key_bytes;
 use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::encoding::HexBytes;
-use crate::error::VaultError;
+use crate::error::{VaultError, VaultErrorKind};
 use crate::gate::Serving;
 use crate::operator::OperatorKey;
 use crate::recovery::RecoveryKey;
@@ -327,7 +327,7 @@ impl SignedIn {
     ) -> Result<Q::Answer, VaultError> {
         let token = self.token.lock().await.clone();
         match self.client.ask(question(token)).await {
-            Err(error) if error.is_signed_out() => {
+            Err(error) if error.kind() == VaultErrorKind::SignedOut => {
                 let token = self.client.answer_challenge(&self.key).await?.token;
                 *self.token.lock().await = token.clone();
                 self.client.ask(question(token)).await

@@ -1,6 +1,5 @@
 //! What can go wrong with a vault, a recovery key or an operator key; each says what to do.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -146,6 +145,20 @@ pub struct Told {
     pub(crate) text: String,
 }
 
+impl Told {
+    /// A failure of whoever tells it, which another try may end.
+    #[must_use]
+    pub fn failed(text: String) -> Self {
+        Self { kind: VaultErrorKind::Failed, text }
+    }
+}
+
+impl From<VaultError> for Told {
+    fn from(error: VaultError) -> Self {
+        error.to_told()
+    }
+}
+
 /// What a caller does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +173,8 @@ pub enum VaultErrorKind {
     Conflict,
     /// Not proven to be who may do it.
     Refused,
+    /// Not signed in, or no longer: sign in again.
+    SignedOut,
     /// The bytes are not what was written: stop.
     Damaged,
 }
@@ -176,9 +191,10 @@ impl VaultError {
             | Self::Unusable { .. }
             | Self::Shares(_)
             | Self::Recipient(_) => VaultErrorKind::Usage,
-            Self::WrongPassphrase { .. } | Self::NotOperator | Self::NotSignedIn | Self::GrantRefused(_) => {
+            Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
                 VaultErrorKind::Refused
             }
+            Self::NotSignedIn => VaultErrorKind::SignedOut,
             Self::Told(told) => told.kind,
             Self::Unanswered(CallError::Refused { .. }) => VaultErrorKind::Refused,
             Self::InUse => VaultErrorKind::Conflict,
@@ -191,15 +207,6 @@ impl VaultError {
         }
     }
 
-    /// Whether the vault does not know the sign-in, or no longer.
-    pub(crate) fn is_signed_out(&self) -> bool {
-        match self {
-            Self::NotSignedIn => true,
-            Self::Told(told) => told.text == Self::NotSignedIn.to_string(),
-            _ => false,
-        }
-    }
-
     /// A file that gives a secret cannot be opened.
     #[must_use]
     pub fn no_secret(path: &Path, source: io::Error) -> Self {
@@ -209,15 +216,8 @@ impl VaultError {
         }
     }
 
-    /// There is no record in which anything could be noted.
-    #[must_use]
-    pub fn unrecorded(why: &(impl fmt::Display + ?Sized)) -> Self {
-        Self::Audit(AuditError(why.to_string()))
-    }
-
     /// As another process is to tell it, with its causes.
-    #[must_use]
-    pub fn to_told(&self) -> Told {
+    pub(crate) fn to_told(&self) -> Told {
         let mut text = self.to_string();
         let mut cause = std::error::Error::source(self);
         while let Some(next) = cause {

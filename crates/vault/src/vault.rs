@@ -278,12 +278,6 @@ impl Vault {
         WrappedDataKey::wrap(kid, scope, material, &self.data, &self.recipients, rng)?.to_bytes()
     }
 
-    /// What it asks of the outside world.
-    #[must_use]
-    pub fn handles(&self) -> &Handles {
-        self.gate.handles()
-    }
-
     /// Which vault it is.
     #[must_use]
     pub fn id(&self) -> Id128 {

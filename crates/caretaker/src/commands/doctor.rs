@@ -146,7 +146,7 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
 
 /// Whether the kernel keeps the vault's process from all that it does not need.
 fn walls(home: &Home) -> Result<String, Wrong> {
-    match home.open_walls() {
+    match home.missing_walls() {
         Some([]) => {
             Ok("the vault's process reaches no file but its own, no network and no program".to_owned())
         }

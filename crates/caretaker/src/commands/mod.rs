@@ -36,7 +36,7 @@ use crate::roles;
 pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<ExitCode> {
     let home = Home::new(&arguments.common, act(&arguments.command));
     let ended = Box::pin(command(&home, &arguments.command, output)).await;
-    for missing in home.open_walls().unwrap_or_default() {
+    for missing in home.missing_walls().unwrap_or_default() {
         output.warn(&format!("The vault's process is not kept from all that it does not need: {missing}"));
     }
     let code = ended.as_ref().map_or_else(exit_code, |code| *code);

@@ -17,7 +17,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use trail::witness::Vouches;
-use transport::{Channel, Dial, Identities, Identity, Issued, Stream, enrol};
+use transport::{Channel, Dial, Identities, Identity, Stream, enrol};
 use vault::{Client, Passphrase, Vault, VaultError};
 
 use super::control::Control;
@@ -25,8 +25,6 @@ use super::vault::{FromVault, ToOpen, ToVault};
 use super::witness::Elsewhere;
 use crate::cell_trail;
 
-/// A certificate that could not be had is asked for again after so long.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// A process that has died is started again so often within one command.
 const STARTS_AGAIN_MAX: u32 = 20;
 /// And after so long, times how often it was.
@@ -151,7 +149,7 @@ impl Way {
         }
     }
 
-    async fn enrol(&self) -> anyhow::Result<(Identity, Issued)> {
+    async fn enrol(&self) -> anyhow::Result<(Identity, Duration)> {
         let stream = self.pair(&ToVault::Enrol { role: Role::Command.to_string() }).await?;
         Ok(enrol::ask(stream).await?)
     }
@@ -209,10 +207,13 @@ impl VaultProcess {
         };
         let keeper = Arc::new(Keeper { place, passphrase_file, running: Mutex::new(running) });
         let way = Way(Arc::downgrade(&keeper));
-        let (identity, issued) = way.enrol().await?;
+        let (identity, due) = way.enrol().await?;
         let identities = Identities::new(identity);
-        let renewing = keep_fresh(way.clone(), identities.clone(), issued.renew_after(), Arc::clone(&clock));
-        let process = Self { _keeper: keeper, renewing: tokio::spawn(renewing), missing };
+        let renewing = {
+            let (own, way, clock) = (identities.clone(), way.clone(), Arc::clone(&clock));
+            tokio::spawn(async move { own.keep_fresh(due, clock, || way.enrol()).await })
+        };
+        let process = Self { _keeper: keeper, renewing, missing };
         let channel = Arc::new(Channel::new(Role::Vault, identities, way, Arc::clone(&clock)));
         let client = Client::over(Arc::clone(&channel), clock, Arc::clone(rng));
         let log = client.log_key().await?;
@@ -261,23 +262,6 @@ async fn unseal(
 /// Whether the other end of a pair of sockets is gone.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
-}
-
-/// Has a new certificate in time, as long as the process lives.
-async fn keep_fresh(way: Way, identities: Identities, mut wait: Duration, clock: Arc<dyn Clock>) {
-    loop {
-        clock.sleep(wait).await;
-        match way.enrol().await {
-            Ok((identity, issued)) => {
-                identities.replace(identity);
-                wait = issued.renew_after();
-            }
-            Err(error) => {
-                tracing::warn!("the certificate could not be renewed: {error:#}");
-                wait = ASK_AGAIN;
-            }
-        }
-    }
 }
 
 impl Drop for VaultProcess {

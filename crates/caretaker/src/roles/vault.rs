@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use transport::{Authority, CERTIFICATE_TTL, Endpoint, Identities, Issued, ServeError, enrol};
-use vault::{Handles, Passphrase, Told, Vault, VaultError};
+use vault::{Handles, Passphrase, Told, Vault};
 
 use super::control::Control;
 use super::witness;
@@ -107,8 +108,7 @@ pub(crate) fn main(control: Control, output: &Output) -> ExitCode {
 }
 
 fn failed_to_begin(control: &Control, error: &anyhow::Error, output: &Output) -> ExitCode {
-    let told = VaultError::unrecorded(&format!("{error:#}")).to_told();
-    match control.send(&FromVault::Failed(told), None) {
+    match control.send(&FromVault::Failed(Told::failed(format!("{error:#}"))), None) {
         Ok(()) => ExitCode::from(exit::FAILED),
         Err(error) => ExitCode::from(output.fail(&error.into())),
     }
@@ -133,8 +133,8 @@ async fn run(control: Arc<Control>, open: Open, missing: Vec<String>) -> anyhow:
             served.serve(&control).await;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => {
-            control.send(&FromVault::Failed(error.to_told()), None)?;
+        Err(told) => {
+            control.send(&FromVault::Failed(told), None)?;
             Ok(ExitCode::from(exit::FAILED))
         }
     }
@@ -158,16 +158,15 @@ fn listen(control: Arc<Control>) -> mpsc::Receiver<Message> {
 struct Served {
     authority: Authority,
     identities: Identities,
+    /// After how long the certificate is to be renewed.
+    due: Duration,
     endpoint: Endpoint,
     handles: Handles,
 }
 
 /// A failure of the machine, as the vault tells it.
-fn failed(what: &'static str) -> impl FnOnce(anyhow::Error) -> VaultError {
-    move |error| {
-        tracing::warn!("{error:#}");
-        VaultError::Crypto(what)
-    }
+fn failed(what: &str, why: &impl std::fmt::Display) -> Told {
+    Told::failed(format!("{what}: {why}"))
 }
 
 fn stream(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
@@ -177,11 +176,11 @@ fn stream(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
 }
 
 impl Served {
-    async fn open(Open { asked, passphrase }: Open) -> Result<Self, VaultError> {
+    async fn open(Open { asked, passphrase }: Open) -> Result<Self, Told> {
         let ToOpen { dir, alone, passphrase: named, .. } = asked;
         let passphrase = Passphrase::read_from(passphrase.into(), &named)?;
         let handles = home::handles_as(cell_trail::VAULT, &dir);
-        let handles = handles.map_err(|error| VaultError::unrecorded(&format!("{error:#}")))?;
+        let handles = handles.map_err(|error| Told::failed(format!("{error:#}")))?;
         let vault = match alone {
             true => Vault::open_alone(&dir, &passphrase, &handles).await?,
             false => Vault::open(&dir, &passphrase, &handles).await?,
@@ -189,16 +188,16 @@ impl Served {
         drop(passphrase);
         let vault = Arc::new(vault);
         let own_witness = cell_trail::witness(&dir, &vault);
-        let own_witness = own_witness.map_err(failed("the trail's witness could not be made"))?;
+        let own_witness = own_witness.map_err(|error| Told::failed(format!("{error:#}")))?;
         let routes = witness::answering(vault::routes(&vault), Arc::new(own_witness));
         let authority = Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL);
         let own = authority.identity(&Role::Vault, handles.clock.now());
-        let own =
-            own.map_err(|error| failed("the vault's own certificate could not be made")(error.into()))?;
+        let (own, due) =
+            own.map_err(|error| failed("the vault's own certificate could not be made", &error))?;
         let identities = Identities::new(own);
         let clock = Arc::clone(&handles.clock);
         let endpoint = Endpoint::new(identities.clone(), routes, clock, CERTIFICATE_TTL);
-        Ok(Self { authority, identities, endpoint, handles })
+        Ok(Self { authority, identities, due, endpoint, handles })
     }
 
     /// Answers until whoever started the vault is gone, and then what was begun.
@@ -207,15 +206,14 @@ impl Served {
         let clock = Arc::clone(&self.handles.clock);
         let (end, ending) = watch::channel(());
         let served = Arc::new(self);
+        // It never ends by itself, whatever else there is to do.
+        let mut renewing = pin!(served.keep_fresh());
         let mut tasks = JoinSet::new();
         loop {
             let message = tokio::select! {
                 message = messages.recv() => message,
-                () = clock.sleep(CERTIFICATE_TTL / 2) => {
-                    served.renew();
-                    continue;
-                }
                 Some(_) = tasks.join_next() => continue,
+                () = &mut renewing => break,
             };
             let Some((message, descriptor)) = message else { break };
             #[cfg(debug_assertions)]
@@ -240,15 +238,14 @@ impl Served {
         }
         drop(end);
         let drained = async { while tasks.join_next().await.is_some() {} };
-        futures::future::select(std::pin::pin!(drained), clock.sleep(DRAIN_MAX)).await;
+        futures::future::select(pin!(drained), clock.sleep(DRAIN_MAX)).await;
     }
 
     /// Takes a new certificate into use before the one that there is ends.
-    fn renew(&self) {
-        match self.authority.identity(&Role::Vault, self.handles.clock.now()) {
-            Ok(identity) => self.identities.replace(identity),
-            Err(error) => tracing::warn!("the vault's certificate could not be renewed: {error}"),
-        }
+    async fn keep_fresh(&self) {
+        let clock = Arc::clone(&self.handles.clock);
+        let obtain = || std::future::ready(self.authority.identity(&Role::Vault, self.handles.clock.now()));
+        self.identities.keep_fresh(self.due, clock, obtain).await;
     }
 
     /// Gives a certificate to whoever is at the other end, who is of that role: the one who started the vault says so.

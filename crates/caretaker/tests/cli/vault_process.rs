@@ -71,10 +71,8 @@ impl Started {
 
     fn opened(cell: &TestCell) -> Arc<Self> {
         let started = Self::new();
-        assert_eq!(
-            started.open(cell, &std::fs::read(cell.passphrase()).unwrap()),
-            json!({ "opened": { "missing": [] } })
-        );
+        let answer = started.open(cell, &std::fs::read(cell.passphrase()).unwrap());
+        assert!(answer["opened"].is_object(), "{answer}");
         Arc::new(started)
     }
 

@@ -64,7 +64,7 @@ async fn no_call_fails_while_certificates_and_connections_change() {
     let mut rotated = 0;
     while rotated < CHANGES || beside.dialled.load(Ordering::SeqCst) < CHANGES {
         for (identities, role) in [(&vault, Role::Vault), (&command, Role::Command)] {
-            identities.replace(world.authority.identity(&role, world.clock.now()).unwrap());
+            identities.replace(world.authority.identity(&role, world.clock.now()).unwrap().0);
         }
         rotated += 1;
         world.clock.sleep(Duration::from_millis(20)).await;
@@ -76,6 +76,19 @@ async fn no_call_fails_while_certificates_and_connections_change() {
     }
     println!("{rotated} rotations, {} connections, {made} calls", beside.dialled.load(Ordering::SeqCst));
     assert!(made > CHANGES, "{made} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_in_the_moment_of_a_call_loses_none() {
+    let (world, minute) = (World::new(), Duration::from_secs(60));
+    let beside = world.endpoint(&world.identities(&Role::Vault), minute);
+    let channel = world.channel(&world.identities(&Role::Command), &Role::Vault, beside.clone());
+    for _ in 0..20 {
+        assert_eq!(channel.call(&text("ab")).await, Ok(Ok("abab".to_owned())));
+        // Both wait for the same moment.
+        world.clock.sleep(minute).await;
+    }
+    assert!(beside.dialled.load(Ordering::SeqCst) > 10);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_certificate_of_another_authority_or_cell_is_refused_by_both_ends() {
     let strangers =
         [authority_of(CELL, 2, CERTIFICATE_TTL), authority_of(Id128([8; 16]), 1, CERTIFICATE_TTL)];
     for stranger in strangers {
-        let theirs = |role| Identities::new(stranger.identity(role, now).unwrap());
+        let theirs = |role| Identities::new(stranger.identity(role, now).unwrap().0);
         let (answer, ended) = world.call(&theirs(&Role::Command), (&vault, &Role::Vault)).await;
         assert!(
             is_refused(&answer) && matches!(ended[0], Err(ServeError::Refused(_))),

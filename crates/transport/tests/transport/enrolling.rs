@@ -16,8 +16,8 @@ async fn whoever_asks_gets_the_role_that_the_other_end_knows() {
     };
     let (asked, answered) = tokio::join!(enrol::ask(ours), enrol::answer(theirs, issue));
     answered.unwrap();
-    let (identity, issued) = asked.unwrap();
-    assert_eq!((&identity.id.role, issued.renew_after()), (&Role::Command, CERTIFICATE_TTL / 2));
+    let (identity, due) = asked.unwrap();
+    assert_eq!((&identity.id.role, due), (&Role::Command, CERTIFICATE_TTL / 2));
     let vault = world.identities(&Role::Vault);
     let own = Identities::new(identity);
     assert!(world.call(&own, (&vault, &Role::Vault)).await.0.is_ok());

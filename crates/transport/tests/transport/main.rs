@@ -5,4 +5,5 @@ mod calls;
 mod certificates;
 mod edges;
 mod enrolling;
+mod renewing;
 mod world;

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, pending};
 use transport::{Authority, CERTIFICATE_TTL, Channel, Dial, Endpoint, Identities, Stream};
 use vault::system::{SystemClock, SystemRng};
-use vault::{Client, Vault};
+use vault::{Client, Handles, Vault};
 
 thread_local! {
     /// Those that a test has opened: each test has a thread of its own.
@@ -28,17 +28,16 @@ impl Dial for Beside {
     }
 }
 
-pub(crate) fn to(vault: Vault) -> Client {
+pub(crate) fn to(vault: Vault, handles: &Handles) -> Client {
     let vault = Arc::new(vault);
     OPEN.with_borrow_mut(|open| open.push(Arc::downgrade(&vault)));
     // Connections are of today, whatever time it is in the vault.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let authority = Authority::new(vault.id(), vault.authority_key().unwrap(), CERTIFICATE_TTL);
-    let identity = |role| Identities::new(authority.identity(role, clock.now()).unwrap());
+    let identity = |role| Identities::new(authority.identity(role, clock.now()).unwrap().0);
     let endpoint =
         Endpoint::new(identity(&Role::Vault), vault::routes(&vault), Arc::clone(&clock), CERTIFICATE_TTL);
     let channel = Channel::new(Role::Vault, identity(&Role::Command), Beside(endpoint), clock);
-    let handles = vault.handles();
     Client::over(Arc::new(channel), Arc::clone(&handles.clock), Arc::new(SystemRng))
 }
 

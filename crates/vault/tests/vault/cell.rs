@@ -81,7 +81,8 @@ impl Cell {
             .unwrap()
             .unwrap();
         let recipients = vault.recipients().len();
-        Self { dir, clock, audit, handles, recipients, vault: way::to(vault) }
+        let vault = way::to(vault, &handles);
+        Self { dir, clock, audit, handles, recipients, vault }
     }
 
     pub(crate) fn home(&self) -> PathBuf {
@@ -112,7 +113,8 @@ impl Cell {
 
 /// The cell's vault, opened once more.
 pub(crate) fn opened(cell: &Cell) -> Client {
-    way::to(Vault::open(&cell.home(), &passphrase(), &cell.handles).now_or_never().unwrap().unwrap())
+    let vault = Vault::open(&cell.home(), &passphrase(), &cell.handles).now_or_never().unwrap();
+    way::to(vault.unwrap(), &cell.handles)
 }
 
 /// Seals a text under an object key of the data key.

@@ -89,7 +89,7 @@ async fn it_opens_no_credential() {
         cost: Argon2Cost::default(),
     };
     let made = Vault::init(dir.path(), &passphrase(), settings, &handles).now_or_never().unwrap();
-    let vault = way::to(made.unwrap());
+    let vault = way::to(made.unwrap(), &handles);
     let operator = vault.sign_in(vault::OperatorKey::read(dir.path()).unwrap()).await.unwrap();
     let grant = operator.grant(&own.tenant, &own.connection, Action::ALL, "test", HOUR).await.unwrap();
 

@@ -12,7 +12,8 @@ use crate::cell::{Cell, HOUR, open, opened, other_scopes, passphrase, scope, sea
 use crate::way;
 
 async fn alone(cell: &Cell) -> Result<Client, VaultError> {
-    Vault::open_alone(&cell.home(), &passphrase(), &cell.handles).await.map(way::to)
+    let opened = Vault::open_alone(&cell.home(), &passphrase(), &cell.handles).await;
+    opened.map(|vault| way::to(vault, &cell.handles))
 }
 
 async fn signed_in(cell: &Cell, vault: &Client) -> SignedIn {

@@ -92,7 +92,7 @@ async fn the_vectors_open() {
     let (_dir, home) = home();
     let (_, _, handles) = handles(0);
     let vault = Vault::open(&home, &passphrase(), &handles).now_or_never().unwrap().unwrap();
-    let vault = way::to(vault);
+    let vault = way::to(vault, &handles);
     vault.sign_in(OperatorKey::read(&home).unwrap()).await.unwrap();
     let grant: Grant = serde_json::from_slice(&vector("grant.json")).unwrap();
     let own = scope("t", "c");

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use vault::{Client, Vault};
+use vault::{Client, Handles, Vault};
 
-pub(crate) fn to(vault: Vault) -> Client {
+pub(crate) fn to(vault: Vault, _: &Handles) -> Client {
     Client::of(Arc::new(vault))
 }
 
