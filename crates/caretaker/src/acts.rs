@@ -45,6 +45,8 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Kinds { .. }
         | Command::Recover(_)
         | Command::Recovery(_)
+        | Command::Serve
+        | Command::Monitor
         | Command::Vault { command: None } => {
             return None;
         }

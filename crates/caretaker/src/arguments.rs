@@ -120,6 +120,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<VaultCommand>,
     },
+    /// Has the catalog, for other commands: they start it
+    Serve,
+    /// Takes what all others record into the trail's log: commands start it
+    Monitor,
     /// The recovery key: split it among people, put it together again
     #[command(subcommand)]
     Recovery(RecoveryCommand),

@@ -9,16 +9,16 @@ use ::trail::head::Folder;
 use ::trail::journal::Journal;
 use ::trail::note::{Scheme, Signer, Verifier};
 use ::trail::published::{self, PublishError, Published};
-use ::trail::sequencer::Sequencer;
 use ::trail::witness::{Vouches, Witness};
 use anyhow::Context as _;
 use domain::{Clock, Id128, SigningKey};
 use flows::FlowError;
 use futures::future::{Either, select};
 use object_store::ObjectStore;
-use vault::Vault;
+use vault::{Client, Vault};
 
-use crate::roles::OpenVault;
+use crate::roles::{OpenVault, Sequences};
+use crate::walls::Own;
 
 /// So long a command waits at its end for the store in which the log is published.
 const PUBLISH_MAX: Duration = Duration::from_secs(30);
@@ -26,10 +26,21 @@ const PUBLISH_MAX: Duration = Duration::from_secs(30);
 pub(crate) const COMMANDS: &str = "cell";
 /// Whose events are what the vault does.
 pub(crate) const VAULT: &str = "vault";
+/// Whose events are what the server does.
+pub(crate) const SERVER: &str = "server";
+/// Whose events are what the monitor does.
+pub(crate) const MONITOR: &str = "monitor";
 
 /// Where its trail lies in a cell's home.
 pub(crate) fn folder(dir: &Path) -> Folder {
     Folder::new(dir.join("trail"))
+}
+
+/// What of the trail is a process's own whose events have that name: its journal, and the log to read, from which a journal
+/// that was lost begins anew.
+pub(crate) fn own(dir: &Path, source: &str) -> anyhow::Result<Vec<Own>> {
+    let (journal, log) = folder(dir).make(&source.parse()?)?;
+    Ok(vec![Own { folder: journal, writes: true }, Own { folder: log, writes: false }])
 }
 
 fn memory(dir: &Path) -> PathBuf {
@@ -47,7 +58,8 @@ pub(crate) fn journal(dir: &Path, source: &str, clock: Arc<dyn Clock>) -> anyhow
     opened.with_context(|| format!("could not open the record of events in `{}`", dir.display()))
 }
 
-fn log_signer(vault: Id128, key: Arc<dyn SigningKey>) -> anyhow::Result<Signer> {
+/// Who signs the log of the trail of that vault's cell.
+pub(crate) fn log_signer(vault: Id128, key: Arc<dyn SigningKey>) -> anyhow::Result<Signer> {
     Ok(Signer::new(&format!("caretaker.trail/{vault}"), Scheme::Own, key)?)
 }
 
@@ -59,14 +71,14 @@ pub(crate) fn witness(dir: &Path, vault: &Arc<Vault>) -> anyhow::Result<Witness>
     Ok(Witness::new(signer, log.verifier().clone(), memory(dir)))
 }
 
-/// A cell's trail, with the keys that sign it.
+/// A cell's trail, and who signs it.
 #[derive(Debug)]
 pub(crate) struct CellTrail {
     pub(crate) folder: Folder,
     pub(crate) log: Verifier,
     pub(crate) vault: Verifier,
     name: String,
-    sequencer: Arc<Sequencer>,
+    sequences: Sequences,
     pub(crate) witness: Arc<dyn Vouches>,
     clock: Arc<dyn Clock>,
     store: OnceLock<Arc<dyn ObjectStore>>,
@@ -76,21 +88,11 @@ pub(crate) struct CellTrail {
 pub(crate) type Newest = (String, Checkpoint);
 
 impl CellTrail {
-    /// The trail of the cell of that vault.
-    pub(crate) fn new(dir: &Path, vault: &OpenVault, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let (name, folder) = (vault.client.id().to_string(), folder(dir));
-        let log = log_signer(vault.client.id(), Arc::clone(&vault.log))?;
-        let (log_key, vault_key) = (log.verifier().clone(), vault.witness.verifier().clone());
-        Ok(Self {
-            sequencer: Arc::new(Sequencer::new(folder.clone(), log)),
-            witness: Arc::clone(&vault.witness),
-            folder,
-            log: log_key,
-            vault: vault_key,
-            name,
-            clock,
-            store: OnceLock::new(),
-        })
+    /// The trail of the cell of that vault. Answers the way to the vault besides.
+    pub(crate) fn new(dir: &Path, vault: OpenVault, clock: Arc<dyn Clock>) -> (Self, Client) {
+        let OpenVault { client, log, sequences, witness } = vault;
+        let (vault, name, store) = (witness.verifier().clone(), client.id().to_string(), OnceLock::new());
+        (Self { folder: folder(dir), log, vault, name, sequences, witness, clock, store }, client)
     }
 
     /// Says in which store it is published.
@@ -106,13 +108,7 @@ impl CellTrail {
 
     /// Takes all events that were recorded into the log, and has that vouched for.
     pub(crate) async fn take(&self) -> anyhow::Result<Option<Newest>> {
-        let (sequencer, witness) = (Arc::clone(&self.sequencer), Arc::clone(&self.witness));
-        let now = self.clock.now();
-        let taken = tokio::task::spawn_blocking(move || {
-            sequencer.take(now)?;
-            sequencer.have_witnessed(&*witness, now)
-        });
-        taken.await?.map_err(|error| broken(error.is_damage(), error))
+        self.sequences.take().await
     }
 
     /// The newest checkpoint as it stands, whatever else is wrong.

@@ -1,7 +1,7 @@
 //! A cell's home on this machine: what lies where, and how it is opened.
 //!
 //! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
-//! vault, `DIR/catalog.db` the catalog, `DIR/trail` the record of what was done.
+//! vault, `DIR/catalog` the catalog, `DIR/trail` the record of what was done.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use catalog::Catalog;
-use domain::{AuditError, AuditEvent, Clock, Outcome, Principal, Region};
+use domain::{AuditError, AuditEvent, Clock, Outcome, Principal, Region, Role};
 use flows::store_access::{self, WhichStore};
 use flows::{Cell, FlowError};
 use object_store::ObjectStore;
@@ -24,7 +24,7 @@ use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::exit;
-use crate::roles::{OpenVault, Unseals, VaultProcess};
+use crate::roles::{OpenVault, Processes, Unseals};
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
@@ -161,8 +161,8 @@ pub(crate) struct Home {
     act: Option<Act>,
     trail: OnceLock<CellTrail>,
     begun: OnceLock<Begun>,
-    /// Where the vault is open, as long as this is.
-    vault: OnceLock<VaultProcess>,
+    /// The cell's other processes, as long as this is.
+    processes: OnceLock<Processes>,
 }
 
 /// What was begun on the cell, and is to be ended on the record.
@@ -188,7 +188,7 @@ impl Home {
             act,
             trail: OnceLock::new(),
             begun: OnceLock::new(),
-            vault: OnceLock::new(),
+            processes: OnceLock::new(),
         }
     }
 
@@ -233,23 +233,17 @@ impl Home {
         }
     }
 
-    /// The trail, once the cell's vault is open.
-    pub(crate) fn trail(
-        &self,
-        dir: &Path,
-        vault: &OpenVault,
-        handles: &Handles,
-    ) -> anyhow::Result<&CellTrail> {
-        if let Some(trail) = self.trail.get() {
-            return Ok(trail);
-        }
-        let trail = CellTrail::new(dir, vault, Arc::clone(&handles.clock))?;
-        Ok(self.trail.get_or_init(|| trail))
+    /// Takes the trail into use, once the cell's vault is open. Answers the way to that.
+    pub(crate) fn use_trail(&self, dir: &Path, vault: OpenVault, handles: &Handles) -> Client {
+        let (trail, client) = CellTrail::new(dir, vault, Arc::clone(&handles.clock));
+        // A command opens one vault.
+        let _ = self.trail.set(trail);
+        client
     }
 
-    /// What this machine's kernel cannot keep the vault's process from, in words. `None` where none was started.
-    pub(crate) fn missing_walls(&self) -> Option<&[String]> {
-        self.vault.get().map(|vault| vault.missing.as_slice())
+    /// What this machine's kernel cannot keep the cell's processes from, in words. `None` where none was started.
+    pub(crate) fn missing_walls(&self) -> Option<Vec<(Role, String)>> {
+        self.processes.get().map(Processes::missing)
     }
 
     /// The trail, where the vault was opened.
@@ -274,37 +268,42 @@ impl Home {
     pub(crate) async fn open_vault(
         &self,
         dir: &Path,
-        (unseals, alone): (&Unseals, bool),
+        (unseals, alone): (Unseals, bool),
         handles: &Handles,
     ) -> anyhow::Result<(Client, SignedIn)> {
-        let (process, opened) = VaultProcess::open(dir, unseals, alone, &handles.clock, &handles.rng).await?;
-        // A command opens one vault.
-        let _ = self.vault.set(process);
-        self.trail(dir, &opened, handles)?;
-        let operator = opened.client.sign_in(OperatorKey::read(dir)?).await?;
+        let (processes, opened) = Processes::start(dir, unseals, alone, &handles.clock, &handles.rng).await?;
+        let client = self.use_trail(dir, opened, handles);
+        let _ = self.processes.set(processes);
+        let operator = client.sign_in(OperatorKey::read(dir)?).await?;
         self.begin(operator.principal(), handles).await?;
-        Ok((opened.client, operator))
+        Ok((client, operator))
+    }
+
+    /// The way to the catalog, once the vault is open.
+    pub(crate) async fn catalog(&self) -> anyhow::Result<catalog::Client> {
+        let processes = self.processes.get().context("the catalog is asked for before the vault is open")?;
+        processes.catalog().await
     }
 
     /// Opens vault and catalog.
     pub(crate) async fn unlock(&self) -> anyhow::Result<Unlocked> {
         // A cell that is not there is told before anybody is asked for its passphrase.
         CellFile::read(self.dir()?)?;
-        self.unlock_with(&self.unseals()?, false).await
+        self.unlock_with(self.unseals()?, false).await
     }
 
     /// Opens vault and catalog with a passphrase that was given already; alone, if nobody else may have the vault open.
-    pub(crate) async fn unlock_with(&self, unseals: &Unseals, alone: bool) -> anyhow::Result<Unlocked> {
+    pub(crate) async fn unlock_with(&self, unseals: Unseals, alone: bool) -> anyhow::Result<Unlocked> {
         let dir = self.dir()?;
         let file = CellFile::read(dir)?;
         let handles = handles(dir)?;
         let (vault, operator) = self.open_vault(dir, (unseals, alone), &handles).await?;
-        let catalog = Catalog::open(dir).await?;
+        let catalog = self.catalog().await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }
 
     /// Opens the cell while nobody else has its vault open, with a passphrase that was given already.
-    pub(crate) async fn open_alone(&self, unseals: &Unseals) -> anyhow::Result<Cell> {
+    pub(crate) async fn open_alone(&self, unseals: Unseals) -> anyhow::Result<Cell> {
         self.with_stores(self.unlock_with(unseals, true).await?).await
     }
 
@@ -386,7 +385,7 @@ pub(crate) struct Unlocked {
     pub(crate) handles: Handles,
     pub(crate) vault: Client,
     pub(crate) operator: SignedIn,
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: catalog::Client,
 }
 
 impl Unlocked {

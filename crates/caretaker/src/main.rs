@@ -36,8 +36,13 @@ fn main() -> ExitCode {
         Err(refused) => return ExitCode::from(Output::new(asks_for_json()).refuse(&refused)),
     };
     let output = Output::new(arguments.common.json);
-    if let (Command::Vault { command: None }, Ok(Some(control))) = (&arguments.command, Control::given()) {
-        return roles::vault::main(control, &output);
+    if let Ok(Some(control)) = Control::given() {
+        match &arguments.command {
+            Command::Vault { command: None } => return roles::main::<roles::Keys>(control),
+            Command::Serve => return roles::main::<roles::Serves>(control),
+            Command::Monitor => return roles::main::<roles::Monitors>(control),
+            _ => {}
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

@@ -318,7 +318,8 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     classify(error).1
 }
 
-fn classify(error: &anyhow::Error) -> (&'static str, u8) {
+/// What kind of error it is.
+pub(crate) fn kind(error: &anyhow::Error) -> ErrorKind {
     let kind = error.chain().find_map(|cause| {
         cause
             .downcast_ref::<FlowError>()
@@ -329,7 +330,11 @@ fn classify(error: &anyhow::Error) -> (&'static str, u8) {
                 cause.downcast_ref::<repository::RepositoryError>().map(flows::error::repository_kind)
             })
     });
-    match kind.unwrap_or(ErrorKind::Failed) {
+    kind.unwrap_or(ErrorKind::Failed)
+}
+
+fn classify(error: &anyhow::Error) -> (&'static str, u8) {
+    match kind(error) {
         ErrorKind::Failed => ("failed", exit::FAILED),
         ErrorKind::Usage => ("usage", exit::USAGE),
         ErrorKind::Integrity => ("integrity", exit::INTEGRITY),

@@ -23,7 +23,7 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 /// Where a cell's catalog is.
 #[derive(Clone)]
 pub enum CatalogAddress {
-    /// The file `catalog.db` in the cell's directory.
+    /// The file `catalog/catalog.db` in the cell's directory.
     Embedded(PathBuf),
     /// A database of a PostgreSQL server.
     Server(ServerAddress),

@@ -1,14 +1,16 @@
 //! Connections, and their sealed credentials.
 
 use domain::{ConnectionId, Platform, Region, Scope, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::calls::PAGE_LEN_MAX;
 use crate::column::{json, parsed, plain, to_json};
 use crate::database::Catalog;
 use crate::error::{CatalogError, failed};
 use crate::session::{Row, Session, Whose};
 
 /// A connected store.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
     /// Whose, where, which make, and its name.
     pub scope: Scope,
@@ -25,7 +27,7 @@ const STORE: &str = "store a credential";
 const COLUMNS_SQL: &str = "SELECT connection, platform, region, url, settings, created_at \
      FROM connection WHERE tenant = $1 AND connection = $2";
 const LIST_SQL: &str = "SELECT connection, platform, region, url, settings, created_at \
-     FROM connection WHERE tenant = $1 ORDER BY connection";
+     FROM connection WHERE tenant = $1 AND connection > $2 ORDER BY connection LIMIT $3";
 
 fn from_row(tenant: &TenantId, row: &Row) -> Result<Connection, CatalogError> {
     Ok(Connection {
@@ -56,31 +58,38 @@ pub(crate) fn adding(
     }
 }
 
+const ADD_SQL: &str = "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) DO NOTHING";
+const KEEP_SQL: &str = "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) \
+     DO UPDATE SET url = excluded.url, settings = excluded.settings \
+     WHERE connection.platform = excluded.platform AND connection.region = excluded.region";
+
+/// Writes a connection's row, and says how many rows that changed.
+async fn put(
+    session: &mut Session,
+    sql: &'static str,
+    doing: &'static str,
+    Connection { scope, url, settings, created_at }: &Connection,
+) -> Result<u64, CatalogError> {
+    let query = session
+        .query(sql)
+        .bind(scope.tenant.as_str())
+        .bind(scope.connection.as_str())
+        .bind(scope.platform.as_str())
+        .bind(scope.region.as_str())
+        .bind(url)
+        .bind(to_json(settings, "settings")?)
+        .bind(created_at.to_string());
+    query.execute().await.map_err(adding(doing, "tenant", &scope.tenant))
+}
+
 impl Catalog {
-    /// Adds a connection.
-    ///
-    /// # Errors
-    /// [`CatalogError::Exists`] when the tenant has one of that name, [`CatalogError::NotFound`] when there is no
-    /// such tenant.
-    pub async fn add_connection(&self, connection: &Connection) -> Result<(), CatalogError> {
+    pub(crate) async fn add_connection(&self, connection: &Connection) -> Result<(), CatalogError> {
         const ADD: &str = "add a connection";
-        let Connection { scope, url, settings, created_at } = connection;
+        let scope = &connection.scope;
         let mut session = self.writing(Whose::Tenant(&scope.tenant), ADD).await?;
-        let added = session
-            .query(
-                "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) DO NOTHING",
-            )
-            .bind(scope.tenant.as_str())
-            .bind(scope.connection.as_str())
-            .bind(scope.platform.as_str())
-            .bind(scope.region.as_str())
-            .bind(url)
-            .bind(to_json(settings, "settings")?)
-            .bind(created_at.to_string())
-            .execute()
-            .await
-            .map_err(adding(ADD, "tenant", &scope.tenant))?;
+        let added = put(&mut session, ADD_SQL, ADD, connection).await?;
         session.commit(ADD).await?;
         match added {
             0 => Err(CatalogError::Exists { what: "connection", name: scope.connection.to_string() }),
@@ -88,11 +97,7 @@ impl Catalog {
         }
     }
 
-    /// One connection.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub async fn connection(
+    pub(crate) async fn connection(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -110,22 +115,24 @@ impl Catalog {
         from_row(tenant, &row)
     }
 
-    /// A tenant's connections, by name.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn connections(&self, tenant: &TenantId) -> Result<Vec<Connection>, CatalogError> {
+    /// The first of a tenant's connections, by name, after one.
+    pub(crate) async fn connections_after(
+        &self,
+        tenant: &TenantId,
+        after: Option<ConnectionId>,
+    ) -> Result<Vec<Connection>, CatalogError> {
         const LIST: &str = "list connections";
         let mut session = self.reading(Whose::Tenant(tenant), LIST).await?;
-        let rows = session.query(LIST_SQL).bind(tenant.as_str()).fetch_all().await.map_err(failed(LIST))?;
+        let query = session
+            .query(LIST_SQL)
+            .bind(tenant.as_str())
+            .bind(after.as_ref().map_or("", ConnectionId::as_str))
+            .bind(i64::from(PAGE_LEN_MAX));
+        let rows = query.fetch_all().await.map_err(failed(LIST))?;
         rows.iter().map(|row| from_row(tenant, row)).collect()
     }
 
-    /// Changes what a connection's connector knows beside its address.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub async fn set_settings(
+    pub(crate) async fn set_settings(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -145,45 +152,24 @@ impl Catalog {
         found(changed, connection)
     }
 
-    /// Keeps a connection together with the credential for its address: both or neither. One that is there keeps
-    /// its platform and region.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when there is no such tenant.
-    pub async fn put_connection(
+    pub(crate) async fn put_connection(
         &self,
         connection: &Connection,
-        (name, sealed): (&str, &[u8]),
+        name: &str,
+        sealed: &[u8],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
         const KEEP: &str = "keep a connection";
-        let Connection { scope, url, settings, created_at } = connection;
+        let scope = &connection.scope;
         let mut session = self.writing(Whose::Tenant(&scope.tenant), KEEP).await?;
-        session
-            .query(
-                "INSERT INTO connection (tenant, connection, platform, region, url, settings, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, connection) \
-                 DO UPDATE SET url = excluded.url, settings = excluded.settings",
-            )
-            .bind(scope.tenant.as_str())
-            .bind(scope.connection.as_str())
-            .bind(scope.platform.as_str())
-            .bind(scope.region.as_str())
-            .bind(url)
-            .bind(to_json(settings, "settings")?)
-            .bind(created_at.to_string())
-            .execute()
-            .await
-            .map_err(adding(KEEP, "tenant", &scope.tenant))?;
+        if put(&mut session, KEEP_SQL, KEEP, connection).await? == 0 {
+            return Err(CatalogError::Exists { what: "connection", name: scope.connection.to_string() });
+        }
         credential(&mut session, (&scope.tenant, &scope.connection), (name, sealed), at).await?;
         session.commit(KEEP).await
     }
 
-    /// Stores a credential as the vault sealed it, in place of one of the same name.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub async fn put_credential(
+    pub(crate) async fn put_credential(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -196,11 +182,7 @@ impl Catalog {
         session.commit(STORE).await
     }
 
-    /// A credential, as the vault sealed it.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when none of that name was stored for this tenant's connection.
-    pub async fn credential(
+    pub(crate) async fn credential(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,

@@ -1,20 +1,22 @@
 //! The database behind the catalog: how it is made, opened and asked.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use domain::Platform;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::address::CatalogAddress;
 use crate::error::{CatalogError, failed};
-use crate::session::{Session, Whose};
+use crate::session::{Seen, Session, Whose};
 use crate::sqlite::Journal;
 use crate::{postgres, schema, sqlite};
 
-/// The file's name in the cell's directory.
+/// The folder in the cell's directory that is the embedded catalog's own, and its file in there.
+const FOLDER: &str = "catalog";
 const FILE_NAME: &str = "catalog.db";
 
 /// What a cell knows: its tenants, connections, snapshots, leases and restores.
@@ -23,6 +25,8 @@ const FILE_NAME: &str = "catalog.db";
 #[derive(Debug, Clone)]
 pub struct Catalog {
     database: Database,
+    /// The platform whose connections alone it is asked about. A server's database holds it to that.
+    limit: Option<Platform>,
 }
 
 /// Which schema a catalog has, and which this version writes.
@@ -50,26 +54,18 @@ impl Database {
         })
     }
 
-    pub(crate) async fn reading(
-        &self,
-        whose: Whose<'_>,
-        doing: &'static str,
-    ) -> Result<Session, CatalogError> {
+    pub(crate) async fn reading(&self, seen: Seen<'_>, doing: &'static str) -> Result<Session, CatalogError> {
         match self {
             Self::Sqlite(pool) => sqlite::reading(pool).await.map(Session::Sqlite),
-            Self::Postgres(pool) => postgres::reading(pool, whose).await.map(Session::Postgres),
+            Self::Postgres(pool) => postgres::reading(pool, seen).await.map(Session::Postgres),
         }
         .map_err(failed(doing))
     }
 
-    pub(crate) async fn writing(
-        &self,
-        whose: Whose<'_>,
-        doing: &'static str,
-    ) -> Result<Session, CatalogError> {
+    pub(crate) async fn writing(&self, seen: Seen<'_>, doing: &'static str) -> Result<Session, CatalogError> {
         match self {
             Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite),
-            Self::Postgres(pool) => postgres::writing(pool, whose).await.map(Session::Postgres),
+            Self::Postgres(pool) => postgres::writing(pool, seen).await.map(Session::Postgres),
         }
         .map_err(failed(doing))
     }
@@ -92,10 +88,16 @@ impl Database {
 }
 
 impl Catalog {
-    /// Where the embedded catalog of the cell at `dir` lies.
+    /// The folder that is the embedded catalog's own, of the cell at `dir`.
+    #[must_use]
+    pub fn folder(dir: &Path) -> PathBuf {
+        dir.join(FOLDER)
+    }
+
+    /// The embedded catalog's file, of the cell at `dir`.
     #[must_use]
     pub fn path(dir: &Path) -> PathBuf {
-        dir.join(FILE_NAME)
+        Self::folder(dir).join(FILE_NAME)
     }
 
     /// Makes the catalog of a new cell: a file with mode 0600, or the tables in a server's database. There, a schema
@@ -112,7 +114,7 @@ impl Catalog {
                 let database =
                     Database::Sqlite(sqlite::connect(&Self::path(&dir), Journal::WriteAhead).await?);
                 schema::migrate(&database).await?;
-                Ok(Self { database })
+                Ok(Self { database, limit: None })
             }
             CatalogAddress::Server(server) => {
                 let pool = postgres::connect(&server).await?;
@@ -122,7 +124,7 @@ impl Catalog {
                     schema::migrate(&database).await?;
                 }
                 schema::is_known(&database).await?;
-                let catalog = Self { database };
+                let catalog = Self { database, limit: None };
                 if !catalog.tenants().await?.is_empty() {
                     return Err(CatalogError::Exists { what: "catalog", name: server.to_string() });
                 }
@@ -143,7 +145,7 @@ impl Catalog {
             postgres::is_bound(pool, server).await?;
         }
         schema::is_known(&database).await?;
-        Ok(Self { database })
+        Ok(Self { database, limit: None })
     }
 
     /// Which schema a cell's catalog has. Changes nothing.
@@ -169,12 +171,16 @@ impl Catalog {
         before
     }
 
-    /// Looks for damage, for `doctor`: reads the whole of a file and compares its indexes; on a server, asks whether
-    /// every table still keeps tenants apart.
-    ///
-    /// # Errors
-    /// [`CatalogError::Damaged`] with the first thing that does not fit.
-    pub async fn check_integrity(&self) -> Result<(), CatalogError> {
+    /// The same for whoever has to do with one platform alone.
+    pub(crate) fn limited_to(&self, platform: Platform) -> Self {
+        Self { database: self.database.clone(), limit: Some(platform) }
+    }
+
+    fn seen<'s>(&'s self, whose: Whose<'s>) -> Seen<'s> {
+        Seen { whose, platform: self.limit.as_ref() }
+    }
+
+    pub(crate) async fn check_integrity(&self) -> Result<(), CatalogError> {
         match &self.database {
             Database::Sqlite(pool) => sqlite::check_integrity(pool).await,
             Database::Postgres(pool) => postgres::check_integrity(pool).await,
@@ -187,7 +193,7 @@ impl Catalog {
         whose: Whose<'_>,
         doing: &'static str,
     ) -> Result<Session, CatalogError> {
-        self.database.reading(whose, doing).await
+        self.database.reading(self.seen(whose), doing).await
     }
 
     /// Begins to change.
@@ -196,15 +202,15 @@ impl Catalog {
         whose: Whose<'_>,
         doing: &'static str,
     ) -> Result<Session, CatalogError> {
-        self.database.writing(whose, doing).await
+        self.database.writing(self.seen(whose), doing).await
     }
 }
 
-/// Makes the empty file, durably.
+/// Makes the empty file in its folder, durably.
 fn new_file(dir: &Path) -> Result<(), CatalogError> {
-    let path = Catalog::path(dir);
-    let file = |doing| {
-        let path = path.clone();
+    let (folder, path) = (Catalog::folder(dir), Catalog::path(dir));
+    let failed = |doing, path: &Path| {
+        let path = path.to_owned();
         move |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => {
                 CatalogError::Exists { what: "catalog", name: path.display().to_string() }
@@ -212,6 +218,14 @@ fn new_file(dir: &Path) -> Result<(), CatalogError> {
             _ => CatalogError::File { doing, path, source },
         }
     };
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(file("make"))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(file("sync the directory of"))
+    // A folder that is left of an attempt before is as good as a new one.
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make", &folder)(error)),
+        _ => Ok(()),
+    }?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed("make", &path))?;
+    for made in [&*folder, dir] {
+        File::open(made).and_then(|made| made.sync_all()).map_err(failed("sync", made))?;
+    }
+    Ok(())
 }

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+use transport::CallError;
+
 use crate::{postgres, sqlite};
 
 /// Why the catalog did not do what was asked.
@@ -114,6 +117,12 @@ pub enum CatalogError {
         "the role of `{0}` is a superuser's or bypasses row security, so that tenants would not be kept apart: use one that is neither"
     )]
     RoleUnbound(String),
+    /// What another process says of the catalog that it has.
+    #[error("{}", .0.text)]
+    Told(Told),
+    /// The process that has the catalog does not answer.
+    #[error(transparent)]
+    Unanswered(CallError),
     /// The file system failed.
     #[error("cannot {doing} `{}`", path.display())]
     File {
@@ -127,8 +136,16 @@ pub enum CatalogError {
     },
 }
 
+/// An error as one process tells it to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub(crate) kind: CatalogErrorKind,
+    pub(crate) text: String,
+}
+
 /// What a caller does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CatalogErrorKind {
     /// Read again, then decide.
     Conflict,
@@ -156,10 +173,23 @@ impl CatalogError {
             | Self::SchemaOlder { .. }
             | Self::SchemaNewer { .. }
             | Self::Unavailable { .. }
+            | Self::Unanswered(_)
             | Self::RoleUnbound(_)
             | Self::File { .. } => CatalogErrorKind::Unavailable,
             Self::Damaged { .. } => CatalogErrorKind::Damaged,
+            Self::Told(told) => told.kind,
         }
+    }
+
+    /// As another process is to tell it, with its causes.
+    pub(crate) fn to_told(&self) -> Told {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(next) = cause {
+            text = format!("{text}: {next}");
+            cause = next.source();
+        }
+        Told { kind: self.kind(), text }
     }
 
     pub(crate) fn not_found(what: &'static str, name: &impl ToString) -> Self {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::{ConnectionId, SnapshotNumber, TenantId};
+use serde::{Deserialize, Serialize};
 
 use crate::column::{count, plain, stored};
 use crate::connection::adding;
@@ -12,7 +13,7 @@ use crate::lease::Lease;
 use crate::session::{Row, Session, Whose};
 
 /// A commit, as the catalog knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The snapshot's number.
     pub number: SnapshotNumber,
@@ -55,11 +56,7 @@ fn from_row(row: &Row) -> Result<Head, CatalogError> {
 }
 
 impl Catalog {
-    /// A connection's head; none before its first snapshot.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn head(
+    pub(crate) async fn head(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -67,44 +64,16 @@ impl Catalog {
         read(&mut self.reading(Whose::Tenant(tenant), READ).await?, tenant, connection).await
     }
 
-    /// Puts a new head in the place of the expected one. Of several that expect the same, exactly one succeeds.
-    ///
-    /// # Errors
-    /// [`CatalogError::HeadMoved`] when the head is another than expected, [`CatalogError::HeadGoesBack`] when the
-    /// new one does not come after it, by number and then generation, and [`CatalogError::NotFound`] when the
-    /// tenant has no such connection.
-    pub async fn advance_head(
+    /// Puts a new head in the place of the expected one, under that lease where one is given.
+    pub(crate) async fn swap_head(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-        expected: Option<&Head>,
-        new: &Head,
+        lease: Option<Lease>,
+        expected: Option<Head>,
+        new: Head,
     ) -> Result<(), CatalogError> {
-        self.swap_head(tenant, connection, None, expected, new).await
-    }
-
-    /// As [`Catalog::advance_head`], in one step with the question whether the lease is still the newest.
-    ///
-    /// # Errors
-    /// As [`Catalog::advance_head`]; [`CatalogError::HeadMoved`] also where another lease has been given since.
-    pub async fn advance_head_under(
-        &self,
-        lease: &Lease,
-        expected: Option<&Head>,
-        new: &Head,
-    ) -> Result<(), CatalogError> {
-        self.swap_head(&lease.tenant, &lease.connection, Some(lease), expected, new).await
-    }
-
-    async fn swap_head(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        lease: Option<&Lease>,
-        expected: Option<&Head>,
-        new: &Head,
-    ) -> Result<(), CatalogError> {
-        if let Some(old) = expected
+        if let Some(old) = &expected
             && (new.number, new.generation) <= (old.number, old.generation)
         {
             return Err(CatalogError::HeadGoesBack {
@@ -114,17 +83,19 @@ impl Catalog {
             });
         }
         let mut session = self.writing(Whose::Tenant(tenant), ADVANCE).await?;
-        let held = match lease {
+        // What is asked for one connection moves no other's head.
+        let held = match &lease {
             None => true,
+            Some(lease) if (&lease.tenant, &lease.connection) != (tenant, connection) => false,
             Some(lease) => hold(&mut session, lease).await?,
         };
-        if held && swap(&mut session, (tenant, connection), expected, new).await? {
+        if held && swap(&mut session, (tenant, connection), expected.as_ref(), &new).await? {
             return session.commit(ADVANCE).await;
         }
         let found = read(&mut session, tenant, connection).await?;
         Err(CatalogError::HeadMoved {
             connection: connection.to_string(),
-            expected: shown(expected),
+            expected: shown(expected.as_ref()),
             found: shown(found.as_ref()),
         })
     }

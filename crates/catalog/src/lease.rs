@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::{ConnectionId, Id128, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::column::{count, parsed_optional, plain, stored};
 use crate::connection::adding;
@@ -17,7 +18,7 @@ use crate::session::Whose;
 pub const LEASE_TTL_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// A lease that somebody holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Whose connection.
     pub tenant: TenantId,
@@ -32,7 +33,7 @@ pub struct Lease {
 }
 
 /// Who asks for a lease, and for how long.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct LeaseRequest {
     /// 128 random bits of the holder's own.
     pub holder: Id128,
@@ -53,12 +54,7 @@ fn end(now: Timestamp, ttl: Duration) -> Result<(Timestamp, i64), CatalogError> 
 }
 
 impl Catalog {
-    /// Takes a connection's lease, from whoever had it: the caller holds a lock of the operating system, so a holder
-    /// before is gone.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub async fn seize_lease(
+    pub(crate) async fn seize_lease(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -93,11 +89,7 @@ impl Catalog {
         })
     }
 
-    /// The lease that somebody holds, or let lapse.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn lease(
+    pub(crate) async fn lease(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -125,18 +117,19 @@ impl Catalog {
         }))
     }
 
-    /// Raises a lease's generation above one that was seen in the object store.
-    ///
-    /// # Errors
-    /// [`CatalogError::LeaseLost`] when it was released or taken over.
-    pub async fn raise_lease(&self, lease: &Lease, seen_generation: u64) -> Result<Lease, CatalogError> {
+    /// Raised already is raised: whoever got no answer asks again.
+    pub(crate) async fn raise_lease(
+        &self,
+        lease: &Lease,
+        seen_generation: u64,
+    ) -> Result<Lease, CatalogError> {
         let generation = lease.generation.max(seen_generation.saturating_add(1));
         const RAISE: &str = "raise a lease";
         let mut session = self.writing(Whose::Tenant(&lease.tenant), RAISE).await?;
         let raised = session
             .query(
                 "UPDATE lease SET generation = $5 \
-                 WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation = $4",
+                 WHERE tenant = $1 AND connection = $2 AND holder = $3 AND generation IN ($4, $5)",
             )
             .bind(lease.tenant.as_str())
             .bind(lease.connection.as_str())
@@ -151,11 +144,7 @@ impl Catalog {
         Ok(Lease { generation, ..lease.clone() })
     }
 
-    /// Gives a lease back.
-    ///
-    /// # Errors
-    /// [`CatalogError::LeaseLost`] when it was released already or taken over.
-    pub async fn release_lease(&self, lease: &Lease) -> Result<(), CatalogError> {
+    pub(crate) async fn release_lease(&self, lease: &Lease) -> Result<(), CatalogError> {
         const RELEASE: &str = "release a lease";
         let mut session = self.writing(Whose::Tenant(&lease.tenant), RELEASE).await?;
         let released = session

@@ -1,17 +1,17 @@
 //! The id ledger: which item came back under which id. It is kept for ever.
 
-use std::collections::HashMap;
-
 use domain::{ConnectionId, Id128, RecordKey, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use crate::column::{parsed, plain};
+use crate::calls::PAGE_LEN_MAX;
+use crate::column::{count, parsed, plain, stored};
 use crate::connection::adding;
 use crate::database::Catalog;
 use crate::error::{CatalogError, failed};
 use crate::session::{Row, Session, Whose};
 
 /// An item that was created anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// From which connection's snapshots.
     pub connection: ConnectionId,
@@ -70,11 +70,12 @@ pub(crate) async fn record(
 }
 
 impl Catalog {
-    /// Writes entries: all of them, or none. For a ledger that is read back from the object store.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub async fn record_ids(&self, tenant: &TenantId, entries: &[LedgerEntry]) -> Result<(), CatalogError> {
+    /// Writes entries: all of them, or none.
+    pub(crate) async fn record_page(
+        &self,
+        tenant: &TenantId,
+        entries: &[LedgerEntry],
+    ) -> Result<(), CatalogError> {
         let mut session = self.writing(Whose::Tenant(tenant), RECORD).await?;
         for entry in entries {
             record(&mut session, tenant, entry).await?;
@@ -82,45 +83,27 @@ impl Catalog {
         session.commit(RECORD).await
     }
 
-    /// A connection's whole ledger, in the order in which it was written, for sealing into the object store.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn ledger(
+    /// The first of a connection's entries, in the order in which they were written, after the one of that number; with
+    /// their numbers.
+    pub(crate) async fn ledger_after(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-    ) -> Result<Vec<LedgerEntry>, CatalogError> {
+        after: u64,
+    ) -> Result<Vec<(u64, LedgerEntry)>, CatalogError> {
         let mut session = self.reading(Whose::Tenant(tenant), READ).await?;
         let rows = session
             .query(
-                "SELECT connection, target, kind, old_id, new_id, restore, recorded_at FROM id_ledger \
-                 WHERE tenant = $1 AND connection = $2 ORDER BY entry",
+                "SELECT entry, connection, target, kind, old_id, new_id, restore, recorded_at FROM id_ledger \
+                 WHERE tenant = $1 AND connection = $2 AND entry > $3 ORDER BY entry LIMIT $4",
             )
             .bind(tenant.as_str())
             .bind(connection.as_str())
+            .bind(stored(after, "an entry's number")?)
+            .bind(i64::from(PAGE_LEN_MAX))
             .fetch_all()
             .await
             .map_err(failed(READ))?;
-        rows.iter().map(from_row).collect()
-    }
-
-    /// The newest id in the target of every item that was ever created there anew.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn new_ids(
-        &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        target: &ConnectionId,
-    ) -> Result<HashMap<RecordKey, Box<str>>, CatalogError> {
-        let ledger = self.ledger(tenant, connection).await?;
-        // Later entries overwrite earlier ones.
-        Ok(ledger
-            .into_iter()
-            .filter(|entry| &entry.target == target)
-            .map(|entry| (entry.old, entry.new_id))
-            .collect())
+        rows.iter().map(|row| Ok((count(row, "entry")?, from_row(row)?))).collect()
     }
 }

@@ -10,10 +10,10 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! # let home = tempfile::tempdir()?;
 //! # let dir = home.path();
-//! use catalog::{Catalog, Connection, Head};
+//! use catalog::{Catalog, Client, Connection, Head};
 //! use domain::{Scope, SnapshotNumber, Timestamp};
 //!
-//! let catalog = Catalog::create(dir).await?;
+//! let catalog = Client::from(Catalog::create(dir).await?);
 //! let at: Timestamp = "2026-11-24T12:00:00Z".parse()?;
 //! let scope = Scope {
 //!     tenant: "default".parse()?,
@@ -40,6 +40,8 @@
 //! ```
 
 mod address;
+mod calls;
+mod client;
 mod column;
 mod connection;
 mod database;
@@ -57,9 +59,11 @@ mod tag;
 mod tenant;
 
 pub use address::{AddressError, CatalogAddress, Password, ServerAddress};
+pub use calls::routes;
+pub use client::Client;
 pub use connection::Connection;
 pub use database::{Catalog, SchemaState};
-pub use error::{CatalogError, CatalogErrorKind};
+pub use error::{CatalogError, CatalogErrorKind, Told};
 pub use head::Head;
 pub use lease::{LEASE_TTL_MAX, Lease, LeaseRequest};
 pub use ledger::LedgerEntry;

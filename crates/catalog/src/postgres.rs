@@ -11,7 +11,7 @@ use sqlx::{Postgres, Transaction};
 
 use crate::address::ServerAddress;
 use crate::error::{CatalogError, Meaning, failed};
-use crate::session::Whose;
+use crate::session::{Seen, Whose};
 
 /// Most connections of one process. Commands that work on many connections' stores at once wait for a free one.
 const CONNECTIONS_MAX: u32 = 8;
@@ -44,6 +44,9 @@ const SESSION_SQL: &str = "SELECT set_config('caretaker.tenant', $1, true), \
      set_config('idle_in_transaction_session_timeout', '60s', true), \
      set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
      WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)";
+
+/// Which platform's connections a transaction sees.
+const PLATFORM_SQL: &str = "SELECT set_config('caretaker.platform', $1, true)";
 
 /// Whether row security binds the role.
 const UNBOUND_SQL: &str = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user";
@@ -83,28 +86,32 @@ pub(crate) async fn is_bound(pool: &PgPool, address: &ServerAddress) -> Result<(
 
 pub(crate) async fn reading(
     pool: &PgPool,
-    whose: Whose<'_>,
+    seen: Seen<'_>,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", whose).await
+    begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY", seen).await
 }
 
 pub(crate) async fn writing(
     pool: &PgPool,
-    whose: Whose<'_>,
+    seen: Seen<'_>,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", whose).await
+    begin(pool, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", seen).await
 }
 
 async fn begin(
     pool: &PgPool,
     statement: &'static str,
-    whose: Whose<'_>,
+    seen: Seen<'_>,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let mut transaction = pool.begin_with(statement).await?;
-    let tenant = match whose {
+    let tenant = match seen.whose {
         Whose::Tenant(tenant) => tenant.as_str(),
         Whose::Cell => CELL,
     };
+    // Where nothing is said, the role itself may be limited.
+    if let Some(platform) = seen.platform {
+        sqlx::query(PLATFORM_SQL).bind(platform.as_str()).execute(&mut *transaction).await?;
+    }
     sqlx::query(SESSION_SQL).bind(tenant).execute(&mut *transaction).await?;
     Ok(transaction)
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::{ConnectionId, Id128, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
 
+use crate::calls::PAGE_LEN_MAX;
 use crate::column::{parsed, parsed_optional, plain, states};
 use crate::connection::adding;
 use crate::database::Catalog;
@@ -40,7 +42,7 @@ states! {
 }
 
 /// One restore.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
     /// Its id.
     pub id: Id128,
@@ -61,7 +63,7 @@ pub struct Restore {
 }
 
 /// How one step ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepResult {
     /// The step's key: which item, which write.
     pub step: String,
@@ -97,12 +99,7 @@ fn from_row(row: &Row) -> Result<Restore, CatalogError> {
 }
 
 impl Catalog {
-    /// Adds a restore, before its first step.
-    ///
-    /// # Errors
-    /// [`CatalogError::Exists`] for an id that is taken, [`CatalogError::NotFound`] when the tenant has no such
-    /// connection, or no restore of the id that is undone.
-    pub async fn add_restore(&self, tenant: &TenantId, restore: &Restore) -> Result<(), CatalogError> {
+    pub(crate) async fn add_restore(&self, tenant: &TenantId, restore: &Restore) -> Result<(), CatalogError> {
         let mut session = self.writing(Whose::Tenant(tenant), ADD).await?;
         let added = session
             .query(
@@ -129,19 +126,11 @@ impl Catalog {
         }
     }
 
-    /// One restore.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has none of that id.
-    pub async fn restore(&self, tenant: &TenantId, id: Id128) -> Result<Restore, CatalogError> {
+    pub(crate) async fn restore(&self, tenant: &TenantId, id: Id128) -> Result<Restore, CatalogError> {
         read(&mut self.reading(Whose::Tenant(tenant), READ).await?, tenant, id).await
     }
 
-    /// The restores from a connection's snapshots, oldest first.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn restores(
+    pub(crate) async fn restores(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
@@ -157,12 +146,7 @@ impl Catalog {
         rows.iter().map(from_row).collect()
     }
 
-    /// Moves a restore from one state to the next. Of several that expect the same, exactly one succeeds.
-    ///
-    /// # Errors
-    /// [`CatalogError::RestoreMoved`] when it is in another state than expected, [`CatalogError::NotFound`] when
-    /// the tenant has none of that id.
-    pub async fn move_restore(
+    pub(crate) async fn move_restore(
         &self,
         tenant: &TenantId,
         id: Id128,
@@ -194,15 +178,11 @@ impl Catalog {
         })
     }
 
-    /// Notes steps as intended, durably, before the first of them is done. A step that is known keeps its state.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no restore of that id; then none is noted.
-    pub async fn intend(
+    pub(crate) async fn intend(
         &self,
         tenant: &TenantId,
         id: Id128,
-        steps: &[&str],
+        steps: &[String],
         at: Timestamp,
     ) -> Result<(), CatalogError> {
         let mut session = self.writing(Whose::Tenant(tenant), STEPS).await?;
@@ -214,7 +194,7 @@ impl Catalog {
                 )
                 .bind(tenant.as_str())
                 .bind(id.to_string())
-                .bind(*step)
+                .bind(step)
                 .bind(StepState::Intent.as_str())
                 .bind(at.to_string())
                 .execute()
@@ -224,11 +204,7 @@ impl Catalog {
         session.commit(STEPS).await
     }
 
-    /// Notes how steps ended, and the new ids that came of them: all of it, or nothing.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no restore of that id, or when a step was never intended.
-    pub async fn finish_steps(
+    pub(crate) async fn finish_steps(
         &self,
         tenant: &TenantId,
         id: Id128,
@@ -260,20 +236,23 @@ impl Catalog {
         session.commit(STEPS).await
     }
 
-    /// What is known of a restore's steps, by their keys.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn steps(
+    /// What is known of the first of a restore's steps, by their keys, after one.
+    pub(crate) async fn steps_after(
         &self,
         tenant: &TenantId,
         id: Id128,
+        after: Option<String>,
     ) -> Result<BTreeMap<String, StepState>, CatalogError> {
         let mut session = self.reading(Whose::Tenant(tenant), READ_STEPS).await?;
         let rows = session
-            .query("SELECT step, state FROM restore_step WHERE tenant = $1 AND restore = $2")
+            .query(
+                "SELECT step, state FROM restore_step WHERE tenant = $1 AND restore = $2 AND step > $3 \
+                 ORDER BY step LIMIT $4",
+            )
             .bind(tenant.as_str())
             .bind(id.to_string())
+            .bind(after.unwrap_or_default())
+            .bind(i64::from(PAGE_LEN_MAX))
             .fetch_all()
             .await
             .map_err(failed(READ_STEPS))?;

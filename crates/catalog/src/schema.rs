@@ -3,7 +3,7 @@
 use crate::column::count;
 use crate::database::{Database, SchemaState};
 use crate::error::{CatalogError, failed};
-use crate::session::{Session, Whose};
+use crate::session::{Seen, Session, Whose};
 use crate::{postgres, sqlite};
 
 /// One step from a schema to the next, in the words of each database. Both have the same tables and columns.
@@ -27,6 +27,7 @@ const MIGRATIONS: &[Migration] = &[
     },
 ];
 
+const CELL: Seen<'_> = Seen { whose: Whose::Cell, platform: None };
 const READ: &str = "read the catalog's schema";
 const MIGRATE: &str = "migrate the catalog";
 
@@ -52,7 +53,7 @@ async fn found(session: &mut Session) -> Result<u32, CatalogError> {
 
 /// Which schema the database has.
 pub(crate) async fn state(database: &Database) -> Result<SchemaState, CatalogError> {
-    let mut session = database.reading(Whose::Cell, READ).await?;
+    let mut session = database.reading(CELL, READ).await?;
     Ok(SchemaState { found: found(&mut session).await?, known: known() })
 }
 

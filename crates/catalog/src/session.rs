@@ -3,7 +3,7 @@
 //! One set of queries serves both databases. They are told apart here, where a statement is sent and a column is
 //! read, and in the two modules that connect.
 
-use domain::TenantId;
+use domain::{Platform, TenantId};
 use sqlx::postgres::{PgArguments, PgConnection, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Decode, Encode, Row as _, Transaction, Type};
@@ -17,6 +17,13 @@ pub(crate) enum Whose<'a> {
     Tenant(&'a TenantId),
     /// Whoever runs the cell: its list of tenants, and the ways into its own stores. No tenant's rows.
     Cell,
+}
+
+/// What a transaction sees: whose rows, and of one platform alone where it says so.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) whose: Whose<'a>,
+    pub(crate) platform: Option<&'a Platform>,
 }
 
 /// A transaction. Dropped without a commit, it has changed nothing.

@@ -9,11 +9,7 @@ use crate::error::{CatalogError, failed};
 use crate::session::Whose;
 
 impl Catalog {
-    /// Stores a store's credential as the vault sealed it, in place of the one before.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn put_store_credential(
+    pub(crate) async fn put_store_credential(
         &self,
         store: &str,
         sealed: &[u8],
@@ -35,11 +31,7 @@ impl Catalog {
         session.commit(STORE).await
     }
 
-    /// A store's credential, as the vault sealed it.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when none was stored.
-    pub async fn store_credential(&self, store: &str) -> Result<Vec<u8>, CatalogError> {
+    pub(crate) async fn store_credential(&self, store: &str) -> Result<Vec<u8>, CatalogError> {
         const READ: &str = "read a credential of a store";
         let mut session = self.reading(Whose::Cell, READ).await?;
         let row = session

@@ -10,17 +10,12 @@ use crate::error::{CatalogError, failed};
 use crate::session::Whose;
 
 impl Catalog {
-    /// Gives a connection tags and takes others away: both or neither. What it has already, or does not have, is
-    /// no error.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub async fn change_tags(
+    pub(crate) async fn change_tags(
         &self,
         tenant: &TenantId,
         connection: &ConnectionId,
-        add: &[&str],
-        remove: &[&str],
+        add: &[String],
+        remove: &[String],
     ) -> Result<(), CatalogError> {
         const CHANGE: &str = "change tags";
         let mut session = self.writing(Whose::Tenant(tenant), CHANGE).await?;
@@ -40,7 +35,7 @@ impl Catalog {
                 )
                 .bind(tenant.as_str())
                 .bind(connection.as_str())
-                .bind(*tag)
+                .bind(tag)
                 .execute()
                 .await
                 .map_err(failed("add a tag"))?;
@@ -50,7 +45,7 @@ impl Catalog {
                 .query("DELETE FROM connection_tag WHERE tenant = $1 AND connection = $2 AND tag = $3")
                 .bind(tenant.as_str())
                 .bind(connection.as_str())
-                .bind(*tag)
+                .bind(tag)
                 .execute()
                 .await
                 .map_err(failed("remove a tag"))?;
@@ -58,11 +53,7 @@ impl Catalog {
         session.commit(CHANGE).await
     }
 
-    /// The tags of all of a tenant's connections; one without tags is not among them.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn tags(
+    pub(crate) async fn tags(
         &self,
         tenant: &TenantId,
     ) -> Result<BTreeMap<ConnectionId, BTreeSet<String>>, CatalogError> {

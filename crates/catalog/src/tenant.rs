@@ -8,11 +8,7 @@ use crate::error::{CatalogError, failed};
 use crate::session::Whose;
 
 impl Catalog {
-    /// Adds a tenant.
-    ///
-    /// # Errors
-    /// [`CatalogError::Exists`] when there is one of that name.
-    pub async fn add_tenant(&self, tenant: &TenantId, at: Timestamp) -> Result<(), CatalogError> {
+    pub(crate) async fn add_tenant(&self, tenant: &TenantId, at: Timestamp) -> Result<(), CatalogError> {
         const ADD: &str = "add a tenant";
         let mut session = self.writing(Whose::Tenant(tenant), ADD).await?;
         let added = session
@@ -29,11 +25,7 @@ impl Catalog {
         }
     }
 
-    /// All tenants of the cell, by name. For whoever runs the cell, never for a tenant.
-    ///
-    /// # Errors
-    /// When the catalog is damaged or not available.
-    pub async fn tenants(&self) -> Result<Vec<TenantId>, CatalogError> {
+    pub(crate) async fn tenants(&self) -> Result<Vec<TenantId>, CatalogError> {
         const LIST: &str = "list tenants";
         let mut session = self.reading(Whose::Cell, LIST).await?;
         let rows = session

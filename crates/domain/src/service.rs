@@ -10,6 +10,10 @@ use crate::names::{Id128, NameError, Platform};
 pub enum Role {
     /// Holds the keys.
     Vault,
+    /// Has the catalog, and says what is to be done.
+    Server,
+    /// Takes what all others record into the trail's log.
+    Monitor,
     /// A command of a person at this machine, with all that is not yet a process of its own.
     Command,
     /// Speaks to the stores of one platform.
@@ -21,6 +25,10 @@ pub enum Role {
 pub enum RoleName {
     /// [`Role::Vault`].
     Vault,
+    /// [`Role::Server`].
+    Server,
+    /// [`Role::Monitor`].
+    Monitor,
     /// [`Role::Command`].
     Command,
     /// [`Role::Worker`] of any platform.
@@ -33,6 +41,8 @@ impl Role {
     pub fn name(&self) -> RoleName {
         match self {
             Self::Vault => RoleName::Vault,
+            Self::Server => RoleName::Server,
+            Self::Monitor => RoleName::Monitor,
             Self::Command => RoleName::Command,
             Self::Worker(_) => RoleName::Worker,
         }
@@ -43,6 +53,8 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vault => f.write_str("vault"),
+            Self::Server => f.write_str("server"),
+            Self::Monitor => f.write_str("monitor"),
             Self::Command => f.write_str("command"),
             Self::Worker(platform) => write!(f, "worker/{platform}"),
         }
@@ -55,6 +67,8 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self, NameError> {
         match (text, text.strip_prefix("worker/")) {
             ("vault", _) => Ok(Self::Vault),
+            ("server", _) => Ok(Self::Server),
+            ("monitor", _) => Ok(Self::Monitor),
             ("command", _) => Ok(Self::Command),
             (_, Some(platform)) => platform.parse().map(Self::Worker),
             _ => Err(NameError::Service { value: text.into() }),
@@ -104,6 +118,8 @@ mod tests {
     fn a_service_has_one_spelling() {
         let cell = "00112233445566778899aabbccddeeff";
         check(&format!("spiffe://{cell}/vault"), Some(&Role::Vault));
+        check(&format!("spiffe://{cell}/server"), Some(&Role::Server));
+        check(&format!("spiffe://{cell}/monitor"), Some(&Role::Monitor));
         check(&format!("spiffe://{cell}/command"), Some(&Role::Command));
         check(&format!("spiffe://{cell}/worker/shopify"), Some(&Role::Worker("shopify".parse().unwrap())));
         for wrong in ["vault/", "Vault", "worker", "worker/", "worker/a/b", "worker/A", "", "/vault"] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use catalog::{Catalog, CatalogError, CatalogErrorKind, Connection, Lease, LeaseRequest};
+use catalog::{CatalogError, CatalogErrorKind, Connection, Lease, LeaseRequest};
 use domain::{Action, AuditSink, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
 use futures::future::BoxFuture;
 use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
@@ -32,7 +32,7 @@ pub struct Cell {
     /// Who has signed in.
     pub operator: SignedIn,
     /// Connections, heads, leases, restores.
-    pub catalog: Catalog,
+    pub catalog: catalog::Client,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -199,7 +199,7 @@ impl Cell {
 
 /// The catalog's head of one connection, under one lease.
 struct CatalogHeads {
-    catalog: Catalog,
+    catalog: catalog::Client,
     lease: Lease,
 }
 

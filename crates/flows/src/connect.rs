@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use catalog::{Catalog, CatalogErrorKind, Connection};
+use catalog::{CatalogErrorKind, Connection};
 use connectors::contract::{
     Behalf, CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store,
 };
@@ -196,7 +196,7 @@ async fn connect_alone(cell: &Cell, scope: &Scope, connect: &Connect) -> Result<
         cell.catalog.set_settings(&scope.tenant, &scope.connection, &new.settings).await?;
     } else {
         let sealed = keeper.seal(&new.url, &settings.given, credential).await?;
-        cell.catalog.put_connection(&new, (CREDENTIAL, &sealed), cell.clock.now()).await?;
+        cell.catalog.put_connection(&new, CREDENTIAL, &sealed, cell.clock.now()).await?;
     }
     Ok((existing.is_some(), probe))
 }
@@ -344,7 +344,7 @@ fn takes_files(scope: &Scope) -> FlowError {
 /// Keeps a credential that the platform has rotated, before it is used.
 struct Keeper {
     vault: Client,
-    catalog: Catalog,
+    catalog: catalog::Client,
     clock: Arc<dyn Clock>,
     dir: std::path::PathBuf,
     scope: Scope,
@@ -434,7 +434,7 @@ impl Keeper {
             For::Connect(connecting) => {
                 let row = &connecting.row;
                 let sealed = self.seal(&row.url, &Settings::of(row)?.given, credential).await?;
-                self.catalog.put_connection(row, (CREDENTIAL, &sealed), now).await?;
+                self.catalog.put_connection(row, CREDENTIAL, &sealed, now).await?;
             }
             For::Work(working) => {
                 let way_in = self.kept(working).await?;

@@ -2,6 +2,7 @@
 
 use connectors::contract::{Fault, SpoolError, SpoolErrorKind};
 use repository::RepositoryError;
+use serde::{Deserialize, Serialize};
 use vault::{VaultError, VaultErrorKind};
 
 /// A failed flow.
@@ -54,10 +55,19 @@ pub enum FlowError {
     /// Stored data is not what was written.
     #[error("{0}")]
     Integrity(String),
+    /// What another process of the cell said of what it could not do.
+    #[error("{text}")]
+    Told {
+        /// How a command ends with it.
+        kind: ErrorKind,
+        /// What it said.
+        text: String,
+    },
 }
 
 /// How a command ends; see CLI exit codes in docs/cli.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// It failed.
     Failed,
@@ -89,6 +99,7 @@ impl FlowError {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::Integrity(_) => ErrorKind::Integrity,
+            Self::Told { kind, .. } => *kind,
         }
     }
 }

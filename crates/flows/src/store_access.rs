@@ -2,7 +2,7 @@
 //! the vault's credential keys, opened on a grant, each opening on the record. The address for which it was
 //! given is sealed with it, so that whoever changes the cell's configuration cannot lead it to another server.
 
-use catalog::{Catalog, CatalogErrorKind};
+use catalog::CatalogErrorKind;
 use domain::{Action, Clock, ConnectionId, Platform, Region, Scope, TenantId};
 use repository::{StoreCredentials, StoreOptions};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ impl Drop for Sealed {
 /// When the vault cannot record it, or the catalog cannot be written.
 pub async fn keep(
     vault: &Client,
-    catalog: &Catalog,
+    catalog: &catalog::Client,
     clock: &dyn Clock,
     (region, which): (&Region, WhichStore),
     (url, credentials): (&str, &StoreCredentials),
@@ -100,7 +100,7 @@ pub async fn keep(
 pub async fn open(
     vault: &Client,
     operator: &SignedIn,
-    catalog: &Catalog,
+    catalog: &catalog::Client,
     (region, which): (&Region, WhichStore),
     url: &str,
 ) -> Result<StoreOptions> {
@@ -140,7 +140,7 @@ pub async fn open(
 }
 
 /// The sealed credential of a store, where it has one.
-async fn sealed_of(catalog: &Catalog, which: WhichStore) -> Result<Option<Vec<u8>>> {
+async fn sealed_of(catalog: &catalog::Client, which: WhichStore) -> Result<Option<Vec<u8>>> {
     match catalog.store_credential(which.name()).await {
         Err(error) if error.kind() == CatalogErrorKind::NotFound => Ok(None),
         sealed => Ok(Some(sealed?)),
@@ -148,7 +148,7 @@ async fn sealed_of(catalog: &Catalog, which: WhichStore) -> Result<Option<Vec<u8
 }
 
 /// The sealed credentials of the cell's stores.
-pub(crate) async fn sealed(catalog: &Catalog) -> Result<Vec<Vec<u8>>> {
+pub(crate) async fn sealed(catalog: &catalog::Client) -> Result<Vec<Vec<u8>>> {
     let mut all = Vec::new();
     for which in WhichStore::ALL {
         all.extend(sealed_of(catalog, which).await?);

@@ -39,6 +39,12 @@ impl Folder {
         Ok(made)
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn journals(&self) -> PathBuf {
         self.0.join("journal")
     }

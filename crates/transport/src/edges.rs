@@ -14,8 +14,17 @@ pub struct Edge {
 }
 
 /// All that there are.
-pub const EDGES: &[Edge] =
-    &[Edge { from: RoleName::Command, to: RoleName::Vault, purpose: "sign in, grants, keys, credentials" }];
+pub const EDGES: &[Edge] = &[
+    Edge { from: RoleName::Command, to: RoleName::Vault, purpose: "sign in, grants, keys, credentials" },
+    Edge { from: RoleName::Command, to: RoleName::Server, purpose: "the catalog" },
+    Edge { from: RoleName::Command, to: RoleName::Monitor, purpose: "the newest checkpoint of the trail" },
+    Edge {
+        from: RoleName::Worker,
+        to: RoleName::Server,
+        purpose: "its platform's connections in the catalog",
+    },
+    Edge { from: RoleName::Monitor, to: RoleName::Vault, purpose: "the key that signs the log, the witness" },
+];
 
 /// Whether one may connect to the other.
 #[must_use]

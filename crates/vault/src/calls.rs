@@ -17,6 +17,8 @@ use crate::vault::{MadeKey, Vault};
 
 /// Whoever uses keys for a cell.
 const USERS: &[RoleName] = &[RoleName::Command];
+/// Whoever takes events into the trail's log.
+const MONITOR: &[RoleName] = &[RoleName::Monitor];
 
 /// How a question can go wrong: as the vault says, or because it could not be asked.
 pub(crate) trait Failure<R>: Sized {
@@ -73,7 +75,7 @@ pub(crate) trait Question: Call {
 }
 
 macro_rules! questions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal { $($field:ident: $type:ty),* $(,)? } -> $answer:ty, $error:ty => $refusal:ty;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal for $callers:ident { $($field:ident: $type:ty),* $(,)? } -> $answer:ty, $error:ty => $refusal:ty;)*) => {
         $(
             $(#[$doc])*
             #[derive(Serialize, Deserialize)]
@@ -81,7 +83,7 @@ macro_rules! questions {
 
             impl Call for $name {
                 const NAME: &'static str = $text;
-                const CALLERS: &'static [RoleName] = USERS;
+                const CALLERS: &'static [RoleName] = $callers;
                 type Answer = $answer;
                 type Refusal = $refusal;
             }
@@ -139,36 +141,36 @@ pub(crate) struct Session {
 }
 
 questions! {
-    Versions = "vault.versions" {} -> KeyVersions, VaultError => Told;
-    Challenge = "sign_in.challenge" {} -> HexBytes, VaultError => Told;
-    SignIn = "sign_in.answer" { challenge: HexBytes, answer: HexBytes } -> Session, VaultError => Told;
-    GiveGrant = "grant.give" {
+    Versions = "vault.versions" for USERS {} -> KeyVersions, VaultError => Told;
+    Challenge = "sign_in.challenge" for USERS {} -> HexBytes, VaultError => Told;
+    SignIn = "sign_in.answer" for USERS { challenge: HexBytes, answer: HexBytes } -> Session, VaultError => Told;
+    GiveGrant = "grant.give" for USERS {
         session: HexBytes, tenant: TenantId, connection: ConnectionId, actions: Vec<Action>, purpose: String, ttl: Duration,
     } -> Grant, VaultError => Told;
-    CreateDataKey = "data_key.create" { grant: Grant, scope: Scope } -> MadeMaterial, KeyError => KeyError;
-    CreateNextDataKey = "data_key.create_next" {
+    CreateDataKey = "data_key.create" for USERS { grant: Grant, scope: Scope } -> MadeMaterial, KeyError => KeyError;
+    CreateNextDataKey = "data_key.create_next" for USERS {
         grant: Grant, scope: Scope, previous: HexBytes
     } -> MadeMaterial, KeyError => KeyError;
-    OpenDataKey = "data_key.open" { grant: Grant, scope: Scope, wrapped: HexBytes } -> OpenedMaterial, KeyError => KeyError;
-    AdoptDataKey = "data_key.adopt" {
+    OpenDataKey = "data_key.open" for USERS { grant: Grant, scope: Scope, wrapped: HexBytes } -> OpenedMaterial, KeyError => KeyError;
+    AdoptDataKey = "data_key.adopt" for USERS {
         grant: Grant, scope: Scope, kid: DataKeyId, material: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    RewrapDataKey = "data_key.rewrap" {
+    RewrapDataKey = "data_key.rewrap" for USERS {
         grant: Grant, scope: Scope, wrapped: HexBytes
     } -> Option<HexBytes>, KeyError => KeyError;
-    SealCredential = "credential.seal" {
+    SealCredential = "credential.seal" for USERS {
         scope: Scope, name: String, secret: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    OpenCredential = "credential.open" {
+    OpenCredential = "credential.open" for USERS {
         grant: Grant, scope: Scope, name: String, sealed: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    RewrapCredential = "credential.rewrap" {
+    RewrapCredential = "credential.rewrap" for USERS {
         grant: Grant, scope: Scope, name: String, sealed: HexBytes
     } -> Option<HexBytes>, KeyError => KeyError;
-    Rotate = "vault.rotate" { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
-    Retire = "vault.retire" { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
+    Rotate = "vault.rotate" for USERS { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
+    Retire = "vault.retire" for USERS { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
     /// The key that signs the log. Whoever sequences the trail has it.
-    LogKey = "trail.log_key" {} -> HexBytes, VaultError => Told;
+    LogKey = "trail.log_key" for MONITOR {} -> HexBytes, VaultError => Told;
 }
 
 impl OpenedMaterial {

@@ -48,8 +48,8 @@ fn as_text(connection: &Connection, tags: &Tags) -> String {
     line.trim_end().to_owned()
 }
 
-fn words(tags: &[Tag]) -> Vec<&str> {
-    tags.iter().map(Tag::as_str).collect()
+fn words(tags: &[Tag]) -> Vec<String> {
+    tags.iter().map(|tag| tag.as_str().to_owned()).collect()
 }
 
 pub(crate) async fn connect(

@@ -281,7 +281,7 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Home, Cell, PathBuf)> {
     for store in ["store", "keys"] {
         repository::make_store(&dir.join(store).display().to_string(), &StoreOptions::default())?;
     }
-    let catalog = Catalog::create(dir).await?;
+    let catalog = catalog::Client::from(Catalog::create(dir).await?);
     let tenant = "default".parse()?;
     catalog.add_tenant(&tenant, handles.clock.now()).await?;
     CellFile::new(Region::new("local")?, None, None).write(dir)?;

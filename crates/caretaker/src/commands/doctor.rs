@@ -95,22 +95,12 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
         }
     };
     findings.push(finding("cell", Ok(format!("region {}", file.region))));
-    let catalog = match Catalog::open(dir).await {
-        Ok(catalog) => {
-            findings.push(finding(
-                "catalog",
-                catalog.check_integrity().await.map(|()| "sound".to_owned()).map_err(Wrong::from),
-            ));
-            Some(catalog)
-        }
-        Err(error) => {
-            findings.push(finding("catalog", Err(error.into())));
-            None
-        }
-    };
+    let looked = async { catalog::Client::from(Catalog::open(dir).await?).check_integrity().await }.await;
+    let is_sound = looked.is_ok();
+    findings.push(finding("catalog", looked.map(|()| "sound".to_owned()).map_err(Wrong::from)));
     let handles = home::handles(dir)?;
     let opened = match home.unseals() {
-        Ok(unseals) => home.open_vault(dir, (&unseals, false), &handles).await,
+        Ok(unseals) => home.open_vault(dir, (unseals, false), &handles).await,
         Err(error) => Err(error),
     };
     let keys = match opened {
@@ -126,7 +116,8 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
         }
     };
     findings.push(finding("unfinished writes", unfinished_writes(&file, dir, &*handles.clock)));
-    let (Some(catalog), Some((vault, operator))) = (catalog, keys) else { return Ok(()) };
+    let (true, Some((vault, operator))) = (is_sound, keys) else { return Ok(()) };
+    let catalog = home.catalog().await?;
     let unlocked = Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog };
     let objects = store(&unlocked, WhichStore::Objects, findings).await;
     let keys = store(&unlocked, WhichStore::Keys, findings).await;
@@ -144,13 +135,17 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
     Ok(())
 }
 
-/// Whether the kernel keeps the vault's process from all that it does not need.
+/// Whether the kernel keeps the cell's processes from all that they do not need.
 fn walls(home: &Home) -> Result<String, Wrong> {
     match home.missing_walls() {
-        Some([]) => {
-            Ok("the vault's process reaches no file but its own, no network and no program".to_owned())
+        Some(missing) if missing.is_empty() => {
+            Ok("the cell's processes reach no file but their own, no network and no program".to_owned())
         }
-        Some(missing) => Err(Wrong::new(missing.join("; "))),
+        Some(missing) => {
+            let told: Vec<String> =
+                missing.iter().map(|(role, missing)| format!("the {role}'s: {missing}")).collect();
+            Err(Wrong::new(told.join("; ")))
+        }
         None => Err(Wrong::new("the vault has no process of its own")),
     }
 }

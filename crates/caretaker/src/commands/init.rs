@@ -134,7 +134,7 @@ async fn make(
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     given.cell_file(init).write(dir)?;
     unfinished.finish();
-    home.trail(dir, &vault, &handles)?;
+    home.use_trail(dir, vault, &handles);
     Ok(key)
 }
 
@@ -146,7 +146,7 @@ async fn begin(
     passphrase: &Passphrase,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<(OpenVault, String, Catalog, Handles, Unfinished)> {
+) -> anyhow::Result<(OpenVault, String, catalog::Client, Handles, Unfinished)> {
     files::make_private_folder(dir)?;
     let handles = home::handles(dir)?;
     home.begin_unproven(&handles).await?;
@@ -164,9 +164,9 @@ async fn begin(
         name.push(end);
         name.into()
     }));
-    let catalog = Catalog::create(dir).await?;
+    let catalog = catalog::Client::from(Catalog::create(dir).await?);
     let key = vault.recipients().first().map(RecoveryRecipient::fingerprint).unwrap_or_default();
-    let vault = OpenVault::here(dir, vault)?;
+    let vault = OpenVault::here(dir, vault, Arc::clone(&handles.clock))?;
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
         if let Some(credentials) = &options.credentials {
@@ -213,7 +213,10 @@ async fn again(
     // INVARIANT (whole or none): only from here on is it a cell that commands open.
     file.write(&cell.dir)?;
     unfinished.finish();
-    home.trail(&cell.dir, &vault, &handles)?.is_published_in(&cell.stores.objects);
+    home.use_trail(&cell.dir, vault, &handles);
+    if let Some(trail) = home.opened_trail() {
+        trail.is_published_in(&cell.stores.objects);
+    }
     output.result(&done, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {

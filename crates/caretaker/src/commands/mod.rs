@@ -36,8 +36,8 @@ use crate::roles;
 pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Result<ExitCode> {
     let home = Home::new(&arguments.common, act(&arguments.command));
     let ended = Box::pin(command(&home, &arguments.command, output)).await;
-    for missing in home.missing_walls().unwrap_or_default() {
-        output.warn(&format!("The vault's process is not kept from all that it does not need: {missing}"));
+    for (role, missing) in home.missing_walls().unwrap_or_default() {
+        output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
     }
     let code = ended.as_ref().map_or_else(exit_code, |code| *code);
     let ended = ended.map(ExitCode::from);
@@ -74,7 +74,9 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Sandbox(command) => sandbox::run(command, output).await,
         Command::Demo(demo) => demo::run(home, demo, output).await,
         Command::Vault { command: Some(command) } => vault::run(home, command, output).await,
-        Command::Vault { command: None } => Err(roles::vault::misplaced()),
+        Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
+        Command::Serve => Err(roles::misplaced::<roles::Serves>()),
+        Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,

@@ -59,7 +59,7 @@ async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
 async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     // Whoever asks for it signs in first: the passphrase alone is not enough.
     let passphrase = Arc::new(home.passphrase()?);
-    let unlocked = home.unlock_with(&Unseals::Typed(Arc::clone(&passphrase)), false).await?;
+    let unlocked = home.unlock_with(Unseals::Typed(Arc::clone(&passphrase)), false).await?;
     let versions = unlocked.operator.rotate(&passphrase).await?;
     let (data, credentials) = versions.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
@@ -74,7 +74,7 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let passphrase = Arc::new(home.passphrase()?);
     // While others have the vault open, they may still wrap by keys that it had when they opened it.
-    let cell = home.open_alone(&Unseals::Typed(Arc::clone(&passphrase))).await?;
+    let cell = home.open_alone(Unseals::Typed(Arc::clone(&passphrase))).await?;
     let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());
     if older > 0 {
         let why = format!(

@@ -40,6 +40,12 @@ impl Control {
         Ok(Some(Self(stdin.as_fd().try_clone_to_owned()?)))
     }
 
+    /// Ends it, for both ends: whoever waits at one of them hears that nothing more comes.
+    pub(crate) fn end(&self) {
+        // Ended already is ended.
+        let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+
     /// Sends a message, and a descriptor with it.
     pub(crate) fn send(
         &self,

@@ -1,9 +1,20 @@
 //! Processes with a role of their own, and how they are started and spoken to.
 
+mod child;
 mod control;
-mod process;
-pub(crate) mod vault;
+mod member;
+mod messages;
+mod monitor;
+mod processes;
+mod server;
+mod supervisor;
+mod vault;
 mod witness;
 
+pub(crate) use child::{main, misplaced};
 pub(crate) use control::Control;
-pub(crate) use process::{OpenVault, Unseals, VaultProcess};
+pub(crate) use monitor::{Monitors, Sequences};
+pub(crate) use processes::{OpenVault, Processes};
+pub(crate) use server::Serves;
+pub(crate) use supervisor::Unseals;
+pub(crate) use vault::Keys;

@@ -12,7 +12,10 @@ use trail::tree::Hash;
 use trail::witness::{Vouches, Witness, WitnessError};
 use transport::{Call, Channel, Routes};
 
-const CALLERS: &[RoleName] = &[RoleName::Command];
+/// Who may know how far the log has come.
+const READERS: &[RoleName] = &[RoleName::Command, RoleName::Monitor];
+/// Who has it vouched for.
+const MONITOR: &[RoleName] = &[RoleName::Monitor];
 
 /// Which key it has.
 #[derive(Serialize, Deserialize)]
@@ -72,21 +75,21 @@ impl From<Refusal> for WitnessError {
 
 impl Call for Key {
     const NAME: &'static str = "witness.key";
-    const CALLERS: &'static [RoleName] = CALLERS;
+    const CALLERS: &'static [RoleName] = READERS;
     type Answer = String;
     type Refusal = Refusal;
 }
 
 impl Call for Remembered {
     const NAME: &'static str = "witness.remembered";
-    const CALLERS: &'static [RoleName] = CALLERS;
+    const CALLERS: &'static [RoleName] = READERS;
     type Answer = Option<String>;
     type Refusal = Refusal;
 }
 
 impl Call for Cosign {
     const NAME: &'static str = "witness.cosign";
-    const CALLERS: &'static [RoleName] = CALLERS;
+    const CALLERS: &'static [RoleName] = MONITOR;
     type Answer = String;
     type Refusal = Refusal;
 }

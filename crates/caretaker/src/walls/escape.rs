@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Around {
     /// The cell's home.
     pub(crate) dir: PathBuf,
+    /// The folder in there that is the process's own.
+    pub(crate) own: PathBuf,
     /// A folder that has nothing to do with the cell, with `file` in it, and `socket`, on which somebody listens.
     pub(crate) elsewhere: PathBuf,
     /// A port of this machine on which somebody listens.
@@ -36,7 +38,7 @@ impl Around {
     }
 
     fn own(&self, name: &str) -> PathBuf {
-        self.dir.join("vault").join(name)
+        self.dir.join(&self.own).join(name)
     }
 
     fn pid(&self) -> io::Result<Pid> {
@@ -83,25 +85,31 @@ fn hidden(name: &str) -> io::Result<()> {
 
 type Attempt = fn(&Around) -> io::Result<()>;
 
-/// All that are tried, by what they do.
+/// What there is of the cell, and what is tried with it: all but what is the process's own.
+const OF_THE_CELL: &[(&str, &str, fn(&Path) -> io::Result<()>)] = &[
+    ("read the cell's file", "cell.json", read),
+    ("read the operator key", "operator.key", read),
+    ("read the vault's file", "vault/vault.json", read),
+    ("read the catalog", "catalog/catalog.db", read),
+    ("write into the catalog", "catalog/planted", write),
+    ("list the object store", "store", list),
+    ("list the key store", "keys", list),
+    ("list the cell's home", "", list),
+    ("write into the object store", "store/planted", write),
+    ("write into the key store", "keys/planted", write),
+    ("write into the cell's home", "planted", write),
+    ("write into another's journal", "trail/journal/cell/planted", write),
+    ("write into the trail's log", "trail/log/planted", write),
+];
+
+/// What is tried beside that, by what it does.
 const ATTEMPTS: &[(&str, Attempt)] = &[
     // Files.
     ("read a file of the system", |_| read(Path::new("/etc/passwd"))),
     ("read a file of another", |around| read(&around.file())),
-    ("read the cell's file", |around| read(&around.dir.join("cell.json"))),
-    ("read the operator key", |around| read(&around.dir.join("operator.key"))),
-    ("read the catalog", |around| read(&around.dir.join("catalog.db"))),
-    ("list the object store", |around| list(&around.dir.join("store"))),
-    ("list the key store", |around| list(&around.dir.join("keys"))),
-    ("list the cell's home", |around| list(&around.dir)),
     ("list the system's root", |_| list(Path::new("/"))),
     ("list a folder of another", |around| list(&around.elsewhere)),
     ("write into a file of another", |around| write(&around.file())),
-    ("write into the object store", |around| write(&around.dir.join("store/planted"))),
-    ("write into the key store", |around| write(&around.dir.join("keys/planted"))),
-    ("write into the cell's home", |around| write(&around.dir.join("planted"))),
-    ("write into another's journal", |around| write(&around.dir.join("trail/journal/cell/planted"))),
-    ("write into the trail's log", |around| write(&around.dir.join("trail/log/planted"))),
     ("make a folder elsewhere", |around| fs::create_dir(around.elsewhere.join("folder"))),
     ("make a link elsewhere", |around| symlink("/etc/passwd", around.elsewhere.join("link"))),
     ("follow a link out of its own folder", |around| {
@@ -212,9 +220,9 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
 /// Tries all of them. Answers for each what it does, and the number of the error that it got; `None` where it worked, and 0
 /// for an error that is not the kernel's.
 pub(crate) fn try_all(around: &Around) -> Vec<(String, Option<i32>)> {
-    let tried = ATTEMPTS.iter().map(|(name, attempt)| {
-        let error = attempt(around).err();
-        ((*name).to_owned(), error.map(|error| error.raw_os_error().unwrap_or_default()))
-    });
-    tried.collect()
+    let foreign = OF_THE_CELL.iter().filter(|(_, path, _)| !Path::new(path).starts_with(&around.own));
+    let of_cell = foreign.map(|(name, path, attempt)| (*name, attempt(&around.dir.join(path))));
+    let beside = ATTEMPTS.iter().map(|(name, attempt)| (*name, attempt(around)));
+    let number = |error: io::Error| error.raw_os_error().unwrap_or_default();
+    of_cell.chain(beside).map(|(name, tried)| (name.to_owned(), tried.err().map(number))).collect()
 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener};
 use std::sync::Arc;
 
-use catalog::Catalog;
+use catalog::{Catalog, Client};
 use domain::Clock as _;
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
@@ -58,12 +58,12 @@ fn a_cell_is_made_once() {
     assert!(!again.exists(), "no key of a cell that was not made");
     // Nor where parts of it are lost: what is left of it stays.
     let left = |name: &str| std::fs::read(cell.home().join(name)).unwrap();
-    let (cell_file, catalog) = (left("cell.json"), left("catalog.db"));
+    let (cell_file, catalog) = (left("cell.json"), left("catalog/catalog.db"));
     let aside = cell.path("vault.json");
     std::fs::rename(cell.home().join("vault/vault.json"), &aside).unwrap();
     let refused = cell.run(&["init", "--recovery-key-out", text(&again)]);
     refused.refuses(7, &["lacks", "vault.json", "--from-store"]);
-    assert_eq!((left("cell.json"), left("catalog.db")), (cell_file, catalog));
+    assert_eq!((left("cell.json"), left("catalog/catalog.db")), (cell_file, catalog));
     std::fs::rename(aside, cell.home().join("vault/vault.json")).unwrap();
     assert_eq!(std::fs::read(cell.recovery_key()).unwrap(), key);
     cell.run(&["connection", "show", "files"]).succeeds();
@@ -75,7 +75,7 @@ fn a_connection_is_found_by_its_own_tenant_alone() {
     cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let catalog = Catalog::open(&cell.home()).await.unwrap();
+        let catalog = Client::from(Catalog::open(&cell.home()).await.unwrap());
         catalog.add_tenant(&"rival".parse().unwrap(), SystemClock.now()).await.unwrap();
     });
     let out = cell.path("out");

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use catalog::Catalog;
+use catalog::{Catalog, Client};
 use domain::Clock as _;
 use serde_json::Value;
 use vault::system::SystemClock;
@@ -101,7 +101,7 @@ fn a_lease_from_the_future_holds_nobody_up() {
     let runtime = runtime.enable_all().build().unwrap();
     let lease = || {
         runtime.block_on(async {
-            let catalog = Catalog::open(&cell.home()).await.unwrap();
+            let catalog = Client::from(Catalog::open(&cell.home()).await.unwrap());
             catalog.lease(&"default".parse().unwrap(), &"files".parse().unwrap()).await.unwrap()
         })
     };

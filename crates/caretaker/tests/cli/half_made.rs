@@ -32,15 +32,26 @@ fn an_init_that_was_killed_is_named_and_can_be_begun_again() {
         } else {
             code.refuses(
                 7,
-                &["half-made", "vault.json", "operator.key", "catalog.db", "head.json", "begin again"],
+                &[
+                    "half-made",
+                    "vault.json",
+                    "operator.key",
+                    "catalog/catalog.db",
+                    "head.json",
+                    "begin again",
+                ],
             );
         }
     }
     assert!(!key.exists());
     // What it says helps, and the stores stay as they are.
-    for part in
-        ["vault/vault.json", "vault/trail-witness", "operator.key", "catalog.db", "trail/log/head.json"]
-    {
+    for part in [
+        "vault/vault.json",
+        "vault/trail-witness",
+        "operator.key",
+        "catalog/catalog.db",
+        "trail/log/head.json",
+    ] {
         std::fs::remove_file(cell.home().join(part)).unwrap();
     }
     cell.run(&["connection", "list"]).refuses(6, &["no cell"]);
@@ -81,7 +92,7 @@ fn a_cell_that_cannot_be_set_up_again_leaves_no_half_of_it() {
     let words = from(&cell);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     on(&cell, &home, &words).refuses(4, &[]);
-    for gone in ["cell.json", "vault/vault.json", "operator.key", "catalog.db"] {
+    for gone in ["cell.json", "vault/vault.json", "operator.key", "catalog/catalog.db"] {
         assert!(!home.join(gone).exists(), "{gone}");
     }
     on(&cell, &home, &["backup", "--all"]).refuses(6, &["no cell"]);

@@ -66,7 +66,7 @@ async fn back_up(home: &Path) -> RunReport {
         stores: Stores { objects: store("store"), keys: store("keys") },
         vault,
         operator,
-        catalog: Catalog::open(home).await.unwrap(),
+        catalog: Catalog::open(home).await.unwrap().into(),
         clock: Arc::new(HastyClock),
         rng: Arc::new(SystemRng),
         audit: handles.audit,

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the keys that a vault's file holds, in hexadecimal, each with its name before it.
+"""Prints the keys that a vault's file holds, and those that follow from them, in hexadecimal, each with its name before it.
 
 Usage: keys.py CELL PASSPHRASE. Without any code of Caretaker. Needs the package `cryptography`, 44 or newer.
 """
@@ -38,6 +38,8 @@ def main(cell, passphrase):
 
     root = opened(kdf.derive(passphrase.encode()), b"root", vault["root"])
     print("grants", opened(derive(root, b"vault/grants"), b"grants", vault["grants"]).hex())
+    for name, label in (("log", b"trail-log"), ("witness", b"trail-witness"), ("authority", b"authority")):
+        print(name, derive(root, b"sign/" + label).hex())
     for ring in ("data", "credentials"):
         key = derive(root, b"vault/" + ring.encode())
         for version in vault[ring]:

@@ -1,6 +1,6 @@
 //! A name is the name of one store's history: no other store's items come into it, and its credential goes nowhere else.
 
-use catalog::{Catalog, Connection};
+use catalog::{Catalog, Client, Connection};
 use domain::Clock as _;
 use sandbox::shopify::Settings;
 use vault::system::SystemClock;
@@ -65,10 +65,10 @@ fn lead(cell: &TestCell, to: impl FnOnce(&Connection) -> Connection) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (tenant, name) = ("default".parse().unwrap(), "shop".parse().unwrap());
-        let catalog = Catalog::open(&cell.home()).await.unwrap();
+        let catalog = Client::from(Catalog::open(&cell.home()).await.unwrap());
         let row = catalog.connection(&tenant, &name).await.unwrap();
         let sealed = catalog.credential(&tenant, &name, "platform").await.unwrap();
-        catalog.put_connection(&to(&row), ("platform", &sealed), SystemClock.now()).await.unwrap();
+        catalog.put_connection(&to(&row), "platform", &sealed, SystemClock.now()).await.unwrap();
     });
 }
 

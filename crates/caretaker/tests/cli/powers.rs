@@ -1,4 +1,4 @@
-//! Powers that are separate: what the process of a command has, and what the vault's alone has.
+//! Powers that are separate: what the process of a command has, and what each of the cell's own processes has.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,8 +19,13 @@ use crate::shop::Shop;
 struct Waiting {
     cell: TestCell,
     command: Child,
-    vault: Pid,
+    /// The cell's processes, as a list of processes names them.
+    processes: BTreeMap<String, Pid>,
 }
+
+const VAULT: &str = "caretaker-vault";
+const SERVER: &str = "caretaker-serve";
+const MONITOR: &str = "caretaker-watch";
 
 fn children(of: u32) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
@@ -44,9 +49,17 @@ impl Waiting {
         let began =
             || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
         assert!(running_until(&mut command, began));
-        let children = children(command.id());
-        assert_eq!(children.len(), 1, "a command has one process of its own");
-        Self { cell, command, vault: children[0] }
+        let named = |pid: Pid| {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
+            (name.trim().to_owned(), pid)
+        };
+        let processes: BTreeMap<_, _> = children(command.id()).into_iter().map(named).collect();
+        assert!(processes.keys().eq([SERVER, VAULT, MONITOR]), "{processes:?}");
+        Self { cell, command, processes }
+    }
+
+    fn kill(&self, process: &str) {
+        kill(self.processes[process], Signal::SIGKILL).unwrap();
     }
 
     fn ends(mut self) -> (TestCell, Answer) {
@@ -97,7 +110,7 @@ fn held(pid: Pid, keys: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<&str>
 }
 
 #[test]
-fn a_command_has_none_of_the_vaults_keys_in_its_memory() {
+fn no_process_has_keys_in_its_memory_that_are_not_for_it() {
     let waiting = Waiting::new();
     let mut keys = keys(&waiting.cell);
     keys.insert(
@@ -105,50 +118,64 @@ fn a_command_has_none_of_the_vaults_keys_in_its_memory() {
         std::fs::read(waiting.cell.passphrase()).unwrap().trim_ascii().into(),
     );
     let command = Pid::from_raw(i32::try_from(waiting.command.id()).unwrap());
-    if rustix::process::geteuid().is_root() {
-        assert_eq!(held(command, &keys).unwrap(), Vec::<&str>::new());
-        // The control: they are found where they are. The passphrase was wiped once it had opened the vault.
-        assert_eq!(held(waiting.vault, &keys).unwrap(), ["credentials-1", "data-1", "grants"]);
-    } else {
-        assert!(held(command, &keys).is_err() && held(waiting.vault, &keys).is_err());
+    // The vault is the control: they are found where they are. The passphrase was wiped once it had opened the vault.
+    let all = ["authority", "credentials-1", "data-1", "grants", "log", "witness"];
+    for (process, expected) in [
+        (command, &[][..]),
+        (waiting.processes[SERVER], &[]),
+        (waiting.processes[MONITOR], &["log"]),
+        (waiting.processes[VAULT], &all),
+    ] {
+        let held = held(process, &keys);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(held.unwrap(), expected, "{process} of {:?}", waiting.processes);
+        } else {
+            assert!(held.is_err());
+        }
     }
     waiting.ends().1.succeeds();
 }
 
 #[test]
-fn the_vault_ends_with_the_command_that_needs_it() {
+fn the_processes_end_with_the_command_that_needs_them() {
     let waiting = Waiting::new();
-    let vault = waiting.vault;
-    assert!(is_there(vault));
+    let processes = waiting.processes.clone();
+    assert!(processes.values().copied().all(is_there));
     let (cell, answer) = waiting.ends();
     answer.succeeds();
-    assert!(!is_there(vault), "it is gone before the command is");
+    assert!(!processes.values().copied().any(is_there), "they are gone before the command is");
 
     let mut killed = Waiting::new();
     killed.command.kill().unwrap();
     killed.command.wait().unwrap();
-    // Whoever comes next and must be alone waits for it.
+    // Whoever comes next and must be alone waits for the vault.
     killed.cell.run(&["vault", "rotate"]).succeeds();
     killed.cell.run(&["vault", "rewrap"]).succeeds();
     killed.cell.run(&["vault", "retire"]).succeeds();
-    assert!(!is_there(killed.vault));
+    assert!(!killed.processes.values().copied().any(is_there));
     cell.run(&["trail", "verify"]).succeeds();
     killed.cell.run(&["trail", "verify"]).succeeds();
 }
 
-#[test]
-fn a_vault_that_dies_is_started_again_and_nobody_notices() {
-    let waiting = Waiting::new();
-    kill(waiting.vault, Signal::SIGKILL).unwrap();
-    let (cell, answer) = waiting.ends();
-    answer.succeeds();
-    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
-    cell.run(&["trail", "verify"]).succeeds();
+/// How often the cell's vault was opened.
+fn openings(cell: &TestCell) -> usize {
     let opened = |event: &serde_json::Value| event["metadata"]["event_code"] == "vault.open";
     let listed = cell.run(&["trail", "list"]).succeeds();
-    let events = listed["events"].as_array().unwrap();
-    // Each of the five commands, and once more.
-    assert_eq!(events.iter().filter(|event| opened(&event["event"])).count(), 6, "{events:?}");
+    listed["events"].as_array().unwrap().iter().filter(|event| opened(&event["event"])).count()
+}
+
+#[test]
+fn a_process_that_dies_is_started_again_and_nobody_notices() {
+    for (process, again) in [(VAULT, 1), (SERVER, 0), (MONITOR, 0)] {
+        let waiting = Waiting::new();
+        waiting.kill(process);
+        let (cell, answer) = waiting.ends();
+        answer.succeeds();
+        cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+        cell.run(&["trail", "verify"]).succeeds();
+        // Each of the five commands, and once more where it was the vault.
+        assert_eq!(openings(&cell), 5 + again, "{process}");
+    }
 }
 
 #[test]
@@ -156,7 +183,7 @@ fn a_vault_that_cannot_be_started_again_ends_its_command_and_nothing_is_lost() {
     let waiting = Waiting::new();
     let (passphrase, aside) = (waiting.cell.passphrase(), waiting.cell.path("aside"));
     std::fs::rename(&passphrase, &aside).unwrap();
-    kill(waiting.vault, Signal::SIGKILL).unwrap();
+    waiting.kill(VAULT);
     let (cell, answer) = waiting.ends();
     assert_eq!(answer.code, Some(1), "{answer:?}");
     assert!(answer.stderr.contains("the vault cannot be reached"), "{answer:?}");
@@ -171,28 +198,29 @@ fn a_vault_that_cannot_be_started_again_ends_its_command_and_nothing_is_lost() {
     assert!(listed.to_string().contains("exit code 1"), "{listed}");
 }
 
-/// So often the vault dies under one backup at most, each time after so long.
+/// So often all of its processes die under one backup at most, each time after so long.
 const DEATHS: usize = 8;
 const LIVES: Duration = Duration::from_millis(150);
 
 #[test]
-fn a_backup_under_which_the_vault_keeps_dying_is_whole() {
+fn a_backup_under_which_the_processes_keep_dying_is_whole() {
     let latency = Duration::from_millis(40);
     let settings = Settings { products: 12, customers: 6, orders: 6, latency, ..Settings::default() };
     let (cell, shop) = (TestCell::new(), Shop::open(settings));
     shop.connect(&cell, "shop").succeeds();
     let mut backup = cell.command(&["backup", "shop"]);
     let mut backup = backup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut deaths = 0;
-    while deaths < DEATHS && backup.try_wait().unwrap().is_none() {
+    let (mut rounds, mut deaths) = (0, 0);
+    while rounds < DEATHS && backup.try_wait().unwrap().is_none() {
         std::thread::sleep(LIVES);
-        for vault in children(backup.id()) {
-            deaths += usize::from(kill(vault, Signal::SIGKILL).is_ok());
+        rounds += 1;
+        for process in children(backup.id()) {
+            deaths += usize::from(kill(process, Signal::SIGKILL).is_ok());
         }
     }
     Answer::from(backup.wait_with_output().unwrap()).succeeds();
     assert!(deaths > 0);
-    println!("it died {deaths} times");
+    println!("they died {deaths} times");
     cell.run(&["verify", "shop", "--all-bytes"]).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
 }
@@ -209,8 +237,8 @@ fn sockets(pid: Pid) -> Vec<String> {
 #[test]
 fn nobody_else_finds_anything_to_connect_to() {
     let waiting = Waiting::new();
-    let sockets = sockets(waiting.vault);
-    assert!(!sockets.is_empty());
+    let sockets: Vec<_> = waiting.processes.values().flat_map(|process| sockets(*process)).collect();
+    assert!(sockets.len() >= 2 * waiting.processes.len(), "{sockets:?}");
     // Those that listen are marked (the kernel's __SO_ACCEPTCON), and those that have a name have it at the end.
     let unix = std::fs::read_to_string("/proc/net/unix").unwrap();
     let rows: Vec<Vec<&str>> = unix.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
@@ -228,8 +256,10 @@ fn nobody_else_finds_anything_to_connect_to() {
 }
 
 #[test]
-fn the_vaults_process_is_nothing_for_people() {
+fn the_processes_are_nothing_for_people() {
     let cell = TestCell::new();
-    cell.run(&["vault"]).refuses(2, &["caretaker vault status"]);
+    for word in ["vault", "serve", "monitor"] {
+        cell.run(&[word]).refuses(2, &["caretaker vault status"]);
+    }
     cell.run(&["vault", "status"]).succeeds();
 }

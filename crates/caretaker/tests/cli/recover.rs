@@ -22,7 +22,7 @@ fn the_recovery_key_alone_reads_what_an_export_reads() {
     let export = cell.path("export");
     cell.run(&["export", "shop", "--out", text(&export)]).succeeds();
     // Nothing of the cell is left but its stores.
-    for gone in ["vault", "catalog.db", "operator.key", "cell.json", "trail", "lock"] {
+    for gone in ["vault", "catalog", "operator.key", "cell.json", "trail", "lock"] {
         std::fs::rename(cell.home().join(gone), cell.path(gone)).unwrap();
     }
     let checked = recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();

@@ -93,16 +93,16 @@ fn old_keys_are_kept_while_others_may_still_wrap_by_them() {
 #[test]
 fn what_an_older_catalog_does_not_know_is_not_lost_with_the_old_keys() {
     let cell = TestCell::with_jsonl("files");
-    let older = std::fs::read(cell.home().join("catalog.db")).unwrap();
+    let older = std::fs::read(cell.home().join("catalog/catalog.db")).unwrap();
     cell.run(&["connect", "jsonl", "more"]).succeeds();
     cell.ingest("more", "thing", "{\"id\":\"a\"}\n").succeeds();
-    let newer = std::fs::read(cell.home().join("catalog.db")).unwrap();
-    std::fs::write(cell.home().join("catalog.db"), older).unwrap();
+    let newer = std::fs::read(cell.home().join("catalog/catalog.db")).unwrap();
+    std::fs::write(cell.home().join("catalog/catalog.db"), older).unwrap();
     cell.run(&["item", "show", "more", "thing", "a"]).refuses(6, &["more"]);
     cell.run(&["vault", "rotate"]).succeeds();
     cell.run(&["vault", "retire"]).refuses(7, &["vault rewrap"]);
     assert_eq!(cell.run(&["vault", "rewrap"]).succeeds()["data_keys"], 1);
     cell.run(&["vault", "retire"]).succeeds();
-    std::fs::write(cell.home().join("catalog.db"), newer).unwrap();
+    std::fs::write(cell.home().join("catalog/catalog.db"), newer).unwrap();
     cell.run(&["item", "show", "more", "thing", "a"]).succeeds_raw();
 }

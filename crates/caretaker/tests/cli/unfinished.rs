@@ -89,7 +89,7 @@ fn each_thing_is_looked_at_whatever_is_wrong_with_another() {
     std::fs::remove_file(&commit).unwrap();
     assert_eq!(wrong(4).0, ["connection files"]);
     std::fs::write(&commit, bytes).unwrap();
-    let catalog = cell.home().join("catalog.db");
+    let catalog = cell.home().join("catalog/catalog.db");
     let bytes = std::fs::read(&catalog).unwrap();
     std::fs::write(&catalog, b"this was never a database".repeat(300)).unwrap();
     let (bad, good) = wrong(4);

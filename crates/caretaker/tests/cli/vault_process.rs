@@ -32,10 +32,15 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) fn new() -> Self {
+        Self::started("vault")
+    }
+
+    /// The process that this word starts.
+    fn started(word: &str) -> Self {
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let mut vault = binary();
-        vault.arg("vault").stdin(theirs).stdout(Stdio::piped()).stderr(Stdio::piped());
+        vault.arg(word).stdin(theirs).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: vault.spawn().unwrap(), control }
     }
 
@@ -64,15 +69,32 @@ impl Started {
     pub(crate) fn open_with(&self, cell: &TestCell, passphrase: &[u8], walls: bool) -> Value {
         let file = cell.file("handed-over", passphrase);
         let file = File::open(file).unwrap();
-        let open = json!({ "open": { "dir": cell.home(), "alone": false, "passphrase": "handed-over", "walls": walls } });
+        let open = json!({ "begin": { "dir": cell.home(), "alone": false, "passphrase": "handed-over", "walls": walls } });
         self.tell(&open, Some(file.as_fd()));
         self.hears()
+    }
+
+    /// Another process of the cell, which gets its sockets from this vault. The answer is how it began.
+    pub(crate) fn beside(&self, word: &str, role: &str, cell: &TestCell, walls: bool) -> (Self, Value) {
+        let started = Self::started(word);
+        started.tell(&json!({ "begin": { "dir": cell.home(), "walls": walls } }), None);
+        loop {
+            let heard = started.hears();
+            let Some(ask) = heard.get("ask") else { return (started, heard) };
+            let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            let message = match ask["what"].as_str() {
+                Some("certificate") => json!({ "enrol": { "role": role } }),
+                _ => json!("connect"),
+            };
+            self.tell(&message, Some(theirs.as_fd()));
+            started.tell(&json!({ "given": { "number": ask["number"] } }), Some(ours.as_fd()));
+        }
     }
 
     fn opened(cell: &TestCell) -> Arc<Self> {
         let started = Self::new();
         let answer = started.open(cell, &std::fs::read(cell.passphrase()).unwrap());
-        assert!(answer["opened"].is_object(), "{answer}");
+        assert!(answer["begun"].is_object(), "{answer}");
         Arc::new(started)
     }
 
@@ -191,7 +213,7 @@ fn a_vault_that_cannot_be_opened_says_why_and_ends() {
 #[test]
 fn what_makes_no_sense_opens_nothing() {
     for nonsense in
-        [json!("connect"), json!({ "enrol": { "role": "command" } }), json!(7), json!({ "open": {} })]
+        [json!("connect"), json!({ "enrol": { "role": "command" } }), json!(7), json!({ "begin": {} })]
     {
         let started = Started::new();
         started.tell(&nonsense, None);

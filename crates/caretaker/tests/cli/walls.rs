@@ -1,4 +1,4 @@
-//! What the kernel keeps the vault's process from, and that it is the walls that keep it: without them all of it works.
+//! What the kernel keeps the cell's processes from, and that it is the walls that keep it: without them all of it works.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -44,9 +44,9 @@ impl Around {
         }
     }
 
-    fn told(&self, cell: &TestCell) -> Value {
+    fn told(&self, cell: &TestCell, own: &str) -> Value {
         json!({ "try_escape": {
-            "dir": cell.home(), "elsewhere": self.elsewhere.path(), "port": self.tcp.local_addr().unwrap().port(),
+            "dir": cell.home(), "own": own, "elsewhere": self.elsewhere.path(), "port": self.tcp.local_addr().unwrap().port(),
             "hidden": self.hidden, "other": self.other.id(),
         } })
     }
@@ -59,16 +59,28 @@ impl Drop for Around {
     }
 }
 
-/// What the vault's process could not do, with the kernel's reason, and `None` for what it could.
-fn tried(walls: bool) -> BTreeMap<String, Option<i32>> {
+/// Those that there are: the word that starts it, the role that it has, and the folder of the cell that is its own.
+const PROCESSES: [(&str, &str, &str); 3] =
+    [("vault", "vault", "vault"), ("serve", "server", "catalog"), ("monitor", "monitor", "trail")];
+
+/// What a process could not do, with the kernel's reason, and `None` for what it could.
+fn tried((word, role, own): (&str, &str, &str), walls: bool) -> BTreeMap<String, Option<i32>> {
     let (cell, around) = (TestCell::with_jsonl("files"), Around::new());
-    let started = Started::new();
-    let opened = started.open_with(&cell, &std::fs::read(cell.passphrase()).unwrap(), walls);
-    assert_eq!(opened, json!({ "opened": { "missing": [] } }), "this kernel holds all of it");
-    started.tell(&around.told(&cell), None);
-    let answer = started.hears();
+    let vault = Started::new();
+    let opened = vault.open_with(&cell, &std::fs::read(cell.passphrase()).unwrap(), walls);
+    let (process, begun) = match word {
+        "vault" => (None, opened),
+        _ => {
+            let (process, begun) = vault.beside(word, role, &cell, walls);
+            (Some(process), begun)
+        }
+    };
+    assert_eq!(begun, json!({ "begun": { "missing": [] } }), "this kernel holds all of it");
+    let trying = process.as_ref().unwrap_or(&vault);
+    trying.tell(&around.told(&cell, own), None);
+    let answer = trying.hears();
     let tried = serde_json::from_value::<Vec<(String, Option<i32>)>>(answer["tried"].clone()).unwrap();
-    assert!(started.ends().success());
+    assert!(process.is_none_or(|process| process.ends().success()) && vault.ends().success());
     let count = tried.len();
     let tried: BTreeMap<_, _> = tried.into_iter().collect();
     assert!(count >= ATTEMPTS_MIN && tried.len() == count, "{count} attempts");
@@ -76,16 +88,18 @@ fn tried(walls: bool) -> BTreeMap<String, Option<i32>> {
 }
 
 #[test]
-fn the_vault_gets_out_of_its_walls_in_no_way_that_works_without_them() {
+fn no_process_gets_out_of_its_walls_in_a_way_that_works_without_them() {
     let refusals = [Errno::PERM, Errno::ACCESS].map(Errno::raw_os_error);
-    let refused = tried(true);
-    let out: Vec<_> =
-        refused.iter().filter(|(_, error)| !error.is_some_and(|error| refusals.contains(&error))).collect();
-    assert!(out.is_empty(), "{out:?}");
+    for process in PROCESSES {
+        let refused = tried(process, true);
+        let is_kept = |error: &Option<i32>| error.is_some_and(|error| refusals.contains(&error));
+        let out: Vec<_> = refused.iter().filter(|(_, error)| !is_kept(error)).collect();
+        assert!(out.is_empty(), "{process:?}: {out:?}");
 
-    let free = tried(false);
-    assert!(free.keys().eq(refused.keys()));
-    let kept: Vec<_> = free.iter().filter(|(_, error)| error.is_some()).collect();
-    assert!(kept.is_empty(), "{kept:?}");
-    println!("{} ways out were tried", refused.len());
+        let free = tried(process, false);
+        assert!(free.keys().eq(refused.keys()));
+        let kept: Vec<_> = free.iter().filter(|(_, error)| error.is_some()).collect();
+        assert!(kept.is_empty(), "{process:?}: {kept:?}");
+        println!("{}: {} ways out were tried", process.1, refused.len());
+    }
 }

@@ -17,6 +17,8 @@ pub(crate) const SHOPIFY: &str = "caretaker_shopify";
 
 pub(crate) enum Backend {
     Embedded,
+    /// An embedded one, which is asked over a channel.
+    Channel,
     Postgres(Server),
 }
 
@@ -103,7 +105,7 @@ impl Place {
     pub(crate) async fn new(backend: &Backend) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         match backend {
-            Backend::Embedded => Self::Directory(tempfile::tempdir().unwrap()),
+            Backend::Embedded | Backend::Channel => Self::Directory(tempfile::tempdir().unwrap()),
             Backend::Postgres(server) => {
                 let name = format!("cell_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 let make = AssertSqlSafe(format!("CREATE DATABASE {name} OWNER {OWNER}"));
@@ -166,7 +168,7 @@ impl Place {
     /// Where a place is of which another process told.
     pub(crate) fn of(backend: &Backend, told: &str) -> CatalogAddress {
         match backend {
-            Backend::Embedded => Path::new(told).into(),
+            Backend::Embedded | Backend::Channel => Path::new(told).into(),
             Backend::Postgres(server) => server.address(SERVICE, told).into(),
         }
     }

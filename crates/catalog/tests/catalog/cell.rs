@@ -1,13 +1,31 @@
 //! A cell with two tenants that each have a connection `shop`.
 
-use catalog::{Catalog, Connection, Head, LedgerEntry, Restore, RestoreState};
-use domain::{ConnectionId, Id128, Kind, RecordKey, Scope, SnapshotNumber, TenantId, Timestamp};
+use catalog::{
+    Catalog, CatalogAddress, CatalogError, Client, Connection, Head, LedgerEntry, Restore, RestoreState,
+};
+use domain::{ConnectionId, Id128, Kind, RecordKey, Role, Scope, SnapshotNumber, TenantId, Timestamp};
 
 use crate::backend::{Backend, Behind, Place};
+use crate::channel;
 
 pub(crate) struct Cell {
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Client,
     pub(crate) place: Place,
+    channel: bool,
+}
+
+/// A catalog that is there, in this process.
+pub(crate) async fn open(address: impl Into<CatalogAddress>) -> Client {
+    Catalog::open(address).await.unwrap().into()
+}
+
+pub(crate) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Whether an error says that: the same words here, and over a channel.
+pub(crate) fn says(error: &CatalogError, words: &str) -> bool {
+    error.to_string().contains(words)
 }
 
 pub(crate) fn tenant(name: &str) -> TenantId {
@@ -68,12 +86,13 @@ impl Cell {
     pub(crate) async fn new(backend: &Backend) -> Self {
         let place = Place::new(backend).await;
         place.create().await;
-        let catalog = Catalog::open(place.address()).await.unwrap();
+        let channel = matches!(backend, Backend::Channel);
+        let catalog = Self::client(&place, channel).await;
         for name in ["t", "t2"] {
             catalog.add_tenant(&tenant(name), second(0)).await.unwrap();
             catalog.add_connection(&connection(name, "shop")).await.unwrap();
         }
-        Self { catalog, place }
+        Self { catalog, place, channel }
     }
 
     /// The database behind the catalog's back.
@@ -82,7 +101,12 @@ impl Cell {
     }
 
     /// The same catalog, as another process would have it.
-    pub(crate) async fn open_again(&self) -> Catalog {
-        Catalog::open(self.place.address()).await.unwrap()
+    pub(crate) async fn open_again(&self) -> Client {
+        Self::client(&self.place, self.channel).await
+    }
+
+    async fn client(place: &Place, channel: bool) -> Client {
+        let catalog = Catalog::open(place.address()).await.unwrap();
+        if channel { channel::to(&catalog, &Role::Command) } else { catalog.into() }
     }
 }

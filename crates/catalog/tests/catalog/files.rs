@@ -9,7 +9,7 @@ use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::backend::{Backend, Place};
-use crate::cell::{Cell, shop, tenant};
+use crate::cell::{Cell, open, shop, tenant};
 
 fn home(cell: &Cell) -> PathBuf {
     let Place::Directory(dir) = &cell.place else { panic!("not embedded") };
@@ -25,11 +25,13 @@ async fn behind(home: &Path) -> SqliteConnection {
 async fn a_catalog_is_private_and_durable() {
     let cell = Cell::new(&Backend::Embedded).await;
     let home = home(&cell);
-    let files: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap()).collect();
+    let files: Vec<_> = fs::read_dir(Catalog::folder(&home)).unwrap().map(|entry| entry.unwrap()).collect();
     assert!(files.len() >= 2, "the file and its write-ahead log");
     for file in files {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.path());
     }
+    let folder = fs::metadata(Catalog::folder(&home)).unwrap();
+    assert_eq!(folder.permissions().mode() & 0o777, 0o700);
     let mode: String =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut behind(&home).await).await.unwrap();
     assert_eq!(mode, "wal");
@@ -72,10 +74,12 @@ async fn a_damaged_file_is_called_damaged() {
         let opened = Catalog::open(&home).await;
         let error = match opened {
             Err(error) => error,
-            Ok(catalog) => catalog.connection(&tenant("t"), &shop()).await.unwrap_err(),
+            Ok(catalog) => {
+                catalog::Client::from(catalog).connection(&tenant("t"), &shop()).await.unwrap_err()
+            }
         };
         assert_eq!(error.kind(), CatalogErrorKind::Damaged, "{what}: {error}");
     }
     fs::write(&path, &kept).unwrap();
-    Catalog::open(&home).await.unwrap().connection(&tenant("t"), &shop()).await.unwrap();
+    open(&home).await.connection(&tenant("t"), &shop()).await.unwrap();
 }

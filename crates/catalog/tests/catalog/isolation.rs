@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest, RestoreState, StepResult, StepState};
+use catalog::{CatalogError, CatalogErrorKind, Client, LeaseRequest, RestoreState, StepResult, StepState};
 use domain::{Id128, TenantId};
 
 use crate::backend::Backend;
-use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant};
+use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant, words};
 
 fn request() -> LeaseRequest {
     LeaseRequest { holder: Id128([1; 16]), seen_generation: 0, now: second(0), ttl: Duration::from_secs(60) }
@@ -17,21 +17,20 @@ fn step() -> StepResult {
 }
 
 /// Fills every table for one tenant.
-pub(crate) async fn fill(catalog: &Catalog, t: &TenantId) {
+pub(crate) async fn fill(catalog: &Client, t: &TenantId) {
     let id = restore(1).id;
     catalog.put_credential(t, &shop(), "token", b"sealed", second(0)).await.unwrap();
     catalog.advance_head(t, &shop(), None, &head(1, 1)).await.unwrap();
     catalog.seize_lease(t, &shop(), request()).await.unwrap();
     catalog.add_restore(t, &restore(1)).await.unwrap();
-    catalog.intend(t, id, &["a"], second(0)).await.unwrap();
+    catalog.intend(t, id, &words(&["a"]), second(0)).await.unwrap();
     catalog.record_ids(t, &[entry("1", "101", 1)]).await.unwrap();
-    catalog.change_tags(t, &shop(), &["eu"], &[]).await.unwrap();
+    catalog.change_tags(t, &shop(), &words(&["eu"]), &[]).await.unwrap();
 }
 
 /// Everything that a tenant can read, as text.
-async fn read(catalog: &Catalog, t: &TenantId) -> Vec<String> {
+async fn read(catalog: &Client, t: &TenantId) -> Vec<String> {
     let id = restore(1).id;
-    let other = "other".parse().unwrap();
     fn shown<T: std::fmt::Debug>(read: Result<T, CatalogError>) -> String {
         match read {
             Ok(value) => format!("{value:?}"),
@@ -49,7 +48,6 @@ async fn read(catalog: &Catalog, t: &TenantId) -> Vec<String> {
         shown(catalog.restores(t, &shop()).await),
         shown(catalog.steps(t, id).await),
         shown(catalog.ledger(t, &shop()).await),
-        shown(catalog.new_ids(t, &shop(), &other).await),
     ]
 }
 
@@ -75,7 +73,7 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
     let states = (RestoreState::Applying, RestoreState::Done);
     let refused = [
         ("set_settings", catalog.set_settings(s, &shop(), &settings).await),
-        ("change_tags", catalog.change_tags(s, &shop(), &["x"], &["eu"]).await),
+        ("change_tags", catalog.change_tags(s, &shop(), &words(&["x"]), &words(&["eu"])).await),
         ("put_credential", catalog.put_credential(s, &shop(), "token", b"x", second(1)).await),
         ("advance_head to a first", catalog.advance_head(s, &shop(), None, &head(2, 1)).await),
         ("advance_head", catalog.advance_head(s, &shop(), Some(&head(1, 1)), &head(2, 1)).await),
@@ -84,7 +82,7 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
         ("release_lease", catalog.release_lease(&stolen).await),
         ("add_restore", catalog.add_restore(s, &restore(2)).await),
         ("move_restore", catalog.move_restore(s, id, states, second(1)).await),
-        ("intend", catalog.intend(s, id, &["a"], second(1)).await),
+        ("intend", catalog.intend(s, id, &words(&["a"]), second(1)).await),
         ("finish_steps", catalog.finish_steps(s, id, &[step()], second(1)).await),
         ("record_ids", catalog.record_ids(s, &[entry("1", "999", 1)]).await),
     ];

@@ -7,13 +7,14 @@
     reason = "tests"
 )]
 //! What the catalog promises, tried from outside the crate: one suite on SQLite and on PostgreSQL, and beside it what
-//! only one of them can be asked.
+//! only one of them can be asked. What both are asked goes over a channel too.
 //!
 //! `make test` starts a server and tells where it is (`CARETAKER_TEST_POSTGRES`, as scripts/postgres-up prints it);
 //! without one, the tests that need it say so and do nothing.
 
 mod backend;
 mod cell;
+mod channel;
 mod connections;
 mod files;
 mod heads;
@@ -27,8 +28,23 @@ mod schema;
 mod server;
 mod transport;
 
-/// Runs each test on both databases, as `embedded::MODULE::TEST` and `postgres::MODULE::TEST`.
+/// Runs each test on both databases, as `embedded::MODULE::TEST` and `postgres::MODULE::TEST`; and as
+/// `channel::MODULE::TEST` those for which it is all the same where the catalog is.
 macro_rules! suite {
+    (anywhere { $($module:ident { $($test:ident,)* })* } here { $($local:ident { $($local_test:ident,)* })* }) => {
+        mod over_a_channel {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $test() {
+                    crate::$module::$test(&crate::backend::Backend::Channel).await;
+                }
+            )*}
+        )*}
+        suite! { $($module { $($test,)* })* }
+        mod here {
+            suite! { $($local { $($local_test,)* })* }
+        }
+    };
     ($($module:ident { $($test:ident,)* })*) => {
         mod embedded {$(
             mod $module {$(
@@ -52,49 +68,58 @@ macro_rules! suite {
 }
 
 suite! {
-    connections {
-        a_connection_is_kept_as_it_was_given,
-        a_credential_is_replaced_by_name,
-        an_address_and_its_credential_change_together,
-        names_are_listed_in_the_order_of_their_bytes,
-        tags_come_and_go_together,
-        a_stores_credential_is_the_cells_and_is_replaced,
+    anywhere {
+        connections {
+            a_connection_is_kept_as_it_was_given,
+            a_credential_is_replaced_by_name,
+            an_address_and_its_credential_change_together,
+            a_connection_keeps_its_platform_and_its_region,
+            names_are_listed_in_the_order_of_their_bytes,
+            a_list_of_many_pages_is_whole,
+            tags_come_and_go_together,
+            a_stores_credential_is_the_cells_and_is_replaced,
+        }
+        heads {
+            a_head_advances_from_the_expected_one_only,
+            of_many_threads_that_advance_one_head_one_wins,
+            a_head_moves_under_the_newest_lease_only,
+        }
+        isolation {
+            another_tenants_things_are_not_found_and_not_changed,
+        }
+        leases {
+            a_lease_that_was_taken_over_is_lost_to_its_holder,
+            a_released_lease_is_free_and_its_generation_stays_used,
+            a_generation_is_above_every_one_that_was_seen,
+            a_lease_is_given_for_so_long_at_most,
+            of_many_that_take_over_each_has_a_generation_of_its_own,
+        }
+        races {
+            who_takes_a_lease_over_finds_a_head_that_nobody_else_moves,
+            of_many_that_move_one_restore_one_wins,
+            a_ledger_that_many_write_has_each_item_once,
+            of_many_that_add_one_name_one_wins,
+        }
+        restores {
+            a_restore_moves_from_the_expected_state_only,
+            what_was_intended_and_not_finished_is_found_after_a_crash,
+            steps_and_their_new_ids_are_written_together_or_not_at_all,
+            the_ledger_keeps_every_id,
+            steps_and_ledgers_of_many_pages_are_whole,
+        }
     }
-    heads {
-        a_head_advances_from_the_expected_one_only,
-        of_many_threads_that_advance_one_head_one_wins,
-        of_many_processes_that_advance_one_head_one_wins,
-        a_head_moves_under_the_newest_lease_only,
-    }
-    isolation {
-        another_tenants_things_are_not_found_and_not_changed,
-    }
-    leases {
-        a_lease_that_was_taken_over_is_lost_to_its_holder,
-        a_released_lease_is_free_and_its_generation_stays_used,
-        a_generation_is_above_every_one_that_was_seen,
-        a_lease_is_given_for_so_long_at_most,
-        of_many_that_take_over_each_has_a_generation_of_its_own,
-    }
-    races {
-        who_takes_a_lease_over_finds_a_head_that_nobody_else_moves,
-        of_many_that_move_one_restore_one_wins,
-        a_ledger_that_many_write_has_each_item_once,
-        of_many_that_add_one_name_one_wins,
-    }
-    restores {
-        a_restore_moves_from_the_expected_state_only,
-        what_was_intended_and_not_finished_is_found_after_a_crash,
-        steps_and_their_new_ids_are_written_together_or_not_at_all,
-        the_ledger_keeps_every_id_and_answers_with_the_newest,
-    }
-    schema {
-        a_catalog_is_made_once,
-        a_catalog_that_is_not_there_is_not_made_by_opening_it,
-        an_empty_catalog_is_migrated_once,
-        a_catalog_of_the_first_schema_is_migrated_with_what_it_holds,
-        a_newer_schema_is_left_alone,
-        a_value_that_cannot_be_is_called_damaged,
-        a_table_that_is_gone_is_called_damaged,
+    here {
+        heads {
+            of_many_processes_that_advance_one_head_one_wins,
+        }
+        schema {
+            a_catalog_is_made_once,
+            a_catalog_that_is_not_there_is_not_made_by_opening_it,
+            an_empty_catalog_is_migrated_once,
+            a_catalog_of_the_first_schema_is_migrated_with_what_it_holds,
+            a_newer_schema_is_left_alone,
+            a_value_that_cannot_be_is_called_damaged,
+            a_table_that_is_gone_is_called_damaged,
+        }
     }
 }

@@ -10,7 +10,7 @@ use catalog::{Catalog, CatalogErrorKind, Head};
 use domain::SnapshotNumber;
 
 use crate::backend::{Backend, Server};
-use crate::cell::{Cell, head, second, shop, tenant};
+use crate::cell::{Cell, head, open, second, shop, tenant};
 use crate::server::{admin, until_waiting};
 
 /// A server that this test started, and ends.
@@ -161,7 +161,7 @@ async fn whoever_works_while_the_server_restarts_is_told_the_truth() {
     }
     until_more();
     stop.store(true, Ordering::Relaxed);
-    let again = Catalog::open(cell.place.address()).await.unwrap();
+    let again = open(cell.place.address()).await;
     let mut failed = 0;
     for writer in writers {
         let (tenant, at, failures) = writer.await.unwrap();

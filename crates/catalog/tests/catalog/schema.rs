@@ -3,7 +3,7 @@
 use catalog::{Catalog, CatalogError, CatalogErrorKind, SchemaState};
 
 use crate::backend::{Backend, Place};
-use crate::cell::{Cell, connection, second, shop, tenant};
+use crate::cell::{Cell, connection, open, second, shop, tenant};
 
 pub(crate) async fn a_catalog_is_made_once(backend: &Backend) {
     let cell = Cell::new(backend).await;
@@ -30,6 +30,7 @@ pub(crate) async fn a_catalog_that_is_not_there_is_not_made_by_opening_it(backen
 async fn empty(backend: &Backend) -> Place {
     let place = Place::new(backend).await;
     if let Place::Directory(dir) = &place {
+        std::fs::create_dir(Catalog::folder(dir.path())).unwrap();
         std::fs::write(Catalog::path(dir.path()), b"").unwrap();
     }
     place
@@ -48,7 +49,7 @@ pub(crate) async fn an_empty_catalog_is_migrated_once(backend: &Backend) {
     assert_eq!(one.unwrap().known, known);
     assert_eq!(other.unwrap().known, known);
     assert_eq!(place.migrate().await, SchemaState { found: known, known });
-    let catalog = Catalog::open(place.address()).await.unwrap();
+    let catalog = open(place.address()).await;
     catalog.add_tenant(&tenant("t"), second(0)).await.unwrap();
 
     assert_eq!(place.migrate().await, SchemaState { found: known, known });

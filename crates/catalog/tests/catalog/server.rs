@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use catalog::{Catalog, CatalogError, CatalogErrorKind, LeaseRequest};
+use catalog::{Catalog, CatalogError, CatalogErrorKind, Client, LeaseRequest};
 use domain::Id128;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::backend::{Backend, Behind, Place, SERVICE};
-use crate::cell::{Cell, head, second, shop, tenant};
+use crate::cell::{Cell, head, open, second, shop, tenant};
 
 /// The server's superuser, behind a catalog's back.
 pub(crate) async fn admin(place: &Place) -> PgConnection {
@@ -91,7 +91,7 @@ async fn of_two_that_migrate_at_once_one_waits() {
         assert_eq!(before.found, 0);
     }
     place.migrate().await;
-    assert!(Catalog::open(place.address()).await.unwrap().tenants().await.unwrap().is_empty());
+    assert!(open(place.address()).await.tenants().await.unwrap().is_empty());
     backend.done();
 }
 
@@ -102,7 +102,8 @@ async fn a_schema_that_its_owner_made_is_taken_by_a_role_that_may_not() {
     let refused = Catalog::create(place.address()).await.unwrap_err();
     assert_eq!(refused.kind(), CatalogErrorKind::Unavailable, "{refused}");
     place.migrate().await;
-    Catalog::create(place.address()).await.unwrap().add_tenant(&tenant("t"), second(0)).await.unwrap();
+    let made = Client::from(Catalog::create(place.address()).await.unwrap());
+    made.add_tenant(&tenant("t"), second(0)).await.unwrap();
     let taken = Catalog::create(place.address()).await.unwrap_err();
     assert!(matches!(taken, CatalogError::Exists { what: "catalog", .. }), "{taken}");
     backend.done();

@@ -92,7 +92,10 @@ impl Journal for CatalogJournal<'_, '_> {
             let name = self.name(step);
             match self.known(&name) {
                 None => {
-                    let noted = cell.catalog.intend(&ask.tenant, restore, &[&name], cell.clock.now()).await;
+                    let noted = cell
+                        .catalog
+                        .intend(&ask.tenant, restore, std::slice::from_ref(&name), cell.clock.now())
+                        .await;
                     noted.map_err(spool_error)?;
                     self.set(name, StepState::Intent);
                     Ok(Prior::New)

@@ -86,7 +86,7 @@ async fn a_forged_data_key_is_neither_adopted_nor_used() {
     let anew = handles(&world, 77);
     let home = apart.path().join("anew");
     let (vault, operator) = vault(&world, &home, &anew).await;
-    let catalog = Catalog::create(&home).await.unwrap();
+    let catalog = catalog::Client::from(Catalog::create(&home).await.unwrap());
     let (stores, region) = (world.cell.stores.clone(), world.cell.region.clone());
     let Handles { clock, rng, audit } = anew.clone();
     let cell = Cell { dir: home, region, stores, vault, operator, catalog, clock, rng, audit };

@@ -57,7 +57,7 @@ impl World {
         let vault = Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
         let vault = Client::of(Arc::new(vault));
         let operator = vault.sign_in(OperatorKey::read(&home).unwrap()).await.unwrap();
-        let catalog = catalog::Catalog::create(&home).await.unwrap();
+        let catalog = catalog::Client::from(catalog::Catalog::create(&home).await.unwrap());
         catalog.add_tenant(&tenant(), clock.now()).await.unwrap();
         let at = |name: &str| {
             let place = home.join(name).display().to_string();

@@ -1,5 +1,7 @@
 //! Who may connect to whom: each role to each, with its own certificate and with another's.
 
+use std::collections::BTreeSet;
+
 use transport::edges::{EDGES, may_connect};
 
 use crate::world::{World, is_refused, roles, was_served};
@@ -7,7 +9,7 @@ use crate::world::{World, is_refused, roles, was_served};
 #[tokio::test]
 async fn the_edges_of_the_table_connect_and_no_others() {
     let world = World::new();
-    let mut connected = 0;
+    let mut connected = BTreeSet::new();
     for from in roles() {
         for to in roles() {
             let (own, other) = (world.identities(&from), world.identities(&to));
@@ -15,14 +17,17 @@ async fn the_edges_of_the_table_connect_and_no_others() {
             if may_connect(&from, &to) {
                 assert_eq!(answer.unwrap(), "texttext", "{from} to {to}");
                 assert!(ended.iter().all(was_served), "{ended:?}");
-                connected += 1;
+                connected.insert((from.name(), to.name()));
             } else {
                 assert!(is_refused(&answer), "{from} to {to}: {answer:?}");
                 assert!(!ended.iter().any(was_served), "{from} to {to}: {ended:?}");
             }
         }
     }
-    assert_eq!(connected, EDGES.len());
+    assert!(
+        connected.iter().copied().eq(EDGES.iter().map(|edge| (edge.from, edge.to)).collect::<BTreeSet<_>>())
+    );
+    assert_eq!(connected.len(), EDGES.len());
 }
 
 /// Both ends look: whoever is connected to is told apart by its own certificate alone, and whoever connects too.

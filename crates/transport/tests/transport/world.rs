@@ -25,8 +25,8 @@ pub(crate) fn worker(platform: &str) -> Role {
 }
 
 /// Every role, and of the one that there are several of, two.
-pub(crate) fn roles() -> [Role; 4] {
-    [Role::Vault, Role::Command, worker("shopify"), worker("bigcommerce")]
+pub(crate) fn roles() -> [Role; 6] {
+    [Role::Vault, Role::Server, Role::Monitor, Role::Command, worker("shopify"), worker("bigcommerce")]
 }
 
 /// Waits as the runtime does, which may be told to let time pass in no time. What time it is goes on with that, and can be
@@ -91,7 +91,7 @@ pub(crate) struct TooLong {
 
 impl Call for Twice {
     const NAME: &'static str = "test.twice";
-    const CALLERS: &'static [RoleName] = &[RoleName::Command];
+    const CALLERS: &'static [RoleName] = &[RoleName::Command, RoleName::Worker, RoleName::Monitor];
     type Answer = String;
     type Refusal = TooLong;
 }

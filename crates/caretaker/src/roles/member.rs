@@ -1,0 +1,78 @@
+//! A process as a member of its cell: who it is, and how it gets to the others.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, Role};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+use transport::{CERTIFICATE_TTL, Channel, Dial, Endpoint, Identities, Identity, Routes, Stream, enrol};
+
+use super::messages::Ask;
+
+/// Whoever gives this process the sockets over which it speaks to others, and says to the others who it is.
+pub(super) trait Sockets: Send + Sync + 'static {
+    /// One that was asked for.
+    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>>;
+}
+
+/// This process in its cell, with a certificate that is renewed as long as this lives.
+pub(crate) struct Member {
+    identities: Identities,
+    sockets: Arc<dyn Sockets>,
+    clock: Arc<dyn Clock>,
+    renewing: JoinHandle<()>,
+}
+
+/// The way to those of one role.
+struct Way {
+    sockets: Arc<dyn Sockets>,
+    to: Role,
+}
+
+impl Dial for Way {
+    fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        let asked = self.sockets.get(Ask::Connection { to: self.to.to_string() });
+        async move { Ok(Box::new(asked.await?) as Box<dyn Stream>) }.boxed()
+    }
+}
+
+async fn enrol(sockets: &dyn Sockets) -> anyhow::Result<(Identity, Duration)> {
+    Ok(enrol::ask(sockets.get(Ask::Certificate).await?).await?)
+}
+
+impl Member {
+    /// Gets a certificate.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub(super) async fn join(sockets: Arc<dyn Sockets>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let (identity, due) = enrol(&*sockets).await?;
+        let identities = Identities::new(identity);
+        let renewing = {
+            let (own, sockets, clock) = (identities.clone(), Arc::clone(&sockets), Arc::clone(&clock));
+            tokio::spawn(async move { own.keep_fresh(due, clock, || enrol(&*sockets)).await })
+        };
+        Ok(Self { identities, sockets, clock, renewing })
+    }
+
+    /// The way to those of another role.
+    pub(crate) fn channel(&self, to: Role) -> Arc<Channel> {
+        let way = Way { sockets: Arc::clone(&self.sockets), to: to.clone() };
+        Arc::new(Channel::new(to, self.identities.clone(), way, Arc::clone(&self.clock)))
+    }
+
+    /// What answers the calls of others.
+    pub(super) fn endpoint(&self, routes: Routes) -> Endpoint {
+        Endpoint::new(self.identities.clone(), routes, Arc::clone(&self.clock), CERTIFICATE_TTL)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}

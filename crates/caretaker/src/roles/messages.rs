@@ -1,0 +1,64 @@
+//! What a process with a role and whoever started it tell each other, over [`Control`](super::Control).
+
+use flows::ErrorKind;
+use serde::{Deserialize, Serialize};
+
+#[cfg(debug_assertions)]
+use crate::walls::escape;
+
+/// What whoever started a process tells it. `B` is what one of its role is to begin with.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToProcess<B> {
+    /// What to begin with. The first message, and the only one of its kind.
+    Begin(B),
+    /// At the other end of the descriptor somebody connects.
+    Connect,
+    /// At the other end of the descriptor somebody of that role asks for a certificate. For the vault alone.
+    Enrol { role: String },
+    /// The descriptor is what was asked for under that number.
+    Given { number: u64 },
+    /// What was asked for under that number is not to be had.
+    Withheld { number: u64, why: String },
+    /// Ways out are to be tried.
+    #[cfg(debug_assertions)]
+    TryEscape(escape::Around),
+}
+
+/// What a process tells whoever has started it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FromProcess {
+    /// It has begun; in words, what this kernel cannot keep it from.
+    Begun { missing: Vec<String> },
+    /// It has not, and ends.
+    Failed(Failed),
+    /// It asks for a socket.
+    Ask { number: u64, what: Ask },
+    /// What was tried, with the number of the error that it got.
+    #[cfg(debug_assertions)]
+    Tried(Vec<(String, Option<i32>)>),
+}
+
+/// Why a process has not begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Failed {
+    pub(super) kind: ErrorKind,
+    pub(super) text: String,
+}
+
+/// A socket that a process asks for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Ask {
+    /// At its other end is the vault, which gives a certificate for the role that this process has.
+    Certificate,
+    /// At its other end is somebody of that role.
+    Connection { to: String },
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self { kind: crate::output::kind(&error), text: format!("{error:#}") }
+    }
+}

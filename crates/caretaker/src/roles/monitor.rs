@@ -1,0 +1,195 @@
+//! The monitor's process: it alone signs the trail's log, into which it takes what all others record. Others ask it to.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::{Clock, Role, RoleName};
+use flows::FlowError;
+use futures::FutureExt as _;
+use serde::{Deserialize, Serialize};
+use trail::checkpoint::Checkpoint;
+use trail::note::Verifier;
+use trail::sequencer::Sequencer;
+use trail::witness::Vouches;
+use transport::{Call, Channel, Routes};
+use vault::Client;
+
+use super::child::{Job, Serving, Superior};
+use super::member::Member;
+use super::witness::Elsewhere;
+use crate::cell_trail::Newest;
+use crate::walls::Own;
+use crate::{cell_trail, home};
+
+const CALLERS: &[RoleName] = &[RoleName::Command];
+
+/// Whose trail is to be kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ToMonitor {
+    pub(super) dir: PathBuf,
+    pub(super) walls: bool,
+}
+
+/// Which key signs the log.
+#[derive(Serialize, Deserialize)]
+struct LogVerifier {}
+
+/// All events that were recorded are to be taken into the log, and that vouched for. The answer is the newest checkpoint, as
+/// a note with both signatures; none where nothing was ever recorded.
+#[derive(Serialize, Deserialize)]
+struct Take {}
+
+/// Why it was not done.
+#[derive(Debug, Serialize, Deserialize)]
+struct Refusal {
+    damaged: bool,
+    text: String,
+}
+
+impl Call for LogVerifier {
+    const NAME: &'static str = "trail.log_verifier";
+    const CALLERS: &'static [RoleName] = CALLERS;
+    type Answer = String;
+    type Refusal = Refusal;
+}
+
+impl Call for Take {
+    const NAME: &'static str = "trail.take";
+    const CALLERS: &'static [RoleName] = CALLERS;
+    type Answer = Option<String>;
+    type Refusal = Refusal;
+}
+
+/// Who takes events into the log: somebody in this process, or the monitor.
+#[derive(Debug)]
+pub(crate) enum Sequences {
+    Here(Here),
+    There(There),
+}
+
+/// The sequencer, and the witness that it asks.
+#[derive(Debug)]
+pub(crate) struct Here {
+    sequencer: Arc<Sequencer>,
+    witness: Arc<dyn Vouches>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The way to the monitor.
+pub(crate) struct There {
+    channel: Arc<Channel>,
+    log: Verifier,
+}
+
+impl std::fmt::Debug for There {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "There({})", self.log)
+    }
+}
+
+impl Here {
+    pub(crate) fn new(sequencer: Sequencer, witness: Arc<dyn Vouches>, clock: Arc<dyn Clock>) -> Self {
+        Self { sequencer: Arc::new(sequencer), witness, clock }
+    }
+
+    async fn take(&self) -> Result<Option<Newest>, Refusal> {
+        let (sequencer, witness, now) =
+            (Arc::clone(&self.sequencer), Arc::clone(&self.witness), self.clock.now());
+        let taken = tokio::task::spawn_blocking(move || {
+            sequencer.take(now)?;
+            sequencer.have_witnessed(&*witness, now)
+        });
+        match taken.await {
+            Ok(taken) => taken.map_err(|error| Refusal {
+                damaged: error.is_damage(),
+                text: flows::error::with_causes(&error),
+            }),
+            Err(stopped) => Err(Refusal { damaged: false, text: stopped.to_string() }),
+        }
+    }
+}
+
+impl From<Refusal> for anyhow::Error {
+    fn from(Refusal { damaged, text }: Refusal) -> Self {
+        if damaged { FlowError::Integrity(text).into() } else { anyhow::anyhow!(text) }
+    }
+}
+
+impl There {
+    /// # Errors
+    /// When the monitor does not answer.
+    pub(super) async fn over(channel: Arc<Channel>) -> anyhow::Result<Self> {
+        let log = channel.call(&LogVerifier {}).await??.parse()?;
+        Ok(Self { channel, log })
+    }
+
+    pub(crate) fn log(&self) -> &Verifier {
+        &self.log
+    }
+
+    async fn take(&self) -> anyhow::Result<Option<Newest>> {
+        let Some(note) = self.channel.call(&Take {}).await?? else { return Ok(None) };
+        let checkpoint: Checkpoint = self.log.open(note.as_bytes())?.0.parse()?;
+        Ok(Some((note, checkpoint)))
+    }
+}
+
+impl Sequences {
+    /// Takes all events that were recorded into the log, and has that vouched for.
+    pub(crate) async fn take(&self) -> anyhow::Result<Option<Newest>> {
+        match self {
+            Self::Here(here) => Ok(here.take().await?),
+            Self::There(there) => there.take().await,
+        }
+    }
+}
+
+/// Keeps the trail.
+pub(crate) struct Monitors;
+
+impl Job for Monitors {
+    type Begin = ToMonitor;
+    const NAME: &'static CStr = c"caretaker-watch";
+    const WORD: &'static str = "monitor";
+
+    fn own(ToMonitor { dir, .. }: &ToMonitor) -> anyhow::Result<Option<Vec<Own>>> {
+        let folder = cell_trail::folder(dir);
+        folder.make(&cell_trail::MONITOR.parse()?)?;
+        Ok(Some(vec![Own { folder: folder.path().to_path_buf(), writes: true }]))
+    }
+
+    fn has_walls(begin: &ToMonitor) -> bool {
+        begin.walls
+    }
+
+    async fn begin(
+        ToMonitor { dir, .. }: ToMonitor,
+        _: Option<OwnedFd>,
+        superior: Arc<Superior>,
+    ) -> anyhow::Result<Serving> {
+        let handles = home::handles_as(cell_trail::MONITOR, &dir)?;
+        let clock = Arc::clone(&handles.clock);
+        let member = Member::join(superior, Arc::clone(&clock)).await?;
+        let channel = member.channel(Role::Vault);
+        let client = Client::over(Arc::clone(&channel), Arc::clone(&clock), Arc::clone(&handles.rng));
+        let witness = Arc::new(Elsewhere::over(channel).await?);
+        let signer = cell_trail::log_signer(client.id(), client.log_key().await?)?;
+        let log = signer.verifier().to_string();
+        let sequencer = Sequencer::new(cell_trail::folder(&dir), signer);
+        let here = Arc::new(Here::new(sequencer, witness, clock));
+        let routes = Routes::new()
+            .answering(move |_, _: LogVerifier| std::future::ready(Ok(log.clone())))
+            .answering(move |_, _: Take| {
+                let here = Arc::clone(&here);
+                async move { Ok(here.take().await?.map(|(note, _)| note)) }
+            });
+        let endpoint = member.endpoint(routes);
+        let beside = async move {
+            let _member = member;
+            std::future::pending::<()>().await;
+        };
+        Ok(Serving { role: Role::Monitor, endpoint, handles, beside: beside.boxed(), enrols: None })
+    }
+}

@@ -1,0 +1,62 @@
+//! The server's process: it alone has the cell's catalog.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use catalog::Catalog;
+use domain::Role;
+use futures::FutureExt as _;
+use serde::{Deserialize, Serialize};
+
+use super::child::{Job, Serving, Superior};
+use super::member::Member;
+use crate::walls::Own;
+use crate::{cell_trail, home};
+
+/// Which cell is to be served.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ToServe {
+    pub(super) dir: PathBuf,
+    pub(super) walls: bool,
+}
+
+/// Answers from the catalog.
+pub(crate) struct Serves;
+
+impl Job for Serves {
+    type Begin = ToServe;
+    const NAME: &'static CStr = c"caretaker-serve";
+    const WORD: &'static str = "serve";
+
+    fn own(ToServe { dir, .. }: &ToServe) -> anyhow::Result<Option<Vec<Own>>> {
+        let catalog = Catalog::folder(dir);
+        if !catalog.is_dir() {
+            return Ok(None);
+        }
+        let mut own = cell_trail::own(dir, cell_trail::SERVER)?;
+        own.push(Own { folder: catalog, writes: true });
+        Ok(Some(own))
+    }
+
+    fn has_walls(begin: &ToServe) -> bool {
+        begin.walls
+    }
+
+    async fn begin(
+        ToServe { dir, .. }: ToServe,
+        _: Option<OwnedFd>,
+        superior: Arc<Superior>,
+    ) -> anyhow::Result<Serving> {
+        let handles = home::handles_as(cell_trail::SERVER, &dir)?;
+        let catalog = Catalog::open(dir.as_path()).await?;
+        let member = Member::join(superior, Arc::clone(&handles.clock)).await?;
+        let endpoint = member.endpoint(catalog::routes(&catalog));
+        let beside = async move {
+            let _member = member;
+            std::future::pending::<()>().await;
+        };
+        Ok(Serving { role: Role::Server, endpoint, handles, beside: beside.boxed(), enrols: None })
+    }
+}

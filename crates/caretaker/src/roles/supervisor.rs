@@ -1,0 +1,329 @@
+//! Starts processes with a role, hands each the sockets over which it speaks to others, and starts what has died again.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream as Socket;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::{Clock, Role};
+use flows::FlowError;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use transport::edges;
+use vault::{Passphrase, VaultError};
+
+use super::child::Job;
+use super::control::Control;
+use super::member::Sockets;
+use super::messages::{Ask, FromProcess, ToProcess};
+use super::monitor::{Monitors, ToMonitor};
+use super::server::{Serves, ToServe};
+use super::vault::{Keys, ToOpen};
+
+/// A process that has died is started again so often.
+const STARTS_AGAIN_MAX: u32 = 20;
+/// And after so long, times how often it was.
+const START_AGAIN: Duration = Duration::from_millis(20);
+
+/// What gives a vault its passphrase.
+pub(crate) enum Unseals {
+    /// A file, which the vault's process alone reads.
+    File(PathBuf),
+    /// Somebody who typed it.
+    Typed(Arc<Passphrase>),
+}
+
+/// What a process is told to begin with.
+pub(super) enum Beginning {
+    Vault { dir: PathBuf, alone: bool, unseals: Unseals },
+    Server { dir: PathBuf },
+    Monitor { dir: PathBuf },
+}
+
+impl Beginning {
+    fn role(&self) -> Role {
+        match self {
+            Self::Vault { .. } => Role::Vault,
+            Self::Server { .. } => Role::Server,
+            Self::Monitor { .. } => Role::Monitor,
+        }
+    }
+
+    /// The word that starts the process.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Vault { .. } => Keys::WORD,
+            Self::Server { .. } => Serves::WORD,
+            Self::Monitor { .. } => Monitors::WORD,
+        }
+    }
+
+    /// The same once more. Nobody keeps a passphrase that somebody typed.
+    fn again(&self) -> Option<Self> {
+        Some(match self {
+            Self::Vault { unseals: Unseals::Typed(_), .. } => return None,
+            Self::Vault { dir, alone, unseals: Unseals::File(file) } => {
+                Self::Vault { dir: dir.clone(), alone: *alone, unseals: Unseals::File(file.clone()) }
+            }
+            Self::Server { dir } => Self::Server { dir: dir.clone() },
+            Self::Monitor { dir } => Self::Monitor { dir: dir.clone() },
+        })
+    }
+
+    /// Tells it.
+    fn tell(&self, control: &Control) -> anyhow::Result<()> {
+        let walls = true;
+        match self {
+            Self::Vault { dir, alone, unseals } => {
+                let begin = |passphrase| ToOpen { dir: dir.clone(), alone: *alone, passphrase, walls };
+                match unseals {
+                    Unseals::File(path) => {
+                        let file = File::open(path).map_err(|source| VaultError::no_secret(path, source))?;
+                        tell(control, begin(path.clone()), Some(file.as_fd()))
+                    }
+                    Unseals::Typed(passphrase) => {
+                        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+                        tell(control, begin("what was typed".into()), Some(read.as_fd()))?;
+                        drop(read);
+                        match passphrase.write_to(&mut File::from(write)) {
+                            Err(error) if !is_gone(&error) => Err(error.into()),
+                            _ => Ok(()),
+                        }
+                    }
+                }
+            }
+            Self::Server { dir } => tell(control, ToServe { dir: dir.clone(), walls }, None),
+            Self::Monitor { dir } => tell(control, ToMonitor { dir: dir.clone(), walls }, None),
+        }
+    }
+}
+
+/// Tells a process what to begin with. That it is gone already shows where it is waited for.
+fn tell<B: Serialize + DeserializeOwned>(
+    control: &Control,
+    begin: B,
+    descriptor: Option<BorrowedFd<'_>>,
+) -> anyhow::Result<()> {
+    match control.send(&ToProcess::Begin(begin), descriptor) {
+        Err(error) if !is_gone(&error) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the other end of a pair of sockets is gone.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// A process that was started.
+struct Running {
+    child: Child,
+    control: Arc<Control>,
+    /// How often it was started again.
+    again: u32,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It ends when it hears nobody any more, and whoever comes next must not find it still there.
+        self.control.end();
+        let _ = self.child.wait();
+    }
+}
+
+/// What it takes to start a process, and the one that runs.
+struct Keeper {
+    role: Role,
+    /// `None` where it cannot be started again.
+    again: Option<Beginning>,
+    running: tokio::sync::Mutex<Running>,
+    /// What this machine's kernel cannot keep it from, in words.
+    missing: Vec<String>,
+}
+
+/// The processes of a cell that this one has started. They end with this, the last that was started first.
+pub(super) struct Supervisor {
+    clock: Arc<dyn Clock>,
+    keepers: Mutex<BTreeMap<Role, Arc<Keeper>>>,
+    order: Mutex<Vec<Role>>,
+    own: Weak<Self>,
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let order = self.order.get_mut().unwrap_or_else(PoisonError::into_inner);
+        while let Some(role) = order.pop() {
+            keepers.remove(&role);
+        }
+    }
+}
+
+/// This program again, in a process group of its own: what a terminal sends to the command is not for it.
+fn spawn(word: &str, control: OwnedFd) -> anyhow::Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("caretaker").arg(word).stdin(control).stdout(Stdio::null()).process_group(0);
+    command.spawn().with_context(|| format!("the process of `caretaker {word}` could not be started"))
+}
+
+impl Supervisor {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            clock,
+            keepers: Mutex::default(),
+            order: Mutex::default(),
+            own: Weak::clone(own),
+        })
+    }
+
+    /// Starts a process, and others in its place where it dies before it has begun.
+    ///
+    /// # Errors
+    /// As the process tells, and when it could not be started.
+    pub(super) async fn start(&self, beginning: Beginning) -> anyhow::Result<()> {
+        let role = beginning.role();
+        let (running, missing) = self.run(&beginning, 0).await?;
+        let keeper =
+            Keeper { role: role.clone(), again: beginning.again(), running: running.into(), missing };
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(role.clone(), Arc::new(keeper));
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).push(role);
+        Ok(())
+    }
+
+    /// What this machine's kernel cannot keep the processes from, in words.
+    pub(super) fn missing(&self) -> Vec<(Role, String)> {
+        let keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let missing = |keeper: &Arc<Keeper>| {
+            let role = keeper.role.clone();
+            keeper.missing.iter().map(move |missing| (role.clone(), missing.clone())).collect::<Vec<_>>()
+        };
+        keepers.values().flat_map(missing).collect()
+    }
+
+    /// `again`: how often that, or another death, has happened before.
+    async fn run(&self, beginning: &Beginning, mut again: u32) -> anyhow::Result<(Running, Vec<String>)> {
+        loop {
+            let (control, theirs) = Control::pair()?;
+            let control = Arc::new(control);
+            let child = spawn(beginning.word(), theirs)?;
+            let running = Running { child, control: Arc::clone(&control), again };
+            let begun = self.listen(beginning.role(), &control);
+            beginning.tell(&control)?;
+            match begun.await {
+                Ok(FromProcess::Begun { missing }) => return Ok((running, missing)),
+                Ok(FromProcess::Failed(failed)) => {
+                    return Err(FlowError::Told { kind: failed.kind, text: failed.text }.into());
+                }
+                Ok(_) => anyhow::bail!("the {} answers what it was not asked", beginning.role()),
+                Err(_) if again >= STARTS_AGAIN_MAX => {
+                    anyhow::bail!("the {}'s process has ended before it had begun", beginning.role());
+                }
+                Err(_) => {
+                    drop(running);
+                    again += 1;
+                    self.clock.sleep(START_AGAIN * again).await;
+                }
+            }
+        }
+    }
+
+    /// Hears what a process says, until it is gone: first how it began, then what it asks for.
+    fn listen(&self, role: Role, control: &Arc<Control>) -> oneshot::Receiver<FromProcess> {
+        let (begun, answer) = oneshot::channel();
+        let (own, control, runtime) = (Weak::clone(&self.own), Arc::clone(control), Handle::current());
+        // It waits for the kernel: a thread of its own, which ends with the process.
+        std::thread::spawn(move || {
+            let mut begun = Some(begun);
+            while let Ok(Some((message, _))) = control.receive::<FromProcess>() {
+                match message {
+                    FromProcess::Ask { number, what } => {
+                        let Some(own) = own.upgrade() else { return };
+                        let (role, control) = (role.clone(), Arc::clone(&control));
+                        runtime.spawn(async move { own.answer(&role, number, &what, &control).await });
+                    }
+                    message => drop(begun.take().map(|begun| begun.send(message))),
+                }
+            }
+        });
+        answer
+    }
+
+    async fn answer(&self, role: &Role, number: u64, what: &Ask, control: &Control) {
+        let told = match self.socket(role, what).await {
+            Ok(socket) => control.send(&ToProcess::<()>::Given { number }, Some(socket.as_fd())),
+            Err(error) => control.send(&ToProcess::<()>::Withheld { number, why: error.to_string() }, None),
+        };
+        if let Err(error) = told {
+            // It is gone, and whoever needs it starts it again.
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// One end of a pair of sockets, for a process of that role. Whoever it has asked for gets the other.
+    async fn socket(&self, role: &Role, what: &Ask) -> io::Result<Socket> {
+        match what {
+            Ask::Certificate => self.pair(&Role::Vault, &ToProcess::Enrol { role: role.to_string() }).await,
+            Ask::Connection { to } => {
+                let to: Role = to.parse().map_err(io::Error::other)?;
+                if !edges::may_connect(role, &to) {
+                    return Err(io::Error::other(format!("a {role} does not connect to the {to}")));
+                }
+                self.pair(&to, &ToProcess::Connect).await
+            }
+        }
+    }
+
+    async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {
+        let keeper = self.keepers.lock().unwrap_or_else(PoisonError::into_inner).get(with).cloned();
+        let keeper = keeper.ok_or_else(|| io::Error::other(format!("no {with} was started")))?;
+        let mut running = keeper.running.lock().await;
+        loop {
+            let (ours, theirs) = Socket::pair()?;
+            match running.control.send(message, Some(theirs.as_fd())) {
+                Ok(()) => return Ok(ours),
+                Err(gone) => self.start_again(&keeper, &mut running, gone).await?,
+            }
+        }
+    }
+
+    /// Starts a process again after it was found gone.
+    async fn start_again(&self, keeper: &Keeper, running: &mut Running, gone: io::Error) -> io::Result<()> {
+        let Some(beginning) = keeper.again.as_ref().filter(|_| running.again < STARTS_AGAIN_MAX) else {
+            return Err(gone);
+        };
+        tracing::warn!("the {}'s process has ended; it is started again", keeper.role);
+        // Also where that fails: whoever asks next must not try without end.
+        running.again += 1;
+        self.clock.sleep(START_AGAIN * running.again).await;
+        let started = self.run(beginning, running.again).await;
+        *running = started.map_err(io::Error::other)?.0;
+        Ok(())
+    }
+}
+
+/// What whoever has started the processes gets from them, as a member of that role.
+pub(super) struct As(pub(super) Role, pub(super) Weak<Supervisor>);
+
+impl Sockets for As {
+    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>> {
+        async move {
+            let supervisor = self.1.upgrade().ok_or_else(|| io::Error::other("its command has ended"))?;
+            let socket = supervisor.socket(&self.0, &what).await?;
+            socket.set_nonblocking(true)?;
+            UnixStream::from_std(socket)
+        }
+        .boxed()
+    }
+}
