@@ -2,7 +2,7 @@
 //!
 //! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
 //! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
-//! `events` fills a trail; `opens` asks a vault for keys; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+//! `events` fills a trail; `opens` asks a vault for keys; `running` looks at a cell that runs; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
 
 mod cell;
 mod chance;
@@ -16,6 +16,7 @@ mod parts;
 mod product;
 mod records;
 mod restic;
+mod running;
 mod series;
 mod shop;
 mod stopwatch;
@@ -108,6 +109,11 @@ enum Command {
         #[arg(long, default_value_t = 100_000)]
         count: u64,
     },
+    /// A cell that runs, and commands that join it
+    Running {
+        #[arg(long, default_value_t = 20)]
+        rounds: usize,
+    },
     /// Ten million small records, streamed
     Large {
         #[arg(long, default_value_t = 10_000_000)]
@@ -144,6 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
         Command::Opens { count } => opens::run(&mut bench, count)?,
+        Command::Running { rounds } => running::run(&mut bench, rounds.max(1))?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}
     }

@@ -51,6 +51,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
             return None;
         }
         Command::Init(_) => (O::CellInit, None),
+        Command::Up => (O::CellRun, None),
         Command::Doctor => (O::CellCheck, None),
         Command::Migrate { .. } => (O::CatalogMigrate, None),
         Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),

@@ -120,6 +120,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<VaultCommand>,
     },
+    /// Run the cell until it is told to end: commands that are given meanwhile join it
+    Up,
     /// Has the catalog, for other commands: they start it
     Serve,
     /// Takes what all others record into the trail's log: commands start it

@@ -24,7 +24,7 @@ use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::exit;
-use crate::roles::{OpenVault, Processes, Unseals};
+use crate::roles::{OpenVault, Processes, Unseals, Wants};
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
@@ -264,17 +264,23 @@ impl Home {
         })
     }
 
-    /// Opens the vault with both factors, in a process of its own; alone, if nobody else may have it open.
+    /// Opens the vault with both factors, in the process that is wanted.
     pub(crate) async fn open_vault(
         &self,
         dir: &Path,
-        (unseals, alone): (Unseals, bool),
+        (unseals, wants): (Unseals, Wants),
         handles: &Handles,
     ) -> anyhow::Result<(Client, SignedIn)> {
-        let (processes, opened) = Processes::start(dir, unseals, alone, &handles.clock, &handles.rng).await?;
+        let opening = Processes::open(dir, unseals, wants, &handles.clock, &handles.rng);
+        let (mut processes, opened) = opening.await?;
         let client = self.use_trail(dir, opened, handles);
+        let signed_in = match OperatorKey::read(dir) {
+            Ok(key) => processes.sign_in(&client, key).await,
+            Err(error) => Err(error.into()),
+        };
+        // A command opens one vault.
         let _ = self.processes.set(processes);
-        let operator = client.sign_in(OperatorKey::read(dir)?).await?;
+        let operator = signed_in?;
         self.begin(operator.principal(), handles).await?;
         Ok((client, operator))
     }
@@ -289,22 +295,22 @@ impl Home {
     pub(crate) async fn unlock(&self) -> anyhow::Result<Unlocked> {
         // A cell that is not there is told before anybody is asked for its passphrase.
         CellFile::read(self.dir()?)?;
-        self.unlock_with(self.unseals()?, false).await
+        self.unlock_with(self.unseals()?, Wants::Any).await
     }
 
-    /// Opens vault and catalog with a passphrase that was given already; alone, if nobody else may have the vault open.
-    pub(crate) async fn unlock_with(&self, unseals: Unseals, alone: bool) -> anyhow::Result<Unlocked> {
+    /// Opens vault and catalog with a passphrase that was given already, in the process that is wanted.
+    pub(crate) async fn unlock_with(&self, unseals: Unseals, wants: Wants) -> anyhow::Result<Unlocked> {
         let dir = self.dir()?;
         let file = CellFile::read(dir)?;
         let handles = handles(dir)?;
-        let (vault, operator) = self.open_vault(dir, (unseals, alone), &handles).await?;
+        let (vault, operator) = self.open_vault(dir, (unseals, wants), &handles).await?;
         let catalog = self.catalog().await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }
 
     /// Opens the cell while nobody else has its vault open, with a passphrase that was given already.
     pub(crate) async fn open_alone(&self, unseals: Unseals) -> anyhow::Result<Cell> {
-        self.with_stores(self.unlock_with(unseals, true).await?).await
+        self.with_stores(self.unlock_with(unseals, Wants::Alone).await?).await
     }
 
     /// Opens the cell: both factors, the catalog and the stores.

@@ -171,6 +171,11 @@ impl Catalog {
         before
     }
 
+    /// Ends it in good order: the embedded one is one file then.
+    pub async fn close(&self) {
+        self.database.close().await;
+    }
+
     /// The same for whoever has to do with one platform alone.
     pub(crate) fn limited_to(&self, platform: Platform) -> Self {
         Self { database: self.database.clone(), limit: Some(platform) }

@@ -107,6 +107,8 @@ operations! {
     CellInit = "cell.init", Create;
     /// The installation is looked over.
     CellCheck = "cell.check", Read;
+    /// The cell runs, until it is told to end.
+    CellRun = "cell.run", Update;
     /// The catalog's tables are changed, or looked at.
     CatalogMigrate = "catalog.migrate", Update;
     /// A tenant is added.

@@ -143,7 +143,9 @@ pub(crate) struct Session {
 questions! {
     Versions = "vault.versions" for USERS {} -> KeyVersions, VaultError => Told;
     Challenge = "sign_in.challenge" for USERS {} -> HexBytes, VaultError => Told;
-    SignIn = "sign_in.answer" for USERS { challenge: HexBytes, answer: HexBytes } -> Session, VaultError => Told;
+    SignIn = "sign_in.answer" for USERS {
+        challenge: HexBytes, answer: HexBytes, passphrase: Option<HexBytes>
+    } -> Session, VaultError => Told;
     GiveGrant = "grant.give" for USERS {
         session: HexBytes, tenant: TenantId, connection: ConnectionId, actions: Vec<Action>, purpose: String, ttl: Duration,
     } -> Grant, VaultError => Told;
@@ -209,7 +211,9 @@ impl Question for SignIn {
     const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>) -> Result<Session, VaultError> {
-        let (principal, token) = vault.sign_in(self.challenge.as_ref(), self.answer.as_ref()).await?;
+        let passphrase = self.passphrase.map(passphrase).transpose()?;
+        let (challenge, answer) = (self.challenge.as_ref(), self.answer.as_ref());
+        let (principal, token) = vault.sign_in(challenge, answer, passphrase.as_ref()).await?;
         Ok(Session { principal, token: token.as_slice().into() })
     }
 }

@@ -114,16 +114,30 @@ impl Client {
     /// # Errors
     /// [`VaultError::NotOperator`] for the key of another vault; and when the record cannot be written.
     pub async fn sign_in(&self, key: OperatorKey) -> Result<SignedIn, VaultError> {
-        let calls::Session { principal, token } = self.answer_challenge(&key).await?;
-        Ok(SignedIn { client: self.clone(), key, principal, token: Mutex::new(token) })
+        self.sign_in_with(Proof { key, passphrase: None }).await
     }
 
-    async fn answer_challenge(&self, key: &OperatorKey) -> Result<calls::Session, VaultError> {
+    /// Signs the local operator in to a vault that asks for the passphrase too.
+    ///
+    /// # Errors
+    /// As [`Client::sign_in`]; [`VaultError::WrongPassphrase`] for another passphrase.
+    pub async fn sign_in_knowing(&self, key: OperatorKey, passphrase: Knows) -> Result<SignedIn, VaultError> {
+        self.sign_in_with(Proof { key, passphrase: Some(passphrase) }).await
+    }
+
+    async fn sign_in_with(&self, proof: Proof) -> Result<SignedIn, VaultError> {
+        let calls::Session { principal, token } = self.prove(&proof).await?;
+        Ok(SignedIn { client: self.clone(), proof, principal, token: Mutex::new(token) })
+    }
+
+    async fn prove(&self, Proof { key, passphrase }: &Proof) -> Result<calls::Session, VaultError> {
         const FAILED: VaultError = VaultError::Crypto("a challenge has a wrong length");
         let challenge = self.ask(calls::Challenge {}).await?;
         let bytes = key_bytes(challenge.as_ref()).ok_or(FAILED)?;
         let answer = key.answer(self.0.id, &bytes)?.into();
-        self.ask(calls::SignIn { challenge, answer }).await
+        let passphrase = passphrase.as_ref().map(|passphrase| passphrase()).transpose()?;
+        let passphrase = passphrase.map(|passphrase| passphrase.expose_secret().into());
+        self.ask(calls::SignIn { challenge, answer, passphrase }).await
     }
 
     fn opened(&self, opened: &OpenedMaterial) -> Result<Arc<dyn DataKey>, KeyError> {
@@ -264,10 +278,19 @@ impl DataKeys for Client {
     }
 }
 
+/// Whoever knows a passphrase, and gives it as often as it is asked for.
+pub type Knows = Box<dyn Fn() -> Result<Arc<Passphrase>, VaultError> + Send + Sync>;
+
+/// What the local operator proves who they are with, as often as it takes.
+struct Proof {
+    key: OperatorKey,
+    passphrase: Option<Knows>,
+}
+
 /// A principal that has proven who it is to a vault. It does so again where the vault has forgotten it.
 pub struct SignedIn {
     client: Client,
-    key: OperatorKey,
+    proof: Proof,
     principal: Principal,
     token: Mutex<HexBytes>,
 }
@@ -328,7 +351,7 @@ impl SignedIn {
         let token = self.token.lock().await.clone();
         match self.client.ask(question(token)).await {
             Err(error) if error.kind() == VaultErrorKind::SignedOut => {
-                let token = self.client.answer_challenge(&self.key).await?.token;
+                let token = self.client.prove(&self.proof).await?.token;
                 *self.token.lock().await = token.clone();
                 self.client.ask(question(token)).await
             }

@@ -78,7 +78,7 @@ mod signing;
 mod vault;
 mod wrapped;
 
-pub use client::{Client, SignedIn, routes};
+pub use client::{Client, Knows, SignedIn, routes};
 pub use error::{Told, VaultError, VaultErrorKind};
 pub use gate::UNPROVEN;
 pub use handles::Handles;

@@ -1,13 +1,13 @@
 //! Who has signed in, for as long as that is worth something: challenges that were given, and what proves a sign-in since.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use domain::Principal;
 
-use crate::cipher::sha256;
-use crate::secret::KeyBytes;
+use crate::cipher::{mac, mac_holds, sha256};
+use crate::secret::{KeyBytes, Passphrase};
 use crate::vault::GRANT_TTL_MAX;
 
 /// So many challenges wait for their answer at one time. The oldest gives way.
@@ -32,9 +32,18 @@ struct Held {
     sessions: VecDeque<Session>,
 }
 
+/// A passphrase that whoever signs in must know besides, as a MAC of it: what is kept here tells nobody what it is.
+struct Asked {
+    key: KeyBytes,
+    mac: [u8; 32],
+}
+
 /// All that are signed in to one vault.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<Held>);
+pub(crate) struct Sessions {
+    held: Mutex<Held>,
+    asked: OnceLock<Asked>,
+}
 
 fn push<T>(list: &mut VecDeque<T>, item: T, most: usize) {
     list.push_back(item);
@@ -45,7 +54,21 @@ fn push<T>(list: &mut VecDeque<T>, item: T, most: usize) {
 
 impl Sessions {
     fn held(&self) -> MutexGuard<'_, Held> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on whoever signs in must know the passphrase too. `key` is of random bits.
+    pub(crate) fn ask_for(&self, passphrase: &Passphrase, key: KeyBytes) {
+        let mac = mac(&key, passphrase.expose_secret());
+        // A vault is opened by one passphrase.
+        let _ = self.asked.set(Asked { key, mac });
+    }
+
+    /// Whether nobody is asked for the passphrase, or it is this one.
+    pub(crate) fn knows(&self, passphrase: Option<&Passphrase>) -> bool {
+        self.asked.get().is_none_or(|Asked { key, mac }| {
+            passphrase.is_some_and(|passphrase| mac_holds(key, passphrase.expose_secret(), mac))
+        })
     }
 
     /// Gives a challenge.
@@ -107,6 +130,15 @@ mod tests {
         assert_eq!(sessions.principal(&[1; 32], SESSION_TTL), None);
         assert_eq!(sessions.principal(&[2; 32], SECOND), None);
         assert_eq!(sessions.principal(&sha256(&[1; 32]), SECOND), None, "what is kept signs nobody in");
+    }
+
+    #[test]
+    fn whoever_is_asked_for_the_passphrase_must_know_it() {
+        let (sessions, told) = (Sessions::default(), |text: &str| Passphrase::new(text.into()).unwrap());
+        assert!(sessions.knows(None), "nobody is asked");
+        sessions.ask_for(&told("four grey geese"), key(1));
+        assert!(sessions.knows(Some(&told("four grey geese"))));
+        assert!(!sessions.knows(Some(&told("four gray geese"))) && !sessions.knows(None));
     }
 
     #[test]

@@ -313,6 +313,12 @@ impl Vault {
         &self.signs.trail.log
     }
 
+    /// Has whoever signs in prove that they know the passphrase too: for a vault that others use than the one who has opened
+    /// it.
+    pub fn ask_for(&self, passphrase: &Passphrase) {
+        self.sessions.ask_for(passphrase, random_key(&*self.gate.handles().rng));
+    }
+
     /// A challenge for whoever would sign in.
     pub(crate) fn challenge(&self) -> KeyBytes {
         let handles = self.gate.handles();
@@ -324,18 +330,27 @@ impl Vault {
         &self,
         challenge: &[u8],
         answer: &[u8],
+        passphrase: Option<&Passphrase>,
     ) -> Result<(Principal, KeyBytes), VaultError> {
         let handles = self.gate.handles();
         let given = self.sessions.given(challenge, handles.clock.monotonic());
-        let proven = given.is_some_and(|given| answer_holds(&self.operator, self.id, &given, answer));
-        let (who, outcome) =
-            if proven { (CELL_OPERATOR, Outcome::Done) } else { (UNPROVEN, Outcome::Refused) };
+        let refused = if !given.is_some_and(|given| answer_holds(&self.operator, self.id, &given, answer)) {
+            Some(VaultError::NotOperator)
+        } else if self.sessions.knows(passphrase) {
+            None
+        } else {
+            Some(VaultError::WrongPassphrase { what: VaultFile::WHAT, path: file::path(&self.dir) })
+        };
+        let (who, outcome) = match &refused {
+            None => (CELL_OPERATOR, Outcome::Done),
+            Some(_) => (UNPROVEN, Outcome::Refused),
+        };
         let principal = Principal(who.into());
         let event = AuditEvent::new(principal.clone(), Operation::SignIn, "cell".into(), outcome);
-        let detail = if proven { String::new() } else { VaultError::NotOperator.to_string() };
+        let detail = refused.as_ref().map(ToString::to_string).unwrap_or_default();
         handles.audit.record(event.with_detail(detail)).await?;
-        if !proven {
-            return Err(VaultError::NotOperator);
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         let token = self.gate.session_token(challenge);
         self.sessions.begin(&token, principal.clone(), handles.clock.monotonic());

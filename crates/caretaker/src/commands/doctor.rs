@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::dumps;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
+use crate::roles::Wants;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -100,7 +101,7 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
     findings.push(finding("catalog", looked.map(|()| "sound".to_owned()).map_err(Wrong::from)));
     let handles = home::handles(dir)?;
     let opened = match home.unseals() {
-        Ok(unseals) => home.open_vault(dir, (unseals, false), &handles).await,
+        Ok(unseals) => home.open_vault(dir, (unseals, Wants::Any), &handles).await,
         Err(error) => Err(error),
     };
     let keys = match opened {

@@ -21,6 +21,7 @@ mod snapshot;
 mod store;
 mod tenant;
 mod trail;
+mod up;
 mod vault;
 mod verify;
 
@@ -75,6 +76,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Demo(demo) => demo::run(home, demo, output).await,
         Command::Vault { command: Some(command) } => vault::run(home, command, output).await,
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
+        Command::Up => up::run(home, output).await,
         Command::Serve => Err(roles::misplaced::<roles::Serves>()),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Recovery(command) => recovery::run(command, output),

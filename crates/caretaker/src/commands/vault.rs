@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::arguments::VaultCommand;
 use crate::home::Home;
 use crate::output::{Output, exit};
-use crate::roles::Unseals;
+use crate::roles::{Unseals, Wants};
 
 pub(crate) async fn run(home: &Home, command: &VaultCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
@@ -59,7 +59,7 @@ async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
 async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     // Whoever asks for it signs in first: the passphrase alone is not enough.
     let passphrase = Arc::new(home.passphrase()?);
-    let unlocked = home.unlock_with(Unseals::Typed(Arc::clone(&passphrase)), false).await?;
+    let unlocked = home.unlock_with(Unseals::Typed(Arc::clone(&passphrase)), Wants::Own).await?;
     let versions = unlocked.operator.rotate(&passphrase).await?;
     let (data, credentials) = versions.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {

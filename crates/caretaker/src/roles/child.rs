@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{AuditEvent, Operation, Outcome, Principal, Role};
@@ -68,6 +68,8 @@ pub(crate) struct Serving {
     pub(super) handles: Handles,
     /// What goes on besides, as long as the process lives.
     pub(super) beside: BoxFuture<'static, ()>,
+    /// What is to be done before it ends.
+    pub(super) last: BoxFuture<'static, ()>,
     pub(super) enrols: Option<Enrols>,
 }
 
@@ -96,13 +98,17 @@ pub(super) fn stream(descriptor: OwnedFd) -> io::Result<UnixStream> {
 }
 
 impl Superior {
-    fn new(control: Control) -> Self {
+    pub(super) fn new(control: Control) -> Self {
         Self { control: Arc::new(control), asked: Mutex::default(), next: AtomicU64::new(0) }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<io::Result<OwnedFd>>>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers whoever has asked under that number.
     fn answer(&self, number: u64, answer: io::Result<OwnedFd>) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        let asked = self.asked().remove(&number);
         // Whoever has asked may have given up meanwhile.
         drop(asked.map(|asked| asked.send(answer)));
     }
@@ -110,13 +116,13 @@ impl Superior {
     async fn ask(&self, what: Ask) -> io::Result<UnixStream> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (asked, answer) = oneshot::channel();
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(number, asked);
+        self.asked().insert(number, asked);
         self.control.send(&FromProcess::Ask { number, what }, None)?;
         stream(answer.await.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))??)
     }
 
-    /// What comes over the control socket, until its other end is gone.
-    fn listen<B: DeserializeOwned + Send + 'static>(
+    /// What comes over the control socket beside answers, until its other end is gone.
+    pub(super) fn listen<B: DeserializeOwned + Send + 'static>(
         self: &Arc<Self>,
     ) -> mpsc::Receiver<(ToProcess<B>, Option<OwnedFd>)> {
         let (send, receive) = mpsc::channel(MESSAGES_MAX);
@@ -129,13 +135,12 @@ impl Superior {
                     (ToProcess::Withheld { number, why }, _) => {
                         own.answer(number, Err(io::Error::other(why)));
                     }
-                    message => {
-                        if send.blocking_send(message).is_err() {
-                            return;
-                        }
-                    }
+                    // Nobody may look at it any more.
+                    message => drop(send.blocking_send(message)),
                 }
             }
+            // Whoever waits for an answer hears that there is none.
+            own.asked().clear();
         });
         receive
     }
@@ -211,7 +216,7 @@ impl Serving {
         )]
         control: &Control,
     ) {
-        let Self { role, endpoint, handles, beside, enrols } = self;
+        let Self { role, endpoint, handles, beside, last, enrols } = self;
         let (clock, connections) =
             (Arc::clone(&handles.clock), Arc::new(Connections { role, endpoint, handles }));
         let (end, ending) = watch::channel(());
@@ -248,6 +253,7 @@ impl Serving {
         drop(end);
         let drained = async { while tasks.join_next().await.is_some() {} };
         futures::future::select(pin!(drained), clock.sleep(DRAIN_MAX)).await;
+        last.await;
     }
 }
 

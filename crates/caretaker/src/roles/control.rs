@@ -9,6 +9,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair, sockopt,
 };
+use rustix::process::Uid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +45,16 @@ impl Control {
     pub(crate) fn end(&self) {
         // Ended already is ended.
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
+    }
+
+    /// An end that came by another way.
+    pub(crate) fn over(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+
+    /// Which user has the other end.
+    pub(crate) fn peer(&self) -> io::Result<Uid> {
+        Ok(sockopt::socket_peercred(&self.0)?.uid)
     }
 
     /// Sends a message, and a descriptor with it.

@@ -8,13 +8,15 @@ mod monitor;
 mod processes;
 mod server;
 mod supervisor;
+mod up;
 mod vault;
 mod witness;
 
 pub(crate) use child::{main, misplaced};
 pub(crate) use control::Control;
 pub(crate) use monitor::{Monitors, Sequences};
-pub(crate) use processes::{OpenVault, Processes};
+pub(crate) use processes::{OpenVault, Processes, Wants};
 pub(crate) use server::Serves;
 pub(crate) use supervisor::Unseals;
+pub(crate) use up::Up;
 pub(crate) use vault::Keys;

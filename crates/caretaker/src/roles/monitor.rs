@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Clock, Role, RoleName};
 use flows::FlowError;
@@ -23,12 +24,17 @@ use crate::cell_trail::Newest;
 use crate::walls::Own;
 use crate::{cell_trail, home};
 
+/// So often it takes what has come, where it does so by itself.
+const TAKE_EVERY: Duration = Duration::from_secs(1);
+
 const CALLERS: &[RoleName] = &[RoleName::Command];
 
 /// Whose trail is to be kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToMonitor {
     pub(super) dir: PathBuf,
+    /// Whether it is to take what comes by itself, and not only when it is asked to.
+    pub(super) by_itself: bool,
     pub(super) walls: bool,
 }
 
@@ -165,7 +171,7 @@ impl Job for Monitors {
     }
 
     async fn begin(
-        ToMonitor { dir, .. }: ToMonitor,
+        ToMonitor { dir, by_itself, .. }: ToMonitor,
         _: Option<OwnedFd>,
         superior: Arc<Superior>,
     ) -> anyhow::Result<Serving> {
@@ -178,7 +184,8 @@ impl Job for Monitors {
         let signer = cell_trail::log_signer(client.id(), client.log_key().await?)?;
         let log = signer.verifier().to_string();
         let sequencer = Sequencer::new(cell_trail::folder(&dir), signer);
-        let here = Arc::new(Here::new(sequencer, witness, clock));
+        let here = Arc::new(Here::new(sequencer, witness, Arc::clone(&clock)));
+        let taking = Arc::clone(&here);
         let routes = Routes::new()
             .answering(move |_, _: LogVerifier| std::future::ready(Ok(log.clone())))
             .answering(move |_, _: Take| {
@@ -188,8 +195,17 @@ impl Job for Monitors {
         let endpoint = member.endpoint(routes);
         let beside = async move {
             let _member = member;
-            std::future::pending::<()>().await;
+            if !by_itself {
+                std::future::pending::<()>().await;
+            }
+            loop {
+                clock.sleep(TAKE_EVERY).await;
+                if let Err(Refusal { text, .. }) = taking.take().await {
+                    tracing::warn!("the trail's log could not be gone on with: {text}");
+                }
+            }
         };
-        Ok(Serving { role: Role::Monitor, endpoint, handles, beside: beside.boxed(), enrols: None })
+        let last = std::future::ready(()).boxed();
+        Ok(Serving { role: Role::Monitor, endpoint, handles, beside: beside.boxed(), last, enrols: None })
     }
 }

@@ -4,17 +4,33 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::{Clock, Rng, Role};
+use flows::FlowError;
 use tokio::sync::OnceCell;
 use trail::note::Signer;
 use trail::sequencer::Sequencer;
 use trail::witness::Vouches;
-use vault::{Client, Vault};
+use vault::{Client, Knows, OperatorKey, Passphrase, SignedIn, Vault};
 
 use super::member::Member;
 use super::monitor::{Here, Sequences, There};
-use super::supervisor::{As, Beginning, Supervisor, Unseals};
+use super::supervisor::{As, Beginning, Keeps, Supervisor, Unseals};
+use super::up::{self, Joined};
 use super::witness::Elsewhere;
 use crate::cell_trail;
+
+/// A process that has died is started again so often within one command.
+const STARTS_AGAIN_MAX: u32 = 20;
+
+/// Which vault's process a command wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// That of a cell that runs, or else its own.
+    Any,
+    /// Its own: what it does is nothing for one that goes on afterwards with the keys that it has.
+    Own,
+    /// Its own, while nobody else has one.
+    Alone,
+}
 
 /// A vault that is open, and what there is to do with its cell's trail.
 pub(crate) struct OpenVault {
@@ -37,40 +53,85 @@ impl OpenVault {
     }
 }
 
-/// The processes that a command has started. They end with this.
+/// The cell's processes, as a command speaks to them: its own, which end with this, or those of a cell that runs.
 pub(crate) struct Processes {
     // Before the processes: a member asks them for nothing any more.
     member: Member,
-    supervisor: Arc<Supervisor>,
-    dir: PathBuf,
+    place: Place,
     catalog: OnceCell<catalog::Client>,
+    /// What a vault that others use asks whoever signs in for.
+    asks: Option<Unseals>,
+}
+
+enum Place {
+    /// Started by this command.
+    Own { supervisor: Arc<Supervisor>, dir: PathBuf },
+    /// Joined by it.
+    Running(Joined),
 }
 
 impl Processes {
-    /// Starts those of the cell at `dir` that every command needs: the vault, opened, and the monitor.
+    /// Joins those of the cell at `dir` where it runs, or starts what every command needs: the vault, opened, and the
+    /// monitor.
     ///
     /// # Errors
-    /// As they tell, and when they could not be started.
-    pub(crate) async fn start(
+    /// As they tell, and when they could not be started; a conflict where the cell runs and the command wants a vault of its own.
+    pub(crate) async fn open(
         dir: &Path,
         unseals: Unseals,
-        alone: bool,
+        wants: Wants,
         clock: &Arc<dyn Clock>,
         rng: &Arc<dyn Rng>,
     ) -> anyhow::Result<(Self, OpenVault)> {
-        let dir = std::path::absolute(dir)?;
-        let supervisor = Supervisor::new(Arc::clone(clock));
-        supervisor.start(Beginning::Vault { dir: dir.clone(), alone, unseals }).await?;
-        let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
-        let member = Member::join(sockets, Arc::clone(clock)).await?;
-        supervisor.start(Beginning::Monitor { dir: dir.clone() }).await?;
-        let there = There::over(member.channel(Role::Monitor)).await?;
-        let channel = member.channel(Role::Vault);
+        let processes = match up::join(dir).await? {
+            Some(_) if wants != Wants::Any => {
+                let why = "the cell runs, and its vault goes on with the keys that it has: end `caretaker up` first";
+                return Err(FlowError::Conflict(why.to_owned()).into());
+            }
+            Some(joined) => Self::joined(joined, unseals, clock).await?,
+            None => Self::start(dir, unseals, wants == Wants::Alone, clock).await?,
+        };
+        let there = There::over(processes.member.channel(Role::Monitor)).await?;
+        let channel = processes.member.channel(Role::Vault);
         let client = Client::over(Arc::clone(&channel), Arc::clone(clock), Arc::clone(rng));
         let witness = Arc::new(Elsewhere::over(channel).await?);
         let log = there.log().clone();
         let vault = OpenVault { client, log, sequences: Sequences::There(there), witness };
-        Ok((Self { member, supervisor, dir, catalog: OnceCell::new() }, vault))
+        Ok((processes, vault))
+    }
+
+    async fn start(
+        dir: &Path,
+        unseals: Unseals,
+        alone: bool,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let dir = std::path::absolute(dir)?;
+        let supervisor = Supervisor::new(Arc::clone(clock), Keeps::AtMost(STARTS_AGAIN_MAX));
+        supervisor.start(Beginning::Vault { dir: dir.clone(), alone, asks: false, unseals }).await?;
+        let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
+        let member = Member::join(sockets, Arc::clone(clock)).await?;
+        supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false }).await?;
+        let place = Place::Own { supervisor, dir };
+        Ok(Self { member, place, catalog: OnceCell::new(), asks: None })
+    }
+
+    async fn joined(joined: Joined, unseals: Unseals, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let member = Member::join(joined.sockets(), Arc::clone(clock)).await?;
+        Ok(Self { member, place: Place::Running(joined), catalog: OnceCell::new(), asks: Some(unseals) })
+    }
+
+    /// Signs the local operator in.
+    ///
+    /// # Errors
+    /// As [`Client::sign_in_knowing`].
+    pub(crate) async fn sign_in(&mut self, client: &Client, key: OperatorKey) -> anyhow::Result<SignedIn> {
+        let knows: Knows = match self.asks.take() {
+            None => return Ok(client.sign_in(key).await?),
+            Some(Unseals::File(path)) => Box::new(move || Ok(Arc::new(Passphrase::read(&path)?))),
+            Some(Unseals::Typed(passphrase)) => Box::new(move || Ok(Arc::clone(&passphrase))),
+        };
+        Ok(client.sign_in_knowing(key, knows).await?)
     }
 
     /// The catalog. The server is started for the first who asks.
@@ -79,7 +140,9 @@ impl Processes {
     /// As the server tells, and when it could not be started.
     pub(crate) async fn catalog(&self) -> anyhow::Result<catalog::Client> {
         let catalog = self.catalog.get_or_try_init(async || {
-            self.supervisor.start(Beginning::Server { dir: self.dir.clone() }).await?;
+            if let Place::Own { supervisor, dir } = &self.place {
+                supervisor.start(Beginning::Server { dir: dir.clone() }).await?;
+            }
             anyhow::Ok(catalog::Client::over(self.member.channel(Role::Server)))
         });
         Ok(catalog.await?.clone())
@@ -87,6 +150,9 @@ impl Processes {
 
     /// What this machine's kernel cannot keep them from, in words.
     pub(crate) fn missing(&self) -> Vec<(Role, String)> {
-        self.supervisor.missing()
+        match &self.place {
+            Place::Own { supervisor, .. } => supervisor.missing(),
+            Place::Running(joined) => joined.missing.clone(),
+        }
     }
 }

@@ -57,6 +57,7 @@ impl Job for Serves {
             let _member = member;
             std::future::pending::<()>().await;
         };
-        Ok(Serving { role: Role::Server, endpoint, handles, beside: beside.boxed(), enrols: None })
+        let last = async move { catalog.close().await }.boxed();
+        Ok(Serving { role: Role::Server, endpoint, handles, beside: beside.boxed(), last, enrols: None })
     }
 }

@@ -32,10 +32,21 @@ use super::monitor::{Monitors, ToMonitor};
 use super::server::{Serves, ToServe};
 use super::vault::{Keys, ToOpen};
 
-/// A process that has died is started again so often.
-const STARTS_AGAIN_MAX: u32 = 20;
-/// And after so long, times how often it was.
+/// A process that has died is started again after so long, times how often it was.
 const START_AGAIN: Duration = Duration::from_millis(20);
+/// After so long at most.
+const START_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// One that has lived so long is as good as new.
+const LIVES: Duration = Duration::from_secs(60);
+
+/// For how long processes are to be kept alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// As long as a command needs them: one that has died is started again where it is needed, so often at most.
+    AtMost(u32),
+    /// Until they are told to end: one that has died is started again at once.
+    Always,
+}
 
 /// What gives a vault its passphrase.
 pub(crate) enum Unseals {
@@ -47,9 +58,9 @@ pub(crate) enum Unseals {
 
 /// What a process is told to begin with.
 pub(super) enum Beginning {
-    Vault { dir: PathBuf, alone: bool, unseals: Unseals },
+    Vault { dir: PathBuf, alone: bool, asks: bool, unseals: Unseals },
     Server { dir: PathBuf },
-    Monitor { dir: PathBuf },
+    Monitor { dir: PathBuf, by_itself: bool },
 }
 
 impl Beginning {
@@ -74,11 +85,12 @@ impl Beginning {
     fn again(&self) -> Option<Self> {
         Some(match self {
             Self::Vault { unseals: Unseals::Typed(_), .. } => return None,
-            Self::Vault { dir, alone, unseals: Unseals::File(file) } => {
-                Self::Vault { dir: dir.clone(), alone: *alone, unseals: Unseals::File(file.clone()) }
+            Self::Vault { dir, alone, asks, unseals: Unseals::File(file) } => {
+                let unseals = Unseals::File(file.clone());
+                Self::Vault { dir: dir.clone(), alone: *alone, asks: *asks, unseals }
             }
             Self::Server { dir } => Self::Server { dir: dir.clone() },
-            Self::Monitor { dir } => Self::Monitor { dir: dir.clone() },
+            Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
         })
     }
 
@@ -86,8 +98,9 @@ impl Beginning {
     fn tell(&self, control: &Control) -> anyhow::Result<()> {
         let walls = true;
         match self {
-            Self::Vault { dir, alone, unseals } => {
-                let begin = |passphrase| ToOpen { dir: dir.clone(), alone: *alone, passphrase, walls };
+            Self::Vault { dir, alone, asks, unseals } => {
+                let begin =
+                    |passphrase| ToOpen { dir: dir.clone(), alone: *alone, asks: *asks, passphrase, walls };
                 match unseals {
                     Unseals::File(path) => {
                         let file = File::open(path).map_err(|source| VaultError::no_secret(path, source))?;
@@ -105,7 +118,9 @@ impl Beginning {
                 }
             }
             Self::Server { dir } => tell(control, ToServe { dir: dir.clone(), walls }, None),
-            Self::Monitor { dir } => tell(control, ToMonitor { dir: dir.clone(), walls }, None),
+            Self::Monitor { dir, by_itself } => {
+                tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
+            }
         }
     }
 }
@@ -133,6 +148,8 @@ struct Running {
     control: Arc<Control>,
     /// How often it was started again.
     again: u32,
+    /// When it was started.
+    since: Duration,
 }
 
 impl Drop for Running {
@@ -156,6 +173,7 @@ struct Keeper {
 /// The processes of a cell that this one has started. They end with this, the last that was started first.
 pub(super) struct Supervisor {
     clock: Arc<dyn Clock>,
+    keeps: Keeps,
     keepers: Mutex<BTreeMap<Role, Arc<Keeper>>>,
     order: Mutex<Vec<Role>>,
     own: Weak<Self>,
@@ -179,9 +197,10 @@ fn spawn(word: &str, control: OwnedFd) -> anyhow::Result<Child> {
 }
 
 impl Supervisor {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn new(clock: Arc<dyn Clock>, keeps: Keeps) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             clock,
+            keeps,
             keepers: Mutex::default(),
             order: Mutex::default(),
             own: Weak::clone(own),
@@ -212,13 +231,39 @@ impl Supervisor {
         keepers.values().flat_map(missing).collect()
     }
 
+    /// The processes that run, by their roles.
+    pub(super) async fn processes(&self) -> Vec<(Role, u32)> {
+        let keepers: Vec<_> = {
+            let keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+            keepers.values().cloned().collect()
+        };
+        let mut processes = Vec::new();
+        for keeper in keepers {
+            processes.push((keeper.role.clone(), keeper.running.lock().await.child.id()));
+        }
+        processes
+    }
+
+    /// Whether a process that was started again so often may be once more.
+    fn may_start(&self, again: u32) -> bool {
+        match self.keeps {
+            Keeps::AtMost(most) => again < most,
+            Keeps::Always => true,
+        }
+    }
+
+    async fn wait(&self, again: u32) {
+        self.clock.sleep((START_AGAIN * again).min(START_AGAIN_MAX)).await;
+    }
+
     /// `again`: how often that, or another death, has happened before.
     async fn run(&self, beginning: &Beginning, mut again: u32) -> anyhow::Result<(Running, Vec<String>)> {
         loop {
             let (control, theirs) = Control::pair()?;
             let control = Arc::new(control);
             let child = spawn(beginning.word(), theirs)?;
-            let running = Running { child, control: Arc::clone(&control), again };
+            let since = self.clock.monotonic();
+            let running = Running { child, control: Arc::clone(&control), again, since };
             let begun = self.listen(beginning.role(), &control);
             beginning.tell(&control)?;
             match begun.await {
@@ -227,13 +272,13 @@ impl Supervisor {
                     return Err(FlowError::Told { kind: failed.kind, text: failed.text }.into());
                 }
                 Ok(_) => anyhow::bail!("the {} answers what it was not asked", beginning.role()),
-                Err(_) if again >= STARTS_AGAIN_MAX => {
+                Err(_) if !self.may_start(again) => {
                     anyhow::bail!("the {}'s process has ended before it had begun", beginning.role());
                 }
                 Err(_) => {
                     drop(running);
                     again += 1;
-                    self.clock.sleep(START_AGAIN * again).await;
+                    self.wait(again).await;
                 }
             }
         }
@@ -246,18 +291,57 @@ impl Supervisor {
         // It waits for the kernel: a thread of its own, which ends with the process.
         std::thread::spawn(move || {
             let mut begun = Some(begun);
-            while let Ok(Some((message, _))) = control.receive::<FromProcess>() {
-                match message {
-                    FromProcess::Ask { number, what } => {
-                        let Some(own) = own.upgrade() else { return };
-                        let (role, control) = (role.clone(), Arc::clone(&control));
-                        runtime.spawn(async move { own.answer(&role, number, &what, &control).await });
-                    }
-                    message => drop(begun.take().map(|begun| begun.send(message))),
-                }
+            let heard = |message| drop(begun.take().map(|begun| begun.send(message)));
+            Self::attend(&own, &role, &control, &runtime, heard);
+            if let Some(own) = own.upgrade().filter(|own| own.keeps == Keeps::Always) {
+                runtime.spawn(async move { own.revive(&role, &control).await });
             }
         });
         answer
+    }
+
+    /// Gives somebody of that role the sockets that it asks for, until it is gone. Whatever else it says is `heard`.
+    pub(super) fn attend(
+        own: &Weak<Self>,
+        role: &Role,
+        control: &Arc<Control>,
+        runtime: &Handle,
+        mut heard: impl FnMut(FromProcess),
+    ) {
+        while let Ok(Some((message, _))) = control.receive::<FromProcess>() {
+            match message {
+                FromProcess::Ask { number, what } => {
+                    let Some(own) = own.upgrade() else { return };
+                    let (role, control) = (role.clone(), Arc::clone(control));
+                    runtime.spawn(async move { own.answer(&role, number, &what, &control).await });
+                }
+                message => heard(message),
+            }
+        }
+    }
+
+    /// Starts a process again that is gone, however often it takes.
+    async fn revive(&self, role: &Role, control: &Arc<Control>) {
+        let Some(keeper) = self.keeper(role) else { return };
+        let mut running = keeper.running.lock().await;
+        // Whoever needed it may have been faster.
+        if !Arc::ptr_eq(&running.control, control) {
+            return;
+        }
+        loop {
+            match self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await {
+                Ok(()) => return,
+                Err(_) if keeper.again.is_none() => {
+                    tracing::warn!("the {role} stays closed: nobody keeps the passphrase that was typed");
+                    return;
+                }
+                Err(error) => tracing::warn!("the {role} could not be started again: {error}"),
+            }
+        }
+    }
+
+    fn keeper(&self, role: &Role) -> Option<Arc<Keeper>> {
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).get(role).cloned()
     }
 
     async fn answer(&self, role: &Role, number: u64, what: &Ask, control: &Control) {
@@ -286,8 +370,7 @@ impl Supervisor {
     }
 
     async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {
-        let keeper = self.keepers.lock().unwrap_or_else(PoisonError::into_inner).get(with).cloned();
-        let keeper = keeper.ok_or_else(|| io::Error::other(format!("no {with} was started")))?;
+        let keeper = self.keeper(with).ok_or_else(|| io::Error::other(format!("no {with} was started")))?;
         let mut running = keeper.running.lock().await;
         loop {
             let (ours, theirs) = Socket::pair()?;
@@ -300,13 +383,17 @@ impl Supervisor {
 
     /// Starts a process again after it was found gone.
     async fn start_again(&self, keeper: &Keeper, running: &mut Running, gone: io::Error) -> io::Result<()> {
-        let Some(beginning) = keeper.again.as_ref().filter(|_| running.again < STARTS_AGAIN_MAX) else {
+        if self.clock.monotonic().saturating_sub(running.since) > LIVES {
+            running.again = 0;
+        }
+        let Some(beginning) = keeper.again.as_ref().filter(|_| self.may_start(running.again)) else {
             return Err(gone);
         };
         tracing::warn!("the {}'s process has ended; it is started again", keeper.role);
         // Also where that fails: whoever asks next must not try without end.
         running.again += 1;
-        self.clock.sleep(START_AGAIN * running.again).await;
+        running.since = self.clock.monotonic();
+        self.wait(running.again).await;
         let started = self.run(beginning, running.again).await;
         *running = started.map_err(io::Error::other)?.0;
         Ok(())

@@ -24,6 +24,8 @@ pub(crate) struct ToOpen {
     pub(super) dir: PathBuf,
     /// That nobody else may have it open.
     pub(super) alone: bool,
+    /// That whoever signs in must know the passphrase too: others use the vault than the one who opens it.
+    pub(super) asks: bool,
     /// What the passphrase's descriptor is called.
     pub(super) passphrase: PathBuf,
     pub(super) walls: bool,
@@ -52,7 +54,7 @@ impl Job for Keys {
     }
 
     async fn begin(asked: ToOpen, passphrase: Option<OwnedFd>, _: Arc<Superior>) -> anyhow::Result<Serving> {
-        let ToOpen { dir, alone, passphrase: named, .. } = asked;
+        let ToOpen { dir, alone, asks, passphrase: named, .. } = asked;
         let descriptor = passphrase.ok_or_else(|| FlowError::Input("no passphrase was given".to_owned()))?;
         let passphrase = Passphrase::read_from(descriptor.into(), &named)?;
         let handles = home::handles_as(cell_trail::VAULT, &dir)?;
@@ -60,6 +62,9 @@ impl Job for Keys {
             true => Vault::open_alone(&dir, &passphrase, &handles).await?,
             false => Vault::open(&dir, &passphrase, &handles).await?,
         };
+        if asks {
+            vault.ask_for(&passphrase);
+        }
         drop(passphrase);
         let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
@@ -80,7 +85,15 @@ impl Job for Keys {
             let issuer = Arc::clone(&issuer);
             async move { issuer.enrol(&role, descriptor).await }.boxed()
         });
-        Ok(Serving { role: Role::Vault, endpoint, handles, beside: beside.boxed(), enrols: Some(enrols) })
+        let last = std::future::ready(()).boxed();
+        Ok(Serving {
+            role: Role::Vault,
+            endpoint,
+            handles,
+            beside: beside.boxed(),
+            last,
+            enrols: Some(enrols),
+        })
     }
 }
 

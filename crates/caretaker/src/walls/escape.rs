@@ -85,8 +85,10 @@ fn hidden(name: &str) -> io::Result<()> {
 
 type Attempt = fn(&Around) -> io::Result<()>;
 
+type AttemptOn = fn(&Path) -> io::Result<()>;
+
 /// What there is of the cell, and what is tried with it: all but what is the process's own.
-const OF_THE_CELL: &[(&str, &str, fn(&Path) -> io::Result<()>)] = &[
+const OF_THE_CELL: &[(&str, &str, AttemptOn)] = &[
     ("read the cell's file", "cell.json", read),
     ("read the operator key", "operator.key", read),
     ("read the vault's file", "vault/vault.json", read),

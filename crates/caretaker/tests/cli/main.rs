@@ -45,5 +45,6 @@ mod traced;
 mod traces;
 mod trail;
 mod unfinished;
+mod up;
 mod vault_process;
 mod walls;

@@ -27,14 +27,19 @@ const VAULT: &str = "caretaker-vault";
 const SERVER: &str = "caretaker-serve";
 const MONITOR: &str = "caretaker-watch";
 
-fn children(of: u32) -> Vec<Pid> {
+pub(crate) fn children(of: u32) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
     let lists = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).ok());
     let text: String = lists.collect();
     text.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap())).collect()
 }
 
-fn is_there(pid: Pid) -> bool {
+/// What a list of processes calls it.
+pub(crate) fn name(pid: Pid) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim().to_owned()
+}
+
+pub(crate) fn is_there(pid: Pid) -> bool {
     // One that has ended, and that nobody has waited for yet, is there no more.
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
@@ -49,10 +54,7 @@ impl Waiting {
         let began =
             || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
         assert!(running_until(&mut command, began));
-        let named = |pid: Pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
-            (name.trim().to_owned(), pid)
-        };
+        let named = |pid: Pid| (name(pid), pid);
         let processes: BTreeMap<_, _> = children(command.id()).into_iter().map(named).collect();
         assert!(processes.keys().eq([SERVER, VAULT, MONITOR]), "{processes:?}");
         Self { cell, command, processes }

@@ -32,11 +32,11 @@ pub(crate) struct Started {
 
 impl Started {
     pub(crate) fn new() -> Self {
-        Self::started("vault")
+        Self::by_word("vault")
     }
 
     /// The process that this word starts.
-    fn started(word: &str) -> Self {
+    fn by_word(word: &str) -> Self {
         let (control, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         let mut vault = binary();
@@ -69,15 +69,15 @@ impl Started {
     pub(crate) fn open_with(&self, cell: &TestCell, passphrase: &[u8], walls: bool) -> Value {
         let file = cell.file("handed-over", passphrase);
         let file = File::open(file).unwrap();
-        let open = json!({ "begin": { "dir": cell.home(), "alone": false, "passphrase": "handed-over", "walls": walls } });
+        let open = json!({ "begin": { "dir": cell.home(), "alone": false, "asks": false, "passphrase": "handed-over", "walls": walls } });
         self.tell(&open, Some(file.as_fd()));
         self.hears()
     }
 
     /// Another process of the cell, which gets its sockets from this vault. The answer is how it began.
     pub(crate) fn beside(&self, word: &str, role: &str, cell: &TestCell, walls: bool) -> (Self, Value) {
-        let started = Self::started(word);
-        started.tell(&json!({ "begin": { "dir": cell.home(), "walls": walls } }), None);
+        let started = Self::by_word(word);
+        started.tell(&json!({ "begin": { "dir": cell.home(), "by_itself": false, "walls": walls } }), None);
         loop {
             let heard = started.hears();
             let Some(ask) = heard.get("ask") else { return (started, heard) };

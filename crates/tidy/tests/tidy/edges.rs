@@ -10,12 +10,10 @@ fn allowed(from: &str, to: &str) -> bool {
     match from {
         // The nouns know nobody; style is no part of the product; the verifier shares nothing with what it checks.
         "domain" | "tidy" | "verifier" => false,
-        // Other processes ask it.
-        "vault" => ["domain", "transport"].contains(&to),
+        // Other processes ask them.
+        "vault" | "catalog" => ["domain", "transport"].contains(&to),
         // Practice stores share no type with the connectors that they are there to try.
-        "sandbox" | "repository" | "transport" | "access" | "trail" | "catalog" | "connectors" => {
-            to == "domain"
-        }
+        "sandbox" | "repository" | "transport" | "access" | "trail" | "connectors" => to == "domain",
         "monitor" => ["domain", "trail"].contains(&to),
         "flows" => to == "domain" || PEERS.contains(&to),
         "console" => to == "domain" || to == "flows" || PEERS.contains(&to),

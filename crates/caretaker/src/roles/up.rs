@@ -1,0 +1,250 @@
+//! A cell that runs until it is told to end, and how commands join it: over a socket in `DIR/run`, by the messages that its
+//! processes and their supervisor exchange. Whoever has another user's id is not answered.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::{AuditEvent, Clock, Operation, Outcome, Principal, Role};
+use flows::FlowError;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, acceptfrom_with, socket_with};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use vault::Handles;
+
+use super::child::Superior;
+use super::control::Control;
+use super::member::Sockets;
+use super::messages::ToProcess;
+use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
+
+/// So many commands wait to be let in.
+const BACKLOG: i32 = 64;
+/// So long commands that are under way may take when the cell is to end.
+const DRAIN_MAX: Duration = Duration::from_secs(30);
+
+/// What a command is told that has joined.
+#[derive(Debug, Serialize, Deserialize)]
+struct Welcome {
+    /// What the kernel cannot keep the cell's processes from: of which role, in words.
+    missing: Vec<(String, String)>,
+}
+
+fn folder(dir: &Path) -> PathBuf {
+    dir.join("run")
+}
+
+/// The socket's address. Addresses are short, and a folder's name may not be: it goes by the folder's descriptor.
+fn address(folder: &File) -> io::Result<SocketAddrUnix> {
+    Ok(SocketAddrUnix::new(format!("/proc/self/fd/{}/commands", folder.as_raw_fd()))?)
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// A cell that runs, as a command has joined it.
+pub(super) struct Joined {
+    superior: Arc<Superior>,
+    pub(super) missing: Vec<(Role, String)>,
+}
+
+impl Joined {
+    pub(super) fn sockets(&self) -> Arc<dyn Sockets> {
+        Arc::clone(&self.superior) as _
+    }
+}
+
+/// Joins the cell at `dir`. `None` where it does not run.
+pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
+    let Ok(folder) = File::open(folder(dir)) else { return Ok(None) };
+    let socket = socket()?;
+    match rustix::net::connect(&socket, &address(&folder)?) {
+        // Nobody listens: it ran once.
+        Err(Errno::CONNREFUSED | Errno::NOENT) => return Ok(None),
+        connected => connected.context("the cell that runs cannot be joined")?,
+    }
+    let control = Control::over(socket);
+    let (own, theirs) = (rustix::process::geteuid(), control.peer()?);
+    if theirs != own && !theirs.is_root() {
+        let why = format!("the cell is run by another user ({}): join it as that user", theirs.as_raw());
+        return Err(FlowError::Told { kind: flows::ErrorKind::Refused, text: why }.into());
+    }
+    let (control, heard) = tokio::task::spawn_blocking(move || {
+        let heard = control.receive::<ToProcess<Welcome>>();
+        (control, heard)
+    })
+    .await?;
+    let Some((ToProcess::Begin(Welcome { missing }), _)) = heard? else {
+        let why =
+            "the cell that runs does not let this command in: it may be ending, or be run by another user";
+        return Err(FlowError::Told { kind: flows::ErrorKind::Refused, text: why.to_owned() }.into());
+    };
+    let superior = Arc::new(Superior::new(control));
+    // It is told nothing else.
+    drop(superior.listen::<Welcome>());
+    let missing = missing.into_iter().map(|(role, missing)| Ok((role.parse()?, missing)));
+    Ok(Some(Joined { superior, missing: missing.collect::<anyhow::Result<_>>()? }))
+}
+
+/// A cell that runs.
+pub(crate) struct Up {
+    supervisor: Arc<Supervisor>,
+    listener: Arc<OwnedFd>,
+    accepting: thread::JoinHandle<()>,
+    /// Ends when no command is there any more.
+    commands: mpsc::Receiver<()>,
+    clock: Arc<dyn Clock>,
+    _lock: File,
+}
+
+/// Takes the cell for this process, as long as the file is open.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("could not open `{}`", path.display()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => {
+            Err(FlowError::Conflict("this cell runs already: `caretaker up` was given before".to_owned())
+                .into())
+        }
+        Err(errno) => Err(errno).with_context(|| format!("could not lock `{}`", path.display())),
+    }
+}
+
+fn listen(folder: &Path) -> anyhow::Result<OwnedFd> {
+    // What a cell that was killed has left: nobody listens there, since the lock is held.
+    match std::fs::remove_file(folder.join("commands")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error)?,
+        _ => {}
+    }
+    let socket = socket()?;
+    rustix::net::bind(&socket, &address(&File::open(folder)?)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+impl Up {
+    /// Starts the processes of the cell at `dir`, and lets commands in.
+    ///
+    /// # Errors
+    /// As the processes tell; a conflict where the cell runs already.
+    pub(crate) async fn start(dir: &Path, unseals: Unseals, handles: &Handles) -> anyhow::Result<Self> {
+        let dir = std::path::absolute(dir)?;
+        let folder = folder(&dir);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("could not make `{}`", folder.display()))?;
+        let lock = lock(&folder)?;
+        let supervisor = Supervisor::new(Arc::clone(&handles.clock), Keeps::Always);
+        for beginning in [
+            Beginning::Vault { dir: dir.clone(), alone: false, asks: true, unseals },
+            Beginning::Monitor { dir: dir.clone(), by_itself: true },
+            Beginning::Server { dir },
+        ] {
+            supervisor.start(beginning).await?;
+        }
+        let listener =
+            listen(&folder).with_context(|| format!("could not listen in `{}`", folder.display()))?;
+        let listener = Arc::new(listener);
+        let (there, commands) = mpsc::channel(1);
+        let door = Door { supervisor: Arc::clone(&supervisor), handles: handles.clone(), there };
+        let (runtime, own) = (Handle::current(), Arc::clone(&listener));
+        // It waits for the kernel: a thread of its own, which ends when the cell is to end.
+        let accepting = thread::spawn(move || door.accept(&own, &runtime));
+        Ok(Self { supervisor, listener, accepting, commands, clock: Arc::clone(&handles.clock), _lock: lock })
+    }
+
+    /// The processes that run, by their roles.
+    pub(crate) async fn processes(&self) -> Vec<(Role, u32)> {
+        self.supervisor.processes().await
+    }
+
+    /// What this machine's kernel cannot keep them from, in words.
+    pub(crate) fn missing(&self) -> Vec<(Role, String)> {
+        self.supervisor.missing()
+    }
+
+    /// Lets nobody in any more, waits for the commands that are there, but not for long, and ends the processes.
+    pub(crate) async fn end(mut self, at_once: impl Future<Output = ()>) {
+        // Whoever waits in there is woken by it.
+        let _ = rustix::net::shutdown(&*self.listener, rustix::net::Shutdown::Both);
+        let _ = tokio::task::spawn_blocking(move || self.accepting.join()).await;
+        tokio::select! {
+            _ = self.commands.recv() => {}
+            () = self.clock.sleep(DRAIN_MAX) => {}
+            () = at_once => {}
+        }
+    }
+}
+
+/// Where commands come in.
+struct Door {
+    supervisor: Arc<Supervisor>,
+    handles: Handles,
+    /// Whoever is there has one of these.
+    there: mpsc::Sender<()>,
+}
+
+impl Door {
+    fn accept(self, listener: &OwnedFd, runtime: &Handle) {
+        let own = rustix::process::geteuid();
+        loop {
+            let control = match acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+                Ok((socket, _)) => Control::over(socket),
+                Err(Errno::INTR | Errno::CONNABORTED) => continue,
+                // It is to end.
+                Err(Errno::INVAL) => return,
+                Err(errno) => {
+                    // No descriptor is free, say: those who wait may be luckier in a moment.
+                    tracing::warn!("a command could not be let in: {errno}");
+                    runtime.block_on(self.handles.clock.sleep(Duration::from_millis(100)));
+                    continue;
+                }
+            };
+            match control.peer() {
+                Ok(peer) if peer == own => self.admit(control, runtime),
+                peer => runtime.block_on(self.refuse(peer.map(rustix::process::Uid::as_raw))),
+            }
+        }
+    }
+
+    /// Gives a command the sockets that it asks for, until it is gone.
+    fn admit(&self, control: Control, runtime: &Handle) {
+        let missing = self.supervisor.missing();
+        let missing = missing.into_iter().map(|(role, missing)| (role.to_string(), missing)).collect();
+        let (supervisor, there) = (Arc::downgrade(&self.supervisor), self.there.clone());
+        let runtime = runtime.clone();
+        thread::spawn(move || {
+            let control = Arc::new(control);
+            if control.send(&ToProcess::Begin(Welcome { missing }), None).is_ok() {
+                Supervisor::attend(&supervisor, &Role::Command, &control, &runtime, drop);
+            }
+            drop(there);
+        });
+    }
+
+    async fn refuse(&self, peer: io::Result<u32>) {
+        let who = Principal(vault::UNPROVEN.to_owned());
+        let event = AuditEvent::new(who, Operation::PeerRefuse, "cell".to_owned(), Outcome::Refused);
+        let detail = match peer {
+            Ok(user) => format!("user {user}"),
+            Err(error) => error.to_string(),
+        };
+        if let Err(error) = self.handles.audit.record(event.with_detail(detail)).await {
+            tracing::warn!("{error}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! A cell that runs: its processes, the commands that join it, and how it ends.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::Clock as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use vault::system::SystemClock;
+
+use crate::cell::{Answer, Chance, TestCell, points, running_until, text};
+use crate::powers::{is_there, name};
+
+/// A cell that runs.
+struct Up {
+    child: Child,
+    /// The processes that it said it has, by their roles.
+    processes: BTreeMap<String, Pid>,
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap())
+}
+
+impl Up {
+    fn of(cell: &TestCell) -> Self {
+        let mut up = cell.command(&["up"]);
+        let mut child = up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(ready["ready"], true);
+        let processes =
+            ready["processes"].as_object().unwrap().iter().map(|(role, pid)| {
+                (role.clone(), Pid::from_raw(i32::try_from(pid.as_i64().unwrap()).unwrap()))
+            });
+        let processes = processes.collect();
+        Self { child, processes }
+    }
+
+    fn told(&self, signal: Signal) {
+        kill(pid(&self.child), signal).unwrap();
+    }
+
+    fn ends(mut self) -> Answer {
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        Answer { code: self.child.wait().unwrap().code(), stdout: Vec::new(), stderr }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Lets time pass until something holds.
+fn comes(mut holds: impl FnMut() -> bool) -> bool {
+    (0..1_000).any(|_| {
+        let holds = holds();
+        if !holds {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        holds
+    })
+}
+
+fn count(cell: &TestCell, code: &str) -> usize {
+    let listed = cell.run(&["trail", "list"]).succeeds();
+    let of = |event: &&Value| event["event"]["metadata"]["event_code"] == code;
+    listed["events"].as_array().unwrap().iter().filter(of).count()
+}
+
+#[test]
+fn a_cell_that_runs_has_a_process_for_each_role_and_commands_join_it() {
+    let cell = TestCell::with_jsonl("files");
+    let up = Up::of(&cell);
+    let named: Vec<(&str, String)> =
+        up.processes.iter().map(|(role, process)| (role.as_str(), name(*process))).collect();
+    let expected =
+        [("monitor", "caretaker-watch"), ("server", "caretaker-serve"), ("vault", "caretaker-vault")];
+    assert_eq!(named, expected.map(|(role, name)| (role, name.to_owned())));
+
+    cell.ingest("files", "thing", "{\"id\":\"1\",\"a\":1}\n{\"id\":\"2\",\"a\":2}\n").succeeds();
+    let shown = cell.run(&["item", "show", "files", "thing", "2"]);
+    assert_eq!(shown.stdout, b"{\"id\":\"2\",\"a\":2}\n");
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    let found = cell.run(&["doctor"]).succeeds();
+    assert!(found["sound"].as_bool().unwrap(), "{found}");
+    // None of them has opened the vault again: only `connect` had to, before.
+    assert_eq!(count(&cell, "vault.open"), 2);
+
+    cell.run(&["up"]).refuses(7, &["runs already"]);
+    for word in ["rotate", "retire"] {
+        cell.run(&["vault", word]).refuses(7, &["caretaker up"]);
+    }
+
+    let processes = up.processes.clone();
+    up.told(Signal::SIGTERM);
+    let ended = up.ends();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!processes.values().copied().any(is_there));
+    // From here on each command has its own again.
+    for word in ["rotate", "rewrap", "retire"] {
+        cell.run(&["vault", word]).succeeds();
+    }
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+    assert_eq!(count(&cell, "cell.run"), 2, "that it began and that it ended");
+}
+
+#[test]
+fn whoever_joins_proves_who_they_are() {
+    let cell = TestCell::with_jsonl("files");
+    let up = Up::of(&cell);
+    let list = ["snapshot", "list", "files"];
+    cell.run(&list).succeeds();
+
+    let passphrase = std::fs::read(cell.passphrase()).unwrap();
+    std::fs::write(cell.passphrase(), "another passphrase").unwrap();
+    cell.run(&list).refuses(5, &["passphrase"]);
+    std::fs::write(cell.passphrase(), &passphrase).unwrap();
+
+    let (key, other) = (cell.home().join("operator.key"), TestCell::new());
+    let own = std::fs::read(&key).unwrap();
+    std::fs::write(&key, std::fs::read(other.home().join("operator.key")).unwrap()).unwrap();
+    cell.run(&list).refuses(5, &["operator"]);
+    std::fs::write(&key, own).unwrap();
+    cell.run(&list).succeeds();
+
+    let listed = cell.run(&["trail", "list"]).succeeds();
+    let refused = |event: &&Value| {
+        let event = &event["event"];
+        event["metadata"]["event_code"] == "sign_in" && event["status_code"] == "refused"
+    };
+    let refusals = listed["events"].as_array().unwrap().iter().filter(refused).count();
+    assert_eq!(refusals, 2);
+    drop(up);
+}
+
+/// Connects to the socket of the cell in argv[1], and says how much it is told.
+const CONNECTS: &str = "import os, socket, sys\n\
+    os.chdir(sys.argv[1])\n\
+    own = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n\
+    own.connect('run/commands')\n\
+    print(len(own.recv(65536)))";
+
+#[test]
+fn another_user_is_not_answered() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root can become another user");
+        return;
+    }
+    let cell = TestCell::new();
+    let up = Up::of(&cell);
+    let connect = |user: &str| {
+        let mut other = Command::new("setpriv");
+        other.args(["--reuid", user, "--clear-groups", "/usr/bin/python3", "-c", CONNECTS]).arg(cell.home());
+        other.output().unwrap()
+    };
+    let closed = connect("65534");
+    assert!(!closed.status.success(), "the folder is its owner's alone");
+    // Even where modes let everybody in.
+    let modes = [cell.folder.path().to_path_buf(), cell.home(), cell.home().join("run")];
+    for path in modes.iter().chain([&cell.home().join("run/commands")]) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(path, mode).unwrap();
+    }
+    let refused = connect("65534");
+    assert_eq!(String::from_utf8_lossy(&refused.stdout).trim(), "0", "{refused:?}");
+    // The control: its own user is.
+    let own = connect("0");
+    assert_ne!(String::from_utf8_lossy(&own.stdout).trim(), "0", "{own:?}");
+    let listed = cell.run(&["trail", "list"]).succeeds();
+    assert!(listed.to_string().contains("user 65534"));
+    drop(up);
+}
+
+#[test]
+fn a_cell_that_is_to_end_waits_for_those_who_are_there() {
+    let cell = TestCell::with_jsonl("files");
+    let begin = |cell: &TestCell| {
+        let mut ingest = cell.command(&["ingest", "files", "--kind", "thing", "--id", "/id", "-"]);
+        let piped = ingest.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut ingest = piped.spawn().unwrap();
+        let began =
+            || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
+        assert!(running_until(&mut ingest, began));
+        ingest
+    };
+    let mut up = Up::of(&cell);
+    let mut ingest = begin(&cell);
+    up.told(Signal::SIGTERM);
+    assert!(comes(
+        || !cell.home().join("run/commands").exists() || cell.run(&["tenant", "list"]).code == Some(0)
+    ));
+    assert!(up.child.try_wait().unwrap().is_none(), "somebody is there");
+    ingest.stdin.take().unwrap().write_all(b"{\"id\":\"1\"}\n").unwrap();
+    Answer::from(ingest.wait_with_output().unwrap()).succeeds();
+    assert_eq!(up.ends().code, Some(0));
+
+    // Told twice, it ends at once. What was under way is told so, and nothing of it is there.
+    let up = Up::of(&cell);
+    let mut ingest = cell.command(&["ingest", "files", "--kind", "thing", "--id", "/id", "-"]);
+    let piped = ingest.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut ingest = piped.spawn().unwrap();
+    let before = cell.journal().len();
+    assert!(running_until(&mut ingest, || cell.journal().len() > before + 3));
+    up.told(Signal::SIGTERM);
+    std::thread::sleep(Duration::from_millis(300));
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
+    let mut stdin = ingest.stdin.take().unwrap();
+    drop(stdin.write_all(b"{\"id\":\"2\"}\n"));
+    drop(stdin);
+    let failed = Answer::from(ingest.wait_with_output().unwrap());
+    assert_ne!(failed.code, Some(0), "{failed:?}");
+    assert_eq!(cell.snapshots("files"), [1]);
+    cell.ingest("files", "thing", "{\"id\":\"2\"}\n").succeeds();
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+}
+
+#[test]
+fn a_cell_that_was_killed_hinders_nobody() {
+    let cell = TestCell::with_jsonl("files");
+    let up = Up::of(&cell);
+    up.told(Signal::SIGKILL);
+    let processes = up.processes.clone();
+    assert!(comes(|| !processes.values().copied().any(is_there)), "they end without whoever started them");
+    cell.ingest("files", "thing", "{\"id\":\"1\"}\n").succeeds();
+    let again = Up::of(&cell);
+    cell.ingest("files", "thing", "{\"id\":\"1\",\"a\":2}\n").succeeds();
+    assert_eq!(cell.snapshots("files"), [2, 1]);
+    drop((up, again));
+    cell.run(&["trail", "verify"]).succeeds();
+}
+
+#[test]
+fn a_cell_with_another_passphrase_does_not_run() {
+    let cell = TestCell::new();
+    std::fs::write(cell.passphrase(), "another passphrase").unwrap();
+    cell.run(&["up"]).refuses(5, &["passphrase"]);
+    cell.run(&["up", "--dir", text(&cell.path("nowhere"))]).refuses(6, &["no cell"]);
+}
+
+/// For so long processes are killed, one after another, each after some of so much time.
+const KILLING: (u64, u64) = (8, 300);
+const LIVES_MS: u64 = 600;
+
+#[test]
+fn processes_that_are_killed_at_random_lose_nothing() {
+    let cell = TestCell::with_jsonl("files");
+    let up = Up::of(&cell);
+    let mut chance = Chance::new();
+    let (ending, begun) = (AtomicBool::new(false), SystemClock.monotonic());
+    let killing = Duration::from_secs(points(KILLING.0, KILLING.1));
+    let (kills, written) = std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            let (mut written, mut tried, mut number) = (0, 0, 0);
+            while !ending.load(Ordering::SeqCst) {
+                number += 1;
+                let lines = format!("{{\"id\":\"{number}\",\"a\":{number}}}\n");
+                tried += 1;
+                let answer = cell.ingest("files", "thing", lines);
+                match answer.code {
+                    Some(0) => written += 1,
+                    // What dies in the middle of a sign-in, say, ends its command; the next one begins anew.
+                    Some(1 | 8) => println!("{}", answer.stderr),
+                    _ => panic!("{answer:?}"),
+                }
+            }
+            (written, tried)
+        });
+        let mut kills = 0;
+        while SystemClock.monotonic().saturating_sub(begun) < killing {
+            std::thread::sleep(Duration::from_millis(chance.below(LIVES_MS)));
+            let processes = crate::powers::children(up.child.id());
+            if let Some(process) = processes.get(usize::try_from(chance.below(3)).unwrap()) {
+                kills += usize::from(kill(*process, Signal::SIGKILL).is_ok());
+            }
+        }
+        ending.store(true, Ordering::SeqCst);
+        (kills, work.join().unwrap())
+    });
+    let (written, tried) = written;
+    println!("{kills} were killed under {tried} commands, of which {written} wrote");
+    assert!(kills > 0 && written > 0);
+    // Nobody needs to do anything.
+    cell.ingest("files", "thing", "{\"id\":\"last\"}\n").succeeds();
+    assert!(cell.snapshots("files").len() > written, "each that was told as written is there");
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+}
