@@ -17,7 +17,7 @@ import zstandard
 from read_store import LAST, Store, recovery_key
 
 golden = Path(sys.argv[1])
-place = "default/shop"
+place = "jsonl/default/shop"
 store = Store(golden / "store", golden / "keys", recovery_key(golden / "recovery.key", None), place)
 head = next(store.chain())
 head_name = head.pop("name")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a Caretaker store, written from docs/format.md alone (§ names its sections).
 
-    read_store.py STORE KEYS RECOVERY_KEY PASSPHRASE_FILE|- TENANT/CONNECTION snapshots | records NUMBER | media HASH
+    read_store.py STORE KEYS RECOVERY_KEY PASSPHRASE_FILE|- PLATFORM/TENANT/CONNECTION snapshots | records NUMBER | media HASH
 
 STORE and KEYS are directories. Snapshots and records are printed as one JSON object a line, payloads in hexadecimal,
 media as their bytes. Needs the packages `cryptography` and `zstandard`.
@@ -97,7 +97,7 @@ def recovery_key(path, passphrase_file):
 
 class Store:
     def __init__(self, store, keys, recovery, place):
-        self.place, self.recovery = place.split("/"), recovery
+        (self.platform, *self.place), self.recovery = place.split("/"), recovery
         self.store, self.keys = Path(store, "t", place), Path(keys, "t", place)
         self.data_keys, self.segments, self.tables = {}, {}, {}
 
@@ -107,7 +107,7 @@ class Store:
             document = json.loads((self.keys / "data-key" / kid).read_bytes())
             need((document["format"], document["kid"]) == ("caretaker-data-key-1", kid), "another data key")
             scope = document["scope"]
-            need([scope["tenant"], scope["connection"]] == self.place, "a foreign data key")
+            need([scope[name] for name in ("platform", "tenant", "connection")] == [self.platform, *self.place], "a foreign data key")
             private, public = self.recovery
             mine = sha256(public).hexdigest()[:32]
             copy = next(copy for copy in document["recipients"] if copy["key"] == mine)

@@ -128,6 +128,19 @@ macro_rules! questions {
             )*
             routes
         }
+
+        /// Puts a question of that name to a catalog, for that role. `None` where it cannot be read, else whether it was
+        /// answered.
+        #[cfg(any(test, feature = "fuzzing"))]
+        pub(crate) async fn asked(catalog: &Catalog, role: &Role, name: &str, text: &[u8]) -> Option<bool> {
+            $(
+                if name == $name::NAME {
+                    let question: $name = serde_json::from_slice(text).ok()?;
+                    return Some(answered(catalog.clone(), role.clone(), question).await.is_ok());
+                }
+            )*
+            None
+        }
     };
 }
 

@@ -49,7 +49,12 @@ pub(crate) struct Unreadable {
     error: FlowError,
 }
 
-type Place = (TenantId, ConnectionId);
+/// Where a connection lies in both stores: below its platform and its tenant.
+type Place = (Platform, TenantId, ConnectionId);
+
+fn place(platform: &str, tenant: &str, connection: &str) -> Option<Place> {
+    Some((platform.parse().ok()?, tenant.parse().ok()?, connection.parse().ok()?))
+}
 
 /// What a store says when it cannot be read.
 fn unreadable(store: &str) -> impl Fn(object_store::Error) -> FlowError {
@@ -65,19 +70,25 @@ async fn committed(stores: &Stores) -> Result<BTreeSet<Place>> {
     let below = async |path: object_store::path::Path| {
         stores.objects.list_with_delimiter(Some(&path)).await.map(|listed| listed.common_prefixes)
     };
-    let mut found = BTreeSet::new();
-    for tenant in below("t".into()).await.map_err(&unreadable)? {
-        for connection in below(tenant.clone()).await.map_err(&unreadable)? {
-            let commits: object_store::path::Path = format!("{connection}/commit").into();
-            if stores.objects.list(Some(&commits)).try_next().await.map_err(&unreadable)?.is_none() {
-                continue;
-            }
-            let named = (tenant.filename().map(TenantId::new), connection.filename().map(ConnectionId::new));
-            // What no cell can have made is none of its.
-            if let (Some(Ok(tenant)), Some(Ok(connection))) = named {
-                found.insert((tenant, connection));
-            }
+    let mut connections = vec!["t".into()];
+    for _ in ["platform", "tenant", "connection"] {
+        let mut lower = Vec::new();
+        for folder in connections {
+            lower.extend(below(folder).await.map_err(&unreadable)?);
         }
+        connections = lower;
+    }
+    let mut found = BTreeSet::new();
+    for connection in connections {
+        let commits: object_store::path::Path = format!("{connection}/commit").into();
+        if stores.objects.list(Some(&commits)).try_next().await.map_err(&unreadable)?.is_none() {
+            continue;
+        }
+        let path = connection.to_string();
+        let steps: Vec<&str> = path.split('/').collect();
+        let ["t", platform, tenant, connection] = steps[..] else { continue };
+        // What no cell can have made is none of its.
+        found.extend(place(platform, tenant, connection));
     }
     Ok(found)
 }
@@ -91,17 +102,18 @@ async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
     for object in listed {
         let path = object.location.to_string();
         let steps: Vec<&str> = path.split('/').collect();
-        let ["t", tenant, connection, "data-key", _] = steps[..] else { continue };
+        let ["t", platform, tenant, connection, "data-key", _] = steps[..] else { continue };
         // What no cell can have made is none of its.
-        let (Ok(tenant), Ok(connection)) = (TenantId::new(tenant), ConnectionId::new(connection)) else {
-            continue;
-        };
+        let Some(place) = place(platform, tenant, connection) else { continue };
         let read = async { stores.keys.get_opts(&object.location, Default::default()).await?.bytes().await };
         let bytes = read.await.map_err(&unreadable)?;
-        let place = (tenant, connection);
         // A key's own words are not proven; a scope that does not fit the place is not even tried.
         let found = match vault::describe_wrapped(&bytes) {
-            Ok((_, scope)) if (&scope.tenant, &scope.connection) == (&place.0, &place.1) => Ok(scope),
+            Ok((_, scope))
+                if (&scope.platform, &scope.tenant, &scope.connection) == (&place.0, &place.1, &place.2) =>
+            {
+                Ok(scope)
+            }
             Ok(_) => Err(FlowError::Integrity(format!("`{path}` holds the key of another connection"))),
             Err(error) => Err(FlowError::Integrity(format!("`{path}` is not a wrapped data key: {error}"))),
         };
@@ -111,18 +123,18 @@ async fn look(stores: &Stores) -> Result<(Vec<Scope>, Vec<Unreadable>)> {
         }
     }
     let committed = committed(stores).await?;
-    for place @ (tenant, connection) in &committed {
+    for place @ (platform, tenant, connection) in &committed {
         damaged.entry(place.clone()).or_insert_with(|| {
             FlowError::Integrity(format!(
                 "there are backups of `{tenant}/{connection}`, and no data key of it is in the key store: put \
-                 `t/{tenant}/{connection}/data-key` back from a copy"
+                 `t/{platform}/{tenant}/{connection}/data-key` back from a copy"
             ))
         });
     }
     // A key that nothing is sealed under is missed by nobody.
     damaged.retain(|place, _| committed.contains(place) && !scopes.contains_key(place));
     let damaged =
-        damaged.into_iter().map(|((tenant, connection), error)| Unreadable { tenant, connection, error });
+        damaged.into_iter().map(|((_, tenant, connection), error)| Unreadable { tenant, connection, error });
     Ok((scopes.into_values().collect(), damaged.collect()))
 }
 

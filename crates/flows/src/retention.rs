@@ -147,7 +147,7 @@ pub async fn rebuild(cell: &Cell, connection: &Connection, lost: &[String]) -> R
 /// Refuses to take something for lost that is there and whole: what it holds would be given up for nothing.
 async fn are_lost(cell: &Cell, connection: &Connection, lost: &[String]) -> Result<()> {
     let scope = &connection.scope;
-    let packs = format!("t/{}/{}/pack/", scope.tenant, scope.connection);
+    let packs = format!("{}/pack/", repository::place(scope));
     let mut damaged: Option<Vec<String>> = None;
     for path in lost {
         if !path.starts_with(&packs) {

@@ -63,7 +63,7 @@ pub use reader::{Difference, Differences, HistoryEntry, Reader, Record, Scan, Su
 pub use retention::{Retention, to_drop};
 pub use runs::{MergedLines, Run, RunKind, RunLine};
 pub use state::SAVED;
-pub use store::Stores;
+pub use store::{Stores, place};
 pub use unfinished::{Unfinished, delete_unfinished};
 pub use verify::{DamagedObject, DamagedRecord, Depth, OnProgress, VerifyProgress, VerifyReport};
 pub use writer::{Change, ContentHasher, KindCounts, KindOutcome, Mode, NewRecord, Writer, Written};

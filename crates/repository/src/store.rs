@@ -48,10 +48,16 @@ pub(crate) struct Listed {
     pub(crate) modified_second: i64,
 }
 
+/// Where a connection lies in both stores. The platform stands first: what is a platform's lies below one folder, whoever's
+/// it is.
+#[must_use]
+pub fn place(Scope { tenant, platform, connection, .. }: &Scope) -> Path {
+    Path::from_iter(["t", platform.as_str(), tenant.as_str(), connection.as_str()])
+}
+
 impl Area {
     pub(crate) fn new(store: &Arc<dyn ObjectStore>, scope: &Scope) -> Self {
-        let prefix = Path::from_iter(["t", scope.tenant.as_str(), scope.connection.as_str()]);
-        Self { store: Arc::clone(store), prefix, limits: Limits::default() }
+        Self { store: Arc::clone(store), prefix: place(scope), limits: Limits::default() }
     }
 
     fn path(&self, name: &str) -> Path {

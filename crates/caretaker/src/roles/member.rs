@@ -9,9 +9,20 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
-use transport::{CERTIFICATE_TTL, Channel, Dial, Endpoint, Identities, Identity, Routes, Stream, enrol};
+use transport::{Channel, Dial, Endpoint, Identities, Identity, Routes, Stream, enrol};
 
 use super::messages::Ask;
+
+/// How long a certificate is good for, and a connection. A build for tests may be told another time, in seconds.
+pub(super) fn certificate_ttl() -> Duration {
+    #[cfg(debug_assertions)]
+    if let Some(seconds) =
+        std::env::var("CARETAKER_TEST_CERTIFICATE_SECONDS").ok().and_then(|text| text.parse().ok())
+    {
+        return Duration::from_secs(seconds);
+    }
+    transport::CERTIFICATE_TTL
+}
 
 /// Whoever gives this process the sockets over which it speaks to others, and says to the others who it is.
 pub(super) trait Sockets: Send + Sync + 'static {
@@ -67,7 +78,7 @@ impl Member {
 
     /// What answers the calls of others.
     pub(super) fn endpoint(&self, routes: Routes) -> Endpoint {
-        Endpoint::new(self.identities.clone(), routes, Arc::clone(&self.clock), CERTIFICATE_TTL)
+        Endpoint::new(self.identities.clone(), routes, Arc::clone(&self.clock), certificate_ttl())
     }
 }
 

@@ -10,10 +10,11 @@ use domain::{AuditEvent, Operation, Outcome, Principal, Role};
 use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use transport::{Authority, CERTIFICATE_TTL, Endpoint, Identities, Issued, enrol};
+use transport::{Authority, Endpoint, Identities, Issued, enrol};
 use vault::{Handles, Passphrase, Vault};
 
 use super::child::{Enrols, Job, Serving, Superior, stream};
+use super::member::certificate_ttl;
 use super::witness;
 use crate::walls::Own;
 use crate::{cell_trail, home};
@@ -69,12 +70,13 @@ impl Job for Keys {
         let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
         let routes = witness::answering(vault::routes(&vault), own_witness);
-        let authority = Arc::new(Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL));
+        let authority = Arc::new(Authority::new(vault.id(), vault.authority_key()?, certificate_ttl()));
         let (own, due) = authority
             .identity(&Role::Vault, handles.clock.now())
             .context("the vault's own certificate could not be made")?;
         let identities = Identities::new(own);
-        let endpoint = Endpoint::new(identities.clone(), routes, Arc::clone(&handles.clock), CERTIFICATE_TTL);
+        let endpoint =
+            Endpoint::new(identities.clone(), routes, Arc::clone(&handles.clock), certificate_ttl());
         let (clock, own) = (Arc::clone(&handles.clock), Arc::clone(&authority));
         let beside = async move {
             let obtain = || std::future::ready(own.identity(&Role::Vault, clock.now()));

@@ -27,7 +27,7 @@ impl Stored {
 
     /// Full paths of a connection's objects of one sort, in order.
     fn objects(&self, connection: &str, sort: &str) -> Vec<PathBuf> {
-        let folder = self.cell.home().join("store/t/default").join(connection).join(sort);
+        let folder = self.cell.home().join("store/t/jsonl/default").join(connection).join(sort);
         let found: Vec<PathBuf> = contents(&folder).into_keys().map(|name| folder.join(name)).collect();
         assert!(!found.is_empty(), "no {sort}");
         found
@@ -164,7 +164,7 @@ fn the_doctor_looks_at_the_platform_whatever_is_wrong_with_the_history() {
     };
     let sound = doctor(0);
     assert_eq!(sound["ok"], true, "{sound}");
-    let folder = cell.home().join("store/t/default/shop/commit");
+    let folder = cell.home().join("store/t/shopify/default/shop/commit");
     let commit = folder.join(contents(&folder).into_keys().next().unwrap());
     let bytes = std::fs::read(&commit).unwrap();
     std::fs::write(&commit, &bytes[..bytes.len() / 2]).unwrap();

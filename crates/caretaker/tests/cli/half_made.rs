@@ -84,7 +84,7 @@ fn a_cell_that_cannot_be_set_up_again_leaves_no_half_of_it() {
     for name in ["a", "b"] {
         cell.ingest(name, "thing", "{\"id\":\"a\"}\n").succeeds();
     }
-    let folder = cell.home().join("store/t/default/b/commit");
+    let folder = cell.home().join("store/t/jsonl/default/b/commit");
     let commit = folder.join(contents(&folder).into_keys().next().unwrap());
     let bytes = std::fs::read(&commit).unwrap();
     std::fs::write(&commit, &bytes[..bytes.len() - 9]).unwrap();
@@ -119,7 +119,7 @@ fn a_first_backup_that_never_ended_keeps_nobody_from_backing_up_again() {
     }
     // Killed before its first commit: it has data key and tables, and no snapshot.
     for object in ["commit", "index", "pack"] {
-        drop(std::fs::remove_dir_all(cell.home().join("store/t/default/begun").join(object)));
+        drop(std::fs::remove_dir_all(cell.home().join("store/t/jsonl/default/begun").join(object)));
     }
     let home = cell.path("again");
     let words = from(&cell);

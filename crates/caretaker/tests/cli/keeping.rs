@@ -66,8 +66,9 @@ fn what_the_rules_do_not_keep_is_dropped_once_that_is_confirmed() {
 #[test]
 fn dropped_space_comes_back_in_two_passes() {
     let cell = five();
-    let size =
-        || contents(&cell.home().join("store/t/default/files/pack")).values().map(Vec::len).sum::<usize>();
+    let size = || {
+        contents(&cell.home().join("store/t/jsonl/default/files/pack")).values().map(Vec::len).sum::<usize>()
+    };
     let export = cell.export("files");
     let full = size();
     cell.run(&["snapshot", "prune", "files", "--keep-last", "1", "--yes"]).succeeds();
@@ -100,7 +101,7 @@ fn a_lost_index_is_built_anew() {
     let cell = five();
     let export = cell.export("files");
     cell.run(&["store", "compact", "files"]).succeeds();
-    let folder = cell.home().join("store/t/default/files/index");
+    let folder = cell.home().join("store/t/jsonl/default/files/index");
     let indexes: Vec<_> = contents(&folder).into_keys().collect();
     assert!(!indexes.is_empty(), "there is an index to lose");
     for name in indexes {
@@ -116,10 +117,10 @@ fn a_lost_index_is_built_anew() {
 #[test]
 fn a_lost_pack_is_given_up_by_name_alone() {
     let cell = five();
-    let folder = cell.home().join("store/t/default/files/pack");
+    let folder = cell.home().join("store/t/jsonl/default/files/pack");
     let packs: Vec<_> = contents(&folder).into_keys().collect();
     assert!(packs.len() > 1, "a pack can be lost and another stay");
-    let path = |name: &std::path::Path| format!("t/default/files/pack/{}", text(name));
+    let path = |name: &std::path::Path| format!("t/jsonl/default/files/pack/{}", text(name));
     let (lost, whole) = (path(&packs[0]), path(&packs[1]));
     std::fs::remove_file(folder.join(&packs[0])).unwrap();
     cell.run(&["store", "rebuild", "files"]).refuses(4, &[&lost]);
@@ -130,7 +131,7 @@ fn a_lost_pack_is_given_up_by_name_alone() {
     without(&[&lost], &[]).refuses(2, &["nothing was changed"]);
     // What is there is not given up by a slip of the pen.
     without(&[&lost, &whole], &["--yes"]).refuses(2, &[&whole, "whole"]);
-    without(&["t/default/others/pack/1"], &["--yes"]).refuses(2, &["no pack of `files`"]);
+    without(&["t/jsonl/default/others/pack/1"], &["--yes"]).refuses(2, &["no pack of `files`"]);
     let rebuilt = without(&[&lost], &["--yes"]).succeeds();
     assert_eq!(rebuilt["lost"], serde_json::json!([lost]));
     // Everything counts anew with the next snapshot.
@@ -142,7 +143,7 @@ fn a_lost_pack_is_given_up_by_name_alone() {
 #[test]
 fn a_damaged_pack_is_given_up_where_the_index_is_lost_too() {
     let cell = five();
-    let store = cell.home().join("store/t/default/files");
+    let store = cell.home().join("store/t/jsonl/default/files");
     cell.run(&["store", "compact", "files"]).succeeds();
     // Each of what compacting left of the history: without the index nobody knows of them but by themselves.
     let folder = store.join("index");
@@ -153,7 +154,7 @@ fn a_damaged_pack_is_given_up_where_the_index_is_lost_too() {
     let cut = store.join("pack").join(&packs[0]);
     let bytes = std::fs::read(&cut).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
-    let lost = format!("t/default/files/pack/{}", text(&packs[0]));
+    let lost = format!("t/jsonl/default/files/pack/{}", text(&packs[0]));
     cell.run(&["store", "rebuild", "files"]).refuses(4, &[&lost]);
     let rebuilt = cell.run(&["store", "rebuild", "files", "--without", &lost, "--yes"]).succeeds();
     assert_eq!(rebuilt["lost"], serde_json::json!([lost]));

@@ -44,7 +44,7 @@ fn each_connection_has_its_report_and_the_worst_code_counts() {
         (&all[1]["exit_code"], &all[2]["exit_code"], &all[2]["error"]["kind"]),
         (&json!(0), &json!(6), &json!("not_found"))
     );
-    let folder = cell.home().join("store/t/default/a/pack");
+    let folder = cell.home().join("store/t/jsonl/default/a/pack");
     for name in contents(&folder).into_keys() {
         std::fs::remove_file(folder.join(name)).unwrap();
     }

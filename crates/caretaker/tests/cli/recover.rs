@@ -156,8 +156,8 @@ fn damage_to_one_connection_keeps_no_other_from_being_recovered() {
         (path, bytes)
     };
     let spoiled = [
-        spoil(&cell.home().join("store/t/default/a/pack")),
-        spoil(&cell.home().join("keys/t/default/c/data-key")),
+        spoil(&cell.home().join("store/t/jsonl/default/a/pack")),
+        spoil(&cell.home().join("keys/t/jsonl/default/c/data-key")),
     ];
     let out = cell.path("out");
     let found = recover(&cell, &cell.recovery_key(), &["--out", text(&out)]).ends(4);
@@ -176,7 +176,7 @@ fn damage_to_one_connection_keeps_no_other_from_being_recovered() {
     recover(&cell, &cell.recovery_key(), &["--check"]).succeeds();
     // A key that names its recipient wrongly is that connection's damage; where no key fits, the recovery key is wrong.
     let spoil_names = |name: &str| {
-        let folder = cell.home().join("keys/t/default").join(name).join("data-key");
+        let folder = cell.home().join("keys/t/jsonl/default").join(name).join("data-key");
         let path = folder.join(contents(&folder).into_keys().next().unwrap());
         let bytes = std::fs::read(&path).unwrap();
         let mut wrapped: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
@@ -197,7 +197,7 @@ fn damage_to_one_connection_keeps_no_other_from_being_recovered() {
         std::fs::write(path, bytes).unwrap();
     }
     // Nor is a connection passed over because all its keys are gone.
-    let (keys, aside) = (cell.home().join("keys/t/default/c/data-key"), cell.path("keys-of-c"));
+    let (keys, aside) = (cell.home().join("keys/t/jsonl/default/c/data-key"), cell.path("keys-of-c"));
     std::fs::rename(&keys, &aside).unwrap();
     let found = recover(&cell, &cell.recovery_key(), &["--check"]).ends(4);
     let row = &found["connections"][2];

@@ -40,7 +40,7 @@ fn a_vault_gets_new_keys_and_an_old_copy_of_it_opens_nothing_any_more() {
     cell.run(&["vault", "retire"]).refuses(7, &["3 keys and credentials", "vault rewrap"]);
 
     // No pack is needed to wrap anew: none is there.
-    let (packs, aside) = (cell.home().join("store/t/default/files/pack"), cell.path("packs"));
+    let (packs, aside) = (cell.home().join("store/t/jsonl/default/files/pack"), cell.path("packs"));
     std::fs::rename(&packs, &aside).unwrap();
     let rewrapped = cell.run(&["vault", "rewrap"]).succeeds();
     assert_eq!((&rewrapped["data_keys"], &rewrapped["credentials"]), (&2.into(), &1.into()));

@@ -83,7 +83,7 @@ fn each_thing_is_looked_at_whatever_is_wrong_with_another() {
     assert!(good.contains(&"object store".to_owned()), "{good:?}");
     std::fs::rename(&aside, &keys).unwrap();
     // Damage is worse than all else.
-    let commits = cell.home().join("store/t/default/files/commit");
+    let commits = cell.home().join("store/t/jsonl/default/files/commit");
     let commit = commits.join(contents(&commits).into_keys().next().unwrap());
     let bytes = std::fs::read(&commit).unwrap();
     std::fs::remove_file(&commit).unwrap();

@@ -28,7 +28,10 @@ fn pid(child: &Child) -> Pid {
 
 impl Up {
     fn of(cell: &TestCell) -> Self {
-        let mut up = cell.command(&["up"]);
+        Self::started(cell.command(&["up"]))
+    }
+
+    fn started(mut up: Command) -> Self {
         let mut child = up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -301,4 +304,50 @@ fn processes_that_are_killed_at_random_lose_nothing() {
     assert_eq!(up.ends().code, Some(0));
     cell.run(&["verify", "files", "--all-bytes"]).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
+}
+
+/// How long certificates are good for, and for how long commands go on under that, in seconds: each is renewed after half of
+/// its time.
+const RENEWING: [(u64, u64); 2] = [(4, 14), (40, 300)];
+
+#[test]
+fn certificates_that_are_renewed_all_the_time_fail_no_command() {
+    let (ttl, seconds) = RENEWING[usize::try_from(points(0, 1)).unwrap()];
+    let cell = TestCell::with_jsonl("files");
+    cell.run(&["connect", "jsonl", "slow"]).succeeds();
+    let short = |words: &[&str]| {
+        let mut command = cell.command(words);
+        command.env("CARETAKER_TEST_CERTIFICATE_SECONDS", ttl.to_string());
+        command
+    };
+    let up = Up::started(short(&["up"]));
+    // One that lives longer than many certificates of its own do.
+    let mut slow = short(&["ingest", "slow", "--kind", "thing", "--id", "/id", "-"]);
+    let mut slow = slow.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let begun = SystemClock.monotonic();
+    let mut commands = 0;
+    while SystemClock.monotonic().saturating_sub(begun) < Duration::from_secs(seconds) {
+        commands += 1;
+        let line = format!("{{\"id\":\"{commands}\"}}\n");
+        slow.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        let file = cell.file("lines.jsonl", &line);
+        Answer::from(short(&["ingest", "files", "--kind", "thing", "--id", "/id", &file]).output().unwrap())
+            .succeeds();
+    }
+    drop(slow.stdin.take());
+    Answer::from(slow.wait_with_output().unwrap()).succeeds();
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
+    cell.run(&["verify", "--all", "--all-bytes"]).succeeds();
+    cell.run(&["trail", "verify"]).succeeds();
+    let listed =
+        cell.run(&["trail", "list", "--last", "100000", "--operation", "certificate.issue"]).succeeds();
+    let events = listed["events"].as_array().unwrap();
+    for role in ["service/server", "service/monitor"] {
+        let of = |event: &&Value| event["event"]["actor"]["user"]["uid"] == role;
+        let issued = u64::try_from(events.iter().filter(of).count()).unwrap();
+        // Two commands had one of their own before it ran, and one after.
+        assert!(issued >= seconds / ttl + 3, "{role}: {issued}");
+    }
+    crate::cell::tell(&format!("{commands} commands under certificates of {ttl} s, none of which failed"));
 }

@@ -199,7 +199,7 @@ async fn a_restore_whose_saved_items_are_torn_does_not_go_on() {
 
 /// Where the newest of a sealed state's versions lies.
 fn sealed_at(world: &World, name: &str) -> std::path::PathBuf {
-    let folder = world.cell.dir.join("keys/t/default/shop/state").join(name);
+    let folder = world.cell.dir.join("keys/t/shopify/default/shop/state").join(name);
     let versions = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     versions.max().unwrap()
 }
@@ -456,7 +456,7 @@ fn age(world: &World, files: impl IntoIterator<Item = std::path::PathBuf>, days:
 
 /// All that is sealed of a restore.
 fn sealed_of(world: &World, restore: domain::Id128) -> Vec<std::path::PathBuf> {
-    let folder = world.cell.dir.join("keys/t/default/shop/state");
+    let folder = world.cell.dir.join("keys/t/shopify/default/shop/state");
     let mine = |name: &str| name.starts_with(&format!("restore-{restore}"));
     let names =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

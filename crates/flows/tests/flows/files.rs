@@ -122,7 +122,7 @@ fn unsorted(twice: bool) -> String {
 /// store can name, so that the folder can neither be listed nor cleared.
 fn spoil(world: &World) {
     world.clock.advance(Duration::from_secs(31));
-    let runs: PathBuf = world.cell.dir.join("keys/t/default/rows/run");
+    let runs: PathBuf = world.cell.dir.join("keys/t/jsonl/default/rows/run");
     for run in std::fs::read_dir(runs).into_iter().flatten() {
         std::fs::write(run.unwrap().path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
     }
@@ -135,7 +135,7 @@ async fn a_snapshot_that_stands_is_told_though_its_run_cannot_be_cleared_away() 
     let report = take(&world, &connection, "/id", &unsorted(false), || spoil(&world)).await.unwrap();
     assert_eq!(ids(&world, &connection).await.len(), 4_000);
     assert_eq!(world.cell.known_head(&connection.scope).await.unwrap(), Some(report.head));
-    let left = world.cell.dir.join("keys/t/default/rows/run");
+    let left = world.cell.dir.join("keys/t/jsonl/default/rows/run");
     assert!(std::fs::read_dir(left).unwrap().count() > 0, "it could not be cleared away");
 }
 

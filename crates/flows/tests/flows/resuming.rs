@@ -521,7 +521,7 @@ async fn an_undo_whose_backup_is_damaged_stops() {
     }
     let plan = plan_pages(&world, "shop", "shop", Selection::At(at)).await;
     let report = world.apply(&plan).await.unwrap();
-    let packs = world.cell.dir.join("store/t/default/shop/pack");
+    let packs = world.cell.dir.join("store/t/shopify/default/shop/pack");
     let aside = world.cell.dir.join("packs");
     std::fs::rename(&packs, &aside).unwrap();
     let stopped = world.undo(report.restore).await.unwrap_err();
@@ -545,7 +545,7 @@ async fn one_lost_medium_keeps_nothing_else_from_coming_back() {
     let mut scan = reader.scan(&kind, at, None).await.unwrap();
     let record = scan.next().await.unwrap().unwrap();
     let lost = &record.meta.media_refs[0].name;
-    let media = world.cell.dir.join("store/t/default/from/media").join(&lost[..2]).join(lost);
+    let media = world.cell.dir.join("store/t/shopify/default/from/media").join(&lost[..2]).join(lost);
     std::fs::remove_file(media).unwrap();
     let mut ask = World::ask("from", "to", Selection::At(at));
     ask.kinds = vec!["file".parse().unwrap(), "product".parse().unwrap()];

@@ -57,7 +57,7 @@ async fn writes_under(cell: &Cell, scope: &Scope) -> String {
     let grant = cell.grant(scope, &[Action::Backup], "test").await.unwrap();
     let name = cell.writer(scope, &grant, &mut lease).await.unwrap().commit().await.unwrap().head.name;
     cell.release(lease).await.unwrap();
-    let path = format!("t/{}/{}/commit/{name}", scope.tenant, scope.connection);
+    let path = format!("{}/commit/{name}", repository::place(scope));
     let bytes = cell.stores.objects.get(&path.as_str().into()).await.unwrap().bytes().await.unwrap();
     bytes[8..24].iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -68,7 +68,7 @@ async fn a_forged_data_key_is_neither_adopted_nor_used() {
     world.open("shop", Settings::empty()).await;
     world.back_up("shop").await;
     let scope = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap().scope;
-    let folder: PathBuf = world.cell.dir.join("keys/t/default/shop/data-key");
+    let folder: PathBuf = world.cell.dir.join("keys/t/shopify/default/shop/data-key");
     let own = wrapped(&folder);
     assert_eq!(own.len(), 1);
 

@@ -113,10 +113,11 @@ pub(crate) async fn names_a_missing_object(target: &Target) {
     let records = BTreeMap::from([("1".to_owned(), "one".to_owned())]);
     snapshot(&cell, cell.generation(1), &[("product", &records)]).await;
     assert_eq!(read(&cell.repository, &cell, "product", SnapshotNumber(1)).await, records);
-    let listed: Vec<_> =
-        futures::TryStreamExt::try_collect(stores.objects.list(Some(&Path::from("t/default/shop/pack"))))
-            .await
-            .unwrap();
+    let listed: Vec<_> = futures::TryStreamExt::try_collect(
+        stores.objects.list(Some(&Path::from("t/jsonl/default/shop/pack"))),
+    )
+    .await
+    .unwrap();
     let listed: Vec<object_store::ObjectMeta> = listed;
     assert_eq!(listed.len(), 1, "{}", target.name);
     stores.objects.delete(&listed[0].location).await.unwrap();

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use domain::Scope;
 use serde_json::{Value, json};
 
 use crate::fixture::{Cell, PASSPHRASE, Places, scope};
@@ -29,7 +30,8 @@ fn python() -> PathBuf {
 /// What the reader prints.
 pub(crate) fn run(places: &Places, passphrase_file: Option<&Path>, what: &[&str]) -> Result<Vec<u8>, String> {
     let Places { store, keys, recovery_key, .. } = places;
-    let place = format!("{}/{}", scope().tenant, scope().connection);
+    let Scope { platform, tenant, connection, .. } = scope();
+    let place = format!("{platform}/{tenant}/{connection}");
     let done = Command::new(python())
         .arg(root().join("tests/reader/read_store.py"))
         .args([store, keys, recovery_key])
@@ -76,7 +78,7 @@ async fn another_languages_reader_reads_everything() {
     let cell = Cell::make(&places, 11, None).await;
     let written = history::write(&cell, Size { products: 2_500, snapshots: 10, large: true }).await;
     assert!(
-        std::fs::read_dir(places.store.join("t/default/shop/index")).unwrap().count() > 0,
+        std::fs::read_dir(places.store.join("t/jsonl/default/shop/index")).unwrap().count() > 0,
         "no index was merged"
     );
     check(&places, None, &written);
@@ -103,7 +105,7 @@ async fn the_reader_notices_a_flipped_byte() {
     let places = Places::below(dir.path());
     let cell = Cell::make(&places, 13, None).await;
     history::write(&cell, Size { products: 3, snapshots: 1, large: false }).await;
-    let packs = places.store.join("t/default/shop/pack");
+    let packs = places.store.join("t/jsonl/default/shop/pack");
     let pack = std::fs::read_dir(packs).unwrap().next().unwrap().unwrap().path();
     let bytes = std::fs::read(&pack).unwrap();
     for at in [0, 60, bytes.len() / 2, bytes.len() - 1] {

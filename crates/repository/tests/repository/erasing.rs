@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::cell::{Cell, kind, objects};
 
-const TABLES: &str = "t/default/shop/subjects";
+const TABLES: &str = "t/jsonl/default/shop/subjects";
 
 fn generation(counter: u64) -> Generation {
     Generation { counter, lease: Id128([9; 16]) }
@@ -188,7 +188,7 @@ async fn a_forged_data_key_is_not_used_however_new_it_is() {
         bytes[8..24].to_vec()
     };
     let own = key_of(&cell, "/commit/").await;
-    let forged = Path::from(format!("t/default/shop/data-key/{}", "f".repeat(32)));
+    let forged = Path::from(format!("t/jsonl/default/shop/data-key/{}", "f".repeat(32)));
     cell.stores.keys.put(&forged, b"whatever somebody likes".to_vec().into()).await.unwrap();
     cell.sweep("shop", "product", &[("1", "b")]).await;
     assert_eq!(key_of(&cell, "/commit/").await, own);

@@ -208,7 +208,7 @@ async fn a_batch_that_never_settled_is_stored_anew() {
     let lost = store_in(&media, &MediaBatch::default(), &content(5000)).await;
     // What was written aside may have been cut by a power loss.
     let aside =
-        dir.path().join("t/default/shop/media").join(&lost.name[..2]).join(format!("{}#0", lost.name));
+        dir.path().join("t/jsonl/default/shop/media").join(&lost.name[..2]).join(format!("{}#0", lost.name));
     std::fs::write(&aside, b"cut").unwrap();
     let batch = MediaBatch::default();
     let stored = store_in(&media, &batch, &content(5000)).await;

@@ -55,8 +55,10 @@ async fn no_flipped_byte_goes_unnoticed() {
     assert_eq!(expected.len(), 14, "both kinds at three snapshots, each with its row");
     let mut flipped = 0;
     for store in [&store, &keys] {
-        for (path, bytes) in
-            objects(store).await.into_iter().filter(|(path, _)| path.as_ref().starts_with("t/default/shop"))
+        for (path, bytes) in objects(store)
+            .await
+            .into_iter()
+            .filter(|(path, _)| path.as_ref().starts_with("t/jsonl/default/shop"))
         {
             for at in 0..bytes.len() {
                 let mut changed = bytes.clone();
@@ -85,8 +87,10 @@ async fn no_missing_or_cut_object_goes_unnoticed() {
         cell.repository("shop").head(&grant, Action::Read).await.unwrap().unwrap().name
     };
     for store in [&store, &keys] {
-        for (path, bytes) in
-            objects(store).await.into_iter().filter(|(path, _)| path.as_ref().starts_with("t/default/shop"))
+        for (path, bytes) in objects(store)
+            .await
+            .into_iter()
+            .filter(|(path, _)| path.as_ref().starts_with("t/jsonl/default/shop"))
         {
             for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
                 store.put(&path, bytes[..len].to_vec().into()).await.unwrap();
@@ -108,12 +112,13 @@ async fn no_missing_or_cut_object_goes_unnoticed() {
 #[tokio::test]
 async fn no_intact_object_of_another_connection_is_taken() {
     let (cell, store, keys) = small_cell().await;
-    let folder = |path: &Path| path.parts().nth(3).map(|part| part.as_ref().to_owned());
+    let folder = |path: &Path| path.parts().nth(4).map(|part| part.as_ref().to_owned());
     for store in [&store, &keys] {
         let all = objects(store).await;
-        for (path, bytes) in all.iter().filter(|(path, _)| path.as_ref().starts_with("t/default/shop")) {
+        for (path, bytes) in all.iter().filter(|(path, _)| path.as_ref().starts_with("t/jsonl/default/shop"))
+        {
             let twins = all.iter().filter(|(twin, _)| {
-                twin.as_ref().starts_with("t/default/twin") && folder(twin) == folder(path)
+                twin.as_ref().starts_with("t/jsonl/default/twin") && folder(twin) == folder(path)
             });
             let mut tried = 0;
             for (_, foreign) in twins {
@@ -132,11 +137,11 @@ async fn no_intact_object_of_another_connection_is_taken() {
 #[tokio::test]
 async fn no_object_of_another_place_in_the_same_connection_is_taken() {
     let (cell, store, keys) = small_cell().await;
-    let folder = |path: &Path| path.parts().nth(3).map(|part| part.as_ref().to_owned());
+    let folder = |path: &Path| path.parts().nth(4).map(|part| part.as_ref().to_owned());
     for store in [&store, &keys] {
         let all = objects(store).await;
         let own: Vec<_> =
-            all.iter().filter(|(path, _)| path.as_ref().starts_with("t/default/shop")).collect();
+            all.iter().filter(|(path, _)| path.as_ref().starts_with("t/jsonl/default/shop")).collect();
         for (path, bytes) in &own {
             for (other, moved) in
                 own.iter().filter(|(other, _)| other != path && folder(other) == folder(path))

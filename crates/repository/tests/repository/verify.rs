@@ -82,7 +82,7 @@ impl Shop {
     async fn folder(&self, name: &str) -> Vec<(Path, Vec<u8>)> {
         let all = objects(&*self.store).await;
         all.into_iter()
-            .filter(|(path, _)| path.parts().nth(3).is_some_and(|part| part.as_ref() == name))
+            .filter(|(path, _)| path.parts().nth(4).is_some_and(|part| part.as_ref() == name))
             .collect()
     }
 }
