@@ -47,6 +47,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Recovery(_)
         | Command::Serve
         | Command::Monitor
+        | Command::Sealer
         | Command::Vault { command: None } => {
             return None;
         }
@@ -85,6 +86,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Vault { command: Some(VaultCommand::Rotate) } => (O::VaultRotate, None),
         Command::Vault { command: Some(VaultCommand::Rewrap) } => (O::VaultRewrap, None),
         Command::Vault { command: Some(VaultCommand::Retire) } => (O::VaultRetire, None),
+        Command::Vault { command: Some(VaultCommand::Seal { .. }) } => (O::VaultSeal, None),
         Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
         Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
             (O::TrailRead, None)

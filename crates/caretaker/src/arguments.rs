@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Serve,
     /// Takes what all others record into the trail's log: commands start it
     Monitor,
+    /// Speaks to a token or a key management service for the vault: commands start it
+    Sealer,
     /// The recovery key: split it among people, put it together again
     #[command(subcommand)]
     Recovery(RecoveryCommand),
@@ -173,6 +175,10 @@ pub(crate) struct Init {
     /// Where the cell's data must stay
     #[arg(long, default_value = "local", value_name = "REGION")]
     pub(crate) region: Region,
+    /// Seal the vault by a token (`pkcs11:token=…;object=…?module-path=…&pin-source=file:…`) or by a key management service
+    /// (`kms:KEY?region=…&credentials-file=…`) instead of a passphrase
+    #[arg(long, value_name = "SEAL")]
+    pub(crate) root_seal: Option<String>,
     /// Where the keys are kept, if not in DIR/keys: a directory, or s3://BUCKET/PREFIX?endpoint=URL&region=NAME
     #[arg(long, value_name = "URL")]
     pub(crate) keys_store: Option<String>,
@@ -605,4 +611,14 @@ pub(crate) enum VaultCommand {
     Rewrap,
     /// Forget all keys but the newest, once nothing is wrapped by others
     Retire,
+    /// Have the root key sealed by something else from now on. No backup is read, and no other key changes
+    Seal {
+        /// `passphrase`, or the way to a token (`pkcs11:token=…;object=…?module-path=…&pin-source=file:…`) or to a key management service
+        /// (`kms:KEY?region=…&credentials-file=…`)
+        #[arg(long, value_name = "SEAL")]
+        to: String,
+        /// With `--to passphrase`: read it from this file instead of asking for it
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: Option<PathBuf>,
+    },
 }

@@ -17,14 +17,14 @@ use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
 use vault::system::{SystemClock, SystemRng};
-use vault::{Client, Handles, OperatorKey, Passphrase, SignedIn, Vault};
+use vault::{Client, Handles, OperatorKey, Passphrase, SealWay, SealedBy, SignedIn, Vault};
 use zeroize::Zeroizing;
 
 use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::exit;
-use crate::roles::{OpenVault, Processes, Unseals, Wants};
+use crate::roles::{OpenVault, Outside, Processes, Unseals, Wants};
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
@@ -256,12 +256,36 @@ impl Home {
         passphrase(self.words.passphrase_file.as_deref(), PROMPT)
     }
 
-    /// What gives the vault its passphrase. A file is not read here.
+    /// What unseals the vault. A passphrase's file is not read here.
     pub(crate) fn unseals(&self) -> anyhow::Result<Unseals> {
+        if let Some(outside) = self.outside()? {
+            return Ok(Unseals::Sealer(outside));
+        }
         Ok(match &self.words.passphrase_file {
             Some(file) => Unseals::File(file.clone()),
             None => Unseals::Typed(Arc::new(passphrase(None, PROMPT)?)),
         })
+    }
+
+    /// What unseals the vault and seals it again; and the passphrase, where it takes one: the vault keeps none.
+    pub(crate) fn seals(&self) -> anyhow::Result<(Unseals, Option<Arc<Passphrase>>)> {
+        if let Some(outside) = self.outside()? {
+            return Ok((Unseals::Sealer(outside), None));
+        }
+        let passphrase = Arc::new(self.passphrase()?);
+        Ok((Unseals::Typed(Arc::clone(&passphrase)), Some(passphrase)))
+    }
+
+    /// The way to the token or the service that has sealed the vault. `None` where a passphrase does, and where that cannot be
+    /// told: whoever opens the vault says it best.
+    fn outside(&self) -> anyhow::Result<Option<Outside>> {
+        let dir = self.dir()?;
+        match SealedBy::read(dir) {
+            Ok(SealedBy::Passphrase) | Err(_) => Ok(None),
+            Ok(by) => {
+                Ok(Some(Outside { way: SealWay::to(dir, &by)?.into(), region: CellFile::read(dir)?.region }))
+            }
+        }
     }
 
     /// Opens the vault with both factors, in the process that is wanted.

@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         match &arguments.command {
             Command::Vault { command: None } => return roles::main::<roles::Keys>(control),
             Command::Serve => return roles::main::<roles::Serves>(control),
+            Command::Sealer => return roles::sealer(control),
             Command::Monitor => return roles::main::<roles::Monitors>(control),
             _ => {}
         }

@@ -71,6 +71,8 @@ operations! {
     VaultRotate = "vault.rotate", Update;
     /// A vault forgets its old keys.
     VaultRetire = "vault.retire", Delete;
+    /// A vault's root key is sealed by something else.
+    VaultSeal = "vault.seal", Update;
     /// A vault says which keys it has.
     VaultStatus = "vault.status", Read;
     /// All that old keys wrapped is wrapped by the newest.

@@ -11,6 +11,7 @@ use transport::{Call, CallError, Routes};
 use crate::data_key::KeyMaterial;
 use crate::encoding::HexBytes;
 use crate::error::{Told, VaultError};
+use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
 use crate::vault::{MadeKey, Vault};
@@ -169,8 +170,14 @@ questions! {
     RewrapCredential = "credential.rewrap" for USERS {
         grant: Grant, scope: Scope, name: String, sealed: HexBytes
     } -> Option<HexBytes>, KeyError => KeyError;
-    Rotate = "vault.rotate" for USERS { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
-    Retire = "vault.retire" for USERS { session: HexBytes, passphrase: HexBytes } -> KeyVersions, VaultError => Told;
+    /// By what the root key is sealed.
+    RootSealedBy = "vault.sealed_by" for USERS {} -> SealedBy, VaultError => Told;
+    /// Where a passphrase seals the root key, it is given again; else the vault has a sealer.
+    Rotate = "vault.rotate" for USERS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
+    Retire = "vault.retire" for USERS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
+    Reseal = "vault.seal" for USERS {
+        session: HexBytes, passphrase: Option<HexBytes>, next: Option<HexBytes>,
+    } -> SealedBy, VaultError => Told;
     /// The key that signs the log. Whoever sequences the trail has it.
     LogKey = "trail.log_key" for MONITOR {} -> HexBytes, VaultError => Told;
 }
@@ -211,7 +218,7 @@ impl Question for SignIn {
     const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>) -> Result<Session, VaultError> {
-        let passphrase = self.passphrase.map(passphrase).transpose()?;
+        let passphrase = passphrase(self.passphrase)?;
         let (challenge, answer) = (self.challenge.as_ref(), self.answer.as_ref());
         let (principal, token) = vault.sign_in(challenge, answer, passphrase.as_ref()).await?;
         Ok(Session { principal, token: token.as_slice().into() })
@@ -300,9 +307,17 @@ impl Question for RewrapCredential {
     }
 }
 
+impl Question for RootSealedBy {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<SealedBy, VaultError> {
+        Ok(vault.sealed_by().clone())
+    }
+}
+
 /// The passphrase that came with a question.
-fn passphrase(bytes: HexBytes) -> Result<Passphrase, VaultError> {
-    Passphrase::from_secret(Secret::new(bytes.into_bytes()))
+fn passphrase(bytes: Option<HexBytes>) -> Result<Option<Passphrase>, VaultError> {
+    bytes.map(|bytes| Passphrase::from_secret(Secret::new(bytes.into_bytes()))).transpose()
 }
 
 impl Question for Rotate {
@@ -313,7 +328,7 @@ impl Question for Rotate {
 
     async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
         vault.signed_in(self.session.as_ref())?;
-        vault.rotate(&passphrase(self.passphrase)?).await
+        vault.rotate(passphrase(self.passphrase)?.as_ref()).await
     }
 }
 
@@ -322,7 +337,20 @@ impl Question for Retire {
 
     async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
         vault.signed_in(self.session.as_ref())?;
-        vault.retire(&passphrase(self.passphrase)?).await
+        vault.retire(passphrase(self.passphrase)?.as_ref()).await
+    }
+}
+
+impl Question for Reseal {
+    type Error = VaultError;
+
+    // By then it may be sealed by what it was to be sealed by.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>) -> Result<SealedBy, VaultError> {
+        vault.signed_in(self.session.as_ref())?;
+        let (now, next) = (passphrase(self.passphrase)?, passphrase(self.next)?);
+        vault.reseal(now.as_ref(), next.as_ref()).await
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn machine_failed() -> KeyError {
 
 /// HKDF-SHA-256 with info `caretaker/v1/` and the pieces.
 pub(crate) fn derive(ikm: &[u8], salt: &[u8], info: &[&[u8]]) -> Result<KeyBytes, KeyError> {
-    let mut key = Zeroizing::new([0; 32]);
+    let mut key = KeyBytes::default();
     let mut pieces: [&[u8]; 4] = [INFO_PREFIX, &[], &[], &[]];
     debug_assert!(info.len() < pieces.len(), "info has more pieces than are derived from");
     for (piece, part) in pieces.iter_mut().skip(1).zip(info) {
@@ -127,18 +127,25 @@ pub(crate) fn open_key(key: &LessSafeKey, aad: &[u8], sealed: &[u8]) -> Result<K
 
 /// 32 bytes as a key.
 pub(crate) fn key_bytes(bytes: &[u8]) -> Option<KeyBytes> {
-    bytes.try_into().ok().map(Zeroizing::new)
+    let mut key = KeyBytes::default();
+    (bytes.len() == key.len()).then(|| key.copy_from_slice(bytes))?;
+    Some(key)
 }
 
 /// A new random key.
 pub(crate) fn random_key(rng: &dyn Rng) -> KeyBytes {
-    let mut key = Zeroizing::new([0; 32]);
+    let mut key = KeyBytes::default();
     rng.fill(key.as_mut_slice());
     key
 }
 
 /// HMAC-SHA-256.
 pub(crate) fn mac(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    mac_by(key, bytes)
+}
+
+/// HMAC-SHA-256 by a key of another length, which somebody else chose.
+pub(crate) fn mac_by(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     tag_bytes(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), bytes).as_ref())
 }
 

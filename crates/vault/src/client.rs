@@ -20,6 +20,7 @@ use crate::error::{VaultError, VaultErrorKind};
 use crate::gate::Serving;
 use crate::operator::OperatorKey;
 use crate::recovery::RecoveryKey;
+use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
 use crate::signing::pair;
@@ -97,6 +98,14 @@ impl Client {
     /// When it does not answer.
     pub async fn key_versions(&self) -> Result<KeyVersions, VaultError> {
         self.ask(calls::Versions {}).await
+    }
+
+    /// By what its root key is sealed.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn sealed_by(&self) -> Result<SealedBy, VaultError> {
+        self.ask(calls::RootSealedBy {}).await
     }
 
     /// The key that signs the trail's log.
@@ -251,6 +260,10 @@ impl Client {
     }
 }
 
+fn exposed(passphrase: Option<&Passphrase>) -> Option<HexBytes> {
+    passphrase.map(|passphrase| passphrase.expose_secret().into())
+}
+
 impl DataKeys for Client {
     fn create<'a>(
         &'a self,
@@ -326,12 +339,18 @@ impl SignedIn {
         self.ask(question).await
     }
 
-    /// Gives the vault new keys, beside those that it has. Whoever has it open, this client too, goes on with theirs.
+    /// Gives the vault new keys, beside those that it has. Whoever has it open, this client too, goes on with theirs. A passphrase
+    /// is given where one seals the vault.
     ///
     /// # Errors
-    /// For another passphrase, and when the vault's file cannot be written: it is then as it was.
-    pub async fn rotate(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
-        self.ask(|session| calls::Rotate { session, passphrase: passphrase.expose_secret().into() }).await
+    /// For another passphrase, and when the vault's file cannot be written or what seals it does not answer: it is then as it
+    /// was.
+    pub async fn rotate<'a>(
+        &self,
+        passphrase: impl Into<Option<&'a Passphrase>>,
+    ) -> Result<KeyVersions, VaultError> {
+        let passphrase = passphrase.into();
+        self.ask(|session| calls::Rotate { session, passphrase: exposed(passphrase) }).await
     }
 
     /// Has the vault forget all keys but the newest. Whatever older ones have wrapped opens no more: see
@@ -339,8 +358,28 @@ impl SignedIn {
     ///
     /// # Errors
     /// As [`SignedIn::rotate`]; [`VaultError::InUse`] unless the vault was opened alone.
-    pub async fn retire(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
-        self.ask(|session| calls::Retire { session, passphrase: passphrase.expose_secret().into() }).await
+    pub async fn retire<'a>(
+        &self,
+        passphrase: impl Into<Option<&'a Passphrase>>,
+    ) -> Result<KeyVersions, VaultError> {
+        let passphrase = passphrase.into();
+        self.ask(|session| calls::Retire { session, passphrase: exposed(passphrase) }).await
+    }
+
+    /// Has the vault's root key replaced and sealed by `next` or, without a passphrase there, by the sealer that the vault was
+    /// given for it. All other keys stay: copies of the vault's file from before open as they did.
+    ///
+    /// # Errors
+    /// As [`SignedIn::rotate`].
+    pub async fn reseal<'a>(
+        &self,
+        passphrase: impl Into<Option<&'a Passphrase>>,
+        next: impl Into<Option<&'a Passphrase>>,
+    ) -> Result<SealedBy, VaultError> {
+        let (passphrase, next) = (passphrase.into(), next.into());
+        let question =
+            |session| calls::Reseal { session, passphrase: exposed(passphrase), next: exposed(next) };
+        self.ask(question).await
     }
 
     /// Asks what takes a sign-in; a vault that was opened anew in between knows none from before.

@@ -34,6 +34,25 @@ pub enum VaultError {
         /// The file.
         path: PathBuf,
     },
+    /// The vault is sealed by something else than what was given.
+    #[error("the vault `{}` is sealed by {by}: open it with that", path.display())]
+    SealedOtherwise {
+        /// The file.
+        path: PathBuf,
+        /// What it is sealed by.
+        by: String,
+    },
+    /// The way to a token or a service cannot be gone.
+    #[error("`{way}` does not say how a root key is sealed: {why}")]
+    SealWay {
+        /// As it was given.
+        way: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Whoever speaks to a token or a service for the vault does not do so.
+    #[error("the root key's seal is not answered for: {0}")]
+    Sealer(String),
     /// A recovery key is sealed, and no passphrase was given.
     #[error("the {what} `{}` is sealed: give its passphrase", path.display())]
     PassphraseNeeded {
@@ -187,6 +206,8 @@ impl VaultError {
             Self::Missing { .. } => VaultErrorKind::NotFound,
             Self::Exists { .. }
             | Self::EmptyPassphrase
+            | Self::SealedOtherwise { .. }
+            | Self::SealWay { .. }
             | Self::PassphraseNeeded { .. }
             | Self::Unusable { .. }
             | Self::Shares(_)
@@ -202,6 +223,7 @@ impl VaultError {
             Self::UnknownFormat { .. }
             | Self::Io { .. }
             | Self::Crypto(_)
+            | Self::Sealer(_)
             | Self::Audit(_)
             | Self::Unanswered(_) => VaultErrorKind::Failed,
         }

@@ -1,18 +1,19 @@
-//! The vault's file: the root key under the passphrase, and everything else under the root key.
+//! The vault's file: the root key under its seal, and everything else under the root key.
 
 use std::path::{Path, PathBuf};
 
 use domain::{Id128, KeyError, Rng, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::cipher::{aead_key, derive, mac, mac_holds, open_key, open_random, random_key, seal_random};
+use crate::cipher::{aead_key, derive, mac, mac_holds, open_key, open_random, seal_random};
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, fields};
 use crate::error::VaultError;
-use crate::passphrase::{Argon2Cost, PassphraseSeal};
+use crate::passphrase::Argon2Cost;
 use crate::recipient::RecoveryRecipient;
 use crate::ring::{Hierarchy, Ring};
-use crate::secret::{KeyBytes, Passphrase};
+use crate::root_seal::{RootSeal, SealedBy, Unseal};
+use crate::secret::KeyBytes;
 use crate::signing::{RootKeys, TrailSeeds};
 
 /// Label of the key of the file's MAC, below the root key. Part of the format.
@@ -36,13 +37,6 @@ pub(crate) struct VaultFile {
     trail: Option<HexBytes>,
     mac: HexBytes,
     checksum: HexBytes,
-}
-
-/// What opens the root key. A PKCS#11 token or a cloud KMS will be further kinds.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Unseal {
-    Passphrase(PassphraseSeal),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -140,20 +134,18 @@ fn open_trail(root: &KeyBytes, id: Id128, sealed: &HexBytes) -> Result<TrailSeed
 const MACHINE: VaultError = VaultError::Crypto("a key could not be sealed");
 
 impl VaultFile {
-    /// Seals new contents under a passphrase.
+    /// Seals new contents, under a new root key.
     pub(crate) fn seal(
         contents: &Contents,
-        passphrase: &Passphrase,
+        seal: RootSeal<'_>,
         cost: Argon2Cost,
         created_at: Timestamp,
         path: &Path,
         rng: &dyn Rng,
     ) -> Result<(Self, RootKeys), VaultError> {
-        let unseal = PassphraseSeal::new(cost, rng);
-        unseal.check(Self::WHAT, path)?;
-        let outer = unseal.key(passphrase)?;
-        let root = random_key(rng);
         let id = contents.id;
+        let bound = (id, &*associated(id, ROOT, 1));
+        let (unseal, root, sealed_root) = Unseal::make(seal, cost, bound, (path, rng))?;
         let seal_one = |key: &KeyBytes, label: &str, secret: &KeyBytes| {
             aead_key(key)
                 .and_then(|key| seal_random(&key, rng, &associated(id, label, 1), secret.as_slice()))
@@ -167,8 +159,8 @@ impl VaultFile {
             created_at,
             operator: contents.operator.as_slice().into(),
             recipients: contents.recipients.clone(),
-            unseal: Unseal::Passphrase(unseal),
-            root: seal_one(&outer, ROOT, &root)?.into(),
+            unseal,
+            root: sealed_root,
             grants: seal_one(&grants_key, GRANTS, &contents.grants)?.into(),
             data: seal_ring(&root, id, &contents.data, rng).map_err(|_| MACHINE)?,
             credentials: seal_ring(&root, id, &contents.credentials, rng).map_err(|_| MACHINE)?,
@@ -187,26 +179,28 @@ impl VaultFile {
         self.created_at
     }
 
-    /// Refuses a file that takes less work to open than is allowed, or more than a machine has.
-    pub(crate) fn check_cost(&self, path: &Path) -> Result<(), VaultError> {
-        let Unseal::Passphrase(unseal) = &self.unseal;
-        unseal.check(Self::WHAT, path)
+    /// By what its root key is sealed.
+    pub(crate) fn sealed_by(&self) -> SealedBy {
+        self.unseal.sealed_by()
     }
 
-    /// Opens the contents with a passphrase.
+    /// Refuses a file that takes less work to open than is allowed, or more than a machine has.
+    pub(crate) fn check_cost(&self, path: &Path) -> Result<(), VaultError> {
+        self.unseal.check(Self::WHAT, path)
+    }
+
+    /// Opens the contents.
     pub(crate) fn open(
         mut self,
-        passphrase: &Passphrase,
+        seal: RootSeal<'_>,
         path: &Path,
     ) -> Result<(Contents, RootKeys), VaultError> {
         let damaged = |problem| VaultError::Damaged { what: Self::WHAT, path: path.into(), problem };
         self.check_cost(path)?;
-        let Unseal::Passphrase(unseal) = &self.unseal;
-        let outer = aead_key(&*unseal.key(passphrase)?).map_err(|_| MACHINE)?;
         let id = self.id;
-        let root = open_key(&outer, &associated(id, ROOT, 1), self.root.as_ref())
-            .map_err(|_| VaultError::WrongPassphrase { what: Self::WHAT, path: path.into() })?;
+        let root = self.unseal.open(seal, (id, &associated(id, ROOT, 1)), &self.root, path)?;
 
+        // Also where a token or a service gives out another root key than it was given: no MAC of ours holds under that.
         // INVARIANT (whole file): from here on every field of the file is the vault's own word, the public keys too.
         let tag = std::mem::take(&mut self.mac);
         self.checksum = HexBytes::default();

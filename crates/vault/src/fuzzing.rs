@@ -18,7 +18,6 @@ use domain::{
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Deserialize as _;
-use zeroize::Zeroizing;
 
 use crate::calls;
 use crate::data_key::{KeyMaterial, OpenedKey};
@@ -33,6 +32,9 @@ use crate::recovery::{RecoveryKey, RecoveryKeyFile};
 use crate::recovery_shares::RecoveryShareFile;
 use crate::ring::{Hierarchy, Ring};
 use crate::rotation::InUse;
+use crate::sealer::SealWay;
+use crate::sealer::kms::{self, NotGiven};
+use crate::secret::KeyBytes;
 use crate::vault::Vault;
 use crate::wrapped::{WrappedDataKey, describe_wrapped};
 
@@ -79,14 +81,14 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     };
     let ring = Ring::generate(Hierarchy::Data, &rng);
     let recovery = RecipientPrivateKey::generate(RecipientOwner::Cell, &rng);
-    let material = KeyMaterial { data: Zeroizing::new([1; 32]), hash: Zeroizing::new([2; 32]) };
+    let material = KeyMaterial { data: KeyBytes::new([1; 32]), hash: KeyBytes::new([2; 32]) };
     let recipients = [recovery.recipient.clone()];
     let wrapped = WrappedDataKey::wrap(Id128([7; 16]), &scope, &material, &ring, &recipients, &rng);
     let wrapped = wrapped.and_then(|document| document.to_bytes()).expect("a key is wrapped");
     let fixed = Arc::new(rng);
     let handles = Handles { clock: Arc::new(Fixed::default()), rng: fixed, audit: Arc::new(Unrecorded) };
     let in_use = InUse::nowhere().expect("a file that is always there");
-    let vault = Vault::of_parts(ring, Zeroizing::new([3; 32]), handles, in_use);
+    let vault = Vault::of_parts(ring, KeyBytes::new([3; 32]), handles, in_use);
     let mut grant = Grant {
         id: Id128([9; 16]),
         principal: Principal("cell-operator".into()),
@@ -195,6 +197,42 @@ pub fn grant(bytes: &[u8]) -> bool {
     if WORLD.vault.gate.answer(&request, || Ok(())).now_or_never().expect("nobody is waited for").is_ok() {
         assert_eq!(grant, WORLD.grant, "only what was granted is let through");
     }
+    true
+}
+
+/// What a key management service answers: its status, and below that its text.
+pub fn kms_answer(bytes: &[u8]) -> bool {
+    let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return false };
+    let (status, text) = bytes.split_at(at);
+    let status = std::str::from_utf8(status).ok().and_then(|status| status.parse().ok());
+    let (Some(status), Some(text)) = (status, text.get(1..)) else { return false };
+    let is_shown = |text: &str| !text.chars().any(char::is_control) && text.chars().count() <= 300;
+    match kms::answer(status, text) {
+        Ok(given) => {
+            assert_eq!(status, 200, "nothing is given with an error");
+            assert!(is_shown(&given.key));
+            assert!(given.bytes.len() <= text.len(), "no more is given than was sent");
+            true
+        }
+        Err(NotGiven::Refused { word, message }) => {
+            assert!(status != 200 && is_shown(&word) && is_shown(&message));
+            true
+        }
+        Err(NotGiven::Busy(why)) => {
+            assert!(status != 200 && !why.chars().any(char::is_control));
+            true
+        }
+        Err(NotGiven::Misunderstood) => false,
+    }
+}
+
+/// The way to what seals a root key, as it stands in a file.
+pub fn seal_way(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(way) = text.parse::<SealWay>() else { return false };
+    assert_eq!(way.to_string(), text, "one spelling");
+    assert!(!text.contains(char::is_whitespace), "it is one line");
+    assert!(!text.contains("pin-value"), "it holds no PIN");
     true
 }
 

@@ -1,6 +1,6 @@
 //! Keys, credentials and grants. The only crate in which key bytes are visible.
 //!
-//! A [`Vault`] is a file that a passphrase seals. It holds two hierarchies of keys that share nothing: one wraps
+//! A [`Vault`] is a file that a passphrase seals, or a key in a token or a service ([`RootSeal`]). It holds two hierarchies of keys that share nothing: one wraps
 //! data keys, the other seals credentials. Others speak to it through a [`Client`], from its own process or from another.
 //! Whoever signs in gets a grant; whoever has a grant gets a data key
 //! that seals and opens for at most 60 seconds, and whose bytes cannot be had. Each answer is recorded before
@@ -52,6 +52,7 @@
 pub mod fuzzing;
 pub mod system;
 
+mod arena;
 mod calls;
 mod cipher;
 mod client;
@@ -70,7 +71,9 @@ mod recipient;
 mod recovery;
 mod recovery_shares;
 mod ring;
+mod root_seal;
 mod rotation;
+mod sealer;
 mod secret;
 mod sessions;
 mod sharing;
@@ -78,6 +81,7 @@ mod signing;
 mod vault;
 mod wrapped;
 
+pub use arena::keys_are_locked;
 pub use client::{Client, Knows, SignedIn, routes};
 pub use error::{Told, VaultError, VaultErrorKind};
 pub use gate::UNPROVEN;
@@ -86,7 +90,9 @@ pub use operator::OperatorKey;
 pub use passphrase::Argon2Cost;
 pub use recipient::{RecipientOwner, RecoveryRecipient};
 pub use recovery::{RecoveryKey, RecoveryKeys};
+pub use root_seal::{RootSeal, SealedBy};
 pub use rotation::{KeyVersions, sealed_by, wrapped_by};
+pub use sealer::{Ask, FindsSealer, SealWay, Sealer, serve_sealer};
 pub use secret::{Passphrase, Secret};
-pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, Vault};
+pub use vault::{CELL_OPERATOR, GRANT_TTL_MAX, InitSettings, RecoverySetting, Sealers, Vault};
 pub use wrapped::describe_wrapped;

@@ -5,7 +5,6 @@ use std::path::Path;
 use argon2::{Algorithm, Argon2, Params, Version};
 use domain::Rng;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::encoding::HexBytes;
 use crate::error::VaultError;
@@ -92,7 +91,7 @@ impl PassphraseSeal {
     /// The key that the passphrase gives. Takes the time that the cost says.
     pub(crate) fn key(&self, passphrase: &Passphrase) -> Result<KeyBytes, VaultError> {
         let Argon2Cost { memory_kib, passes, lanes } = self.cost;
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = KeyBytes::default();
         let params = Params::new(memory_kib, passes, lanes, Some(key.len()))
             .map_err(|_| VaultError::Crypto("Argon2id does not take these parameters"))?;
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

@@ -2,7 +2,7 @@
 //!
 //! `rotate` adds a version to both rings, under a new root key: what is wrapped from then on is by it. `rewrap` wraps again what
 //! older versions did. `retire` forgets these: whoever copied the vault's file before, and knows the passphrase, has keys
-//! that open nothing that is there now.
+//! that open nothing that is there now. `reseal` has the root key sealed by something else.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -22,12 +22,17 @@ use crate::file::{self, Contents, VaultFile};
 use crate::gate::Request;
 use crate::handles::Handles;
 use crate::passphrase::Argon2Cost;
+use crate::root_seal::{RootSeal, SealedBy};
+use crate::sealer::{FindsSealer, Sealer};
 use crate::secret::Passphrase;
 use crate::vault::{MAKES_KEYS, OPENS_CREDENTIALS, Vault, record_opening};
 use crate::wrapped::WrappedDataKey;
 
 /// So long whoever wants a vault alone waits for those who are just ending.
 const ENDING_MAX: Duration = Duration::from_secs(2);
+
+/// Why a vault that is open cannot be sealed outside.
+const NO_SEALER: &str = "nobody speaks to it for this vault: where `caretaker up` runs and something else is to seal it, end that first";
 
 /// That a vault's keys are in use. Whoever has it alone knows that no other process still wraps by older ones.
 pub(crate) struct InUse {
@@ -102,51 +107,110 @@ impl Contents {
     }
 }
 
-/// Reads a vault's file, changes what it holds, and puts it back under a new root key.
+/// Reads a vault's file, changes what it holds, and puts it back under a new root key, which may be sealed by something else.
 fn change(
     dir: &Path,
     path: &Path,
-    passphrase: &Passphrase,
+    (seal, next): (RootSeal<'_>, RootSeal<'_>),
     handles: &Handles,
     change: impl FnOnce(&mut Contents),
-) -> Result<KeyVersions, VaultError> {
+) -> Result<(KeyVersions, SealedBy), VaultError> {
     let _changing = InUse::changing(dir)?;
     let rng = &*handles.rng;
     let file = document::read::<VaultFile>(path)?;
     let created_at = file.created_at();
-    let (mut contents, _) = file.open(passphrase, path)?;
+    let (mut contents, _) = file.open(seal, path)?;
     change(&mut contents);
     // Grants live for a command: those of before may end with it.
     contents.grants = random_key(rng);
-    let (file, _) = VaultFile::seal(&contents, passphrase, Argon2Cost::default(), created_at, path, rng)?;
+    let (file, _) = VaultFile::seal(&contents, next, Argon2Cost::default(), created_at, path, rng)?;
+    let sealed_by = file.sealed_by();
     document::replace(path, file)?;
-    Ok(contents.versions())
+    Ok((contents.versions(), sealed_by))
+}
+
+/// What seals a vault, for as long as one change takes.
+enum AtHand<'a> {
+    Passphrase(&'a Passphrase),
+    Sealer(Sealer),
+}
+
+impl AtHand<'_> {
+    async fn found(finds: Option<&FindsSealer>) -> Result<Self, VaultError> {
+        let finds = finds.ok_or_else(|| VaultError::Sealer(NO_SEALER.into()))?;
+        finds().await.map(Self::Sealer).map_err(|error| VaultError::Sealer(error.to_string()))
+    }
+
+    fn as_seal(&self) -> RootSeal<'_> {
+        match self {
+            Self::Passphrase(passphrase) => RootSeal::Passphrase(passphrase),
+            Self::Sealer(sealer) => RootSeal::Sealer(sealer),
+        }
+    }
 }
 
 impl Vault {
     /// Gives the vault's file new keys, beside those that it has. Vaults that are open, this one too, go on with theirs.
-    pub(crate) async fn rotate(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+    pub(crate) async fn rotate(&self, passphrase: Option<&Passphrase>) -> Result<KeyVersions, VaultError> {
         let (path, handles) = (file::path(&self.dir), self.gate.handles());
         let rng = &*handles.rng;
-        let rotated = change(&self.dir, &path, passphrase, handles, |contents| {
-            contents.data.rotate(rng);
-            contents.credentials.rotate(rng);
+        let rotated = self.own_seal(passphrase).await.and_then(|seal| {
+            let seal = seal.as_seal();
+            change(&self.dir, &path, (seal, seal), handles, |contents| {
+                contents.data.rotate(rng);
+                contents.credentials.rotate(rng);
+            })
         });
-        record_opening(handles, Operation::VaultRotate, &path, rotated).await
+        Ok(record_opening(handles, Operation::VaultRotate, &path, rotated).await?.0)
+    }
+
+    /// Has the vault's file sealed by another passphrase or, without one, by the sealer that the vault was given for that. The
+    /// keys stay.
+    pub(crate) async fn reseal(
+        &self,
+        passphrase: Option<&Passphrase>,
+        next: Option<&Passphrase>,
+    ) -> Result<SealedBy, VaultError> {
+        let (path, handles) = (file::path(&self.dir), self.gate.handles());
+        let seals = async {
+            let next = match next {
+                Some(passphrase) => AtHand::Passphrase(passphrase),
+                None => AtHand::found(self.sealers.next.as_ref()).await?,
+            };
+            Ok((self.own_seal(passphrase).await?, next))
+        };
+        let resealed = seals.await.and_then(|(seal, next)| {
+            change(&self.dir, &path, (seal.as_seal(), next.as_seal()), handles, |_| {})
+        });
+        Ok(record_opening(handles, Operation::VaultSeal, &path, resealed).await?.1)
+    }
+
+    /// What opens the vault's file once more: a passphrase that was given again, or whoever speaks to what sealed it outside.
+    async fn own_seal<'a>(&self, passphrase: Option<&'a Passphrase>) -> Result<AtHand<'a>, VaultError> {
+        match passphrase {
+            Some(passphrase) => Ok(AtHand::Passphrase(passphrase)),
+            None if *self.sealed_by() == SealedBy::Passphrase => {
+                Err(VaultError::PassphraseNeeded { what: VaultFile::WHAT, path: file::path(&self.dir) })
+            }
+            None => AtHand::found(self.sealers.own.as_ref()).await,
+        }
     }
 
     /// Forgets all keys but the newest. Whatever older ones have wrapped opens no more: see [`wrapped_by`] and
     /// [`sealed_by`]. Only where this vault was opened alone.
-    pub(crate) async fn retire(&self, passphrase: &Passphrase) -> Result<KeyVersions, VaultError> {
+    pub(crate) async fn retire(&self, passphrase: Option<&Passphrase>) -> Result<KeyVersions, VaultError> {
         if !self.in_use.alone {
             return Err(VaultError::InUse);
         }
         let (path, handles) = (file::path(&self.dir), self.gate.handles());
-        let retired = change(&self.dir, &path, passphrase, handles, |contents| {
-            contents.data.retire();
-            contents.credentials.retire();
+        let retired = self.own_seal(passphrase).await.and_then(|seal| {
+            let seal = seal.as_seal();
+            change(&self.dir, &path, (seal, seal), handles, |contents| {
+                contents.data.retire();
+                contents.credentials.retire();
+            })
         });
-        record_opening(handles, Operation::VaultRetire, &path, retired).await
+        Ok(record_opening(handles, Operation::VaultRetire, &path, retired).await?.0)
     }
 
     /// Wraps a data key by the newest key, and to the recovery keys, if an older one has wrapped it. `None` if it was the

@@ -6,10 +6,8 @@ use std::path::Path;
 
 use zeroize::{Zeroize, Zeroizing};
 
+pub(crate) use crate::arena::KeyBytes;
 use crate::error::VaultError;
-
-/// A key's 32 bytes, wiped when dropped.
-pub(crate) type KeyBytes = Zeroizing<[u8; 32]>;
 
 /// Longest passphrase or pasted secret that is read from a file, in bytes. More is surely the wrong file.
 const SECRET_FILE_LEN_MAX: usize = 64 * 1024;

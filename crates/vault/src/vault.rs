@@ -1,4 +1,4 @@
-//! The vault: opens with the passphrase, gives grants to whoever signs in, opens keys for whoever has one.
+//! The vault: opens with what seals its root key, gives grants to whoever signs in, opens keys for whoever has one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,9 @@ use crate::private_file;
 use crate::recipient::{RecipientOwner, RecoveryRecipient};
 use crate::recovery::RecoveryKey;
 use crate::ring::{Hierarchy, Ring};
+use crate::root_seal::{RootSeal, SealedBy};
 use crate::rotation::{InUse, KeyVersions};
+use crate::sealer::FindsSealer;
 use crate::secret::{KeyBytes, Passphrase, Secret};
 use crate::sessions::Sessions;
 use crate::signing::{RootKeys, pair};
@@ -61,7 +63,7 @@ pub struct InitSettings<'a> {
     pub recovery: RecoverySetting<'a>,
     /// Further recovery keys, such as a tenant's own, to which data keys are wrapped besides.
     pub recipients: Vec<RecoveryRecipient>,
-    /// How much work it is to try one passphrase.
+    /// How much work it is to try one passphrase, where one seals the vault.
     pub cost: Argon2Cost,
 }
 
@@ -77,6 +79,17 @@ pub struct Vault {
     sessions: Sessions,
     pub(crate) gate: Gate,
     pub(crate) in_use: InUse,
+    sealed_by: SealedBy,
+    pub(crate) sealers: Sealers,
+}
+
+/// Who speaks for an open vault to tokens and services. None, for most of what a vault does.
+#[derive(Default)]
+pub struct Sealers {
+    /// To the one that has sealed its root key.
+    pub own: Option<FindsSealer>,
+    /// To the one that is to seal it from now on.
+    pub next: Option<FindsSealer>,
 }
 
 /// A data key that was just made.
@@ -127,21 +140,21 @@ impl Vault {
     /// # Errors
     /// When a vault, operator key or recovery key is there already, when a file cannot be written, when the
     /// cost is below what is allowed, or when the record cannot be written.
-    pub async fn init(
+    pub async fn init<'a>(
         dir: &Path,
-        passphrase: &Passphrase,
+        seal: impl Into<RootSeal<'a>>,
         settings: InitSettings<'_>,
         handles: &Handles,
     ) -> Result<Self, VaultError> {
         let path = file::path(dir);
-        let made = Self::make(dir, &path, passphrase, settings, handles);
+        let made = Self::make(dir, &path, seal.into(), settings, handles);
         record_opening(handles, Operation::VaultInit, &path, made).await
     }
 
     fn make(
         dir: &Path,
         path: &Path,
-        passphrase: &Passphrase,
+        seal: RootSeal<'_>,
         settings: InitSettings<'_>,
         handles: &Handles,
     ) -> Result<Self, VaultError> {
@@ -177,37 +190,55 @@ impl Vault {
             credentials: Ring::generate(Hierarchy::Credentials, rng),
             trail: None,
         };
-        let (file, signs) = VaultFile::seal(&contents, passphrase, cost, handles.clock.now(), path, rng)?;
+        let (file, signs) = VaultFile::seal(&contents, seal, cost, handles.clock.now(), path, rng)?;
+        let sealed_by = file.sealed_by();
         document::create(path, file)?;
         undo.0.clear();
         let in_use = InUse::shared(dir)?;
-        Ok(Self::from_contents(dir, contents, signs, handles, in_use))
+        Ok(Self::from_contents(dir, (contents, signs), handles, in_use, sealed_by))
     }
 
-    /// Opens the vault of the cell at `dir`. Takes the time that its passphrase's Argon2id costs.
+    /// Opens the vault of the cell at `dir`. Takes the time that its passphrase's Argon2id costs, or until a token or a service
+    /// has answered.
     ///
     /// # Errors
     /// One for each of: no such file, damage, parameters that are too weak, a passphrase that is not the right
-    /// one; and when the record cannot be written.
-    pub async fn open(dir: &Path, passphrase: &Passphrase, handles: &Handles) -> Result<Self, VaultError> {
-        Self::open_with(dir, passphrase, handles, false).await
+    /// one, a vault that is sealed by something else, what a sealer says; and when the record cannot be written.
+    pub async fn open<'a>(
+        dir: &Path,
+        seal: impl Into<RootSeal<'a>>,
+        handles: &Handles,
+    ) -> Result<Self, VaultError> {
+        Self::open_with(dir, seal.into(), handles, false).await
     }
 
     /// Opens the vault while nobody else has it open, and keeps others waiting who would open it.
     ///
     /// # Errors
     /// As [`Vault::open`], and [`VaultError::InUse`].
-    pub async fn open_alone(
+    pub async fn open_alone<'a>(
         dir: &Path,
-        passphrase: &Passphrase,
+        seal: impl Into<RootSeal<'a>>,
         handles: &Handles,
     ) -> Result<Self, VaultError> {
-        Self::open_with(dir, passphrase, handles, true).await
+        Self::open_with(dir, seal.into(), handles, true).await
+    }
+
+    /// Gives the vault those who speak for it to tokens and services, so that it can be rotated and sealed anew.
+    #[must_use]
+    pub fn with_sealers(self, sealers: Sealers) -> Self {
+        Self { sealers, ..self }
+    }
+
+    /// By what its root key is sealed, as of when it was opened.
+    #[must_use]
+    pub fn sealed_by(&self) -> &SealedBy {
+        &self.sealed_by
     }
 
     async fn open_with(
         dir: &Path,
-        passphrase: &Passphrase,
+        seal: RootSeal<'_>,
         handles: &Handles,
         alone: bool,
     ) -> Result<Self, VaultError> {
@@ -216,24 +247,37 @@ impl Vault {
         let in_use = if alone { InUse::alone(dir, &*handles.clock).await } else { InUse::shared(dir) };
         let opened = in_use.and_then(|in_use| {
             let file = document::read::<VaultFile>(&path)?;
-            Ok((file.open(passphrase, &path)?, in_use))
+            let sealed_by = file.sealed_by();
+            Ok((file.open(seal, &path)?, in_use, sealed_by))
         });
-        let ((contents, signs), in_use) =
+        let (opened, in_use, sealed_by) =
             record_opening(handles, Operation::VaultOpen, &path, opened).await?;
-        Ok(Self::from_contents(dir, contents, signs, handles, in_use))
+        Ok(Self::from_contents(dir, opened, handles, in_use, sealed_by))
     }
 
     fn from_contents(
         dir: &Path,
-        contents: Contents,
-        signs: RootKeys,
+        (contents, signs): (Contents, RootKeys),
         handles: &Handles,
         in_use: InUse,
+        sealed_by: SealedBy,
     ) -> Self {
         let Contents { id, operator, recipients, grants, data, credentials, .. } = contents;
         let gate = Gate::new(grants, handles.clone());
-        let sessions = Sessions::default();
-        Self { dir: dir.into(), id, operator, recipients, data, credentials, signs, sessions, gate, in_use }
+        Self {
+            dir: dir.into(),
+            id,
+            operator,
+            recipients,
+            data,
+            credentials,
+            signs,
+            sessions: Sessions::default(),
+            gate,
+            in_use,
+            sealed_by,
+            sealers: Sealers::default(),
+        }
     }
 
     /// A vault that lies nowhere.
@@ -252,6 +296,8 @@ impl Vault {
             sessions: Sessions::default(),
             in_use,
             gate: Gate::new(grants, handles),
+            sealed_by: SealedBy::Passphrase,
+            sealers: Sealers::default(),
         }
     }
 

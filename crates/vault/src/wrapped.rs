@@ -12,6 +12,7 @@ use crate::data_key::KeyMaterial;
 use crate::encoding::HexBytes;
 use crate::recipient::{RecipientCopy, RecipientPrivateKey, RecoveryRecipient};
 use crate::ring::{Hierarchy, Ring};
+use crate::secret::KeyBytes;
 
 /// What the field `format` says.
 const FORMAT: &str = "caretaker-data-key-1";
@@ -53,7 +54,7 @@ impl KeyMaterial {
         Some(Self { data: key_bytes(data)?, hash: key_bytes(hash)? })
     }
 
-    fn document_key(&self) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    fn document_key(&self) -> Result<KeyBytes, KeyError> {
         derive(self.data.as_slice(), &[], &[DOCUMENT])
     }
 }

@@ -64,8 +64,11 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let dir = home.dir()?;
     let mut findings = Vec::new();
     look(home, dir, &mut findings).await?;
-    let kept_out = dumps::check().map(|()| "core dumps hold nothing of it".to_owned());
-    findings.push(finding("memory", kept_out.map_err(Wrong::from)));
+    let kept_out = dumps::check().map_err(Wrong::from).and_then(|()| {
+        vault::keys_are_locked().map_err(Wrong::new)?;
+        Ok("core dumps hold nothing of it, and keys are never written to swap".to_owned())
+    });
+    findings.push(finding("memory", kept_out));
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {
@@ -106,8 +109,9 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
     };
     let keys = match opened {
         Ok(keys) => {
-            let sound = "opens with the passphrase, and the operator key is the right one";
-            findings.push(finding("vault", Ok(sound.to_owned())));
+            let sealed_by = keys.0.sealed_by().await?;
+            let sound = format!("{sealed_by} opens it, and the operator key is the right one");
+            findings.push(finding("vault", Ok(sound)));
             findings.push(finding("walls", walls(home)));
             Some(keys)
         }

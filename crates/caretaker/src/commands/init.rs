@@ -11,14 +11,14 @@ use serde_json::json;
 use vault::system::{SystemClock, SystemRng};
 use vault::{
     Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoveryRecipient,
-    RecoverySetting, Vault,
+    RecoverySetting, RootSeal, SealWay, Vault,
 };
 
 use crate::arguments::Init;
 use crate::files;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit};
-use crate::roles::OpenVault;
+use crate::roles::{OpenVault, OwnSealer};
 use crate::stores::{self, GivenStore};
 use domain::Unrecorded;
 
@@ -27,18 +27,18 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
     if let Some(taken) = home::taken(dir) {
         return Err(taken.into());
     }
-    let passphrase = home::new_passphrase(home.passphrase_file.as_deref(), "A passphrase for the new cell")?;
+    let seal = NewSeal::given(home, init)?;
     let recovery_passphrase = init.recovery_passphrase_file.as_deref().map(Passphrase::read).transpose()?;
     match (&init.from_store, &init.recovery_key_file, &init.recovery_key_out) {
         (Some(_), Some(key), _) => {
             let key = || RecoveryKey::read(key, recovery_passphrase.as_ref());
-            again(home, init, dir, &passphrase, [key()?, key()?, key()?], output).await
+            again(home, init, dir, &seal, [key()?, key()?, key()?], output).await
         }
         (_, _, Some(out)) => {
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
             let given = Given::new(init, dir)?;
             stores::are_empty(&given.make(dir).await?).await?;
-            let key = make(home, init, dir, &passphrase, recovery, &given).await?;
+            let key = make(home, init, dir, &seal, recovery, &given).await?;
             let shown = out.display().to_string();
             output.result(
                 &json!({ "dir": dir, "region": init.region, "recovery_key": shown, "recovery_key_fingerprint": key }),
@@ -46,9 +46,10 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
                     format!(
                         "A new cell in {}, region {}.\n\
                          The recovery key {key} was written to {shown}, once. Keep it away from this machine:\n\
-                         with it and the two stores everything can be read, without it and the passphrase nothing.\n",
+                         with it and the two stores everything can be read, without it and {} nothing.\n",
                         dir.display(),
                         init.region,
+                        seal.noun(),
                     )
                 },
             )?;
@@ -57,6 +58,40 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
         _ => {
             Err(FlowError::Input("say where the recovery key goes: --recovery-key-out FILE".to_owned())
                 .into())
+        }
+    }
+}
+
+/// What is to seal the new vault.
+enum NewSeal {
+    Passphrase(Passphrase),
+    Outside { way: Box<SealWay>, sealer: OwnSealer },
+}
+
+impl NewSeal {
+    fn given(home: &Home, init: &Init) -> anyhow::Result<Self> {
+        let Some(way) = &init.root_seal else {
+            let file = home.passphrase_file.as_deref();
+            return Ok(Self::Passphrase(home::new_passphrase(file, "A passphrase for the new cell")?));
+        };
+        let way: SealWay = way.parse()?;
+        Ok(Self::Outside { sealer: OwnSealer::start(&way, &init.region)?, way: Box::new(way) })
+    }
+
+    /// What it is, for people.
+    fn noun(&self) -> &'static str {
+        match self {
+            Self::Passphrase(_) => "the passphrase",
+            Self::Outside { .. } => "what seals the vault",
+        }
+    }
+}
+
+impl<'a> From<&'a NewSeal> for RootSeal<'a> {
+    fn from(seal: &'a NewSeal) -> Self {
+        match seal {
+            NewSeal::Passphrase(passphrase) => passphrase.into(),
+            NewSeal::Outside { sealer, .. } => RootSeal::Sealer(sealer),
         }
     }
 }
@@ -125,12 +160,11 @@ async fn make(
     home: &Home,
     init: &Init,
     dir: &Path,
-    passphrase: &Passphrase,
+    seal: &NewSeal,
     recovery: RecoverySetting<'_>,
     given: &Given,
 ) -> anyhow::Result<String> {
-    let (vault, key, catalog, handles, unfinished) =
-        begin(home, init, dir, passphrase, recovery, given).await?;
+    let (vault, key, catalog, handles, unfinished) = begin(home, init, dir, seal, recovery, given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     given.cell_file(init).write(dir)?;
     unfinished.finish();
@@ -143,7 +177,7 @@ async fn begin(
     home: &Home,
     init: &Init,
     dir: &Path,
-    passphrase: &Passphrase,
+    seal: &NewSeal,
     recovery: RecoverySetting<'_>,
     given: &Given,
 ) -> anyhow::Result<(OpenVault, String, catalog::Client, Handles, Unfinished)> {
@@ -156,8 +190,12 @@ async fn begin(
     };
     let settings = InitSettings { recovery, recipients: Vec::new(), cost: Argon2Cost::default() };
     // It makes all of it or nothing, and writes over nothing.
-    let vault = Vault::init(dir, passphrase, settings, &handles).await?;
+    let vault = Vault::init(dir, seal, settings, &handles).await?;
     let mut unfinished = Unfinished { made: home::parts(dir).into_iter().chain(key_file).collect() };
+    if let NewSeal::Outside { way, .. } = seal {
+        unfinished.made.push(SealWay::path(dir));
+        SealWay::write(dir, &[way])?;
+    }
     let database = Catalog::path(dir);
     unfinished.made.extend(["-wal", "-shm"].map(|end| {
         let mut name = database.clone().into_os_string();
@@ -181,7 +219,7 @@ async fn again(
     home: &Home,
     init: &Init,
     dir: &Path,
-    passphrase: &Passphrase,
+    seal: &NewSeal,
     [recovery, tried, read]: [RecoveryKey; 3],
     output: &Output,
 ) -> anyhow::Result<u8> {
@@ -201,7 +239,7 @@ async fn again(
     keys.try_out(&stores.keys, &SystemRng).await?;
 
     let known = RecoverySetting::Known(recovery.recipient().clone());
-    let (vault, _, catalog, handles, unfinished) = begin(home, init, dir, passphrase, known, &given).await?;
+    let (vault, _, catalog, handles, unfinished) = begin(home, init, dir, seal, known, &given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     let (dir, file) = (dir.to_path_buf(), given.cell_file(init));
     let operator = vault.client.sign_in(OperatorKey::read(&dir)?).await?;

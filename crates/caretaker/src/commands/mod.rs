@@ -38,7 +38,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Resul
     let home = Home::new(&arguments.common, act(&arguments.command));
     let ended = Box::pin(command(&home, &arguments.command, output)).await;
     for (role, missing) in home.missing_walls().unwrap_or_default() {
-        output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
+        output.warn(&format!("The {role}'s process is kept less than it can be: {missing}"));
     }
     let code = ended.as_ref().map_or_else(exit_code, |code| *code);
     let ended = ended.map(ExitCode::from);
@@ -78,6 +78,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
         Command::Up => up::run(home, output).await,
         Command::Serve => Err(roles::misplaced::<roles::Serves>()),
+        Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,

@@ -1,15 +1,16 @@
 //! `caretaker vault`: the vault's keys, and new ones in their place.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use flows::FlowError;
 use flows::rewrap::{rewrap, survey};
 use serde_json::json;
+use vault::SealWay;
 
 use crate::arguments::VaultCommand;
-use crate::home::Home;
+use crate::home::{self, CellFile, Home};
 use crate::output::{Output, exit};
-use crate::roles::{Unseals, Wants};
+use crate::roles::{Outside, Unseals, Wants};
 
 pub(crate) async fn run(home: &Home, command: &VaultCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
@@ -29,16 +30,23 @@ pub(crate) async fn run(home: &Home, command: &VaultCommand, output: &Output) ->
             Ok(exit::DONE)
         }
         VaultCommand::Retire => retire(home, output).await,
+        VaultCommand::Seal { to, new_passphrase_file } => {
+            seal(home, to, new_passphrase_file.as_deref(), output).await
+        }
     }
 }
 
 async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let cell = home.open().await?;
-    let versions = cell.vault.key_versions().await?;
+    let (versions, sealed_by) = (cell.vault.key_versions().await?, cell.vault.sealed_by().await?);
     let wrapped = survey(&cell).await?;
-    let answer = json!({ "versions": { "data_keys": versions.data, "credentials": versions.credentials }, "wrapped": wrapped });
+    let answer = json!({
+        "sealed_by": sealed_by,
+        "versions": { "data_keys": versions.data, "credentials": versions.credentials },
+        "wrapped": wrapped,
+    });
     output.result(&answer, || {
-        let mut text = String::new();
+        let mut text = format!("the root key is sealed by {sealed_by}\n");
         let rows = [
             ("data keys", &versions.data, &wrapped.data_keys),
             ("credentials", &versions.credentials, &wrapped.credentials),
@@ -58,9 +66,9 @@ async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
 
 async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     // Whoever asks for it signs in first: the passphrase alone is not enough.
-    let passphrase = Arc::new(home.passphrase()?);
-    let unlocked = home.unlock_with(Unseals::Typed(Arc::clone(&passphrase)), Wants::Own).await?;
-    let versions = unlocked.operator.rotate(&passphrase).await?;
+    let (unseals, passphrase) = home.seals()?;
+    let unlocked = home.unlock_with(unseals, Wants::Own).await?;
+    let versions = unlocked.operator.rotate(passphrase.as_deref()).await?;
     let (data, credentials) = versions.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
@@ -72,9 +80,9 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
 }
 
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
-    let passphrase = Arc::new(home.passphrase()?);
+    let (unseals, passphrase) = home.seals()?;
     // While others have the vault open, they may still wrap by keys that it had when they opened it.
-    let cell = home.open_alone(Unseals::Typed(Arc::clone(&passphrase))).await?;
+    let cell = home.open_alone(unseals).await?;
     let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());
     if older > 0 {
         let why = format!(
@@ -82,11 +90,50 @@ async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
         );
         return Err(FlowError::Conflict(why).into());
     }
-    let (data, credentials) = cell.operator.retire(&passphrase).await?.newest();
+    let (data, credentials) = cell.operator.retire(passphrase.as_deref()).await?.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
             "The vault has keys of version {data} alone. Copies of its file from before open nothing that is in the stores now.\n\
              Whoever copied wrapped keys before can still open those with them."
+        )
+    })?;
+    Ok(exit::DONE)
+}
+
+/// What a seal is called that is none outside.
+const PASSPHRASE: &str = "passphrase";
+
+async fn seal(home: &Home, to: &str, file: Option<&Path>, output: &Output) -> anyhow::Result<u8> {
+    // Alone: whoever else has the vault open, or runs the cell, knows it by what seals it now.
+    let dir = home.dir()?;
+    let region = CellFile::read(dir)?.region;
+    let sealed_by = if to == PASSPHRASE {
+        let (unseals, passphrase) = home.seals()?;
+        let next = home::new_passphrase(file, "A new passphrase for this cell")?;
+        let unlocked = home.unlock_with(unseals, Wants::Alone).await?;
+        let sealed_by = unlocked.operator.reseal(passphrase.as_deref(), &next).await?;
+        SealWay::write(dir, &[])?;
+        sealed_by
+    } else {
+        if file.is_some() {
+            return Err(FlowError::Input(format!("a new passphrase goes with `--to {PASSPHRASE}`")).into());
+        }
+        let way: SealWay = to.parse()?;
+        let (unseals, passphrase) = home.seals()?;
+        let unseals = Unseals::Anew(Box::new(unseals), Outside { way: way.clone().into(), region });
+        let unlocked = home.unlock_with(unseals, Wants::Alone).await?;
+        // INVARIANT (a way to the seal): both ways are listed while either may be the one.
+        let before = SealWay::list(dir)?;
+        let others = before.iter().filter(|other| **other != way);
+        SealWay::write(dir, &std::iter::once(&way).chain(others).collect::<Vec<_>>())?;
+        let sealed_by = unlocked.operator.reseal(passphrase.as_deref(), None).await?;
+        SealWay::write(dir, &[&way])?;
+        sealed_by
+    };
+    output.result(&json!({ "sealed_by": sealed_by }), || {
+        format!(
+            "The root key is new, and sealed by {sealed_by}. Copies of the vault's file from before open as they did, and what they\n\
+             open is the same: `caretaker vault rotate`, `rewrap` and `retire` end that."
         )
     })?;
     Ok(exit::DONE)

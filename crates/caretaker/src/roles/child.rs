@@ -75,10 +75,14 @@ pub(crate) struct Serving {
 
 /// Why nothing is done where nobody has started the process as is done here.
 pub(crate) fn misplaced<J: Job>() -> anyhow::Error {
+    misplaced_word(J::WORD)
+}
+
+/// The same, of a process by the word that starts it.
+pub(crate) fn misplaced_word(word: &str) -> anyhow::Error {
     let why = format!(
-        "`caretaker {}` is started by the command that needs it, which tells it what to begin with: give that command, for \
-         example `caretaker backup`, or `caretaker vault status`",
-        J::WORD
+        "`caretaker {word}` is started by the command that needs it, which tells it what to begin with: give that command, for \
+         example `caretaker backup`, or `caretaker vault status`"
     );
     FlowError::Input(why).into()
 }
@@ -189,7 +193,7 @@ async fn run<J: Job>(
     control: Control,
     begin: J::Begin,
     descriptor: Option<OwnedFd>,
-    missing: Vec<String>,
+    mut missing: Vec<String>,
 ) -> ExitCode {
     let superior = Arc::new(Superior::new(control));
     let messages = superior.listen::<J::Begin>();
@@ -197,6 +201,7 @@ async fn run<J: Job>(
         Ok(serving) => serving,
         Err(error) => return failed(&superior.control, error),
     };
+    missing.extend(vault::keys_are_locked().err());
     if let Err(error) = superior.control.send(&FromProcess::Begun { missing }, None) {
         tracing::warn!("{error}");
         return ExitCode::from(exit::FAILED);

@@ -29,7 +29,7 @@ pub(super) enum ToProcess<B> {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FromProcess {
-    /// It has begun; in words, what this kernel cannot keep it from.
+    /// It has begun; in words, what this kernel cannot keep it from, or its keys from.
     Begun { missing: Vec<String> },
     /// It has not, and ends.
     Failed(Failed),
@@ -55,6 +55,9 @@ pub(super) enum Ask {
     Certificate,
     /// At its other end is somebody of that role.
     Connection { to: String },
+    /// At its other end is whoever speaks to what has sealed the vault, or to what is to seal it from now on. For the vault
+    /// alone.
+    Sealer { next: bool },
 }
 
 impl From<anyhow::Error> for Failed {

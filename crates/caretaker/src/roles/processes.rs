@@ -126,8 +126,13 @@ impl Processes {
     /// # Errors
     /// As [`Client::sign_in_knowing`].
     pub(crate) async fn sign_in(&mut self, client: &Client, key: OperatorKey) -> anyhow::Result<SignedIn> {
-        let knows: Knows = match self.asks.take() {
-            None => return Ok(client.sign_in(key).await?),
+        let asked = match self.asks.take() {
+            Some(Unseals::Anew(now, _)) => Some(*now),
+            asked => asked,
+        };
+        let knows: Knows = match asked {
+            // Where no passphrase seals the vault, none is known.
+            None | Some(Unseals::Sealer(_) | Unseals::Anew(..)) => return Ok(client.sign_in(key).await?),
             Some(Unseals::File(path)) => Box::new(move || Ok(Arc::new(Passphrase::read(&path)?))),
             Some(Unseals::Typed(passphrase)) => Box::new(move || Ok(Arc::clone(&passphrase))),
         };

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{Clock, Role};
+use domain::{Clock, Region, Role};
 use flows::FlowError;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -22,13 +22,14 @@ use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use transport::edges;
-use vault::{Passphrase, VaultError};
+use vault::{Passphrase, SealWay, VaultError};
 
 use super::child::Job;
 use super::control::Control;
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::monitor::{Monitors, ToMonitor};
+use super::sealer::SealerProcess;
 use super::server::{Serves, ToServe};
 use super::vault::{Keys, ToOpen};
 
@@ -48,12 +49,47 @@ pub(super) enum Keeps {
     Always,
 }
 
-/// What gives a vault its passphrase.
+/// What unseals a vault.
 pub(crate) enum Unseals {
-    /// A file, which the vault's process alone reads.
+    /// A file with a passphrase, which the vault's process alone reads.
     File(PathBuf),
-    /// Somebody who typed it.
+    /// Somebody who typed a passphrase.
     Typed(Arc<Passphrase>),
+    /// A token or a service.
+    Sealer(Outside),
+    /// As the first; and the second is to seal it from now on.
+    Anew(Box<Unseals>, Outside),
+}
+
+/// The way to a token or a service, for the cell's region.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    pub(crate) way: Box<SealWay>,
+    pub(crate) region: Region,
+}
+
+impl Unseals {
+    /// What opens a vault that has died. `None` where somebody typed something: nobody keeps it.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::File(file) => Some(Self::File(file.clone())),
+            Self::Sealer(outside) if !outside.way.asks() => Some(Self::Sealer(outside.clone())),
+            Self::Typed(_) | Self::Sealer(_) => None,
+            Self::Anew(now, _) => now.again(),
+        }
+    }
+
+    /// The ways to what has sealed the vault, and to what is to seal it from now on.
+    fn ways(&self) -> [Option<Outside>; 2] {
+        match self {
+            Self::File(_) | Self::Typed(_) => [None, None],
+            Self::Sealer(outside) => [Some(outside.clone()), None],
+            Self::Anew(now, next) => {
+                let [own, _] = now.ways();
+                [own, Some(next.clone())]
+            }
+        }
+    }
 }
 
 /// What a process is told to begin with.
@@ -81,12 +117,11 @@ impl Beginning {
         }
     }
 
-    /// The same once more. Nobody keeps a passphrase that somebody typed.
+    /// The same once more. Nobody keeps what somebody typed.
     fn again(&self) -> Option<Self> {
         Some(match self {
-            Self::Vault { unseals: Unseals::Typed(_), .. } => return None,
-            Self::Vault { dir, alone, asks, unseals: Unseals::File(file) } => {
-                let unseals = Unseals::File(file.clone());
+            Self::Vault { dir, alone, asks, unseals } => {
+                let unseals = unseals.again()?;
                 Self::Vault { dir: dir.clone(), alone: *alone, asks: *asks, unseals }
             }
             Self::Server { dir } => Self::Server { dir: dir.clone() },
@@ -99,9 +134,16 @@ impl Beginning {
         let walls = true;
         match self {
             Self::Vault { dir, alone, asks, unseals } => {
-                let begin =
-                    |passphrase| ToOpen { dir: dir.clone(), alone: *alone, asks: *asks, passphrase, walls };
-                match unseals {
+                let [sealer, next_sealer] = unseals.ways().map(|way| way.is_some());
+                let (dir, alone, asks) = (dir.clone(), *alone, *asks);
+                let begin = |passphrase| ToOpen { dir, alone, asks, passphrase, sealer, next_sealer, walls };
+                let now = match unseals {
+                    Unseals::Anew(now, _) => now,
+                    now => now,
+                };
+                match now {
+                    Unseals::Anew(..) => anyhow::bail!("a vault is sealed anew by one only"),
+                    Unseals::Sealer(_) => tell(control, begin("the root key's seal".into()), None),
                     Unseals::File(path) => {
                         let file = File::open(path).map_err(|source| VaultError::no_secret(path, source))?;
                         tell(control, begin(path.clone()), Some(file.as_fd()))
@@ -176,11 +218,22 @@ pub(super) struct Supervisor {
     keeps: Keeps,
     keepers: Mutex<BTreeMap<Role, Arc<Keeper>>>,
     order: Mutex<Vec<Role>>,
+    sealers: Mutex<Sealers>,
     own: Weak<Self>,
+}
+
+/// Those who speak to tokens and services for the vault.
+#[derive(Default)]
+struct Sealers {
+    /// See [`Unseals::ways`].
+    ways: [Option<Outside>; 2],
+    running: Vec<SealerProcess>,
 }
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
+        // A vault that waits for one of them must not be waited for.
+        self.sealers.get_mut().unwrap_or_else(PoisonError::into_inner).running.clear();
         let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
         let order = self.order.get_mut().unwrap_or_else(PoisonError::into_inner);
         while let Some(role) = order.pop() {
@@ -203,6 +256,7 @@ impl Supervisor {
             keeps,
             keepers: Mutex::default(),
             order: Mutex::default(),
+            sealers: Mutex::default(),
             own: Weak::clone(own),
         })
     }
@@ -213,6 +267,9 @@ impl Supervisor {
     /// As the process tells, and when it could not be started.
     pub(super) async fn start(&self, beginning: Beginning) -> anyhow::Result<()> {
         let role = beginning.role();
+        if let Beginning::Vault { unseals, .. } = &beginning {
+            self.sealers.lock().unwrap_or_else(PoisonError::into_inner).ways = unseals.ways();
+        }
         let (running, missing) = self.run(&beginning, 0).await?;
         let keeper =
             Keeper { role: role.clone(), again: beginning.again(), running: running.into(), missing };
@@ -267,7 +324,13 @@ impl Supervisor {
             let begun = self.listen(beginning.role(), &control);
             beginning.tell(&control)?;
             match begun.await {
-                Ok(FromProcess::Begun { missing }) => return Ok((running, missing)),
+                Ok(FromProcess::Begun { missing }) => {
+                    // Whoever spoke for it has done so.
+                    if matches!(beginning, Beginning::Vault { .. }) {
+                        self.sealers.lock().unwrap_or_else(PoisonError::into_inner).running.clear();
+                    }
+                    return Ok((running, missing));
+                }
                 Ok(FromProcess::Failed(failed)) => {
                     return Err(FlowError::Told { kind: failed.kind, text: failed.text }.into());
                 }
@@ -366,7 +429,21 @@ impl Supervisor {
                 }
                 self.pair(&to, &ToProcess::Connect).await
             }
+            Ask::Sealer { next } => self.sealer(role, *next).map_err(io::Error::other),
         }
+    }
+
+    /// The way to a new sealer.
+    fn sealer(&self, role: &Role, next: bool) -> anyhow::Result<Socket> {
+        anyhow::ensure!(*role == Role::Vault, "a {role} has nothing sealed outside");
+        let mut sealers = self.sealers.lock().unwrap_or_else(PoisonError::into_inner);
+        let [own, other] = &sealers.ways;
+        let outside = if next { other } else { own };
+        let Outside { way, region } = outside.as_ref().context("no way to a seal was given")?;
+        let (process, stream) = SealerProcess::start(way, region)?;
+        sealers.running.retain_mut(SealerProcess::is_running);
+        sealers.running.push(process);
+        Ok(stream)
     }
 
     async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {

@@ -11,24 +11,32 @@ use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use transport::{Authority, Endpoint, Identities, Issued, enrol};
-use vault::{Handles, Passphrase, Vault};
+use vault::{FindsSealer, Handles, Passphrase, RootSeal, Sealer, Sealers, Vault};
 
 use super::child::{Enrols, Job, Serving, Superior, stream};
-use super::member::certificate_ttl;
+use super::member::{Sockets as _, certificate_ttl};
+use super::messages::Ask;
 use super::witness;
 use crate::walls::Own;
 use crate::{cell_trail, home};
 
-/// Which vault is to be opened. The descriptor gives the passphrase.
+/// Which vault is to be opened. The descriptor gives the passphrase, where there is no sealer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToOpen {
     pub(super) dir: PathBuf,
     /// That nobody else may have it open.
     pub(super) alone: bool,
-    /// That whoever signs in must know the passphrase too: others use the vault than the one who opens it.
+    /// That whoever signs in must know the passphrase too, where one seals the vault: others use it than the one who opens
+    /// it.
     pub(super) asks: bool,
     /// What the passphrase's descriptor is called.
     pub(super) passphrase: PathBuf,
+    /// Whether a sealer opens it: it is asked for.
+    #[serde(default)]
+    pub(super) sealer: bool,
+    /// Whether another sealer may be asked for, which is to seal it from now on.
+    #[serde(default)]
+    pub(super) next_sealer: bool,
     pub(super) walls: bool,
 }
 
@@ -54,20 +62,38 @@ impl Job for Keys {
         begin.walls
     }
 
-    async fn begin(asked: ToOpen, passphrase: Option<OwnedFd>, _: Arc<Superior>) -> anyhow::Result<Serving> {
-        let ToOpen { dir, alone, asks, passphrase: named, .. } = asked;
-        let descriptor = passphrase.ok_or_else(|| FlowError::Input("no passphrase was given".to_owned()))?;
-        let passphrase = Passphrase::read_from(descriptor.into(), &named)?;
-        let handles = home::handles_as(cell_trail::VAULT, &dir)?;
-        let vault = match alone {
-            true => Vault::open_alone(&dir, &passphrase, &handles).await?,
-            false => Vault::open(&dir, &passphrase, &handles).await?,
+    async fn begin(
+        asked: ToOpen,
+        passphrase: Option<OwnedFd>,
+        superior: Arc<Superior>,
+    ) -> anyhow::Result<Serving> {
+        let ToOpen { dir, alone, asks, passphrase: named, sealer, next_sealer, .. } = asked;
+        let finds = |next| -> FindsSealer {
+            let superior = Arc::clone(&superior);
+            Box::new(move || {
+                let superior = Arc::clone(&superior);
+                async move { Sealer::over(superior.get(Ask::Sealer { next }).await?.into_std()?) }.boxed()
+            })
         };
-        if asks {
-            vault.ask_for(&passphrase);
-        }
-        drop(passphrase);
-        let vault = Arc::new(vault);
+        let handles = home::handles_as(cell_trail::VAULT, &dir)?;
+        let open = async |seal: RootSeal<'_>| match alone {
+            true => Vault::open_alone(&dir, seal, &handles).await,
+            false => Vault::open(&dir, seal, &handles).await,
+        };
+        let vault = if sealer {
+            open((&finds(false)().await?).into()).await?
+        } else {
+            let descriptor =
+                passphrase.ok_or_else(|| FlowError::Input("no passphrase was given".to_owned()))?;
+            let passphrase = Passphrase::read_from(descriptor.into(), &named)?;
+            let vault = open((&passphrase).into()).await?;
+            if asks {
+                vault.ask_for(&passphrase);
+            }
+            vault
+        };
+        let (own, next) = (sealer.then(|| finds(false)), next_sealer.then(|| finds(true)));
+        let vault = Arc::new(vault.with_sealers(Sealers { own, next }));
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
         let routes = witness::answering(vault::routes(&vault), own_witness);
         let authority = Arc::new(Authority::new(vault.id(), vault.authority_key()?, certificate_ttl()));

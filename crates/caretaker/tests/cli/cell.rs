@@ -115,6 +115,8 @@ impl Answer {
 /// A new cell, as `init` makes it.
 pub(crate) struct TestCell {
     pub(crate) folder: TempDir,
+    /// What its commands find in their environment besides.
+    pub(crate) environment: BTreeMap<&'static str, PathBuf>,
 }
 
 impl TestCell {
@@ -123,11 +125,17 @@ impl TestCell {
     }
 
     pub(crate) fn at(folder: TempDir) -> Self {
-        let cell = Self { folder };
+        let cell = Self::none_yet(folder);
         std::fs::write(cell.passphrase(), PASSPHRASE).unwrap();
-        std::fs::create_dir(cell.temp()).unwrap();
         let key = cell.recovery_key();
         cell.run(&["init", "--recovery-key-out", text(&key)]).succeeds();
+        cell
+    }
+
+    /// Where a cell can be made. There is no passphrase.
+    pub(crate) fn none_yet(folder: TempDir) -> Self {
+        let cell = Self { folder, environment: BTreeMap::new() };
+        std::fs::create_dir(cell.temp()).unwrap();
         cell
     }
 
@@ -142,7 +150,7 @@ impl TestCell {
     pub(crate) fn copy(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy_folder(self.folder.path(), folder.path());
-        Self { folder }
+        Self { folder, environment: self.environment.clone() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -195,7 +203,7 @@ impl TestCell {
         let mut command = binary();
         command.args(["--json", "--dir"]).arg(self.home());
         command.arg("--passphrase-file").arg(self.passphrase());
-        command.args(words).env("TMPDIR", self.temp());
+        command.args(words).env("TMPDIR", self.temp()).envs(&self.environment);
         command
     }
 

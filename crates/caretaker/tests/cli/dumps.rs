@@ -65,3 +65,38 @@ fn a_crash_with_keys_in_memory_leaves_no_dump() {
         assert_eq!(left, 1, "a dump is written here where it is not refused");
     }
 }
+
+#[test]
+fn memory_that_cannot_be_locked_is_told_and_work_goes_on() {
+    let cell = TestCell::with_jsonl("files");
+    let told = |answer: &crate::cell::Answer| {
+        let found: serde_json::Value = serde_json::from_slice(&answer.stdout).unwrap();
+        let findings = found["findings"].as_array().unwrap().clone();
+        let wrong = findings.iter().filter(|finding| finding["ok"] == false);
+        wrong.map(|finding| format!("{}: {}", finding["check"], finding["detail"])).collect::<Vec<_>>()
+    };
+    let sound = cell.run(&["doctor"]);
+    sound.succeeds();
+    assert_eq!(told(&sound), Vec::<String>::new());
+
+    // Root may lock whatever the limit says, unless it has given that up.
+    let without = |words: &[&str]| {
+        let plain = cell.command(words);
+        let mut command = Command::new("prlimit");
+        command.arg("--memlock=0:0");
+        if rustix::process::geteuid().is_root() {
+            command.args(["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock", "--"]);
+        }
+        command.arg(plain.get_program()).args(plain.get_args()).stdin(Stdio::null());
+        crate::cell::Answer::from(command.output().unwrap())
+    };
+    let doctor = without(&["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    let found = told(&doctor);
+    // Of both processes: the vault's, and the command's own.
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|found| found.contains("swap") && found.contains("LimitMEMLOCK")), "{found:?}");
+    let listed = without(&["snapshot", "list", "files"]);
+    listed.succeeds();
+    assert!(listed.stderr.contains("swap"), "{listed:?}");
+}

@@ -16,14 +16,14 @@ use crate::cell::{Answer, TestCell, running_until};
 use crate::shop::Shop;
 
 /// An ingest that has opened its data key and waits for records.
-struct Waiting {
+pub(crate) struct Waiting {
     cell: TestCell,
     command: Child,
     /// The cell's processes, as a list of processes names them.
     processes: BTreeMap<String, Pid>,
 }
 
-const VAULT: &str = "caretaker-vault";
+pub(crate) const VAULT: &str = "caretaker-vault";
 const SERVER: &str = "caretaker-serve";
 const MONITOR: &str = "caretaker-watch";
 
@@ -45,26 +45,38 @@ pub(crate) fn is_there(pid: Pid) -> bool {
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
 
+/// How often a data key was made or opened, as far as it is in the journals still.
+fn keys_used(cell: &TestCell) -> usize {
+    let is_one = |event: &serde_json::Value| {
+        let code = &event["metadata"]["event_code"];
+        code == "data_key.create" || code == "data_key.open"
+    };
+    cell.journal().iter().filter(|event| is_one(event)).count()
+}
+
 impl Waiting {
     fn new() -> Self {
-        let cell = TestCell::with_jsonl("files");
+        Self::on(TestCell::with_jsonl("files"))
+    }
+
+    /// On the connection `files` of a cell.
+    pub(crate) fn on(cell: TestCell) -> Self {
+        let before = keys_used(&cell);
         let mut command = cell.command(&["ingest", "files", "--kind", "thing", "--id", "/id", "-"]);
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut command = piped.spawn().unwrap();
-        let began =
-            || cell.journal().iter().any(|event| event["metadata"]["event_code"] == "data_key.create");
-        assert!(running_until(&mut command, began));
+        assert!(running_until(&mut command, || keys_used(&cell) > before));
         let named = |pid: Pid| (name(pid), pid);
         let processes: BTreeMap<_, _> = children(command.id()).into_iter().map(named).collect();
         assert!(processes.keys().eq([SERVER, VAULT, MONITOR]), "{processes:?}");
         Self { cell, command, processes }
     }
 
-    fn kill(&self, process: &str) {
+    pub(crate) fn kill(&self, process: &str) {
         kill(self.processes[process], Signal::SIGKILL).unwrap();
     }
 
-    fn ends(mut self) -> (TestCell, Answer) {
+    pub(crate) fn ends(mut self) -> (TestCell, Answer) {
         self.command.stdin.take().unwrap().write_all(b"{\"id\":\"1\"}\n").unwrap();
         (self.cell, self.command.wait_with_output().unwrap().into())
     }
@@ -87,21 +99,43 @@ fn keys(cell: &TestCell) -> BTreeMap<String, Vec<u8>> {
     text.lines().map(line).collect()
 }
 
-/// Which of some texts occur in what a process can write to in its memory.
-fn held(pid: Pid, keys: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<&str>> {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let memory = File::open(format!("/proc/{pid}/mem"))?;
+/// Where a process may write in its memory: from and to which address, and what the kernel says of it.
+fn memory(pid: Pid) -> std::io::Result<Vec<(u64, u64, String)>> {
+    let mut pieces = Vec::new();
+    for line in std::fs::read_to_string(format!("/proc/{pid}/smaps"))?.lines() {
+        if let Some((range, rest)) = line.split_once(" rw") {
+            let (from, to) = range.split_once('-').unwrap();
+            let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
+            pieces.push((from, to, rest.to_owned()));
+        } else if let (Some(flags), Some((.., told))) = (line.strip_prefix("VmFlags: "), pieces.last_mut()) {
+            // Those of a piece that is only read come to the one before, and change nothing.
+            if !told.ends_with(" told") {
+                *told = format!("{flags} told");
+            }
+        }
+    }
+    Ok(pieces)
+}
+
+/// Which of some texts occur in what a process can write to in its memory, as far as `counts` says of the kernel's flags for it.
+fn held(
+    pid: Pid,
+    keys: &BTreeMap<String, Vec<u8>>,
+    counts: impl Fn(&str) -> bool,
+) -> std::io::Result<Vec<&str>> {
+    let bytes = File::open(format!("/proc/{pid}/mem"))?;
     let mut found = Vec::new();
-    for line in maps.lines().filter(|line| line.split(' ').nth(1).unwrap().starts_with("rw")) {
-        let (from, to) = line.split(' ').next().unwrap().split_once('-').unwrap();
-        let [from, to] = [from, to].map(|at| u64::from_str_radix(at, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(to - from).unwrap()];
+    for (from, to, flags) in memory(pid)? {
+        if !counts(&flags) {
+            continue;
+        }
+        let mut piece = vec![0; usize::try_from(to - from).unwrap()];
         // Pages that were never touched may not be there.
-        let Ok(read) = memory.read_at(&mut bytes, from) else { continue };
-        bytes.truncate(read);
+        let Ok(read) = bytes.read_at(&mut piece, from) else { continue };
+        piece.truncate(read);
         for (name, key) in keys {
-            let starts = || bytes.iter().enumerate().filter(|(_, byte)| **byte == key[0]).map(|(at, _)| at);
-            if starts().any(|at| bytes[at..].starts_with(key)) {
+            let starts = || piece.iter().enumerate().filter(|(_, byte)| **byte == key[0]).map(|(at, _)| at);
+            if starts().any(|at| piece[at..].starts_with(key)) {
                 found.push(name.as_str());
             }
         }
@@ -128,12 +162,21 @@ fn no_process_has_keys_in_its_memory_that_are_not_for_it() {
         (waiting.processes[MONITOR], &["log"]),
         (waiting.processes[VAULT], &all),
     ] {
-        let held = held(process, &keys);
+        let held_there = held(process, &keys, |_| true);
         if rustix::process::geteuid().is_root() {
-            assert_eq!(held.unwrap(), expected, "{process} of {:?}", waiting.processes);
+            assert_eq!(held_there.unwrap(), expected, "{process} of {:?}", waiting.processes);
         } else {
-            assert!(held.is_err());
+            assert!(held_there.is_err());
         }
+    }
+    if rustix::process::geteuid().is_root() {
+        // Those that open anything are only in memory that is locked (`lo`) and kept out of dumps (`dd`) and forks (`dc`); those that
+        // sign are also where the cryptographic library has them.
+        let is_kept =
+            |flags: &str| ["lo", "dd", "dc"].iter().all(|flag| flags.split(' ').any(|own| own == *flag));
+        let elsewhere = held(waiting.processes[VAULT], &keys, |flags| !is_kept(flags)).unwrap();
+        let open = ["credentials-1", "data-1", "grants"];
+        assert!(elsewhere.iter().all(|name| !open.contains(name)), "{elsewhere:?}");
     }
     waiting.ends().1.succeeds();
 }

@@ -16,10 +16,10 @@ use crate::cell::{Answer, Chance, TestCell, points, running_until, text};
 use crate::powers::{is_there, name};
 
 /// A cell that runs.
-struct Up {
+pub(crate) struct Up {
     child: Child,
     /// The processes that it said it has, by their roles.
-    processes: BTreeMap<String, Pid>,
+    pub(crate) processes: BTreeMap<String, Pid>,
 }
 
 fn pid(child: &Child) -> Pid {
@@ -27,7 +27,7 @@ fn pid(child: &Child) -> Pid {
 }
 
 impl Up {
-    fn of(cell: &TestCell) -> Self {
+    pub(crate) fn of(cell: &TestCell) -> Self {
         Self::started(cell.command(&["up"]))
     }
 
@@ -45,11 +45,11 @@ impl Up {
         Self { child, processes }
     }
 
-    fn told(&self, signal: Signal) {
+    pub(crate) fn told(&self, signal: Signal) {
         kill(pid(&self.child), signal).unwrap();
     }
 
-    fn ends(mut self) -> Answer {
+    pub(crate) fn ends(mut self) -> Answer {
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
         Answer { code: self.child.wait().unwrap().code(), stdout: Vec::new(), stderr }

@@ -12,12 +12,14 @@ const TARGETS: &[Target] = &[
     Target { name: "key_document", run: key_document, seeds: key_documents, mutations: 3_000 },
     Target { name: "grant", run: grant, seeds: grants, mutations: 3_000 },
     Target { name: "question", run: question, seeds: questions, mutations: 3_000 },
+    Target { name: "kms_answer", run: kms_answer, seeds: kms_answers, mutations: 5_000 },
+    Target { name: "seal_way", run: seal_way, seeds: seal_ways, mutations: 5_000 },
     Target { name: "names", run: names, seeds: all_names, mutations: 5_000 },
 ];
 
 fn wrapped_data_keys() -> Vec<Vec<u8>> {
     let scope = &WORLD.scope;
-    let material = KeyMaterial { data: Zeroizing::new([4; 32]), hash: Zeroizing::new([5; 32]) };
+    let material = KeyMaterial { data: KeyBytes::new([4; 32]), hash: KeyBytes::new([5; 32]) };
     let rng = Fixed::default();
     rng.fill(&mut [0; 100]);
     let other = Ring::generate(Hierarchy::Data, &rng);
@@ -66,6 +68,7 @@ fn questions() -> Vec<Vec<u8>> {
         json!({ "scope": scope, "name": "token", "secret": "00ff" }),
         json!({ "challenge": "00", "answer": "00" }),
         json!({ "session": "00", "passphrase": "00" }),
+        json!({ "session": "00", "passphrase": null, "next": "00" }),
         json!({}),
     ];
     let names = [
@@ -75,9 +78,34 @@ fn questions() -> Vec<Vec<u8>> {
         "credential.seal",
         "sign_in.answer",
         "vault.retire",
+        "vault.seal",
     ];
     let names = names.into_iter().chain(["vault.versions"]);
     names.zip(texts).map(|(name, text)| format!("{name}\n{text}").into_bytes()).collect()
+}
+
+fn kms_answers() -> Vec<Vec<u8>> {
+    let texts = [
+        r#"{"KeyId":"arn:aws:kms:eu-central-1:1:key/2","CiphertextBlob":"AQIDBA==","EncryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+        r#"{"KeyId":"arn:aws:kms:eu-central-1:1:key/2","Plaintext":"AQIDBA=="}"#,
+    ];
+    let refusals = [
+        (400, r#"{"__type":"com.amazonaws.kms#DisabledException","message":"key/2 is disabled."}"#),
+        (400, r#"{"__type":"ThrottlingException","Message":"slowly"}"#),
+        (503, "<html>"),
+    ];
+    let given = texts.map(|text| (200, text));
+    given.iter().chain(&refusals).map(|(status, text)| format!("{status}\n{text}").into_bytes()).collect()
+}
+
+fn seal_ways() -> Vec<Vec<u8>> {
+    let texts = [
+        "pkcs11:token=a%20b;object=c;serial=1;id=%01%ff?module-path=/lib/m.so&pin-source=file:/etc/pin",
+        "pkcs11:token=a;object=b?module-path=/lib/m.so",
+        "kms:arn:aws:kms:eu-central-1:1:key/2?endpoint=https://h:1&credentials-file=/c&ca-file=/a",
+        "kms:alias/a?region=eu-central-1&credentials-file=/c",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).into()
 }
 
 fn all_names() -> Vec<Vec<u8>> {
