@@ -28,7 +28,7 @@ bench-large:
 fuzz:
 	@SECONDS_EACH="$(SECONDS_EACH)" scripts/fuzz $(TARGETS)
 
-# Stripped binaries that need the C library alone: target/dist/caretaker, and caretaker-verify beside it.
+# Stripped binaries that need the C library alone: target/dist/caretaker, and caretaker-prove and caretaker-verify beside it.
 dist:
 	@scripts/build-dist
 

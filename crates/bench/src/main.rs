@@ -2,10 +2,11 @@
 //!
 //! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
 //! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
-//! `events` fills a trail; `opens` asks a vault for keys; `running` looks at a cell that runs; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+//! `events` fills a trail; `opens` asks a vault for keys; `running` looks at a cell that runs; `decisions` asks the policies; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
 
 mod cell;
 mod chance;
+mod decisions;
 mod events;
 mod generations;
 mod large;
@@ -114,6 +115,11 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         rounds: usize,
     },
+    /// Decisions by policies, beside plain Cedar
+    Decisions {
+        #[arg(long, default_value_t = 50_000)]
+        count: usize,
+    },
     /// Ten million small records, streamed
     Large {
         #[arg(long, default_value_t = 10_000_000)]
@@ -151,6 +157,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
         Command::Opens { count } => opens::run(&mut bench, count)?,
         Command::Running { rounds } => running::run(&mut bench, rounds.max(1))?,
+        Command::Decisions { count } => decisions::run(&bench, count, place.seed)?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}
     }

@@ -4,8 +4,8 @@
 use domain::{Kind, Operation, TenantId};
 
 use crate::arguments::{
-    Command, Connect, ConnectionCommand, ItemCommand, RestoreCommand, SnapshotCommand, StoreCommand,
-    TenantCommand, TrailCommand, VaultCommand,
+    Command, Connect, ConnectionCommand, ItemCommand, PolicyCommand, RestoreCommand, SnapshotCommand,
+    StoreCommand, TenantCommand, TrailCommand, VaultCommand,
 };
 use crate::names::Names;
 
@@ -48,6 +48,9 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Serve
         | Command::Monitor
         | Command::Sealer
+        | Command::Policy(
+            PolicyCommand::Show { .. } | PolicyCommand::Test { .. } | PolicyCommand::Prove(_),
+        )
         | Command::Vault { command: None } => {
             return None;
         }
@@ -87,6 +90,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Vault { command: Some(VaultCommand::Rewrap) } => (O::VaultRewrap, None),
         Command::Vault { command: Some(VaultCommand::Retire) } => (O::VaultRetire, None),
         Command::Vault { command: Some(VaultCommand::Seal { .. }) } => (O::VaultSeal, None),
+        Command::Policy(PolicyCommand::WhoCan { .. } | PolicyCommand::Can { .. }) => (O::PolicyRead, None),
         Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
         Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
             (O::TrailRead, None)
@@ -116,6 +120,8 @@ mod tests {
         check("backup --all", Some(("snapshot.backup", "default")));
         check("verify --tag eu", Some(("snapshot.verify", "default/#eu")));
         check("restore apply plan.json", Some(("restore.apply", "default")));
+        check("policy can server --tenant acme", Some(("policy.read", "acme")));
+        check("policy show", None);
         check("kinds", None);
     }
 

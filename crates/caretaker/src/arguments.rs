@@ -114,6 +114,9 @@ pub(crate) enum Command {
     /// What was done, and the proof that nobody rewrote it
     #[command(subcommand)]
     Trail(TrailCommand),
+    /// The policies: what they say, who can do what, and the proof of what they can never allow
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// The vault's keys: which there are, new ones, the end of old ones
     #[command(args_conflicts_with_subcommands = true)]
     Vault {
@@ -621,4 +624,58 @@ pub(crate) enum VaultCommand {
         #[arg(long, value_name = "FILE")]
         new_passphrase_file: Option<PathBuf>,
     },
+}
+
+/// Where the policies stand, if they are not those that Caretaker comes with.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyFolder {
+    /// The policies in the `.cedar` files of this folder, in place of those that Caretaker comes with
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Every policy, what none of them may ever change, and who vouches for the proof of that
+    Show(PolicyFolder),
+    /// Put the examples to the policies: questions with the answers that they must have
+    Test {
+        #[command(flatten)]
+        folder: PolicyFolder,
+        /// A table of examples; if not said, `examples.json` of the folder, or those that Caretaker comes with
+        #[arg(long, value_name = "FILE")]
+        examples: Option<PathBuf>,
+    },
+    /// Who can do something with something, with two factors, and on a grant where it needs one
+    WhoCan {
+        /// What, such as `read`, `restore`, `data_key.open`
+        action: String,
+        /// With what: `connection/NAME`, `data_key/NAME`, `credential/NAME`, `record/NAME/KIND`, `store_credential/STORE`, `vault`,
+        /// `trail`, `policies`, `cell`
+        resource: String,
+        #[command(flatten)]
+        folder: PolicyFolder,
+    },
+    /// All that somebody can do with what the tenant has, with two factors, and on a grant where it needs one
+    Can {
+        /// Who: `cell-operator`, `command`, `server`, `monitor`, `worker/PLATFORM`, or `group/GROUP`: whoever is in that group alone
+        who: String,
+        #[command(flatten)]
+        folder: PolicyFolder,
+    },
+    /// Prove for all requests that there can be what no policy may ever change. Wants `caretaker-prove` and a solver; without
+    /// them, a record counts that a reviewer has signed
+    Prove(PolicyProve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyProve {
+    #[command(flatten)]
+    pub(crate) folder: PolicyFolder,
+    /// A reviewer's own key: sign the record of the proof with it
+    #[arg(long, value_name = "FILE", requires = "record_out")]
+    pub(crate) reviewer_key_file: Option<PathBuf>,
+    /// Where the signed record goes
+    #[arg(long, value_name = "FILE", requires = "reviewer_key_file")]
+    pub(crate) record_out: Option<PathBuf>,
 }

@@ -11,6 +11,7 @@ mod files;
 mod home;
 mod names;
 mod output;
+mod prover;
 mod roles;
 mod stores;
 mod walls;

@@ -163,6 +163,8 @@ operations! {
     TrailRead = "trail.read", Read;
     /// The trail is verified.
     TrailVerify = "trail.verify", Read;
+    /// The policies are read, for who can do what.
+    PolicyRead = "policy.read", Read;
     /// A request is sent to a platform.
     PlatformRequest = "platform.request", Request;
 }

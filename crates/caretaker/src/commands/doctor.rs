@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use access::Policies;
 use catalog::{Catalog, Connection};
 use domain::{Action, Clock, Grant};
 use flows::Cell;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::dumps;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
+use crate::prover;
 use crate::roles::Wants;
 
 /// One thing that was looked at.
@@ -69,6 +71,7 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
         Ok("core dumps hold nothing of it, and keys are never written to swap".to_owned())
     });
     findings.push(finding("memory", kept_out));
+    findings.push(finding("policies", policies().await));
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {
@@ -138,6 +141,25 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
         Err(error) => findings.push(finding("connections", Err(error.into()))),
     }
     Ok(())
+}
+
+/// Whether what no policy may ever change can be proven here, or was proven elsewhere.
+async fn policies() -> Result<String, Wrong> {
+    let built_in = Policies::built_in()?;
+    match (prover::solver().await, prover::vouched(&built_in, None)) {
+        (Ok(solver), _) => Ok(format!("their invariants can be proven here, by {}", solver.name)),
+        (Err(missing), Ok((record, reviewer))) => Ok(format!(
+            "their invariants were proven by {}, as {} vouches; they cannot be proven here: {}",
+            record.solver.name,
+            reviewer.name(),
+            sentence(&missing)
+        )),
+        (Err(missing), Err(unvouched)) => Err(Wrong::new(format!(
+            "nobody vouches for their invariants ({}), and they cannot be proven here: {}",
+            sentence(&unvouched),
+            sentence(&missing)
+        ))),
+    }
 }
 
 /// Whether the kernel keeps the cell's processes from all that they do not need.

@@ -13,6 +13,7 @@ mod kinds;
 mod man;
 mod many;
 mod migrate;
+mod policy;
 mod recover;
 mod recovery;
 mod restore;
@@ -82,6 +83,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
+        Command::Policy(command) => policy::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,
         Command::Migrate { check } => migrate::run(home, *check, output).await,
         Command::Man { out } => man::run(out, output),

@@ -33,6 +33,7 @@ mod manual;
 mod many;
 mod offline;
 mod one_store;
+mod policy;
 mod powers;
 mod practice;
 mod private;

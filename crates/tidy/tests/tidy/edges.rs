@@ -10,6 +10,8 @@ fn allowed(from: &str, to: &str) -> bool {
     match from {
         // The nouns know nobody; style is no part of the product; the verifier shares nothing with what it checks.
         "domain" | "tidy" | "verifier" => false,
+        // It proves what policies can never allow, in a program of its own.
+        "prover" => to == "access",
         // Other processes ask them.
         "vault" | "catalog" => ["domain", "transport"].contains(&to),
         // Practice stores share no type with the connectors that they are there to try.
@@ -17,10 +19,10 @@ fn allowed(from: &str, to: &str) -> bool {
         "monitor" => ["domain", "trail"].contains(&to),
         "flows" => to == "domain" || PEERS.contains(&to),
         "console" => to == "domain" || to == "flows" || PEERS.contains(&to),
-        // It measures the binary from outside, with a practice store beside it and the vault's clock; the trail and the vault by themselves.
-        "bench" => ["domain", "sandbox", "trail", "transport", "vault"].contains(&to),
+        // It measures the binary from outside, with a practice store beside it and the vault's clock; the trail, the vault and the policies by themselves.
+        "bench" => ["access", "domain", "sandbox", "trail", "transport", "vault"].contains(&to),
         // It wires everything.
-        "caretaker" => !["bench", "tidy", "verifier"].contains(&to),
+        "caretaker" => !["bench", "prover", "tidy", "verifier"].contains(&to),
         other => panic!("crate `{other}` has no row in {}: say what it may import", file!()),
     }
 }

@@ -41,6 +41,12 @@ pub(crate) fn to(vault: Vault, handles: &Handles) -> Client {
     Client::over(Arc::new(channel), Arc::clone(&handles.clock), Arc::new(SystemRng))
 }
 
+/// The public half of the key that signs the log, by the vault that was opened last: only the monitor is given it.
+pub(crate) fn newest_signs() -> [u8; 32] {
+    let newest = OPEN.with_borrow(|open| open.last().and_then(Weak::upgrade)).unwrap();
+    newest.log_key().unwrap().public()
+}
+
 /// Ends the vault that a client leads to.
 pub(crate) async fn end(client: Client) {
     let open = || OPEN.with_borrow(|open| open.iter().filter(|vault| vault.strong_count() > 0).count());

@@ -12,7 +12,8 @@
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::mechanism::Mechanism;
@@ -33,10 +34,18 @@ const PIN: &str = "8765-4321";
 /// Names the folder of a test's tokens.
 const TOKENS: &str = "CARETAKER_TEST_TOKENS";
 
+/// Those who answer for sealers.
+static THREADS: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
 /// Runs a test in a process of its own, with a token called `hsm`.
 fn with_token(name: &str, test: impl FnOnce(&Path)) {
     if let Some(folder) = std::env::var_os(TOKENS) {
-        return test(Path::new(&folder));
+        test(Path::new(&folder));
+        // A module that is still at work when its process ends may fall over its own end.
+        for thread in THREADS.lock().unwrap().drain(..) {
+            thread.join().unwrap();
+        }
+        return;
     }
     if !Path::new(MODULE).exists() {
         println!("skipped: there is no `{MODULE}` (Debian's package softhsm2)");
@@ -72,10 +81,11 @@ fn sealer(object: &str, place: &str) -> Sealer {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let way: SealWay = format!("pkcs11:token=hsm;object={object}?module-path={MODULE}").parse().unwrap();
     let place = region(place);
-    std::thread::spawn(move || {
+    let thread = std::thread::spawn(move || {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         serve_sealer(theirs, &way, &place, &clock, &|_| Ok(PIN.to_owned())).unwrap();
     });
+    THREADS.lock().unwrap().push(thread);
     Sealer::over(ours).unwrap()
 }
 

@@ -1,0 +1,199 @@
+//! What is asked for, by the names that policies and the trail have for it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use cedar_policy::{Entities, Entity, EntityId, EntityUid, Schema};
+
+use crate::policies::SCHEMA;
+use crate::vocabulary::type_name;
+
+/// What must come along when an action is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing but who asks.
+    Nothing,
+    /// Whether the person behind it has shown two factors.
+    TwoFactors,
+    /// A grant.
+    Grant,
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $needs:ident;)*) => {
+        /// All that is ever decided.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action { $($(#[$doc])* $name,)* }
+
+        impl Action {
+            /// Every action, in the order in which they are declared.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name in policies.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it takes to decide it.
+            #[must_use]
+            pub fn needs(self) -> Needs {
+                match self { $(Self::$name => Needs::$needs,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Make, open or replace a connection, or give the credential of one of the cell's stores.
+    Connect = "connect", TwoFactors;
+    /// Read the platform and write a snapshot.
+    Backup = "backup", TwoFactors;
+    /// Read records.
+    Read = "read", TwoFactors;
+    /// Write records back to a platform.
+    Restore = "restore", TwoFactors;
+    /// Open every object and compare.
+    Verify = "verify", TwoFactors;
+    /// Restore into a practice store.
+    Drill = "drill", TwoFactors;
+    /// Take records out of the cell.
+    Export = "export", TwoFactors;
+    /// Drop snapshots and collect what nothing names.
+    Prune = "prune", TwoFactors;
+    /// Destroy a person's keys.
+    Erase = "erase", TwoFactors;
+    /// Look at the trail.
+    TrailRead = "trail.read", TwoFactors;
+    /// Check the trail.
+    TrailVerify = "trail.verify", TwoFactors;
+    /// Look at the policies.
+    PolicyRead = "policy.read", TwoFactors;
+    /// Add a tenant.
+    TenantAdd = "tenant.add", TwoFactors;
+    /// List the tenants.
+    TenantList = "tenant.list", TwoFactors;
+    /// Give the vault new keys.
+    VaultRotate = "vault.rotate", TwoFactors;
+    /// Have the vault forget its old keys.
+    VaultRetire = "vault.retire", TwoFactors;
+    /// Ask the vault for a grant, for somebody who has signed in.
+    GrantGive = "grant.give", TwoFactors;
+    /// Open a data key.
+    DataKeyOpen = "data_key.open", Grant;
+    /// Make a data key, which comes opened.
+    DataKeyCreate = "data_key.create", Grant;
+    /// Make a connection's next data key, which comes opened.
+    DataKeyCreateNext = "data_key.create_next", Grant;
+    /// Have a data key of an earlier cell wrapped for this one.
+    DataKeyAdopt = "data_key.adopt", Grant;
+    /// Have a data key wrapped by the newest key.
+    DataKeyRewrap = "data_key.rewrap", Grant;
+    /// Open a credential.
+    CredentialOpen = "credential.open", Grant;
+    /// Have a credential sealed by the newest key.
+    CredentialRewrap = "credential.rewrap", Grant;
+    /// Have a credential sealed.
+    CredentialSeal = "credential.seal", Nothing;
+    /// Answer somebody with a record's content.
+    RecordRead = "record.read", Grant;
+    /// Prove to the vault who somebody is.
+    SignIn = "sign_in", Nothing;
+    /// Get a certificate.
+    CertificateIssue = "certificate.issue", Nothing;
+    /// Ask which keys the vault has.
+    VaultStatus = "vault.status", Nothing;
+    /// Get the key that signs the log.
+    TrailLogKey = "trail.log_key", Nothing;
+}
+
+/// The actions with the groups in which they are, as the schema says.
+static ENTITIES: LazyLock<Option<Entities>> = LazyLock::new(|| {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA).ok()?;
+    schema.action_entities().ok()
+});
+
+impl Action {
+    /// The action as policies see it. Without it no policy for a group of actions would be met.
+    pub(crate) fn entity(self) -> Option<Entity> {
+        ENTITIES.as_ref()?.get(&self.uid()).cloned()
+    }
+
+    pub(crate) fn uid(self) -> EntityUid {
+        EntityUid::from_type_name_and_id(type_name("Action"), EntityId::new(self.as_str()))
+    }
+}
+
+impl From<domain::Action> for Action {
+    /// What somebody must be permitted to get a grant for that.
+    fn from(action: domain::Action) -> Self {
+        match action {
+            domain::Action::Connect => Self::Connect,
+            domain::Action::Backup => Self::Backup,
+            domain::Action::Read => Self::Read,
+            domain::Action::Restore => Self::Restore,
+            domain::Action::Verify => Self::Verify,
+            domain::Action::Drill => Self::Drill,
+            domain::Action::Export => Self::Export,
+            domain::Action::Prune => Self::Prune,
+            domain::Action::Erase => Self::Erase,
+        }
+    }
+}
+
+/// No action has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no action")]
+pub struct UnknownAction(pub String);
+
+impl FromStr for Action {
+    type Err = UnknownAction;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAction> {
+        let found = Self::ALL.iter().find(|action| action.as_str() == text);
+        found.copied().ok_or_else(|| UnknownAction(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_grant_can_name_has_the_same_name_in_policies() {
+        for action in domain::Action::ALL {
+            assert_eq!(Action::from(*action).as_str(), action.as_str());
+        }
+    }
+
+    #[test]
+    fn an_action_is_in_the_groups_that_the_schema_says() {
+        let groups = |action: Action| {
+            let alone = Entities::from_entities([action.entity().unwrap()], None).unwrap();
+            let mut groups: Vec<String> =
+                alone.ancestors(&action.uid()).unwrap().map(|uid| uid.id().unescaped().to_owned()).collect();
+            groups.sort();
+            groups
+        };
+        assert_eq!(groups(Action::DataKeyOpen), ["granted", "open"]);
+        assert_eq!(groups(Action::DataKeyRewrap), ["granted"]);
+        assert_eq!(groups(Action::Backup), ["run"]);
+        assert!(Action::ALL.iter().all(|action| action.entity().is_some()));
+    }
+
+    #[test]
+    fn an_action_has_one_spelling() {
+        for action in Action::ALL {
+            assert_eq!(action.as_str().parse(), Ok(*action));
+        }
+        assert_eq!("Read".parse::<Action>(), Err(UnknownAction("Read".to_owned())));
+    }
+}
