@@ -14,7 +14,8 @@ const MANY: usize = 1_100;
 pub(crate) async fn keeps_the_promises_that_it_is_known_for(target: &Target) {
     let store = target.make("promises");
     let seen = probe(&store, &*rng(1)).await.unwrap();
-    let known = Promises { create_if_absent: target.create_if_absent, keeps_versions: target.keeps_versions };
+    let create_if_absent = target.create_if_absent.unwrap_or(seen.create_if_absent);
+    let known = Promises { create_if_absent, keeps_versions: target.keeps_versions };
     assert_eq!(seen, known, "{}", target.name);
     if target.has_url() {
         let (url, options) = target.url("promises");
@@ -30,7 +31,7 @@ pub(crate) async fn keeps_the_promises_that_it_is_known_for(target: &Target) {
         (Path::from("once"), || PutOptions { mode: PutMode::Create, ..PutOptions::default() });
     store.put_opts(&path, PutPayload::from_static(b"first"), create()).await.unwrap();
     let again = store.put_opts(&path, PutPayload::from_static(b"second"), create()).await;
-    if target.create_if_absent {
+    if target.create_if_absent != Some(false) {
         assert!(matches!(again, Err(Error::AlreadyExists { .. })), "{}: {again:?}", target.name);
         assert_eq!(&store.get(&path).await.unwrap().bytes().await.unwrap()[..], b"first");
     }

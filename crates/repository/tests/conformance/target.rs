@@ -13,8 +13,8 @@ use crate::bucket;
 /// A kind of store, and what it is known to keep.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
-    /// Of twenty who create one name exactly one wins.
-    pub(crate) create_if_absent: bool,
+    /// Of twenty who create one name exactly one wins. `None` where that is luck: the server looks, and then writes.
+    pub(crate) create_if_absent: Option<bool>,
     /// What is overwritten or deleted can still be read, by its version.
     pub(crate) keeps_versions: bool,
     /// What was written cannot be destroyed for a while.
@@ -66,32 +66,44 @@ impl Server {
 impl Target {
     pub(crate) async fn directory() -> Option<Self> {
         let place = Place::Directory(tempfile::tempdir().unwrap());
-        Some(Self { name: "directory", create_if_absent: true, keeps_versions: false, locks: false, place })
+        Some(Self {
+            name: "directory",
+            create_if_absent: Some(true),
+            keeps_versions: false,
+            locks: false,
+            place,
+        })
     }
 
     pub(crate) async fn memory() -> Option<Self> {
         let place = Place::Memory;
-        Some(Self { name: "memory", create_if_absent: true, keeps_versions: false, locks: false, place })
+        Some(Self {
+            name: "memory",
+            create_if_absent: Some(true),
+            keeps_versions: false,
+            locks: false,
+            place,
+        })
     }
 
     /// Ceph's gateway: creates once, in a bucket without versions.
     pub(crate) async fn ceph() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_CEPH")?;
         let place = Place::Bucket { bucket: bucket::make(&server, false).await, server };
-        Some(Self { name: "ceph", create_if_absent: true, keeps_versions: false, locks: false, place })
+        Some(Self { name: "ceph", create_if_absent: Some(true), keeps_versions: false, locks: false, place })
     }
 
     pub(crate) async fn moto() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_MOTO")?;
         let place = Place::Bucket { bucket: bucket::make(&server, false).await, server };
-        Some(Self { name: "moto", create_if_absent: true, keeps_versions: false, locks: false, place })
+        Some(Self { name: "moto", create_if_absent: None, keeps_versions: false, locks: false, place })
     }
 
     /// A bucket under object lock: versions, and a retention for whatever is written.
     pub(crate) async fn moto_with_lock() -> Option<Self> {
         let server = Server::find("CARETAKER_TEST_MOTO")?;
         let place = Place::Bucket { bucket: bucket::make(&server, true).await, server };
-        Some(Self { name: "moto-lock", create_if_absent: true, keeps_versions: true, locks: true, place })
+        Some(Self { name: "moto-lock", create_if_absent: None, keeps_versions: true, locks: true, place })
     }
 
     /// The store's URL below a prefix of its own.
