@@ -6,7 +6,7 @@
 # The whole story on practice stores. Needs Rust and a C compiler, no root, no network. SEED=7 tells another one.
 demo:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
-	cargo run --release --locked -p caretaker -- demo --once --dir "$$dir/cell" $(if $(SEED),--seed $(SEED))
+	cargo run --profile demo --locked -p caretaker -- demo --once --dir "$$dir/cell" $(if $(SEED),--seed $(SEED))
 
 # Everything. Installs what it needs with the system's package manager, fails where a suite could not run;
 # ALLOW_SKIPPED=1 lets it pass without those, and names them.
