@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use cedar_policy::{Entities, Entity, EntityId, EntityUid, Schema};
+use cedar_policy::{Entities, Entity, EntityUid, Schema};
 
 use crate::policies::SCHEMA;
-use crate::vocabulary::type_name;
+use crate::vocabulary::uid;
 
 /// What must come along when an action is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +117,11 @@ static ENTITIES: LazyLock<Option<Entities>> = LazyLock::new(|| {
 impl Action {
     /// The action as policies see it. Without it no policy for a group of actions would be met.
     pub(crate) fn entity(self) -> Option<Entity> {
-        ENTITIES.as_ref()?.get(&self.uid()).cloned()
+        ENTITIES.as_ref()?.get(&self.uid()?).cloned()
     }
 
-    pub(crate) fn uid(self) -> EntityUid {
-        EntityUid::from_type_name_and_id(type_name("Action"), EntityId::new(self.as_str()))
+    pub(crate) fn uid(self) -> Option<EntityUid> {
+        uid("Action", self.as_str())
     }
 }
 
@@ -178,8 +178,11 @@ mod tests {
     fn an_action_is_in_the_groups_that_the_schema_says() {
         let groups = |action: Action| {
             let alone = Entities::from_entities([action.entity().unwrap()], None).unwrap();
-            let mut groups: Vec<String> =
-                alone.ancestors(&action.uid()).unwrap().map(|uid| uid.id().unescaped().to_owned()).collect();
+            let mut groups: Vec<String> = alone
+                .ancestors(&action.uid().unwrap())
+                .unwrap()
+                .map(|uid| uid.id().unescaped().to_owned())
+                .collect();
             groups.sort();
             groups
         };

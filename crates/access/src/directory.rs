@@ -58,7 +58,7 @@ impl Directory {
             resource.entities().ok_or_else(|| Untold(resource.to_string()))?.into_iter().for_each(&mut know);
         }
         if let Some(grant) = &standing.grant {
-            know(grant.person.entity());
+            know(grant.person.entity().ok_or_else(|| Untold(grant.person.name.clone()))?);
         }
         let entities =
             Entities::from_entities(known.into_values(), None).map_err(|error| Untold(error.to_string()))?;
@@ -105,7 +105,7 @@ impl Directory {
     #[must_use]
     pub fn ask(&self, who: &Who, action: Action, resource: &Resource) -> Option<cedar_policy::Request> {
         let context = self.standing.context(action)?;
-        cedar_policy::Request::new(who.uid(), action.uid(), resource.uid(), context, None).ok()
+        cedar_policy::Request::new(who.uid()?, action.uid()?, resource.uid()?, context, None).ok()
     }
 
     /// Decides among all that is known here.

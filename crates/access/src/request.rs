@@ -51,7 +51,7 @@ impl Standing {
     /// Whoever is behind the grant, as policies see them.
     fn person(&self, action: Action) -> Option<Entity> {
         let grant = self.grant.as_ref().filter(|_| action.needs() == Needs::Grant)?;
-        Some(grant.person.entity())
+        grant.person.entity()
     }
 
     pub(crate) fn context(&self, action: Action) -> Option<Context> {
@@ -63,7 +63,7 @@ impl Standing {
                 let nobody = Person { name: String::new(), groups: [].into() };
                 let none = Grant { genuine: false, covers: false, live: false, person: nobody };
                 let Grant { genuine, covers, live, person } = self.grant.as_ref().unwrap_or(&none);
-                let person = ("person".to_owned(), RestrictedExpression::new_entity_uid(person.uid()));
+                let person = ("person".to_owned(), RestrictedExpression::new_entity_uid(person.uid()?));
                 let facts = [said("genuine", *genuine), said("covers", *covers), said("live", *live), person];
                 let grant = RestrictedExpression::new_record(facts).ok()?;
                 Context::from_pairs([("grant".to_owned(), grant)]).ok()
@@ -80,10 +80,10 @@ impl Request {
         let mut entities = resource.entities()?;
         entities.extend([who.entity()?, action.entity()?]);
         // Whoever asks in their own name is there already.
-        entities.extend(standing.person(*action).filter(|person| person.uid() != who.uid()));
+        let own = who.uid()?;
+        entities.extend(standing.person(*action).filter(|person| person.uid() != own));
         let context = standing.context(*action)?;
-        let request =
-            cedar_policy::Request::new(who.uid(), action.uid(), resource.uid(), context, None).ok()?;
+        let request = cedar_policy::Request::new(own, action.uid()?, resource.uid()?, context, None).ok()?;
         Some((request, Entities::from_entities(entities, None).ok()?))
     }
 }

@@ -43,20 +43,20 @@ pub enum Resource {
 
 type Attributes = HashMap<String, RestrictedExpression>;
 
-fn tenant_uid(tenant: &TenantId) -> EntityUid {
+fn tenant_uid(tenant: &TenantId) -> Option<EntityUid> {
     uid("Tenant", tenant.as_str())
 }
 
-fn connection_uid(of: &str, scope: &Scope) -> EntityUid {
+fn connection_uid(of: &str, scope: &Scope) -> Option<EntityUid> {
     uid(of, &format!("{}/{}", scope.tenant, scope.connection))
 }
 
-fn scoped(scope: &Scope) -> Attributes {
-    HashMap::from([
-        ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant_uid(&scope.tenant))),
+fn scoped(scope: &Scope) -> Option<Attributes> {
+    Some(HashMap::from([
+        ("tenant".to_owned(), RestrictedExpression::new_entity_uid(tenant_uid(&scope.tenant)?)),
         ("region".to_owned(), text(&scope.region)),
         ("platform".to_owned(), text(&scope.platform)),
-    ])
+    ]))
 }
 
 fn placed(place: &Place) -> Attributes {
@@ -65,12 +65,12 @@ fn placed(place: &Place) -> Attributes {
 
 /// A tenant with the groups that look after it.
 fn tenant(tenant: &TenantId) -> Option<Entity> {
-    let group = |name: String| RestrictedExpression::new_entity_uid(uid("Group", &name));
+    let group = |name: String| Some(RestrictedExpression::new_entity_uid(uid("Group", &name)?));
     let groups = HashMap::from([
-        ("owners".to_owned(), group(owners(tenant))),
-        ("viewers".to_owned(), group(viewers(tenant))),
+        ("owners".to_owned(), group(owners(tenant))?),
+        ("viewers".to_owned(), group(viewers(tenant))?),
     ]);
-    Entity::new(tenant_uid(tenant), groups, [].into()).ok()
+    Entity::new(tenant_uid(tenant)?, groups, [].into()).ok()
 }
 
 /// Its path, as [`Resource::named`] takes it.
@@ -143,7 +143,7 @@ impl Resource {
         }
     }
 
-    pub(crate) fn uid(&self) -> EntityUid {
+    pub(crate) fn uid(&self) -> Option<EntityUid> {
         let of = self.type_name();
         match self {
             Self::Connection(scope) | Self::DataKey(scope) | Self::Credential(scope) => {
@@ -159,7 +159,7 @@ impl Resource {
 
     /// It, and all that it is part of, as policies see them. `None` where that cannot be said.
     pub(crate) fn entities(&self) -> Option<Vec<Entity>> {
-        let own = self.uid();
+        let own = self.uid()?;
         let place = match self {
             Self::StoreCredential(place, _)
             | Self::Vault(place)
@@ -173,10 +173,10 @@ impl Resource {
         }
         let scope = self.scope()?;
         let of_tenant = tenant(&scope.tenant)?;
-        let connection = connection_uid("Connection", scope);
+        let connection = connection_uid("Connection", scope)?;
         let around =
-            Entity::new(connection.clone(), scoped(scope), [tenant_uid(&scope.tenant)].into()).ok()?;
-        let mut attributes = scoped(scope);
+            Entity::new(connection.clone(), scoped(scope)?, [tenant_uid(&scope.tenant)?].into()).ok()?;
+        let mut attributes = scoped(scope)?;
         if let Self::Record(_, kind) = self {
             attributes.insert("kind".to_owned(), text(kind));
         }

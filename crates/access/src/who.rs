@@ -56,7 +56,7 @@ impl Service {
         Ok(Self { role: kind, platform, cell: cell.to_owned(), region })
     }
 
-    fn uid(&self) -> EntityUid {
+    fn uid(&self) -> Option<EntityUid> {
         uid(self.role, &format!("{}/{self}", self.cell))
     }
 }
@@ -89,13 +89,14 @@ impl Person {
         Self { name: OPERATOR.to_owned(), groups }
     }
 
-    pub(crate) fn uid(&self) -> EntityUid {
+    pub(crate) fn uid(&self) -> Option<EntityUid> {
         uid("Person", &self.name)
     }
 
-    /// The person as policies see them.
-    pub(crate) fn entity(&self) -> Entity {
-        Entity::new_no_attrs(self.uid(), self.groups.iter().map(|group| uid("Group", group)).collect())
+    /// The person as policies see them. `None` where that cannot be said.
+    pub(crate) fn entity(&self) -> Option<Entity> {
+        let groups = self.groups.iter().map(|group| uid("Group", group)).collect::<Option<_>>()?;
+        Some(Entity::new_no_attrs(self.uid()?, groups))
     }
 }
 
@@ -124,7 +125,7 @@ impl fmt::Display for Who {
 }
 
 impl Who {
-    pub(crate) fn uid(&self) -> EntityUid {
+    pub(crate) fn uid(&self) -> Option<EntityUid> {
         match self {
             Self::Service(service) => service.uid(),
             Self::Person(person) => person.uid(),
@@ -134,7 +135,7 @@ impl Who {
     /// Who asks, as policies see them. `None` where that cannot be said.
     pub(crate) fn entity(&self) -> Option<Entity> {
         match self {
-            Self::Person(person) => Some(person.entity()),
+            Self::Person(person) => person.entity(),
             Self::Service(service) => {
                 let Service { platform, cell, region, .. } = service;
                 let mut attributes =
@@ -142,7 +143,7 @@ impl Who {
                 if let Some(platform) = platform {
                     attributes.insert("platform".to_owned(), text(platform));
                 }
-                Entity::new(service.uid(), attributes, [].into()).ok()
+                Entity::new(service.uid()?, attributes, [].into()).ok()
             }
         }
     }
