@@ -147,7 +147,7 @@ pub(crate) fn unpublished(error: PublishError) -> anyhow::Error {
 
 fn broken(is_damage: bool, error: impl std::error::Error + Send + Sync + 'static) -> anyhow::Error {
     match is_damage {
-        true => FlowError::Integrity(flows::error::with_causes(&error)).into(),
+        true => FlowError::Integrity(domain::with_causes(&error)).into(),
         false => error.into(),
     }
 }

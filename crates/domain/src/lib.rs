@@ -14,6 +14,7 @@
 
 pub mod aad;
 pub mod audit;
+mod causes;
 pub mod chance;
 pub mod clock;
 pub mod grant;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod service;
 
 pub use audit::{AuditError, AuditEvent, AuditSink, Effect, HttpFacts, Operation, Outcome, Unrecorded};
+pub use causes::with_causes;
 pub use chance::{Ids, Rng};
 pub use clock::Clock;
 pub use grant::{Action, Actions, Grant, GrantError, GrantId, Principal};

@@ -205,7 +205,7 @@ struct CatalogHeads {
 
 /// What a failure of the catalog is to the record store: a rival, damage, or a store that did not do what was asked.
 fn catalog_failed(operation: &'static str, error: CatalogError) -> RepositoryError {
-    let told = crate::error::with_causes(&error);
+    let told = domain::with_causes(&error);
     match error.kind() {
         CatalogErrorKind::Conflict => return RepositoryError::Conflict(told),
         CatalogErrorKind::Damaged => {

@@ -1,6 +1,7 @@
 //! Why a flow did not do what was asked. The kind says how the command ends.
 
 use connectors::contract::{Fault, SpoolError, SpoolErrorKind};
+use domain::with_causes;
 use repository::RepositoryError;
 use serde::{Deserialize, Serialize};
 use vault::{VaultError, VaultErrorKind};
@@ -202,18 +203,6 @@ impl From<SpoolError> for FlowError {
 
 /// Results of flows.
 pub type Result<T, E = FlowError> = std::result::Result<T, E>;
-
-/// An error with its causes, in one sentence.
-#[must_use]
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text += &format!(": {next}");
-        cause = next.source();
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

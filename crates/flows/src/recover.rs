@@ -11,7 +11,7 @@ use repository::{CommitName, Repository, RepositoryError, Stores};
 use serde::Serialize;
 use vault::{Handles, RecoveryKey, RecoveryKeys};
 
-use crate::error::{ErrorKind, FlowError, Result, with_causes};
+use crate::error::{ErrorKind, FlowError, Result};
 use crate::export::{Exported, Sink, Source, Told, empty_folder, export};
 
 /// The recovery key's own grant lasts so long.
@@ -211,7 +211,7 @@ pub async fn recover(
             connection,
             head: None,
             exported: None,
-            error: Some(with_causes(&error)),
+            error: Some(domain::with_causes(&error)),
         })
         .collect();
     let mut refused = None;
@@ -222,10 +222,10 @@ pub async fn recover(
             Ok(Some(exported)) => (Some(exported), None),
             // Connected, and never backed up.
             Ok(None) => continue,
-            Err(error) if error.kind() == ErrorKind::Integrity => (None, Some(with_causes(&error))),
+            Err(error) if error.kind() == ErrorKind::Integrity => (None, Some(domain::with_causes(&error))),
             // The key is another one, or what it would open names it wrongly: the others tell.
             Err(error) if error.kind() == ErrorKind::Refused => {
-                let why = with_causes(&error);
+                let why = domain::with_causes(&error);
                 refused.get_or_insert(error);
                 (None, Some(why))
             }

@@ -1,7 +1,5 @@
 //! What goes wrong in the record store, and what the caller does next.
 
-use std::error::Error as _;
-
 use domain::{GrantError, KeyError, NameError};
 
 /// A failure of the record store. Each variant names the operation or the object.
@@ -101,17 +99,6 @@ impl RepositoryError {
     pub(crate) fn damaged(object: &str, detail: impl Into<String>) -> Self {
         Self::Damaged { object: object.to_owned(), detail: detail.into() }
     }
-}
-
-/// An error with its causes, in one sentence.
-pub(crate) fn with_causes(error: &RepositoryError) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        told = format!("{told}: {next}");
-        cause = next.source();
-    }
-    told
 }
 
 /// Results of the record store.

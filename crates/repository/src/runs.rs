@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::commit::CommitName;
 use crate::connection::Repository;
 use crate::encoding::{self, put_count, put_number};
-use crate::error::{RepositoryError, Result, with_causes};
+use crate::error::{RepositoryError, Result};
 use crate::inspect::integrity;
 use crate::keyring::{Keyring, ObjectKey};
 use crate::object::{HEADER_LEN, compress, decompress, header, opening, read_header, read_whole, seal_whole};
@@ -348,7 +348,9 @@ impl Run {
         let stored = tokio::spawn(async move {
             gathered.broken = Some("storing the run's progress was broken off".to_owned());
             let stored = place.seal_and_store(&mut gathered, durable).await;
-            let why = |error| format!("the run's progress could not be stored: {}", with_causes(error));
+            let why = |error: &RepositoryError| {
+                format!("the run's progress could not be stored: {}", domain::with_causes(error))
+            };
             gathered.broken = stored.as_ref().err().map(why);
             stored
         });

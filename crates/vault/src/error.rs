@@ -240,12 +240,6 @@ impl VaultError {
 
     /// As another process is to tell it, with its causes.
     pub(crate) fn to_told(&self) -> Told {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(next) = cause {
-            text = format!("{text}: {next}");
-            cause = next.source();
-        }
-        Told { kind: self.kind(), text }
+        Told { kind: self.kind(), text: domain::with_causes(self) }
     }
 }

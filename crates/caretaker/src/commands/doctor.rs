@@ -59,7 +59,7 @@ fn finding(check: impl Into<String>, found: Result<String, Wrong>) -> Finding {
 }
 
 fn sentence(error: &anyhow::Error) -> String {
-    flows::error::with_causes(error.as_ref())
+    domain::with_causes(error.as_ref())
 }
 
 pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {

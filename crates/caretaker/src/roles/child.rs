@@ -279,7 +279,7 @@ impl Connections {
         if matches!(error, ServeError::Refused(_) | ServeError::Silent) {
             let who = Principal(vault::UNPROVEN.to_owned());
             let event = AuditEvent::new(who, Operation::PeerRefuse, self.role.to_string(), Outcome::Refused);
-            let detail = flows::error::with_causes(&error);
+            let detail = domain::with_causes(&error);
             if let Err(error) = self.handles.audit.record(event.with_detail(detail)).await {
                 tracing::warn!("{error}");
             }

@@ -108,10 +108,8 @@ impl Here {
             sequencer.have_witnessed(&*witness, now)
         });
         match taken.await {
-            Ok(taken) => taken.map_err(|error| Refusal {
-                damaged: error.is_damage(),
-                text: flows::error::with_causes(&error),
-            }),
+            Ok(taken) => taken
+                .map_err(|error| Refusal { damaged: error.is_damage(), text: domain::with_causes(&error) }),
             Err(stopped) => Err(Refusal { damaged: false, text: stopped.to_string() }),
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::look::Parts;
 use super::writes::Writes;
-use crate::error::{spool_error, with_causes};
+use crate::error::spool_error;
 
 /// Steps of one restore, and how far each is.
 pub(super) type Steps = Mutex<BTreeMap<String, StepState>>;
@@ -168,7 +168,7 @@ impl MediaReader for StoredMediaReader<'_> {
                 Ok(()) => Some(Ok(bytes.freeze())),
                 // One that is lost keeps nothing else from coming back: it is as one that was never stored.
                 Err(error) if error.kind() == ErrorKind::Integrity => {
-                    let what = format!("`{pointer}` cannot be used: {}", with_causes(&error));
+                    let what = format!("`{pointer}` cannot be used: {}", domain::with_causes(&error));
                     self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
                     None
                 }

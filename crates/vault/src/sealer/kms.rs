@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Clock, Id128, Region};
+use domain::{Clock, Id128, Region, with_causes};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Url};
 use serde::{Deserialize, Serialize};
@@ -248,7 +248,7 @@ impl Kms {
             // Where an authority is named, no other counts.
             builder = builder.tls_certs_only(authorities);
         }
-        let client = builder.build().map_err(|error| SealError::failed(causes(&error)))?;
+        let client = builder.build().map_err(|error| SealError::failed(with_causes(&error)))?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| SealError::failed(error.to_string()))?;
         Ok(Self {
@@ -318,10 +318,10 @@ impl Kms {
             request = request.header(*name, *value);
         }
         let sent = request.body(body.to_vec()).send().await;
-        let mut response = sent.map_err(|error| causes(&error))?;
+        let mut response = sent.map_err(|error| with_causes(&error))?;
         let status = response.status().as_u16();
         let mut received = Zeroizing::new(Vec::with_capacity(ANSWER_LEN_MAX));
-        while let Some(chunk) = response.chunk().await.map_err(|error| causes(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| with_causes(&error))? {
             if received.len() + chunk.len() > ANSWER_LEN_MAX {
                 return Err("its answer has no end".to_owned());
             }
@@ -329,17 +329,6 @@ impl Kms {
         }
         Ok((status, received))
     }
-}
-
-/// An error and what caused it.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 impl Seals for Kms {
