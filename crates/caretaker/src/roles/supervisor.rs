@@ -1,6 +1,5 @@
 //! Starts processes with a role, hands each the sockets over which it speaks to others, and starts what has died again.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -8,7 +7,7 @@ use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -216,8 +215,8 @@ struct Keeper {
 pub(super) struct Supervisor {
     clock: Arc<dyn Clock>,
     keeps: Keeps,
-    keepers: Mutex<BTreeMap<Role, Arc<Keeper>>>,
-    order: Mutex<Vec<Role>>,
+    /// In the order in which they were started.
+    keepers: Mutex<Vec<Arc<Keeper>>>,
     sealers: Mutex<Sealers>,
     own: Weak<Self>,
 }
@@ -235,10 +234,7 @@ impl Drop for Supervisor {
         // A vault that waits for one of them must not be waited for.
         self.sealers.get_mut().unwrap_or_else(PoisonError::into_inner).running.clear();
         let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let order = self.order.get_mut().unwrap_or_else(PoisonError::into_inner);
-        while let Some(role) = order.pop() {
-            keepers.remove(&role);
-        }
+        while keepers.pop().is_some() {}
     }
 }
 
@@ -255,7 +251,6 @@ impl Supervisor {
             clock,
             keeps,
             keepers: Mutex::default(),
-            order: Mutex::default(),
             sealers: Mutex::default(),
             own: Weak::clone(own),
         })
@@ -266,34 +261,32 @@ impl Supervisor {
     /// # Errors
     /// As the process tells, and when it could not be started.
     pub(super) async fn start(&self, beginning: Beginning) -> anyhow::Result<()> {
-        let role = beginning.role();
         if let Beginning::Vault { unseals, .. } = &beginning {
             self.sealers.lock().unwrap_or_else(PoisonError::into_inner).ways = unseals.ways();
         }
         let (running, missing) = self.run(&beginning, 0).await?;
-        let keeper =
-            Keeper { role: role.clone(), again: beginning.again(), running: running.into(), missing };
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).insert(role.clone(), Arc::new(keeper));
-        self.order.lock().unwrap_or_else(PoisonError::into_inner).push(role);
+        let (role, again) = (beginning.role(), beginning.again());
+        let keeper = Keeper { role, again, running: running.into(), missing };
+        self.keepers().push(Arc::new(keeper));
         Ok(())
+    }
+
+    fn keepers(&self) -> MutexGuard<'_, Vec<Arc<Keeper>>> {
+        self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What this machine's kernel cannot keep the processes from, in words.
     pub(super) fn missing(&self) -> Vec<(Role, String)> {
-        let keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
         let missing = |keeper: &Arc<Keeper>| {
             let role = keeper.role.clone();
             keeper.missing.iter().map(move |missing| (role.clone(), missing.clone())).collect::<Vec<_>>()
         };
-        keepers.values().flat_map(missing).collect()
+        self.keepers().iter().flat_map(missing).collect()
     }
 
     /// The processes that run, by their roles.
     pub(super) async fn processes(&self) -> Vec<(Role, u32)> {
-        let keepers: Vec<_> = {
-            let keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
-            keepers.values().cloned().collect()
-        };
+        let keepers = self.keepers().clone();
         let mut processes = Vec::new();
         for keeper in keepers {
             processes.push((keeper.role.clone(), keeper.running.lock().await.child.id()));
@@ -404,7 +397,7 @@ impl Supervisor {
     }
 
     fn keeper(&self, role: &Role) -> Option<Arc<Keeper>> {
-        self.keepers.lock().unwrap_or_else(PoisonError::into_inner).get(role).cloned()
+        self.keepers().iter().find(|keeper| keeper.role == *role).cloned()
     }
 
     async fn answer(&self, role: &Role, number: u64, what: &Ask, control: &Control) {
