@@ -1,4 +1,5 @@
-//! Calls and their answers: `POST /NAME` with JSON, over HTTP/2. A table of routes says who may make which call.
+//! Calls and their answers: `POST /NAME` with JSON, over HTTP/2. Some are answered with frames, which tell how they go on. A
+//! table of routes says who may make which call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
+
+use crate::telling::{self, Queued};
+
+pub use crate::telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling};
 
 /// No call and no answer is longer, in bytes.
 pub(crate) const BODY_LEN_MAX: usize = 4 << 20;
@@ -57,6 +63,8 @@ pub enum CallError {
 
 /// How a call was answered, as bytes.
 pub(crate) enum Answered {
+    /// With frames, of which the last is the answer or the refusal.
+    Telling(mpsc::Receiver<Queued>),
     /// With its answer.
     Done(Bytes),
     /// With a refusal of its own.
@@ -87,10 +95,15 @@ impl std::fmt::Debug for Routes {
 }
 
 /// A value as JSON. What it is written into is wiped once it was sent: answers hold keys.
-fn json(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+pub(crate) fn json(value: &impl Serialize) -> Result<Bytes, serde_json::Error> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
     serde_json::to_writer(&mut *bytes, value)?;
-    Ok(Bytes::from_owner(Wiped(bytes)))
+    Ok(wiped(bytes))
+}
+
+/// Bytes that are wiped once nobody has them any more.
+pub(crate) fn wiped(bytes: Zeroizing<Vec<u8>>) -> Bytes {
+    Bytes::from_owner(Wiped(bytes))
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);
@@ -115,28 +128,52 @@ impl Routes {
 
     /// Answers one more call. The function is told who calls.
     #[must_use]
-    pub fn answering<C, F, A>(mut self, answer: A) -> Self
+    pub fn answering<C, F, A>(self, answer: A) -> Self
     where
         C: Call,
         A: Fn(ServiceId, C) -> F + Send + Sync + 'static,
         F: Future<Output = Result<C::Answer, C::Refusal>> + Send + 'static,
     {
         let answer = Arc::new(answer);
-        let route: Answer = Box::new(move |peer, body| match serde_json::from_slice::<C>(body) {
-            Err(error) => std::future::ready(Answered::Unreadable(error.to_string())).boxed(),
-            Ok(call) => {
-                let answer = Arc::clone(&answer);
-                async move {
-                    let written = match answer(peer, call).await {
-                        Ok(done) => json(&done).map(Answered::Done),
-                        Err(refusal) => json(&refusal).map(Answered::Refused),
-                    };
-                    written.unwrap_or_else(|error| Answered::Unreadable(error.to_string()))
-                }
-                .boxed()
+        self.reading(move |peer, call: C| {
+            let answer = Arc::clone(&answer);
+            async move {
+                let written = match answer(peer, call).await {
+                    Ok(done) => json(&done).map(Answered::Done),
+                    Err(refusal) => json(&refusal).map(Answered::Refused),
+                };
+                written.unwrap_or_else(|error| Answered::Unreadable(error.to_string()))
             }
+            .boxed()
+        })
+    }
+
+    /// Answers one more call, which tells how it goes on. The function is told who calls, and what it answers with is dropped
+    /// where it is not listened to any more.
+    #[must_use]
+    pub fn telling<C, F, A>(self, answer: A) -> Self
+    where
+        C: Telling,
+        A: Fn(ServiceId, C, Teller<C::Told>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<C::Answer, C::Refusal>> + Send + 'static,
+    {
+        let answer = Arc::new(answer);
+        self.reading(move |peer, call: C| {
+            let answer = Arc::clone(&answer);
+            let told = telling::answered::<C, _>(move |teller| answer(peer, call, teller));
+            std::future::ready(Answered::Telling(told)).boxed()
+        })
+    }
+
+    fn reading<C: Call>(
+        mut self,
+        answer: impl Fn(ServiceId, C) -> BoxFuture<'static, Answered> + Send + Sync + 'static,
+    ) -> Self {
+        let answer: Answer = Box::new(move |peer, body| match serde_json::from_slice::<C>(body) {
+            Err(error) => std::future::ready(Answered::Unreadable(error.to_string())).boxed(),
+            Ok(call) => answer(peer, call),
         });
-        self.0.insert(C::NAME, Route { callers: C::CALLERS, answer: route });
+        self.0.insert(C::NAME, Route { callers: C::CALLERS, answer });
         self
     }
 

@@ -11,19 +11,22 @@ use bytes::Bytes;
 use domain::{Clock, Id128, Role};
 use futures::future::{BoxFuture, Either, select};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::call::{BODY_LEN_MAX, Call, CallError, sent};
-use crate::endpoint::status;
+use crate::endpoint::{CONNECTION_WINDOW, STREAM_WINDOW, status};
 use crate::identity::{Identities, Identity};
+use crate::telling::{Frame, Listener, Said, Telling};
 use crate::{Stream, tls};
 
 /// A call that was not sent is sent over so many further connections at most.
@@ -31,6 +34,8 @@ const CONNECTIONS_MAX: u32 = 5;
 
 /// So long an answer is waited for.
 const CALL_MAX: Duration = Duration::from_secs(60);
+/// Whoever tells how a call goes on is taken for dead once so long nothing came.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What gets a connection to another process.
 pub trait Dial: Send + Sync + 'static {
@@ -69,32 +74,92 @@ impl Channel {
         self.identities.newest().id.cell
     }
 
+    /// The role of this end.
+    #[must_use]
+    pub fn own(&self) -> Role {
+        self.identities.newest().id.role.clone()
+    }
+
     /// Makes a call. A call that was not sent, because the connection had ended, is sent over another; one that may have been
     /// heard is not repeated.
     ///
     /// # Errors
     /// [`CallError`] when there is no answer; the inner one is the refusal of whoever was called.
     pub async fn call<C: Call>(&self, call: &C) -> Result<Result<C::Answer, C::Refusal>, CallError> {
-        let answered = pin!(self.make::<C>(sent(call).map_err(|error| self.misunderstood(&error))?));
-        match select(answered, self.clock.sleep(CALL_MAX)).await {
+        let body = sent(call).map_err(|error| self.misunderstood(&error))?;
+        let answered = async {
+            let (status, body) = self.whole(self.send(C::NAME, body).await?).await?;
+            match status {
+                status::DONE => self.parsed(&body).map(Ok),
+                status::REFUSED => self.parsed(&body).map(Err),
+                other => Err(self.unanswered(C::NAME, other, &body)),
+            }
+        };
+        // Apart: it is large, and whoever asks anything of another process holds one.
+        self.within(CALL_MAX, Box::pin(answered)).await
+    }
+
+    /// Makes a call that tells how it goes on, and hands over what is told, in order. It may take as long as it takes, but not
+    /// in silence: where nothing comes for a minute, not even that it goes on, the other end cannot be reached.
+    ///
+    /// An error of `heard` ends the call, and what is done for it at the other end. It is the middle one.
+    ///
+    /// # Errors
+    /// [`CallError`] when there is no answer; the innermost one is the refusal of whoever was called.
+    pub async fn follow<C: Telling, E>(
+        &self,
+        call: &C,
+        mut heard: impl FnMut(Frame<C::Told>) -> Result<(), E>,
+    ) -> Result<Result<Result<C::Answer, C::Refusal>, E>, CallError> {
+        let body = sent(call).map_err(|error| self.misunderstood(&error))?;
+        let response = self.within(SILENCE_MAX, self.send(C::NAME, body)).await?;
+        if response.status() != status::DONE {
+            let (status, body) = self.within(SILENCE_MAX, self.whole(response)).await?;
+            return Err(self.unanswered(C::NAME, status, &body));
+        }
+        let (mut body, mut listener) = (response.into_body(), Listener::default());
+        loop {
+            listener.take(&self.within(SILENCE_MAX, self.more(&mut body)).await?);
+            while let Some(said) = listener.next().map_err(|error| self.misunderstood(&error))? {
+                let frame = match said {
+                    Said::Told(told) => Frame::Told(self.parsed(&told)?),
+                    Said::Bytes(bytes) => Frame::Bytes(bytes),
+                    Said::Done(answer) => return Ok(Ok(Ok(self.parsed(&answer)?))),
+                    Said::Refused(refusal) => return Ok(Ok(Err(self.parsed(&refusal)?))),
+                    Said::Unsaid(why) => return Err(CallError::Misunderstood { to: self.to.clone(), why }),
+                };
+                if let Err(enough) = heard(frame) {
+                    return Ok(Err(enough));
+                }
+            }
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        answered: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        match select(pin!(answered), self.clock.sleep(limit)).await {
             Either::Left((answered, _)) => answered,
             Either::Right(_) => {
-                let why = format!("it has not answered within {} seconds", CALL_MAX.as_secs());
+                let why = format!("it has not answered within {} seconds", limit.as_secs());
                 Err(CallError::Unreachable { to: self.to.clone(), why })
             }
         }
     }
 
-    async fn make<C: Call>(&self, body: Bytes) -> Result<Result<C::Answer, C::Refusal>, CallError> {
+    /// Sends a call, over another connection as long as it was not heard.
+    async fn send(&self, name: &str, body: Bytes) -> Result<Response<Incoming>, CallError> {
         let (mut tried, mut ended) = (0, None);
         loop {
             let Open { mut sender, distrusted, .. } = self.opened(ended.as_ref()).await?;
             let mut request = Request::new(Full::new(body.clone()));
             *request.method_mut() = Method::POST;
-            let uri = format!("https://{}/{}", self.to.to_string().replace('/', "."), C::NAME);
+            let uri = format!("https://{}/{name}", self.to.to_string().replace('/', "."));
             *request.uri_mut() = uri.try_into().map_err(|error| self.misunderstood(&error))?;
             match sender.try_send_request(request).await {
-                Ok(response) => return self.read::<C>(response).await,
+                Ok(response) => return Ok(response),
                 Err(mut failed) => {
                     if let Some(why) = distrusted.get() {
                         return Err(CallError::Refused { to: self.to.clone(), why: why.clone() });
@@ -110,29 +175,43 @@ impl Channel {
         }
     }
 
-    async fn read<C: Call>(
-        &self,
-        response: hyper::Response<hyper::body::Incoming>,
-    ) -> Result<Result<C::Answer, C::Refusal>, CallError> {
+    /// The whole of an answer that is not told in frames.
+    async fn whole(&self, response: Response<Incoming>) -> Result<(StatusCode, Bytes), CallError> {
         let status = response.status();
         let body = Limited::new(response.into_body(), BODY_LEN_MAX).collect().await;
-        let body = body.map_err(|error| self.unreachable(&*error))?.to_bytes();
-        match status {
-            status::DONE => serde_json::from_slice(&body).map(Ok).map_err(|error| self.misunderstood(&error)),
-            status::REFUSED => {
-                serde_json::from_slice(&body).map(Err).map_err(|error| self.misunderstood(&error))
+        Ok((status, body.map_err(|error| self.unreachable(&*error))?.to_bytes()))
+    }
+
+    /// More of an answer that has not ended.
+    async fn more(&self, body: &mut Incoming) -> Result<Bytes, CallError> {
+        match body.frame().await {
+            Some(Ok(frame)) => Ok(frame.into_data().unwrap_or_default()),
+            Some(Err(error)) => Err(self.unreachable(&error)),
+            None => {
+                let why = "it has ended in the middle of a call".to_owned();
+                Err(CallError::Unreachable { to: self.to.clone(), why })
             }
+        }
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, json: &[u8]) -> Result<T, CallError> {
+        serde_json::from_slice(json).map_err(|error| self.misunderstood(&error))
+    }
+
+    /// What a status means that tells of neither an answer nor a refusal.
+    fn unanswered(&self, name: &str, status: StatusCode, body: &[u8]) -> CallError {
+        let to = self.to.clone();
+        match status {
             status::NOT_THEIRS => {
-                let why = format!("`{}` is not for `{}`", C::NAME, self.identities.newest().id.role);
-                Err(CallError::Refused { to: self.to.clone(), why })
+                let why = format!("`{name}` is not for `{}`", self.identities.newest().id.role);
+                CallError::Refused { to, why }
             }
             StatusCode::NOT_FOUND => {
-                let why = format!("it does not know `{}`", C::NAME);
-                Err(CallError::Misunderstood { to: self.to.clone(), why })
+                CallError::Misunderstood { to, why: format!("it does not know `{name}`") }
             }
             other => {
-                let why = format!("it answers {other}: {}", String::from_utf8_lossy(&body));
-                Err(CallError::Misunderstood { to: self.to.clone(), why })
+                let why = format!("it answers {other}: {}", String::from_utf8_lossy(body));
+                CallError::Misunderstood { to, why }
             }
         }
     }
@@ -164,7 +243,10 @@ impl Channel {
         let stream = stream.map_err(|error| self.unreachable(&error))?;
         let distrusted = Arc::new(OnceLock::new());
         let stream = Overheard { stream, distrusted: Arc::clone(&distrusted) };
-        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.unreachable(&error))?;
         tokio::spawn(async move {

@@ -19,12 +19,17 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::call::{Answered, BODY_LEN_MAX, Routes};
 use crate::identity::Identities;
-use crate::{Stream, tls};
+use crate::telling::Body;
+use crate::{Stream, telling, tls};
 
 /// Whoever connects has so long to say who it is.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// So many calls of one connection are answered at one time. Others wait.
 const CALLS_AT_ONCE: u32 = 256;
+/// So many bytes of one call or answer are sent before the other end has taken any, at both ends (RFC 9113, 5.2).
+pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
+/// So many bytes of all calls and answers of a connection.
+pub(crate) const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// Why a connection was not served, or broke.
 #[derive(Debug, thiserror::Error)]
@@ -81,12 +86,14 @@ impl Endpoint {
         let peer = tls::service(shown)
             .map_err(|error| own(Box::<dyn std::error::Error + Send + Sync>::from(error)))?;
         let service = service_fn(|request| {
-            let (routes, peer) = (Arc::clone(&self.routes), peer.clone());
-            async move { Ok::<_, Infallible>(answer(&routes, peer, request).await) }
+            let (routes, clock, peer) = (Arc::clone(&self.routes), Arc::clone(&self.clock), peer.clone());
+            async move { Ok::<_, Infallible>(answer(&routes, clock, peer, request).await) }
         });
         let mut connection = pin!(
             http2::Builder::new(TokioExecutor::new())
                 .max_concurrent_streams(CALLS_AT_ONCE)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
                 .serve_connection(TokioIo::new(stream), service)
         );
         let stop = pin!(stop);
@@ -110,11 +117,16 @@ pub(crate) mod status {
     pub(crate) const NOT_THEIRS: StatusCode = StatusCode::FORBIDDEN;
 }
 
-async fn answer(routes: &Routes, peer: ServiceId, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(
+    routes: &Routes,
+    clock: Arc<dyn Clock>,
+    peer: ServiceId,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
     let name = head.uri.path().strip_prefix('/').unwrap_or_default();
     let told = |status, bytes| {
-        let mut response = Response::new(Full::new(bytes));
+        let mut response = Response::new(Full::new(bytes).boxed_unsync());
         *response.status_mut() = status;
         response
     };
@@ -126,6 +138,7 @@ async fn answer(routes: &Routes, peer: ServiceId, request: Request<Incoming>) ->
         Err(error) => return told(StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
     };
     match routes.answer(peer, name, &body).await {
+        Answered::Telling(frames) => Response::new(telling::body(frames, clock)),
         Answered::Done(bytes) => told(status::DONE, bytes),
         Answered::Refused(bytes) => told(status::REFUSED, bytes),
         Answered::NotTheirs => told(status::NOT_THEIRS, Bytes::from_static(b"that call is not for its role")),

@@ -2,8 +2,9 @@
 //!
 //! Every connection is mutual TLS 1.3 with short-lived certificates ([`identity`]) that name a role (a SPIFFE id). Both
 //! ends look at the other's role, in the handshake: one table says who may connect to whom ([`edges`]). Over a connection go
-//! calls and their answers ([`call`]), many at a time (HTTP/2): an [`Endpoint`] answers them, a [`Channel`] makes them. What
-//! carries the bytes is the caller's: a pair of sockets that a parent process gave to both, or a port.
+//! calls and their answers ([`call`]), many at a time (HTTP/2): an [`Endpoint`] answers them, a [`Channel`] makes them, and a
+//! call that takes long may tell how it goes on ([`Telling`]). What carries the bytes is the caller's: a pair of sockets that
+//! a parent process gave to both, or a port.
 //!
 //! Nothing here knows what is called. Nobody but an [`Authority`] can make a certificate.
 
@@ -15,6 +16,7 @@ pub mod identity;
 mod authority;
 mod channel;
 mod endpoint;
+mod telling;
 mod tls;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_TTL};
@@ -22,6 +24,7 @@ pub use call::{Call, CallError, Routes};
 pub use channel::{Channel, Dial};
 pub use endpoint::{Endpoint, ServeError};
 pub use identity::{Identities, Identity, IdentityError, Issued, NewKey};
+pub use telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

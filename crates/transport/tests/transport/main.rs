@@ -6,4 +6,5 @@ mod certificates;
 mod edges;
 mod enrolling;
 mod renewing;
+mod telling;
 mod world;

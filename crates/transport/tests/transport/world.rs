@@ -140,6 +140,17 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
+    pub(crate) fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, served: Arc::default(), dialled: Arc::default() }
+    }
+
+    /// Has the other end die: all connections break.
+    pub(crate) fn die(&self) {
+        for connection in self.served.lock().unwrap().drain(..) {
+            connection.abort();
+        }
+    }
+
     pub(crate) fn connect(&self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let endpoint = self.endpoint.clone();
@@ -186,8 +197,12 @@ impl World {
     }
 
     pub(crate) fn endpoint(&self, own: &Identities, age_max: Duration) -> Beside {
-        let endpoint = Endpoint::new(own.clone(), routes(), Arc::clone(&self.clock) as _, age_max);
-        Beside { endpoint, served: Arc::default(), dialled: Arc::default() }
+        self.answering(own, routes(), age_max)
+    }
+
+    /// An endpoint that answers other calls.
+    pub(crate) fn answering(&self, own: &Identities, routes: Routes, age_max: Duration) -> Beside {
+        Beside::new(Endpoint::new(own.clone(), routes, Arc::clone(&self.clock) as _, age_max))
     }
 
     pub(crate) fn channel(&self, own: &Identities, to: &Role, dial: impl Dial) -> Channel {
