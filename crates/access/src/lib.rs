@@ -31,6 +31,7 @@ pub mod examples;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod index;
 pub mod invariants;
 mod limits;
@@ -45,6 +46,7 @@ pub use action::Action;
 pub use decision::{Decision, PolicyName, Why};
 pub use directory::{Able, Directory};
 pub use examples::Example;
+pub use guard::Guard;
 pub use policies::{Policies, PolicyError};
 pub use request::{Grant, Request, Standing};
 pub use resource::{Place, Resource};

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use access::{Guard, Policies};
 use anyhow::{Context as _, ensure};
 use domain::{Action, Clock, DataKeys as _, Grant, Rng, Role, Scope};
 use futures::FutureExt as _;
@@ -65,15 +66,20 @@ async fn world(dir: &Path) -> anyhow::Result<World> {
     };
     let home = dir.join("cell");
     let passphrase = Passphrase::new("a passphrase for figures".to_owned())?;
-    let vault = Arc::new(Vault::init(&home, &passphrase, settings, &handles).await?);
+    let policies = Guard::new(Arc::new(Policies::built_in()?), "local".parse()?);
+    let vault = Vault::init(&home, &passphrase, settings, &handles).await?;
+    let vault = Arc::new(vault.with_policies(Arc::new(policies)));
     let authority = Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL);
     let identity = |role| Ok::<_, anyhow::Error>(Identities::new(authority.identity(role, clock.now())?.0));
     let routes = vault::routes(&vault);
     let endpoint = Endpoint::new(identity(&Role::Vault)?, routes, Arc::clone(&clock), CERTIFICATE_TTL);
-    let command = identity(&Role::Command)?;
-    let channel = || Channel::new(Role::Vault, command.clone(), Beside(endpoint.clone()), Arc::clone(&clock));
-    let client = |_| Client::over(Arc::new(channel()), Arc::clone(&clock), Arc::clone(&rng));
-    let clients: Vec<_> = (0..CONNECTIONS).map(client).collect();
+    let client = |who: &Identities| {
+        let beside = Beside(endpoint.clone());
+        let channel = Channel::new(Role::Vault, who.clone(), beside, Arc::clone(&clock));
+        Client::over(Arc::new(channel), Arc::clone(&clock), Arc::clone(&rng))
+    };
+    let (command, worker) = (identity(&Role::Command)?, identity(&Role::Worker("shopify".parse()?))?);
+    let clients: Vec<_> = (0..CONNECTIONS).map(|_| client(&worker)).collect();
     let scope = Scope {
         tenant: "default".parse()?,
         region: "local".parse()?,
@@ -81,10 +87,9 @@ async fn world(dir: &Path) -> anyhow::Result<World> {
         connection: "shop".parse()?,
     };
     let first = clients.first().context("no connection")?;
-    let operator = first.sign_in(OperatorKey::read(&home)?).await?;
+    let operator = client(&command).sign_in(OperatorKey::read(&home)?).await?;
     let actions = [Action::Connect, Action::Backup];
-    let grant =
-        operator.grant(&scope.tenant, &scope.connection, &actions, "figures", vault::GRANT_TTL_MAX).await?;
+    let grant = operator.grant(&scope, &actions, "figures", vault::GRANT_TTL_MAX).await?;
     let wrapped = first.create(&grant, &scope).await?.wrapped;
     Ok(World { clients, grant, scope, wrapped })
 }

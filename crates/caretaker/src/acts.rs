@@ -47,6 +47,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Recovery(_)
         | Command::Serve
         | Command::Monitor
+        | Command::Work
         | Command::Sealer
         | Command::Policy(
             PolicyCommand::Show { .. } | PolicyCommand::Test { .. } | PolicyCommand::Prove(_),

@@ -129,6 +129,8 @@ pub(crate) enum Command {
     Serve,
     /// Takes what all others record into the trail's log: commands start it
     Monitor,
+    /// Reads and writes what is kept of one platform's stores, and speaks to these: commands start it
+    Work,
     /// Speaks to a token or a key management service for the vault: commands start it
     Sealer,
     /// The recovery key: split it among people, put it together again

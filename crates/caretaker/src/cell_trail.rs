@@ -40,7 +40,7 @@ pub(crate) fn folder(dir: &Path) -> Folder {
 /// that was lost begins anew.
 pub(crate) fn own(dir: &Path, source: &str) -> anyhow::Result<Vec<Own>> {
     let (journal, log) = folder(dir).make(&source.parse()?)?;
-    Ok(vec![Own { folder: journal, writes: true }, Own { folder: log, writes: false }])
+    Ok(vec![Own::folder(journal), Own { path: log, writes: false }])
 }
 
 fn memory(dir: &Path) -> PathBuf {

@@ -4,18 +4,20 @@
 //! vault, `DIR/catalog` the catalog, `DIR/trail` the record of what was done.
 
 use std::ops::Deref;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use catalog::Catalog;
-use domain::{AuditError, AuditEvent, Clock, Outcome, Principal, Region, Role};
+use domain::{AuditError, AuditEvent, Clock, Id128, Outcome, Principal, Region, Role};
 use flows::store_access::{self, WhichStore};
-use flows::{Cell, FlowError};
+use flows::{Cell, FlowError, Leave};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
+use transport::Channel;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Client, Handles, OperatorKey, Passphrase, SealWay, SealedBy, SignedIn, Vault};
 use zeroize::Zeroizing;
@@ -25,6 +27,7 @@ use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::exit;
 use crate::roles::{OpenVault, Outside, Processes, Unseals, Wants};
+use crate::works::Session;
 use crate::{files, stores};
 
 const CELL_FILE: &str = "cell.json";
@@ -294,7 +297,7 @@ impl Home {
         dir: &Path,
         (unseals, wants): (Unseals, Wants),
         handles: &Handles,
-    ) -> anyhow::Result<(Client, SignedIn)> {
+    ) -> anyhow::Result<(Client, Arc<SignedIn>)> {
         let opening = Processes::open(dir, unseals, wants, &handles.clock, &handles.rng);
         let (mut processes, opened) = opening.await?;
         let client = self.use_trail(dir, opened, handles);
@@ -304,15 +307,42 @@ impl Home {
         };
         // A command opens one vault.
         let _ = self.processes.set(processes);
-        let operator = signed_in?;
+        let operator = Arc::new(signed_in?);
         self.begin(operator.principal(), handles).await?;
         Ok((client, operator))
     }
 
     /// The way to the catalog, once the vault is open.
     pub(crate) async fn catalog(&self) -> anyhow::Result<catalog::Client> {
-        let processes = self.processes.get().context("the catalog is asked for before the vault is open")?;
-        processes.catalog().await
+        self.opened()?.catalog().await
+    }
+
+    /// The way to a worker that can connect to those ports.
+    pub(crate) async fn worker(&self, role: &Role, reaching: &[u16]) -> anyhow::Result<Arc<Channel>> {
+        self.opened()?.worker(role, reaching).await
+    }
+
+    /// Lends a file to a worker that can connect to those ports, under that name.
+    pub(crate) async fn lend(
+        &self,
+        to: (&Role, &[u16]),
+        name: Id128,
+        file: BorrowedFd<'_>,
+    ) -> anyhow::Result<()> {
+        self.opened()?.lend(to, name, file).await
+    }
+
+    fn opened(&self) -> anyhow::Result<&Processes> {
+        self.processes.get().context("the cell's processes are asked for before the vault is open")
+    }
+
+    /// Opens vault and catalog, so that the workers can be asked for work.
+    pub(crate) async fn session(&self) -> anyhow::Result<Session<'_>> {
+        let unlocked = self.unlock().await?;
+        if let Some(trail) = self.opened_trail() {
+            trail.is_published_in(&unlocked.store(WhichStore::Objects).await?);
+        }
+        Ok(Session::new(self, unlocked))
     }
 
     /// Opens vault and catalog.
@@ -332,17 +362,13 @@ impl Home {
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }
 
-    /// Opens the cell while nobody else has its vault open, with a passphrase that was given already.
-    pub(crate) async fn open_alone(&self, unseals: Unseals) -> anyhow::Result<Cell> {
-        self.with_stores(self.unlock_with(unseals, Wants::Alone).await?).await
-    }
-
     /// Opens the cell: both factors, the catalog and the stores.
     pub(crate) async fn open(&self) -> anyhow::Result<Cell> {
         self.with_stores(self.unlock().await?).await
     }
 
-    async fn with_stores(&self, unlocked: Unlocked) -> anyhow::Result<Cell> {
+    /// Opens the stores of a cell to which both factors were given.
+    pub(crate) async fn with_stores(&self, unlocked: Unlocked) -> anyhow::Result<Cell> {
         let stores = Stores {
             objects: unlocked.store(WhichStore::Objects).await?,
             keys: unlocked.store(WhichStore::Keys).await?,
@@ -414,7 +440,7 @@ pub(crate) struct Unlocked {
     pub(crate) file: CellFile,
     pub(crate) handles: Handles,
     pub(crate) vault: Client,
-    pub(crate) operator: SignedIn,
+    pub(crate) operator: Arc<SignedIn>,
     pub(crate) catalog: catalog::Client,
 }
 
@@ -424,7 +450,8 @@ impl Unlocked {
         let url = self.file.url(which, &self.dir);
         let options = if stores::is_bucket(&url) {
             let place = (&self.file.region, which);
-            store_access::open(&self.vault, &self.operator, &self.catalog, place, &url).await?
+            let way = store_access::grant(&self.operator, &self.catalog, place, &url).await?;
+            store_access::open(&self.vault, place, &url, &way).await?
         } else {
             StoreOptions::default()
         };
@@ -437,7 +464,8 @@ impl Unlocked {
     pub(crate) fn with(self, stores: Stores) -> Cell {
         let Self { dir, file, handles, vault, operator, catalog } = self;
         let Handles { clock, rng, audit } = handles;
-        Cell { dir, region: file.region, stores, vault, operator, catalog, clock, rng, audit }
+        let leave = Leave::SignedIn(operator);
+        Cell { dir, region: file.region, stores, vault, leave, catalog, clock, rng, audit }
     }
 }
 

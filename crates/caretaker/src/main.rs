@@ -15,6 +15,7 @@ mod prover;
 mod roles;
 mod stores;
 mod walls;
+mod works;
 
 use std::process::ExitCode;
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             Command::Serve => return roles::main::<roles::Serves>(control),
             Command::Sealer => return roles::sealer(control),
             Command::Monitor => return roles::main::<roles::Monitors>(control),
+            Command::Work => return roles::main::<roles::Works>(control),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use catalog::Connection;
 use clap::Args;
 use domain::{ConnectionId, TenantId};
-use flows::{Cell, FlowError};
+use flows::FlowError;
 
 /// Which connections a command is for.
 #[derive(Debug, Args)]
@@ -60,14 +60,18 @@ impl Names {
     ///
     /// # Errors
     /// Not found, where nothing has that name or tag, or nothing is connected at all.
-    pub(crate) async fn find(&self, cell: &Cell, tenant: &TenantId) -> anyhow::Result<Vec<Connection>> {
+    pub(crate) async fn find(
+        &self,
+        catalog: &catalog::Client,
+        tenant: &TenantId,
+    ) -> anyhow::Result<Vec<Connection>> {
         if let Some(name) = &self.name {
-            return Ok(vec![cell.connection(tenant, name).await?]);
+            return Ok(vec![flows::cell::connection(catalog, tenant, name).await?]);
         }
-        let mut found = cell.catalog.connections(tenant).await?;
+        let mut found = catalog.connections(tenant).await?;
         let mut nothing = "nothing is connected yet: `caretaker connect …`".to_owned();
         if let Some(tag) = &self.tag {
-            let tags = cell.catalog.tags(tenant).await?;
+            let tags = catalog.tags(tenant).await?;
             found.retain(|connection| {
                 tags.get(&connection.scope.connection).is_some_and(|tags| tags.contains(tag.as_str()))
             });

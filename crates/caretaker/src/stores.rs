@@ -200,7 +200,11 @@ pub(crate) fn given(
         secret_key,
         session_token: words.remove(&Word::SessionToken),
     };
-    Ok(GivenStore { which, url, options: StoreOptions { credentials: Some(credentials) } })
+    Ok(GivenStore {
+        which,
+        url,
+        options: StoreOptions { credentials: Some(credentials), ..StoreOptions::default() },
+    })
 }
 
 impl GivenStore {
@@ -239,10 +243,19 @@ impl GivenStore {
     }
 }
 
+/// The folder of a store that is a directory.
+pub(crate) fn folder(url: &str) -> Option<&Path> {
+    url.strip_prefix("file://").or_else(|| (!url.contains("://")).then_some(url)).map(Path::new)
+}
+
+/// The port at which a bucket's server is spoken to.
+pub(crate) fn port(url: &str) -> Option<u16> {
+    repository::server_port(url)
+}
+
 /// Opens a store that must be there already. A bucket is not spoken to yet.
 pub(crate) fn open(url: &str, options: &StoreOptions) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    let folder = url.strip_prefix("file://").or_else(|| (!url.contains("://")).then_some(url));
-    if folder.is_some_and(|folder| !Path::new(folder).is_dir()) {
+    if folder(url).is_some_and(|folder| !folder.is_dir()) {
         return Err(FlowError::NotFound(format!(
             "there is no store at `{url}`: is the disk that holds it there?"
         ))

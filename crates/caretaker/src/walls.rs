@@ -8,11 +8,13 @@
 pub(crate) mod escape;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus, NetPort,
     PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _,
     RulesetStatus, Scope,
 };
@@ -24,25 +26,86 @@ use seccompiler::{
 /// What is asked of Landlock: that of Linux 6.12. Later kernels have more, which nothing here needs.
 const LANDLOCK: ABI = ABI::V6;
 
-/// A folder of its own, or one to read.
+/// A folder or a file of its own, or one to read.
 #[derive(Debug)]
 pub(crate) struct Own {
-    pub(crate) folder: PathBuf,
+    pub(crate) path: PathBuf,
     pub(crate) writes: bool,
 }
+
+impl Own {
+    /// A folder to read and write.
+    pub(crate) fn folder(path: PathBuf) -> Self {
+        Self { path, writes: true }
+    }
+
+    /// The same, made where it is not there.
+    pub(crate) fn made(path: &Path) -> anyhow::Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        // Whoever is kept to it cannot make those durable in which it stands.
+        let above = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        let made =
+            made.and_then(|()| above.take(DURABLE_ABOVE).try_for_each(|above| File::open(above)?.sync_all()));
+        made.with_context(|| format!("could not make `{}`", path.display()))?;
+        Ok(Self::folder(path.to_path_buf()))
+    }
+
+    /// What it takes to find others by their names, and to know whom to believe.
+    pub(crate) fn to_find_others() -> impl Iterator<Item = Self> {
+        let told =
+            ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+        let there = FINDING.iter().map(PathBuf::from).chain(told).filter(|path| path.exists());
+        there.map(|path| Self { path, writes: false })
+    }
+}
+
+/// So many folders at most are new above one that is made.
+const DURABLE_ABOVE: usize = 3;
+
+/// What the C library reads to look names up, and where systems keep the authorities that they trust.
+const FINDING: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/lib/ssl",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// What a process is not kept from.
+#[derive(Debug, Default)]
+pub(crate) struct Walls {
+    pub(crate) own: Vec<Own>,
+    /// The ports that it connects to over TCP, whatever the address: the kernel looks at no more. Without one it has no
+    /// network at all. It has UDP in no case.
+    pub(crate) ports: Vec<u16>,
+    /// Whether it gives files of its own second names: a directory that is a store does.
+    pub(crate) links: bool,
+}
+
+impl Walls {
+    /// Around a process that has no network.
+    pub(crate) fn around(own: Vec<Own>) -> Self {
+        Self { own, ..Self::default() }
+    }
+}
+
+/// A variable of the C library, and what makes it look names up over TCP.
+pub(crate) const LOOK_UP_OVER_TCP: (&str, &str) = ("RES_OPTIONS", "use-vc");
 
 /// Calls that are refused whatever their arguments are.
 const REFUSED: &[libc::c_long] = &[
     // Other programs.
     libc::SYS_execve,
     libc::SYS_execveat,
-    // Other names of files.
-    libc::SYS_linkat,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_link,
-    // Other addresses than those of the sockets that were handed over.
+    // Whoever comes of themselves.
     libc::SYS_bind,
-    libc::SYS_connect,
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
@@ -132,8 +195,9 @@ const REFUSED: &[libc::c_long] = &[
 const REFUSED_WHERE: &[(libc::c_long, u8, SeccompCmpOp, u64)] = &[
     // A process of its own; threads are let through.
     (libc::SYS_clone, 0, SeccompCmpOp::MaskedEq(CLONE_THREAD), 0),
-    // Sockets of any network.
-    (libc::SYS_socket, 0, SeccompCmpOp::Ne, AF_UNIX),
+    // What somebody types at a terminal, and what a console does.
+    (libc::SYS_ioctl, 1, SeccompCmpOp::Eq, libc::TIOCSTI),
+    (libc::SYS_ioctl, 1, SeccompCmpOp::Eq, TIOCLINUX),
     // Limits and processors of other processes.
     (libc::SYS_prlimit64, 0, SeccompCmpOp::Ne, 0),
     (libc::SYS_sched_setaffinity, 0, SeccompCmpOp::Ne, 0),
@@ -142,8 +206,53 @@ const REFUSED_WHERE: &[(libc::c_long, u8, SeccompCmpOp, u64)] = &[
     (libc::SYS_sched_setattr, 0, SeccompCmpOp::Ne, 0),
 ];
 
+/// Calls that are refused besides where there is no network: other addresses than those of the sockets that were handed over.
+const REFUSED_WITHOUT_NETWORK: &[(libc::c_long, u8, SeccompCmpOp, u64)] =
+    &[(libc::SYS_socket, 0, SeccompCmpOp::Ne, AF_UNIX), (libc::SYS_connect, 0, SeccompCmpOp::Ge, 0)];
+
+/// Those where there is one, so that what connects is TCP: no filter can look at an address, but Landlock looks at the ports of
+/// TCP, and at nothing else.
+const REFUSED_WITH_NETWORK: &[&[(libc::c_long, u8, SeccompCmpOp, u64)]] = &[
+    &[(libc::SYS_socket, 0, SeccompCmpOp::Ne, AF_INET), (libc::SYS_socket, 0, SeccompCmpOp::Ne, AF_INET6)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_DGRAM)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_RAW)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_RDM)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_SEQPACKET)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_DCCP)],
+    &[(libc::SYS_socket, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_PACKET)],
+    // Neither the paths of MPTCP nor those of SCTP.
+    &[(libc::SYS_socket, 2, SeccompCmpOp::Ne, 0), (libc::SYS_socket, 2, SeccompCmpOp::Ne, IPPROTO_TCP)],
+    // One of a pair can be connected elsewhere, to a socket with a name, if it is of this type.
+    &[(libc::SYS_socketpair, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_DGRAM)],
+    // What connects with the first bytes is not looked at as what connects before.
+    &[(libc::SYS_sendto, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
+    &[(libc::SYS_sendmsg, 2, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
+    &[(libc::SYS_sendmmsg, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
+];
+
+/// Calls that are refused besides where no second names are given.
+const REFUSED_WITHOUT_LINKS: &[libc::c_long] = &[
+    libc::SYS_linkat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_link,
+];
+
+/// See ioctl_console(2).
+const TIOCLINUX: u64 = 0x541c;
 const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
 const AF_UNIX: u64 = libc::AF_UNIX as u64;
+const AF_INET: u64 = libc::AF_INET as u64;
+const AF_INET6: u64 = libc::AF_INET6 as u64;
+/// The bits of a socket's type that are not flags.
+const SOCK_TYPE: u64 = 0xf;
+const SOCK_DGRAM: u64 = libc::SOCK_DGRAM as u64;
+const SOCK_RAW: u64 = libc::SOCK_RAW as u64;
+const SOCK_RDM: u64 = libc::SOCK_RDM as u64;
+const SOCK_SEQPACKET: u64 = libc::SOCK_SEQPACKET as u64;
+const SOCK_DCCP: u64 = libc::SOCK_DCCP as u64;
+const SOCK_PACKET: u64 = 10;
+const IPPROTO_TCP: u64 = libc::IPPROTO_TCP as u64;
+const MSG_FASTOPEN: u64 = libc::MSG_FASTOPEN as u64;
 
 /// Calls whose flags no filter can look at: the C library then makes the older ones.
 const UNKNOWN: &[libc::c_long] = &[libc::SYS_clone3];
@@ -157,12 +266,20 @@ fn filter(rules: Rules, errno: i32) -> anyhow::Result<BpfProgram> {
     Ok(filter.try_into()?)
 }
 
-fn refused() -> anyhow::Result<Rules> {
-    let mut rules: Rules = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+fn refused(walls: &Walls) -> anyhow::Result<Rules> {
+    let always = REFUSED.iter().chain(REFUSED_WITHOUT_LINKS.iter().filter(|_| !walls.links));
+    let mut rules: Rules = always.map(|call| (*call, Vec::new())).collect();
     let others = (libc::SYS_tgkill, 0, SeccompCmpOp::Ne, u64::from(std::process::id()));
-    for (call, argument, compare, with) in REFUSED_WHERE.iter().chain([&others]) {
-        let condition = SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, compare.clone(), *with)?;
-        rules.entry(*call).or_default().push(SeccompRule::new(vec![condition])?);
+    let alone = REFUSED_WHERE.iter().chain([&others]);
+    let alone = alone.chain(REFUSED_WITHOUT_NETWORK.iter().filter(|_| walls.ports.is_empty()));
+    let together = REFUSED_WITH_NETWORK.iter().filter(|_| !walls.ports.is_empty()).copied();
+    for all in alone.map(std::slice::from_ref).chain(together) {
+        let condition = |(_, argument, compare, with): &(libc::c_long, u8, SeccompCmpOp, u64)| {
+            SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, compare.clone(), *with)
+        };
+        let Some((call, ..)) = all.first() else { continue };
+        let conditions = all.iter().map(condition).collect::<Result<_, _>>()?;
+        rules.entry(*call).or_default().push(SeccompRule::new(conditions)?);
     }
     #[cfg(target_arch = "x86_64")]
     rules.extend(X32.map(|call| (call, Vec::new())));
@@ -191,9 +308,9 @@ fn rights(writes: bool) -> BitFlags<AccessFs> {
 ///
 /// # Errors
 /// When they cannot be raised though the kernel could: nothing may go on then.
-pub(crate) fn raise(own: &[Own]) -> anyhow::Result<Vec<String>> {
+pub(crate) fn raise(walls: &Walls) -> anyhow::Result<Vec<String>> {
     let mut missing = Vec::new();
-    let status = landlock(own).context("the walls around the process's files could not be raised")?;
+    let status = landlock(walls).context("the walls around the process's files could not be raised")?;
     match (status.ruleset, &status.landlock) {
         (RulesetStatus::FullyEnforced, _) => {}
         (_, LandlockStatus::NotEnabled | LandlockStatus::NotImplemented) => {
@@ -210,21 +327,25 @@ pub(crate) fn raise(own: &[Own]) -> anyhow::Result<Vec<String>> {
     // The one that lets no call through that the other is about comes last.
     let unknown = filter(UNKNOWN.iter().map(|call| (*call, Vec::new())).collect(), libc::ENOSYS)?;
     apply_filter(&unknown).context("the filter of system calls could not be applied")?;
-    apply_filter(&filter(refused()?, libc::EPERM)?)
+    apply_filter(&filter(refused(walls)?, libc::EPERM)?)
         .context("the filter of system calls could not be applied")?;
     Ok(missing)
 }
 
-fn landlock(own: &[Own]) -> anyhow::Result<RestrictionStatus> {
+fn landlock(Walls { own, ports, .. }: &Walls) -> anyhow::Result<RestrictionStatus> {
     let mut rules = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(LANDLOCK))?
         .handle_access(AccessNet::from_all(LANDLOCK))?
         .scope(Scope::from_all(LANDLOCK))?
         .create()?;
-    for Own { folder, writes } in own {
-        let opened = PathFd::new(folder).with_context(|| format!("cannot open `{}`", folder.display()))?;
-        rules = rules.add_rule(PathBeneath::new(opened, rights(*writes)))?;
+    for Own { path, writes } in own {
+        let opened = PathFd::new(path).with_context(|| format!("cannot open `{}`", path.display()))?;
+        let rights = if path.is_dir() { rights(*writes) } else { AccessFs::ReadFile.into() };
+        rules = rules.add_rule(PathBeneath::new(opened, rights))?;
+    }
+    for port in ports {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     Ok(rules.restrict_self()?)
 }

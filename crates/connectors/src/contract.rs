@@ -146,7 +146,7 @@ pub struct Loss {
 // ---------------------------------------------------------------- reading
 
 /// What a look at the store tells before anything is read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Probe {
     /// The store's id on the platform. It never changes, and no other store has it.
     pub store_id: String,
@@ -165,7 +165,7 @@ pub struct Probe {
 }
 
 /// A scope that is not granted, and what it costs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MissingScope {
     /// The scope's name on the platform.
     pub scope: String,

@@ -163,6 +163,8 @@ operations! {
     TrailRead = "trail.read", Read;
     /// The trail is verified.
     TrailVerify = "trail.verify", Read;
+    /// The key that signs the trail's log is given out.
+    LogKeyGive = "trail.log_key", Read;
     /// The policies are read, for who can do what.
     PolicyRead = "policy.read", Read;
     /// A request is sent to a platform.
@@ -205,6 +207,8 @@ pub struct AuditEvent {
     pub object: String,
     /// On which grant.
     pub grant: Option<GrantId>,
+    /// The policies that allowed or forbade it, by their names; none where none was asked.
+    pub policies: Vec<String>,
     /// How it ended.
     pub outcome: Outcome,
     /// Why, where it was refused or failed; else what else is to be known of it.
@@ -219,8 +223,8 @@ impl AuditEvent {
     /// An event that says who did what to what, and how it ended.
     #[must_use]
     pub fn new(principal: Principal, operation: Operation, object: String, outcome: Outcome) -> Self {
-        let (grant, detail, took, request) = (None, String::new(), None, None);
-        Self { principal, operation, object, grant, outcome, detail, took, request }
+        let (grant, policies, detail, took, request) = (None, Vec::new(), String::new(), None, None);
+        Self { principal, operation, object, grant, policies, outcome, detail, took, request }
     }
 
     /// The same, with why it ended so or what else is to be known.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{ConnectionId, Id128, TenantId};
+use crate::names::{Id128, Scope};
 
 /// A grant's own id, so that the trail can name it.
 pub type GrantId = Id128;
@@ -75,10 +75,8 @@ pub struct Grant {
     pub id: GrantId,
     /// To whom it was given.
     pub principal: Principal,
-    /// For whose data.
-    pub tenant: TenantId,
-    /// For which store.
-    pub connection: ConnectionId,
+    /// For which connection: whose data, of which store, and where it belongs. Apart: grants are carried along through much.
+    pub scope: Box<Scope>,
     /// For which actions.
     pub actions: Actions,
     /// Why, in words, for the trail.
@@ -94,8 +92,7 @@ impl fmt::Debug for Grant {
         f.debug_struct("Grant")
             .field("id", &self.id)
             .field("principal", &self.principal.0)
-            .field("tenant", &self.tenant)
-            .field("connection", &self.connection)
+            .field("scope", &self.scope)
             .field("actions", &self.actions)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
@@ -128,18 +125,12 @@ impl Grant {
     ///
     /// # Errors
     /// Says which condition fails.
-    pub fn allows(
-        &self,
-        action: Action,
-        tenant: &TenantId,
-        connection: &ConnectionId,
-        now: Timestamp,
-    ) -> Result<(), GrantError> {
-        if &self.tenant != tenant || &self.connection != connection {
-            return Err(GrantError::OtherConnection {
-                granted: format!("{}/{}", self.tenant, self.connection),
-                asked: format!("{tenant}/{connection}"),
-            });
+    pub fn allows(&self, action: Action, scope: &Scope, now: Timestamp) -> Result<(), GrantError> {
+        if *self.scope != *scope {
+            let named = |Scope { tenant, region, platform, connection }: &Scope| {
+                format!("{tenant}/{connection} ({platform}, {region})")
+            };
+            return Err(GrantError::OtherConnection { granted: named(&self.scope), asked: named(scope) });
         }
         if !self.actions.contains(&action) {
             return Err(GrantError::Action(action));
@@ -154,13 +145,13 @@ impl Grant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::names::{ConnectionId, Platform, Region, TenantId};
 
     fn grant() -> Grant {
         Grant {
             id: Id128([0; 16]),
             principal: Principal("cell-operator".into()),
-            tenant: TenantId::new("default").unwrap(),
-            connection: ConnectionId::new("shop").unwrap(),
+            scope: scope("shop", "shopify").into(),
             actions: vec![Action::Read],
             purpose: "test".into(),
             expires_at: Timestamp::from_second(100).unwrap(),
@@ -168,18 +159,27 @@ mod tests {
         }
     }
 
-    fn check(action: Action, connection: &str, second: i64, allowed: bool) {
-        let tenant = TenantId::new("default").unwrap();
-        let connection = ConnectionId::new(connection).unwrap();
+    fn scope(connection: &str, platform: &str) -> Scope {
+        Scope {
+            tenant: TenantId::new("default").unwrap(),
+            region: Region::new("local").unwrap(),
+            platform: Platform::new(platform).unwrap(),
+            connection: ConnectionId::new(connection).unwrap(),
+        }
+    }
+
+    fn check(action: Action, scope: &Scope, second: i64, allowed: bool) {
         let now = Timestamp::from_second(second).unwrap();
-        assert_eq!(grant().allows(action, &tenant, &connection, now).is_ok(), allowed);
+        assert_eq!(grant().allows(action, scope, now).is_ok(), allowed);
     }
 
     #[test]
     fn a_grant_allows_its_actions_on_its_connection_until_it_ends() {
-        check(Action::Read, "shop", 99, true);
-        check(Action::Restore, "shop", 99, false);
-        check(Action::Read, "other", 99, false);
-        check(Action::Read, "shop", 100, false);
+        let own = scope("shop", "shopify");
+        check(Action::Read, &own, 99, true);
+        check(Action::Restore, &own, 99, false);
+        check(Action::Read, &scope("other", "shopify"), 99, false);
+        check(Action::Read, &scope("shop", "bigcommerce"), 99, false);
+        check(Action::Read, &own, 100, false);
     }
 }

@@ -20,6 +20,7 @@ pub mod clock;
 pub mod grant;
 pub mod keys;
 pub mod names;
+pub mod policy;
 pub mod record;
 pub mod service;
 
@@ -33,6 +34,7 @@ pub use keys::{
     SealingKey, SigningKey, SubjectTag, WrappedSubjectKey,
 };
 pub use names::{ConnectionId, Id128, Kind, NameError, Platform, Region, Scope, SnapshotNumber, TenantId};
+pub use policy::{About, Asked, Decides, GrantFacts, Verdict};
 pub use record::{ContentHash, Gap, GapReason, MediaRef, RecordKey, RecordMeta, Removal, SubjectId};
 pub use service::{Role, RoleName, ServiceId};
 

@@ -14,7 +14,7 @@ pub enum Role {
     Server,
     /// Takes what all others record into the trail's log.
     Monitor,
-    /// A command of a person at this machine, with all that is not yet a process of its own.
+    /// A command of a person at this machine. It works with the cell, and has workers work with connections.
     Command,
     /// Speaks to the stores of one platform.
     Worker(Platform),

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use catalog::{CatalogError, CatalogErrorKind, Connection, Lease, LeaseRequest};
-use domain::{Action, AuditSink, Clock, ConnectionId, Grant, Ids as _, Region, Rng, Scope, TenantId};
+use domain::{
+    Action, AuditSink, Clock, ConnectionId, Grant, Ids as _, Platform, Region, Rng, Scope, TenantId,
+};
 use futures::future::BoxFuture;
 use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Stores, Writer};
 use rustix::fs::FlockOperation;
-use vault::{Client, SignedIn};
+use vault::Client;
 
 use crate::error::{FlowError, Result};
+use crate::leave::Leave;
 
-/// A grant given for one command lasts so long; the vault gives none for longer.
-const GRANT_TTL: Duration = vault::GRANT_TTL_MAX;
 /// A lease ends by itself after this time, unless it is renewed.
 const LEASE_TTL: Duration = Duration::from_secs(600);
 
@@ -29,8 +30,8 @@ pub struct Cell {
     pub stores: Stores,
     /// Keys and credentials.
     pub vault: Client,
-    /// Who has signed in.
-    pub operator: SignedIn,
+    /// By whose leave it is open.
+    pub leave: Leave,
     /// Connections, heads, leases, restores.
     pub catalog: catalog::Client,
     /// Time.
@@ -55,7 +56,7 @@ impl HeldLease {
     }
 }
 
-/// A lock of the operating system on one file in `DIR/lock`. It ends when it is dropped, and with its process.
+/// A lock of the operating system on one file among a platform's [`locks`]. It ends when it is dropped, and with its process.
 pub(crate) struct FileLock {
     _file: File,
 }
@@ -66,7 +67,7 @@ impl FileLock {
     /// # Errors
     /// When the file cannot be made or locked.
     pub(crate) async fn of_credential(dir: &Path, scope: &Scope) -> Result<Self> {
-        let (file, failed) = lock_file(dir, &format!("{}.{}.credential", scope.tenant, scope.connection))?;
+        let (file, failed) = lock_file(dir, scope, ".credential")?;
         // It may take as long as somebody else's request does, and must not keep this thread.
         let locked = tokio::task::spawn_blocking(move || {
             rustix::fs::flock(&file, FlockOperation::LockExclusive).map(|()| file)
@@ -79,15 +80,57 @@ impl FileLock {
     }
 }
 
+/// Where the locks on a platform's connections lie.
+#[must_use]
+pub fn locks(dir: &Path, platform: &Platform) -> PathBuf {
+    dir.join("lock").join(platform.as_str())
+}
+
+/// Where what is looked at in a platform's connections is put aside, sealed, for as long as a command takes.
+#[must_use]
+pub fn scratch(dir: &Path, platform: &Platform) -> PathBuf {
+    dir.join("scratch").join(platform.as_str())
+}
+
 /// A file to lock, made where it is not there, and what a failure with it is.
-fn lock_file(dir: &Path, name: &str) -> Result<(File, impl Fn(std::io::Error) -> FlowError + use<>)> {
-    let folder = dir.join("lock");
-    let path = folder.join(name);
+fn lock_file(
+    dir: &Path,
+    scope: &Scope,
+    of: &str,
+) -> Result<(File, impl Fn(std::io::Error) -> FlowError + use<>)> {
+    let folder = locks(dir, &scope.platform);
+    let path = folder.join(format!("{}.{}{of}", scope.tenant, scope.connection));
     let shown = path.display().to_string();
     let failed = move |source| FlowError::File { operation: "lock", path: shown.clone(), source };
     std::fs::create_dir_all(&folder).map_err(&failed)?;
     let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     Ok((file.map_err(&failed)?, failed))
+}
+
+/// A connection's row.
+///
+/// # Errors
+/// Not found: also for another tenant's.
+pub async fn connection(
+    catalog: &catalog::Client,
+    tenant: &TenantId,
+    name: &ConnectionId,
+) -> Result<Connection> {
+    match catalog.connection(tenant, name).await {
+        Err(error) if error.kind() == CatalogErrorKind::NotFound => Err(FlowError::NotFound(format!(
+            "there is no connection `{name}`: `caretaker connection list` names those that there are"
+        ))),
+        other => Ok(other?),
+    }
+}
+
+/// The head that the catalog remembers of a connection.
+///
+/// # Errors
+/// When the catalog cannot be read.
+pub async fn known_head(catalog: &catalog::Client, scope: &Scope) -> Result<Option<CommitName>> {
+    let head = catalog.head(&scope.tenant, &scope.connection).await?;
+    head.map(|head| Ok(head.commit.parse()?)).transpose()
 }
 
 impl Cell {
@@ -96,12 +139,7 @@ impl Cell {
     /// # Errors
     /// Not found: also for another tenant's.
     pub async fn connection(&self, tenant: &TenantId, name: &ConnectionId) -> Result<Connection> {
-        match self.catalog.connection(tenant, name).await {
-            Err(error) if error.kind() == CatalogErrorKind::NotFound => Err(FlowError::NotFound(format!(
-                "there is no connection `{name}`: `caretaker connection list` names those that there are"
-            ))),
-            other => Ok(other?),
-        }
+        connection(&self.catalog, tenant, name).await
     }
 
     /// The connection's part of the stores.
@@ -111,12 +149,12 @@ impl Cell {
         Repository::new(&self.stores, scope.clone(), keys, Arc::clone(&self.clock), Arc::clone(&self.rng))
     }
 
-    /// A grant for this command.
+    /// A grant for what is done.
     ///
     /// # Errors
-    /// When the vault refuses, or its record cannot be written.
+    /// As [`Leave::grant`].
     pub async fn grant(&self, scope: &Scope, actions: &[Action], purpose: &str) -> Result<Grant> {
-        Ok(self.operator.grant(&scope.tenant, &scope.connection, actions, purpose, GRANT_TTL).await?)
+        self.leave.grant(scope, actions, purpose).await
     }
 
     /// The head that the catalog remembers.
@@ -124,8 +162,7 @@ impl Cell {
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn known_head(&self, scope: &Scope) -> Result<Option<CommitName>> {
-        let head = self.catalog.head(&scope.tenant, &scope.connection).await?;
-        head.map(|head| Ok(head.commit.parse()?)).transpose()
+        known_head(&self.catalog, scope).await
     }
 
     /// Takes the connection for writing.
@@ -133,7 +170,7 @@ impl Cell {
     /// # Errors
     /// [`FlowError::Conflict`] while another command writes to it.
     pub async fn lease(&self, scope: &Scope) -> Result<HeldLease> {
-        let (lock, failed) = lock_file(&self.dir, &format!("{}.{}", scope.tenant, scope.connection))?;
+        let (lock, failed) = lock_file(&self.dir, scope, "")?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {

@@ -80,7 +80,7 @@ impl Drop for WayIn {
 }
 
 /// A connection that was made, or given a new credential.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Connected {
     /// Its name.
     pub name: ConnectionId,
@@ -402,7 +402,7 @@ impl Keeper {
     fn behalf(&self, cell: &Cell) -> Behalf {
         let (principal, grant) = match &self.what_for {
             For::Work(working) => (&working.grant.principal, Some(working.grant.id)),
-            For::Connect(_) => (cell.operator.principal(), None),
+            For::Connect(_) => (cell.leave.principal(), cell.leave.grant_id()),
         };
         let object = format!("{}/{}", self.scope.tenant, self.scope.connection);
         Behalf { audit: Arc::clone(&cell.audit), principal: principal.clone(), grant, object }

@@ -5,17 +5,17 @@ use catalog::Connection;
 use connectors::contract::{KindSpec, Loss, Restorable};
 use domain::{Action, Gap, Kind, Timestamp};
 use repository::RepositoryError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::connect;
 use crate::error::Result;
 
 /// One kind's coverage.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KindCoverage {
     /// The kind.
-    pub kind: &'static str,
+    pub kind: String,
     /// Whether the newest snapshot holds all of it.
     pub backed_up: bool,
     /// When it was last read.
@@ -25,10 +25,10 @@ pub struct KindCoverage {
     /// Whether it can be put back.
     pub restorable: bool,
     /// Why not, or not wholly.
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub note: &'static str,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
     /// What does not come back.
-    pub lost: &'static [Loss],
+    pub lost: Vec<LostField>,
     /// Scopes that reading it needs and that are not granted.
     pub missing_to_read: Vec<String>,
     /// Scopes that restoring it needs and that are not granted.
@@ -37,8 +37,23 @@ pub struct KindCoverage {
     pub gaps: Vec<Gap>,
 }
 
+/// A field that does not come back, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostField {
+    /// Which field.
+    pub pointer: String,
+    /// Why, in words for the shop's owner.
+    pub why: String,
+}
+
+impl From<&Loss> for LostField {
+    fn from(Loss { pointer, why }: &Loss) -> Self {
+        Self { pointer: (*pointer).to_owned(), why: (*why).to_owned() }
+    }
+}
+
 /// A store's coverage.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Coverage {
     /// The newest snapshot; `None` where nothing was backed up yet.
     pub snapshot: Option<u64>,
@@ -81,13 +96,13 @@ pub async fn coverage(cell: &Cell, connection: &Connection) -> Result<Coverage> 
             Restorable::Never(why) => (false, why),
         };
         KindCoverage {
-            kind: spec.name,
+            kind: spec.name.to_owned(),
             backed_up: state.is_some_and(|state| state.complete && state.gaps.is_empty()),
             captured_at: state.map(|state| state.captured_at),
             records: state.map_or(0, |state| state.records),
             restorable,
-            note,
-            lost: spec.lost,
+            note: note.to_owned(),
+            lost: spec.lost.iter().map(LostField::from).collect(),
             missing_to_read: missing(spec, spec.read_scopes),
             missing_to_restore: missing(spec, spec.write_scopes),
             gaps: state.map(|state| state.gaps.clone()).unwrap_or_default(),

@@ -3,7 +3,7 @@
 use connectors::contract::FieldChange;
 use domain::{Gap, Kind, SnapshotNumber};
 use repository::{Reader, Record, RepositoryError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::Result;
@@ -11,7 +11,7 @@ use crate::export::Told;
 use crate::fields::{differences, shared};
 
 /// A record that changed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Changed {
     /// Its kind.
     pub kind: Kind,
@@ -22,7 +22,7 @@ pub struct Changed {
 }
 
 /// A record that came or went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// Its kind.
     pub kind: Kind,
@@ -31,7 +31,7 @@ pub struct Named {
 }
 
 /// What changed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diff {
     /// New records.
     pub added: Vec<Named>,
@@ -40,7 +40,7 @@ pub struct Diff {
     /// Records that are gone.
     pub removed: Vec<Named>,
     /// What could not be compared, and why; only where a live store was read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
 

@@ -56,14 +56,55 @@ pub enum FlowError {
     /// Stored data is not what was written.
     #[error("{0}")]
     Integrity(String),
+    /// Nobody has given leave for it.
+    #[error("{0}")]
+    Refused(String),
     /// What another process of the cell said of what it could not do.
-    #[error("{text}")]
-    Told {
-        /// How a command ends with it.
-        kind: ErrorKind,
-        /// What it said.
-        text: String,
-    },
+    #[error(transparent)]
+    Told(#[from] Told),
+}
+
+/// What another process of the cell said of what it could not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Told {
+    /// How a command ends with it.
+    pub kind: ErrorKind,
+    /// What it said.
+    pub text: String,
+    /// Why, the nearest cause first.
+    #[source]
+    pub cause: Option<Box<ToldCause>>,
+}
+
+/// A cause, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct ToldCause {
+    text: String,
+    #[source]
+    cause: Option<Box<ToldCause>>,
+}
+
+impl Told {
+    /// Without a cause.
+    #[must_use]
+    pub fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), cause: None }
+    }
+
+    /// An error with its causes.
+    #[must_use]
+    pub fn of(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> Self {
+        let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+        let mut texts: Vec<String> = texts.collect();
+        // A transparent error repeats its source's words.
+        texts.dedup();
+        let mut texts = texts.into_iter();
+        let text = texts.next().unwrap_or_default();
+        let cause = texts.rev().fold(None, |cause, text| Some(Box::new(ToldCause { text, cause })));
+        Self { kind, text, cause }
+    }
 }
 
 /// How a command ends; see CLI exit codes in docs/cli.md.
@@ -100,7 +141,8 @@ impl FlowError {
             Self::NotFound(_) => ErrorKind::NotFound,
             Self::Conflict(_) => ErrorKind::Conflict,
             Self::Integrity(_) => ErrorKind::Integrity,
-            Self::Told { kind, .. } => *kind,
+            Self::Refused(_) => ErrorKind::Refused,
+            Self::Told(told) => told.kind,
         }
     }
 }

@@ -3,20 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use connectors::import_file::ImportFile;
 use domain::{Action, Grant, Kind, Platform, RecordKey, SnapshotNumber};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use repository::{Head, MediaStore, Reader, Repository, RepositoryError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{FlowError, Result};
 use crate::set_up_again::sealed_ledger;
 
 /// What was written, or only read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exported {
     /// Which snapshot.
     pub snapshot: SnapshotNumber,
@@ -29,10 +33,10 @@ pub struct Exported {
     /// Bytes of records and media.
     pub bytes: u64,
     /// Rows of each file that the platform's own import takes.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub import_files: BTreeMap<&'static str, u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub import_files: BTreeMap<String, u64>,
     /// Lines of the map from ids to those under which items were restored.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_map: Option<u64>,
 }
 
@@ -55,13 +59,21 @@ pub struct Source<'a> {
 /// Told what is read just now, and how much of it.
 pub type Told<'a> = &'a (dyn Fn(&str, u64) + Send + Sync);
 
-/// Where an export goes: into files, or nowhere (a proof that it could).
-pub enum Sink<'a> {
-    /// Into this folder.
-    Folder(&'a Path),
-    /// Nowhere.
-    Nowhere,
+/// Where the files of an export go. Those that nobody has begun are not there.
+pub trait Files: Send + Sync {
+    /// Puts bytes behind those that the file of that name has; the first begin it. Names are relative, with `/` between folders.
+    fn append<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<()>>;
 }
+
+/// Files in a folder.
+pub struct Folder {
+    path: PathBuf,
+    /// The one that was written last: few are written by turns.
+    open: Mutex<BTreeMap<String, File>>,
+}
+
+/// So many files are held open by turns.
+const OPEN_MAX: usize = 16;
 
 fn file_error(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FlowError {
     let path = path.display().to_string();
@@ -73,32 +85,73 @@ fn make_folder(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file_error("make", path))
 }
 
-/// A file for the same.
-fn make_file(path: &Path) -> Result<File> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(file_error("write", path))
+/// Whether a name stays in its folder, whoever says it.
+fn stays(name: &str) -> bool {
+    let mut parts = Path::new(name).components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Makes the folder, or finds it empty.
-///
-/// # Errors
-/// When it holds anything: nothing is overwritten.
-pub fn empty_folder(path: &Path) -> Result<()> {
-    make_folder(path)?;
-    let mut entries = std::fs::read_dir(path).map_err(file_error("read", path))?;
-    match entries.next() {
-        None => Ok(()),
-        Some(_) => {
-            Err(FlowError::Conflict(format!("`{}` is not empty; choose another folder", path.display())))
+impl Folder {
+    /// Makes the folder, or finds it empty.
+    ///
+    /// # Errors
+    /// When it holds anything: nothing is overwritten.
+    pub fn empty(path: &Path) -> Result<Self> {
+        make_folder(path)?;
+        let mut entries = std::fs::read_dir(path).map_err(file_error("read", path))?;
+        match entries.next() {
+            None => Ok(Self { path: path.to_path_buf(), open: Mutex::default() }),
+            Some(_) => {
+                Err(FlowError::Conflict(format!("`{}` is not empty; choose another folder", path.display())))
+            }
         }
+    }
+
+    /// Puts bytes behind those that the file of that name has.
+    ///
+    /// # Errors
+    /// When the name leads out of the folder, whoever says it; when the file cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        if !stays(name) {
+            let refused = std::io::Error::new(std::io::ErrorKind::InvalidFilename, "it is not in the folder");
+            return Err(file_error("write", &path)(refused));
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.contains_key(name) {
+            if open.len() >= OPEN_MAX {
+                open.clear();
+            }
+            path.parent().map_or(Ok(()), make_folder)?;
+            // None that was there before is ever written to: the folder was empty.
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
+            open.insert(name.to_owned(), file.map_err(file_error("write", &path))?);
+        }
+        open.get_mut(name).map_or(Ok(()), |file| file.write_all(bytes)).map_err(file_error("write", &path))
+    }
+
+    /// Has all of them on the disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn settle(self) -> Result<()> {
+        // All files at once: one by one it would take as long as writing them.
+        let synced = File::open(&self.path).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+        synced.map_err(file_error("sync", &self.path))
     }
 }
 
-/// Writes one snapshot, durably.
+impl Files for Folder {
+    fn append<'a>(&'a self, name: &'a str, bytes: Bytes) -> BoxFuture<'a, Result<()>> {
+        std::future::ready(self.write(name, &bytes)).boxed()
+    }
+}
+
+/// Writes one snapshot into files, or only reads it (a proof that it could be).
 ///
 /// # Errors
 /// When a record or a medium is damaged or missing, or a file cannot be written.
-pub async fn export(source: &Source<'_>, sink: Sink<'_>, told: Told<'_>) -> Result<Exported> {
+pub async fn export(source: &Source<'_>, files: Option<&dyn Files>, told: Told<'_>) -> Result<Exported> {
     let Source { reader, head, .. } = source;
     let media = source.repository.media(source.grant, source.action).await?;
     let mut exported = Exported {
@@ -112,123 +165,149 @@ pub async fn export(source: &Source<'_>, sink: Sink<'_>, told: Told<'_>) -> Resu
     };
     let mut names = std::collections::BTreeSet::new();
     for kind in head.commit.kinds.keys() {
-        let mut out = Lines::new(&sink, kind);
-        let mut tables = Tables::new(&sink, source.platform, kind);
+        let mut lines = Text::new(files, format!("{kind}.jsonl"));
+        let mut tables = Tables::new(files, source.platform, kind);
         let mut count = 0;
         let mut scan = reader.scan(kind, head.name.number, None).await?;
         while let Some(record) = scan.next().await? {
-            out.write(&record.payload)?;
-            tables.write(source, &record.payload).await?;
+            lines.add(&record.payload).await?;
+            lines.add(b"\n").await?;
+            tables.add(source, &record.payload).await?;
             count += 1;
             told(kind.as_str(), count);
             exported.bytes += u64::try_from(record.payload.len()).unwrap_or_default();
             names.extend(record.meta.media_refs.into_iter().map(|media| media.name));
         }
-        out.end()?;
-        exported.import_files.extend(tables.end()?);
+        lines.end().await?;
+        exported.import_files.extend(tables.end().await?);
         exported.records.insert(kind.clone(), count);
     }
     for name in names {
-        exported.bytes += one_medium(&media, &name, &sink).await?;
+        exported.bytes += one_medium(&media, &name, files).await?;
         exported.media += 1;
         told("media", exported.media);
     }
-    exported.id_map = id_map(source, &sink).await?;
-    if let Sink::Folder(folder) = sink {
-        // All files at once: one by one it would take as long as writing them.
-        let synced = File::open(folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
-        synced.map_err(file_error("sync", folder))?;
-    }
+    exported.id_map = id_map(source, files).await?;
     Ok(exported)
 }
 
-/// The file of one kind's records, made with its first line.
-struct Lines<'a> {
-    folder: Option<&'a Path>,
-    kind: &'a Kind,
-    file: Option<(PathBuf, BufWriter<File>)>,
+/// So many bytes of a file are handed over in one go.
+const PART_LEN: usize = 256 * 1024;
+
+/// A file that is written bit by bit, and handed over in larger parts.
+struct Text<'a> {
+    files: Option<&'a dyn Files>,
+    name: String,
+    part: Vec<u8>,
 }
 
-impl<'a> Lines<'a> {
-    fn new(sink: &Sink<'a>, kind: &'a Kind) -> Self {
-        let folder = match sink {
-            Sink::Folder(folder) => Some(*folder),
-            Sink::Nowhere => None,
-        };
-        Self { folder, kind, file: None }
+impl<'a> Text<'a> {
+    fn new(files: Option<&'a dyn Files>, name: String) -> Self {
+        Self { files, name, part: Vec::new() }
     }
 
-    fn write(&mut self, payload: &[u8]) -> Result<()> {
-        let Some(folder) = self.folder else { return Ok(()) };
-        let (path, file) = match &mut self.file {
-            Some(file) => file,
-            None => {
-                let path = folder.join(format!("{}.jsonl", self.kind));
-                let file = make_file(&path)?;
-                self.file.insert((path, BufWriter::new(file)))
-            }
-        };
-        let written = file.write_all(payload).and_then(|()| file.write_all(b"\n"));
-        written.map_err(file_error("write", path))
-    }
-
-    fn end(self) -> Result<()> {
-        match self.file {
-            Some((path, mut file)) => file.flush().map_err(file_error("write", &path)),
-            None => Ok(()),
+    async fn add(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.files.is_some() {
+            self.part.extend_from_slice(bytes);
         }
+        if self.part.len() < PART_LEN { Ok(()) } else { self.hand_over().await }
+    }
+
+    async fn hand_over(&mut self) -> Result<()> {
+        let Some(files) = self.files else { return Ok(()) };
+        let part = std::mem::replace(&mut self.part, Vec::with_capacity(PART_LEN));
+        for bytes in Parts(part.into()) {
+            files.append(&self.name, bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(mut self) -> Result<()> {
+        if self.part.is_empty() { Ok(()) } else { self.hand_over().await }
     }
 }
 
-/// The import files that are made of one kind. They are made with their first row, as spreadsheets want them.
+/// Bytes in parts, none longer than [`PART_LEN`].
+struct Parts(Bytes);
+
+impl Iterator for Parts {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let len = self.0.len().min(PART_LEN);
+        (len > 0).then(|| self.0.split_to(len))
+    }
+}
+
+/// A table for spreadsheets, made with its first row, as these want it.
+struct Table<'a> {
+    text: Text<'a>,
+    rows: u64,
+}
+
+impl<'a> Table<'a> {
+    fn new(files: Option<&'a dyn Files>, name: &str) -> Self {
+        Self { text: Text::new(files, name.to_owned()), rows: 0 }
+    }
+
+    async fn add<F: AsRef<[u8]>>(&mut self, row: impl IntoIterator<Item = F>) -> Result<()> {
+        let failed = |why: String| FlowError::File {
+            operation: "write",
+            path: self.text.name.clone(),
+            source: std::io::Error::other(why),
+        };
+        let mut line = csv::Writer::from_writer(Vec::new());
+        line.write_record(row).map_err(|error| failed(error.to_string()))?;
+        let line = line.into_inner().map_err(|error| failed(error.to_string()))?;
+        self.rows += 1;
+        self.text.add(&line).await
+    }
+}
+
+/// The import files that are made of one kind.
 struct Tables<'a> {
-    folder: Option<&'a Path>,
-    files: Vec<(&'static ImportFile, Option<csv::Writer<File>>, u64)>,
+    files: Option<&'a dyn Files>,
+    tables: Vec<(&'static ImportFile, Option<Table<'a>>)>,
 }
 
 impl<'a> Tables<'a> {
-    fn new(sink: &Sink<'a>, platform: &Platform, kind: &Kind) -> Self {
-        let Sink::Folder(folder) = sink else { return Self { folder: None, files: Vec::new() } };
+    fn new(files: Option<&'a dyn Files>, platform: &Platform, kind: &Kind) -> Self {
         let known = connectors::registry::platform(platform.as_str());
-        let files = known.map_or(&[][..], |platform| platform.import_files).iter();
-        let files = files.filter(|file| file.kind == kind.as_str()).map(|file| (file, None, 0)).collect();
-        Self { folder: Some(folder), files }
+        let known =
+            known.filter(|_| files.is_some()).map_or(&[][..], |platform| platform.import_files).iter();
+        let of_kind = known.filter(|file| file.kind == kind.as_str());
+        Self { files, tables: of_kind.map(|file| (file, None)).collect() }
     }
 
-    async fn write(&mut self, source: &Source<'_>, payload: &[u8]) -> Result<()> {
-        let Some(folder) = self.folder else { return Ok(()) };
-        if self.files.is_empty() {
+    async fn add(&mut self, source: &Source<'_>, payload: &[u8]) -> Result<()> {
+        if self.tables.is_empty() {
             return Ok(());
         }
         let item = crate::diff::parse(payload);
-        for (import, file, rows) in &mut self.files {
-            let path = folder.join(import.name);
-            let failed = |error: csv::Error| file_error("write", &path)(error.into());
+        for (import, table) in &mut self.tables {
             let others = related(source, (import.needs)(&item)).await?;
-            let file = match file {
-                Some(file) => file,
+            let table = match table {
+                Some(table) => table,
                 None => {
-                    let new = make_file(&path)?;
-                    let file = file.insert(csv::Writer::from_writer(new));
-                    file.write_record((import.columns)()).map_err(failed)?;
-                    file
+                    let table = table.insert(Table::new(self.files, import.name));
+                    table.add((import.columns)()).await?;
+                    table
                 }
             };
             for row in (import.rows)(&item, &others) {
-                file.write_record(row).map_err(failed)?;
-                *rows += 1;
+                table.add(row).await?;
             }
         }
         Ok(())
     }
 
-    fn end(self) -> Result<BTreeMap<&'static str, u64>> {
+    /// The rows of each, without that of its columns.
+    async fn end(self) -> Result<BTreeMap<String, u64>> {
         let mut written = BTreeMap::new();
-        for (import, file, rows) in self.files {
-            if let (Some(mut file), Some(folder)) = (file, self.folder) {
-                file.flush().map_err(file_error("write", &folder.join(import.name)))?;
-                written.insert(import.name, rows);
-            }
+        for (import, table) in self.tables {
+            let Some(table) = table else { continue };
+            written.insert(import.name.to_owned(), table.rows.saturating_sub(1));
+            table.text.end().await?;
         }
         Ok(written)
     }
@@ -253,17 +332,13 @@ async fn related(
 }
 
 /// The id map, where anything was restored yet: under which ids items came back, and where.
-async fn id_map(source: &Source<'_>, sink: &Sink<'_>) -> Result<Option<u64>> {
+async fn id_map(source: &Source<'_>, files: Option<&dyn Files>) -> Result<Option<u64>> {
     let entries = sealed_ledger(source.repository, source.grant, source.action).await?;
-    let Sink::Folder(folder) = sink else { return Ok(None) };
-    if entries.is_empty() {
+    if entries.is_empty() || files.is_none() {
         return Ok(None);
     }
-    let path = folder.join("id-map.csv");
-    let failed = |error: csv::Error| file_error("write", &path)(error.into());
-    let mut file = csv::Writer::from_writer(make_file(&path)?);
-    file.write_record(["kind", "id", "restored_in", "restored_as", "restore", "restored_at"])
-        .map_err(failed)?;
+    let mut table = Table::new(files, "id-map.csv");
+    table.add(["kind", "id", "restored_in", "restored_as", "restore", "restored_at"]).await?;
     for entry in &entries {
         let row = [
             entry.old.kind.to_string(),
@@ -273,38 +348,63 @@ async fn id_map(source: &Source<'_>, sink: &Sink<'_>) -> Result<Option<u64>> {
             entry.restore.to_string(),
             entry.recorded_at.to_string(),
         ];
-        file.write_record(row).map_err(failed)?;
+        table.add(row).await?;
     }
-    file.flush().map_err(file_error("write", &path))?;
+    table.text.end().await?;
     Ok(Some(u64::try_from(entries.len()).unwrap_or(u64::MAX)))
 }
 
-async fn one_medium(media: &MediaStore, name: &str, sink: &Sink<'_>) -> Result<u64> {
-    let mut bytes = 0;
-    let mut file = match sink {
-        Sink::Nowhere => None,
-        Sink::Folder(folder) => {
-            let folder = folder.join("media");
-            make_folder(&folder)?;
-            let path = folder.join(name);
-            Some((make_file(&path)?, path))
-        }
-    };
-    let mut failed = None;
-    media
-        .read(name, |chunk| {
-            bytes += u64::try_from(chunk.len()).unwrap_or_default();
-            if let Some((file, path)) = &mut file
-                && failed.is_none()
-                && let Err(error) = file.write_all(&chunk)
-            {
-                failed = Some(file_error("write", path)(error));
+async fn one_medium(media: &MediaStore, name: &str, files: Option<&dyn Files>) -> Result<u64> {
+    let mut reader = media.open(name).await?;
+    let (mut bytes, named) = (0, format!("media/{name}"));
+    while let Some(chunk) = reader.next().await? {
+        bytes += u64::try_from(chunk.len()).unwrap_or_default();
+        if let Some(files) = files {
+            // One without content is a file all the same.
+            let empty = chunk.is_empty().then(Bytes::new);
+            for part in empty.into_iter().chain(Parts(chunk)) {
+                files.append(&named, part).await?;
             }
-            Ok(())
-        })
-        .await?;
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(bytes),
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_stay_in_their_folder_whoever_names_them() {
+        let around = tempfile::tempdir().unwrap();
+        let out = around.path().join("out");
+        let files = Folder::empty(&out).unwrap();
+        for name in ["../out-of-it", "/out-of-it", "media/../../out-of-it", "", ".", "media/.."] {
+            assert!(files.write(name, b"x").is_err(), "`{name}`");
+        }
+        for (name, text) in [("a.jsonl", "1"), ("media/b", "2"), ("a.jsonl", "3")] {
+            files.write(name, text.as_bytes()).unwrap();
+        }
+        files.settle().unwrap();
+        let names = std::fs::read_dir(around.path()).unwrap().count();
+        assert_eq!(names, 1, "nothing is beside the folder");
+        assert_eq!(std::fs::read_to_string(out.join("a.jsonl")).unwrap(), "13");
+        assert_eq!(std::fs::read_to_string(out.join("media/b")).unwrap(), "2");
+        assert!(Folder::empty(&out).is_err(), "it holds something");
+    }
+
+    #[test]
+    fn more_files_than_are_held_open_are_written_by_turns() {
+        let around = tempfile::tempdir().unwrap();
+        let files = Folder::empty(around.path()).unwrap();
+        for _ in 0..2 {
+            for file in 0..2 * OPEN_MAX {
+                files.write(&file.to_string(), b"x").unwrap();
+            }
+        }
+        for file in 0..2 * OPEN_MAX {
+            assert_eq!(std::fs::read(around.path().join(file.to_string())).unwrap(), b"xx");
+        }
     }
 }

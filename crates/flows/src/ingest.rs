@@ -6,8 +6,6 @@
 //! Lines are read and hashed on a thread of their own. Most lines of a file that was read before are as they were:
 //! their hashes say so, and then they are not even parsed.
 
-use std::path::PathBuf;
-
 use catalog::Connection;
 use domain::{Action, Kind, RecordMeta, Removal, SubjectId};
 use repository::{KindOutcome, Mode, NewRecord, RepositoryError, Writer};
@@ -23,6 +21,7 @@ pub(crate) mod line;
 mod source;
 
 use line::{COLUMNS, ParsedLine, Parser, as_part, read_part};
+pub use source::Input;
 use source::{HashedLine, Source};
 
 /// The platform of connections that take their records from files.
@@ -43,8 +42,8 @@ pub struct Ingest {
     pub all: bool,
     /// Do so even where that is everything: an empty file is more often a mistake.
     pub may_remove_all: bool,
-    /// The file; `None` reads standard input.
-    pub file: Option<PathBuf>,
+    /// The lines.
+    pub input: Input,
 }
 
 /// Counts bytes and records while it runs.
@@ -69,8 +68,8 @@ pub async fn ingest(cell: &Cell, ingest: &Ingest, progress: &dyn IngestProgress)
     }
     let mut lease = cell.lease(scope).await?;
     let grant = cell.grant(scope, &[Action::Backup], "ingest").await?;
-    let sorted = match &ingest.file {
-        Some(_) => {
+    let sorted = match ingest.input.is_file() {
+        true => {
             let mut writer = cell.writer(scope, &grant, &mut lease).await?;
             match straight(cell, ingest, &mut writer, progress).await {
                 Ok(done) => Some((writer, done)),
@@ -84,7 +83,7 @@ pub async fn ingest(cell: &Cell, ingest: &Ingest, progress: &dyn IngestProgress)
                 }
             }
         }
-        None => None,
+        false => None,
     };
     let (writer, (counts, bytes_read), run) = match sorted {
         Some((writer, done)) => (writer, done, None),

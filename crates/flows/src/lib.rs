@@ -14,6 +14,7 @@ pub mod fields;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod ingest;
+mod leave;
 pub mod live;
 mod media;
 pub mod picker;
@@ -25,7 +26,9 @@ pub mod retention;
 pub mod rewrap;
 pub mod set_up_again;
 pub mod store_access;
+pub mod verify;
 
 pub use cell::{Cell, HeldLease};
 pub use error::{ErrorKind, FlowError, Result};
+pub use leave::{Given, Leave};
 pub use report::{KindReport, RunReport};

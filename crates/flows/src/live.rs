@@ -13,7 +13,7 @@ use catalog::Connection;
 use connectors::canonical::Rules;
 use connectors::contract::{Item, KindEnd, Line, Store};
 use connectors::tree::Tree;
-use domain::{Action, DataKeys, Grant, Ids as _, Kind, RecordKey, SnapshotNumber};
+use domain::{Action, DataKeys, Grant, Ids as _, Kind, RecordKey, Scope, SnapshotNumber};
 use repository::{
     Difference, Head, MergedLines, Reader, Record, Repository, RepositoryError, Run, StoreOptions, Stores,
 };
@@ -130,8 +130,8 @@ fn lock(path: &Path, operation: FlockOperation) -> std::io::Result<File> {
 }
 
 impl ScratchFolder {
-    fn new(cell: &Cell) -> Result<Self> {
-        let all = cell.dir.join("scratch");
+    fn new(cell: &Cell, scope: &Scope) -> Result<Self> {
+        let all = crate::cell::scratch(&cell.dir, &scope.platform);
         let path = all.join(cell.rng.next_id().to_string());
         let file = |source| FlowError::File { operation: "make", path: path.display().to_string(), source };
         std::fs::create_dir_all(&all).map_err(file)?;
@@ -154,7 +154,7 @@ impl ScratchFolder {
 
 impl Scratch {
     async fn new(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<Self> {
-        let folder = ScratchFolder::new(cell)?;
+        let folder = ScratchFolder::new(cell, &connection.scope)?;
         let url = folder.path.display().to_string();
         let stores = Stores {
             objects: Arc::clone(&cell.stores.objects),

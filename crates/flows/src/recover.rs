@@ -12,7 +12,7 @@ use serde::Serialize;
 use vault::{Handles, RecoveryKey, RecoveryKeys};
 
 use crate::error::{ErrorKind, FlowError, Result};
-use crate::export::{Exported, Sink, Source, Told, empty_folder, export};
+use crate::export::{Exported, Files, Folder, Source, Told, export};
 
 /// The recovery key's own grant lasts so long.
 pub(crate) const GRANT_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -175,7 +175,7 @@ pub async fn opens(stores: &Stores, key: RecoveryKey, handles: &Handles) -> Resu
 }
 
 fn grant(keys: &RecoveryKeys, scope: &Scope) -> domain::Grant {
-    keys.grant(&scope.tenant, &scope.connection, GRANT_TTL)
+    keys.grant(scope, GRANT_TTL)
 }
 
 fn repository(stores: &Stores, scope: &Scope, keys: &Arc<RecoveryKeys>, handles: &Handles) -> Repository {
@@ -198,7 +198,7 @@ pub async fn recover(
     told: Told<'_>,
 ) -> Result<Vec<Recovered>> {
     if let Some(out) = out {
-        empty_folder(out)?;
+        Folder::empty(out)?;
     }
     let keys = Arc::new(RecoveryKeys::new(key, handles)?);
     let (scopes, damaged) = look(stores).await?;
@@ -274,12 +274,8 @@ async fn one(
     let named = format!("{}/{}", scope.tenant, scope.connection);
     let told = |what: &str, done: u64| told(&format!("{named}, {what}"), done);
     let folder = out.map(|out| out.join(scope.tenant.as_str()).join(scope.connection.as_str()));
-    let sink = match &folder {
-        Some(folder) => {
-            empty_folder(folder)?;
-            Sink::Folder(folder)
-        }
-        None => Sink::Nowhere,
-    };
-    export(&source, sink, &told).await.map(Some)
+    let folder = folder.map(|folder| Folder::empty(&folder)).transpose()?;
+    let exported = export(&source, folder.as_ref().map(|folder| folder as &dyn Files), &told).await?;
+    folder.map_or(Ok(()), Folder::settle)?;
+    Ok(Some(exported))
 }

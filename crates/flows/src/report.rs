@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::{Gap, Kind, SnapshotNumber};
 use repository::{CommitName, KindCounts};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Counts of one kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindReport {
     /// Items that were read.
     pub seen: u64,
@@ -18,12 +18,12 @@ pub struct KindReport {
     /// Ones that are gone.
     pub removed: u64,
     /// Ones that a withdrawn permission hides: they are out of our sight, and may well be there.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub left_scope: u64,
     /// Items that could not be kept; `gaps` says why.
     pub skipped: u64,
     /// What is not there, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
 }
 
@@ -42,7 +42,7 @@ impl KindReport {
 }
 
 /// A finished backup or ingest.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunReport {
     /// The snapshot's number.
     pub snapshot: SnapshotNumber,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use catalog::Connection;
 use domain::{Action, SnapshotNumber, Timestamp};
 use repository::{Collected, CommitName, Depth, Head, Lease, Repository, RepositoryError, Retention};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, HeldLease};
 use crate::error::{FlowError, Result};
@@ -14,7 +14,7 @@ use crate::read::never_backed_up;
 use crate::restore;
 
 /// A snapshot that stays or goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dated {
     /// Its number.
     pub snapshot: SnapshotNumber,
@@ -23,7 +23,7 @@ pub struct Dated {
 }
 
 /// What the rules say of a connection's snapshots, newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruning {
     /// These stay.
     pub kept: Vec<Dated>,
@@ -32,7 +32,7 @@ pub struct Pruning {
 }
 
 /// What a compaction did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Compacting {
     /// The head afterwards.
     pub head: CommitName,

@@ -63,7 +63,7 @@ pub async fn set_up_again(
             Arc::clone(&cell.clock),
             Arc::clone(&cell.rng),
         );
-        let reading = keys.grant(&scope.tenant, &scope.connection, GRANT_TTL);
+        let reading = keys.grant(&scope, GRANT_TTL);
         let newest = match offline.reader(&reading, Action::Read, None).await {
             Ok(reader) => reader.head().clone(),
             Err(RepositoryError::NotFound(_)) => continue,

@@ -3,7 +3,7 @@
 //! given is sealed with it, so that whoever changes the cell's configuration cannot lead it to another server.
 
 use catalog::CatalogErrorKind;
-use domain::{Action, Clock, ConnectionId, Platform, Region, Scope, TenantId};
+use domain::{Action, Clock, ConnectionId, Grant, Platform, Region, Scope, TenantId};
 use repository::{StoreCredentials, StoreOptions};
 use serde::{Deserialize, Serialize};
 use vault::{Client, SignedIn};
@@ -18,7 +18,7 @@ const CREDENTIAL: &str = "store";
 const GRANT_TTL: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Which of a cell's two stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WhichStore {
     /// Packs, indexes, commits, media.
     Objects,
@@ -92,18 +92,23 @@ pub async fn keep(
     Ok(catalog.put_store_credential(which.name(), &sealed, clock.now()).await?)
 }
 
-/// Opens a store's credential, for the address for which it was given.
+/// What it takes to open a store's credential: as it is sealed, and the grant for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SealedWay {
+    sealed: Vec<u8>,
+    grant: Grant,
+}
+
+/// Has a grant given to open a store's credential.
 ///
 /// # Errors
-/// [`FlowError::Conflict`] where there is none, [`FlowError::Integrity`] where it was given for another address or is
-/// damaged.
-pub async fn open(
-    vault: &Client,
+/// [`FlowError::Conflict`] where there is none; when the vault gives no grant.
+pub async fn grant(
     operator: &SignedIn,
     catalog: &catalog::Client,
     (region, which): (&Region, WhichStore),
     url: &str,
-) -> Result<StoreOptions> {
+) -> Result<SealedWay> {
     let sealed = match catalog.store_credential(which.name()).await {
         Err(error) if error.kind() == CatalogErrorKind::NotFound => {
             return Err(FlowError::Conflict(format!(
@@ -115,9 +120,21 @@ pub async fn open(
     };
     let scope = which.scope(region)?;
     let purpose = format!("open the {}", which.name());
-    let grant =
-        operator.grant(&scope.tenant, &scope.connection, &[Action::Connect], &purpose, GRANT_TTL).await?;
-    let secret = vault.open_credential(&grant, &scope, CREDENTIAL, &sealed).await?;
+    let grant = operator.grant(&scope, &[Action::Connect], &purpose, GRANT_TTL).await?;
+    Ok(SealedWay { sealed, grant })
+}
+
+/// Opens a store's credential, for the address for which it was given.
+///
+/// # Errors
+/// When the grant does not allow it; [`FlowError::Integrity`] where it was given for another address or is damaged.
+pub async fn open(
+    vault: &Client,
+    (region, which): (&Region, WhichStore),
+    url: &str,
+    SealedWay { sealed, grant }: &SealedWay,
+) -> Result<StoreOptions> {
+    let secret = vault.open_credential(grant, &which.scope(region)?, CREDENTIAL, sealed).await?;
     // The parser's message could quote the secret; it is not passed on.
     let mut opened: Sealed = serde_json::from_slice(secret.expose_secret()).map_err(|_| {
         FlowError::Integrity(format!("the sealed credential of the {} is damaged", which.name()))
@@ -136,6 +153,7 @@ pub async fn open(
             secret_key: Zeroizing::new(std::mem::take(&mut opened.secret_key)),
             session_token: opened.session_token.take().map(Zeroizing::new),
         }),
+        ..StoreOptions::default()
     })
 }
 

@@ -39,7 +39,7 @@ const CHECK_EVERY: usize = 64;
 const CANDIDATES: &str = "collection";
 
 /// What a collection did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collected {
     /// Objects that were deleted.
     pub deleted: u64,

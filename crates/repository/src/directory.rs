@@ -61,14 +61,15 @@ fn forget(folder: &FilePath) -> io::Result<()> {
 #[derive(Debug)]
 pub(crate) struct Directory {
     files: LocalFileSystem,
+    /// What may be new lies below it.
     root: PathBuf,
 }
 
 impl Directory {
-    /// Opens a directory that exists.
-    pub(crate) fn open(path: &FilePath) -> Result<Self> {
+    /// Opens a directory that exists, for use below that folder of it, if one is named.
+    pub(crate) fn open(path: &FilePath, below: Option<&str>) -> Result<Self> {
         let files = LocalFileSystem::new_with_prefix(path)?;
-        let root = path.canonicalize().map_err(failed)?;
+        let root = path.join(below.unwrap_or_default()).canonicalize().map_err(failed)?;
         // Without syncs an object that was written may be lost by a power cut, though its commit is there.
         Ok(Self { files: files.with_fsync(true), root })
     }

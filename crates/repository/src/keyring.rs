@@ -61,7 +61,7 @@ impl Keyring {
         area: Area,
         objects: Area,
     ) -> Result<Self> {
-        grant.allows(action, &scope.tenant, &scope.connection, clock.now())?;
+        grant.allows(action, &scope, clock.now())?;
         let (opened, current) = (Mutex::default(), Mutex::default());
         Ok(Self { scope, grant, keys, clock, area, objects, opened, current })
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use domain::aad::ObjectAad;
+use domain::keys::RunningHash;
 use domain::{Action, DataKeyId, Grant, HashPurpose, Id128, KeyedHash, ObjectPurpose, Salt};
 use futures::stream::{Stream, StreamExt as _};
 
@@ -204,6 +205,18 @@ impl MediaStore {
     /// # Errors
     /// When it is missing or damaged, or is another one.
     pub async fn read(&self, name: &str, mut take: impl FnMut(Bytes) -> Result<()>) -> Result<()> {
+        let mut reader = self.open(name).await?;
+        while let Some(chunk) = reader.next().await? {
+            take(chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Opens a medium.
+    ///
+    /// # Errors
+    /// When it is missing, or its header is damaged.
+    pub async fn open(&self, name: &str) -> Result<MediaReader<'_>> {
         let object = object_name(name);
         let full = self.area.full(&object);
         let head_len = u64::try_from(HEADER_LEN).unwrap_or(u64::MAX);
@@ -219,28 +232,60 @@ impl MediaStore {
         let (data_key, salt) = read_header(&full, &head, ObjectPurpose::Media)?;
         let key = ObjectKey::new(Arc::clone(&self.keyring), data_key, ObjectPurpose::Media, salt);
         let aad = ObjectAad::new(&self.keyring.scope.tenant, &self.keyring.scope.connection, AAD_NAME);
+        let hash = Some(self.hash.begin());
+        Ok(MediaReader {
+            media: self,
+            name: name.to_owned(),
+            object,
+            key,
+            aad,
+            hash,
+            size,
+            at: head_len,
+            turn: 0,
+        })
+    }
+}
+
+/// Reads one medium.
+pub struct MediaReader<'a> {
+    media: &'a MediaStore,
+    name: String,
+    object: String,
+    key: ObjectKey,
+    aad: ObjectAad,
+    /// Of what was read. `None` once all was.
+    hash: Option<Box<dyn RunningHash>>,
+    size: u64,
+    at: u64,
+    turn: u64,
+}
+
+impl MediaReader<'_> {
+    /// The next chunk, 8 MiB at most; `None` at the end, once it is known to be the medium that was asked for.
+    ///
+    /// # Errors
+    /// When it is damaged, or another one.
+    pub async fn next(&mut self) -> Result<Option<Bytes>> {
+        let full = || self.media.area.full(&self.object);
+        if self.turn > 0 && self.at >= self.size {
+            let found = self.hash.take().map(|hash| hex(&hash.finish()));
+            return match found.is_none_or(|found| found == self.name) {
+                true => Ok(None),
+                false => Err(RepositoryError::damaged(&full(), "it holds other bytes than its name says")),
+            };
+        }
         let sealed_len = u64::try_from(CHUNK_LEN + domain::keys::TAG_LEN).unwrap_or(u64::MAX);
-        let mut hash = self.hash.begin();
-        let (mut at, mut turn) = (head_len, 0);
-        loop {
-            let end = at.saturating_add(sealed_len).min(size);
-            let last = end == size;
-            // The last chunk is never empty of its tag, and a full one before it is never the last.
-            let number = if last { LAST_BLOCK } else { turn };
-            let mut text = self.area.get_range(&object, at..end).await?.to_vec();
-            let opened = key.open(number, &aad.block(number, 0), &mut text).await;
-            opened.map_err(|error| opening(&full, error))?;
+        let end = self.at.saturating_add(sealed_len).min(self.size);
+        // The last chunk is never empty of its tag, and a full one before it is never the last.
+        let number = if end == self.size { LAST_BLOCK } else { self.turn };
+        let mut text = self.media.area.get_range(&self.object, self.at..end).await?.to_vec();
+        let opened = self.key.open(number, &self.aad.block(number, 0), &mut text).await;
+        opened.map_err(|error| opening(&full(), error))?;
+        if let Some(hash) = &mut self.hash {
             hash.update(&text);
-            take(text.into())?;
-            if last {
-                break;
-            }
-            at = end;
-            turn += 1;
         }
-        if hex(&hash.finish()) != name {
-            return Err(RepositoryError::damaged(&full, "it holds other bytes than its name says"));
-        }
-        Ok(())
+        (self.at, self.turn) = (end, self.turn + 1);
+        Ok(Some(text.into()))
     }
 }

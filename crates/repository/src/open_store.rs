@@ -43,6 +43,9 @@ pub struct StoreCredentials {
 pub struct StoreOptions {
     /// Needed for `s3://`.
     pub credentials: Option<StoreCredentials>,
+    /// Of a directory: that it is used below this folder alone, which is there and durable. Whoever may enter no other needs to
+    /// say so.
+    pub below: Option<String>,
 }
 
 /// What a URL names.
@@ -131,7 +134,7 @@ fn locate_bucket(shown: &str, url: &Url) -> Result<Location> {
 /// [`RepositoryError::Store`] where a directory is absent. A bucket is not spoken to yet.
 pub fn open_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>> {
     match locate(url)? {
-        Location::Directory(path) => open_directory(url, &path),
+        Location::Directory(path) => open_directory(url, &path, options),
         location @ Location::Bucket { .. } => {
             let (bucket, prefix) = open_bucket(url, &location, options)?;
             if prefix.is_empty() {
@@ -159,8 +162,9 @@ pub fn make_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn ObjectSto
     open_store(url, options)
 }
 
-fn open_directory(url: &str, path: &Path) -> Result<Arc<dyn ObjectStore>> {
-    let store = Directory::open(path).map_err(|source| failed("open", url, source))?;
+fn open_directory(url: &str, path: &Path, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>> {
+    let store =
+        Directory::open(path, options.below.as_deref()).map_err(|source| failed("open", url, source))?;
     Ok(Arc::new(store))
 }
 
@@ -198,6 +202,19 @@ pub(crate) fn open_bucket(
     }
     let store = builder.build().map_err(|source| failed("open", url, source))?;
     Ok((store, prefix.clone()))
+}
+
+/// The port at which a bucket's server is spoken to; `None` for a directory, and where the address makes no sense.
+#[must_use]
+pub fn server_port(url: &str) -> Option<u16> {
+    const HTTPS: u16 = 443;
+    match locate(url) {
+        Ok(Location::Bucket { endpoint: Some(endpoint), .. }) => {
+            Url::parse(&endpoint).ok()?.port_or_known_default()
+        }
+        Ok(Location::Bucket { endpoint: None, .. }) => Some(HTTPS),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::{Action, Grant, Id128, Kind, ObjectPurpose, SnapshotNumber};
 use futures::stream::{self, StreamExt as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::census::{self, Census};
@@ -47,7 +47,7 @@ pub enum Depth {
 }
 
 /// A version of a record whose bytes or key are not what was written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DamagedRecord {
     /// The record's kind.
     pub kind: Kind,
@@ -58,7 +58,7 @@ pub struct DamagedRecord {
 }
 
 /// An object that is not what was written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedObject {
     /// The object's path.
     pub object: String,
@@ -67,7 +67,7 @@ pub struct DamagedObject {
 }
 
 /// What a verification found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
     /// Nothing is missing and nothing damaged.
     pub ok: bool,

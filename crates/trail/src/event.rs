@@ -167,8 +167,8 @@ struct Product {
 struct Actor<'a> {
     user: Named<'a>,
     process: ProcessOf,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorizations: Option<[Authorization; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorizations: Vec<Authorization<'a>>,
 }
 
 #[derive(Serialize)]
@@ -193,15 +193,16 @@ struct Service {
 }
 
 #[derive(Serialize)]
-struct Authorization {
+struct Authorization<'a> {
     decision: &'static str,
-    policy: Policy,
+    policy: Policy<'a>,
 }
 
 #[derive(Serialize)]
-struct Policy {
-    name: &'static str,
-    uid: String,
+struct Policy<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -283,6 +284,9 @@ fn endpoint(host: &str) -> Endpoint<'_> {
     })
 }
 
+/// So many policies that decided are told of at most: what allows something has few reasons.
+const POLICIES_MAX: usize = 8;
+
 /// The text, or as much of it as an event may have.
 fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(TEXT_LEN_MAX)).unwrap_or_default()
@@ -311,6 +315,9 @@ pub fn line(
     let request = event.request.as_ref();
     let object = cut(&event.object);
     let decision = if event.outcome == Outcome::Refused { "Refused" } else { "Granted" };
+    let authorization = |name, uid| Authorization { decision, policy: Policy { name, uid } };
+    let grant = event.grant.map(|grant| authorization("grant", Some(grant.to_string())));
+    let policies = event.policies.iter().take(POLICIES_MAX).map(|name| authorization(cut(name), None));
     let line = Line {
         metadata: Metadata {
             version: SCHEMA,
@@ -339,9 +346,7 @@ pub fn line(
         actor: Actor {
             user: Named { uid: &event.principal.0 },
             process: ProcessOf { pid: process.id, user: Numbered { uid: process.user.to_string() } },
-            authorizations: event.grant.map(|grant| {
-                [Authorization { decision, policy: Policy { name: "grant", uid: grant.to_string() } }]
-            }),
+            authorizations: grant.into_iter().chain(policies).collect(),
         },
         user: signs_in.then_some(Named { uid: &event.principal.0 }),
         service: signs_in.then_some(Service { name: "vault" }),
@@ -455,6 +460,7 @@ mod tests {
     fn an_event_says_who_did_what_to_what_on_which_grant() {
         let opened = AuditEvent {
             grant: Some(Id128([1; 16])),
+            policies: vec!["worker-data-keys".into()],
             took: Some(Duration::from_millis(5)),
             ..event(Operation::DataKeyOpen, Outcome::Done)
         };
@@ -474,6 +480,9 @@ mod tests {
                 "authorizations": [{
                     "decision": "Granted",
                     "policy": { "name": "grant", "uid": "01010101010101010101010101010101" },
+                }, {
+                    "decision": "Granted",
+                    "policy": { "name": "worker-data-keys" },
                 }],
             },
             "api": { "operation": "data_key.open" },

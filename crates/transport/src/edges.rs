@@ -23,6 +23,8 @@ pub const EDGES: &[Edge] = &[
         to: RoleName::Server,
         purpose: "its platform's connections in the catalog",
     },
+    Edge { from: RoleName::Command, to: RoleName::Worker, purpose: "work on connections of its platform" },
+    Edge { from: RoleName::Worker, to: RoleName::Vault, purpose: "keys and credentials, on a grant" },
     Edge { from: RoleName::Monitor, to: RoleName::Vault, purpose: "the key that signs the log, the witness" },
 ];
 

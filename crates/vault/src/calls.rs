@@ -4,20 +4,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Action, ConnectionId, DataKeyId, Grant, KeyError, Principal, RoleName, Scope, TenantId};
+use domain::{About, Action, DataKeyId, Grant, KeyError, Operation, Principal, RoleName, Scope};
 use serde::{Deserialize, Serialize};
 use transport::{Call, CallError, Routes};
 
 use crate::data_key::KeyMaterial;
 use crate::encoding::HexBytes;
 use crate::error::{Told, VaultError};
+use crate::gate::Caller;
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
 use crate::vault::{MadeKey, Vault};
 
-/// Whoever uses keys for a cell.
-const USERS: &[RoleName] = &[RoleName::Command];
+/// Whoever does for a person what takes no key.
+const COMMANDS: &[RoleName] = &[RoleName::Command];
+/// Whoever works with connections: each with those of its platform.
+const WORKERS: &[RoleName] = &[RoleName::Worker];
+/// Both.
+const BOTH: &[RoleName] = &[RoleName::Command, RoleName::Worker];
 /// Whoever takes events into the trail's log.
 const MONITOR: &[RoleName] = &[RoleName::Monitor];
 
@@ -72,7 +77,11 @@ pub(crate) trait Question: Call {
     // INVARIANT (asked again): it does no harm then that it was heard the first time.
     const AGAIN: bool = true;
 
-    fn answer(self, vault: Arc<Vault>) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
+    fn answer(
+        self,
+        vault: Arc<Vault>,
+        caller: Caller,
+    ) -> impl Future<Output = Result<Self::Answer, Self::Error>> + Send;
 }
 
 macro_rules! questions {
@@ -95,10 +104,10 @@ macro_rules! questions {
             let routes = Routes::new();
             $(
                 let held = Arc::clone(vault);
-                let routes = routes.answering(move |_, question: $name| {
+                let routes = routes.answering(move |peer, question: $name| {
                     let vault = Arc::clone(&held);
                     async move {
-                        question.answer(vault).await.map_err(|error: $error| error.to_refusal())
+                        question.answer(vault, Caller::Process(peer)).await.map_err(|error: $error| error.to_refusal())
                     }
                 });
             )*
@@ -111,7 +120,7 @@ macro_rules! questions {
             $(
                 if name == $name::NAME {
                     let question: $name = serde_json::from_slice(text).ok()?;
-                    return Some(question.answer(Arc::clone(vault)).await.is_ok());
+                    return Some(question.answer(Arc::clone(vault), Caller::Own).await.is_ok());
                 }
             )*
             None
@@ -142,40 +151,40 @@ pub(crate) struct Session {
 }
 
 questions! {
-    Versions = "vault.versions" for USERS {} -> KeyVersions, VaultError => Told;
-    Challenge = "sign_in.challenge" for USERS {} -> HexBytes, VaultError => Told;
-    SignIn = "sign_in.answer" for USERS {
+    Versions = "vault.versions" for COMMANDS {} -> KeyVersions, VaultError => Told;
+    Challenge = "sign_in.challenge" for COMMANDS {} -> HexBytes, VaultError => Told;
+    SignIn = "sign_in.answer" for COMMANDS {
         challenge: HexBytes, answer: HexBytes, passphrase: Option<HexBytes>
     } -> Session, VaultError => Told;
-    GiveGrant = "grant.give" for USERS {
-        session: HexBytes, tenant: TenantId, connection: ConnectionId, actions: Vec<Action>, purpose: String, ttl: Duration,
+    GiveGrant = "grant.give" for COMMANDS {
+        session: HexBytes, scope: Scope, actions: Vec<Action>, purpose: String, ttl: Duration,
     } -> Grant, VaultError => Told;
-    CreateDataKey = "data_key.create" for USERS { grant: Grant, scope: Scope } -> MadeMaterial, KeyError => KeyError;
-    CreateNextDataKey = "data_key.create_next" for USERS {
+    CreateDataKey = "data_key.create" for WORKERS { grant: Grant, scope: Scope } -> MadeMaterial, KeyError => KeyError;
+    CreateNextDataKey = "data_key.create_next" for WORKERS {
         grant: Grant, scope: Scope, previous: HexBytes
     } -> MadeMaterial, KeyError => KeyError;
-    OpenDataKey = "data_key.open" for USERS { grant: Grant, scope: Scope, wrapped: HexBytes } -> OpenedMaterial, KeyError => KeyError;
-    AdoptDataKey = "data_key.adopt" for USERS {
+    OpenDataKey = "data_key.open" for WORKERS { grant: Grant, scope: Scope, wrapped: HexBytes } -> OpenedMaterial, KeyError => KeyError;
+    AdoptDataKey = "data_key.adopt" for COMMANDS {
         grant: Grant, scope: Scope, kid: DataKeyId, material: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    RewrapDataKey = "data_key.rewrap" for USERS {
+    RewrapDataKey = "data_key.rewrap" for COMMANDS {
         grant: Grant, scope: Scope, wrapped: HexBytes
     } -> Option<HexBytes>, KeyError => KeyError;
-    SealCredential = "credential.seal" for USERS {
+    SealCredential = "credential.seal" for BOTH {
         scope: Scope, name: String, secret: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    OpenCredential = "credential.open" for USERS {
+    OpenCredential = "credential.open" for BOTH {
         grant: Grant, scope: Scope, name: String, sealed: HexBytes
     } -> HexBytes, KeyError => KeyError;
-    RewrapCredential = "credential.rewrap" for USERS {
+    RewrapCredential = "credential.rewrap" for COMMANDS {
         grant: Grant, scope: Scope, name: String, sealed: HexBytes
     } -> Option<HexBytes>, KeyError => KeyError;
     /// By what the root key is sealed.
-    RootSealedBy = "vault.sealed_by" for USERS {} -> SealedBy, VaultError => Told;
+    RootSealedBy = "vault.sealed_by" for COMMANDS {} -> SealedBy, VaultError => Told;
     /// Where a passphrase seals the root key, it is given again; else the vault has a sealer.
-    Rotate = "vault.rotate" for USERS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
-    Retire = "vault.retire" for USERS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
-    Reseal = "vault.seal" for USERS {
+    Rotate = "vault.rotate" for COMMANDS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
+    Retire = "vault.retire" for COMMANDS { session: HexBytes, passphrase: Option<HexBytes> } -> KeyVersions, VaultError => Told;
+    Reseal = "vault.seal" for COMMANDS {
         session: HexBytes, passphrase: Option<HexBytes>, next: Option<HexBytes>,
     } -> SealedBy, VaultError => Told;
     /// The key that signs the log. Whoever sequences the trail has it.
@@ -198,7 +207,8 @@ impl MadeKey {
 impl Question for Versions {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<KeyVersions, VaultError> {
+        vault.admit(&caller, Operation::VaultStatus, About::Vault).await?;
         Ok(vault.key_versions())
     }
 }
@@ -206,7 +216,8 @@ impl Question for Versions {
 impl Question for Challenge {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, VaultError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, VaultError> {
+        vault.admit(&caller, Operation::SignIn, About::Vault).await?;
         Ok(vault.challenge().as_slice().into())
     }
 }
@@ -217,7 +228,8 @@ impl Question for SignIn {
     // A challenge is answered once.
     const AGAIN: bool = false;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<Session, VaultError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Session, VaultError> {
+        vault.admit(&caller, Operation::SignIn, About::Vault).await?;
         let passphrase = passphrase(self.passphrase)?;
         let (challenge, answer) = (self.challenge.as_ref(), self.answer.as_ref());
         let (principal, token) = vault.sign_in(challenge, answer, passphrase.as_ref()).await?;
@@ -228,26 +240,30 @@ impl Question for SignIn {
 impl Question for GiveGrant {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<Grant, VaultError> {
-        let Self { session, tenant, connection, actions, purpose, ttl } = self;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Grant, VaultError> {
+        let Self { session, scope, actions, purpose, ttl } = self;
         let principal = vault.signed_in(session.as_ref())?;
-        vault.grant(principal, (&tenant, &connection), &actions, &purpose, ttl).await
+        vault.grant((&caller, principal), &scope, &actions, &purpose, ttl).await
     }
 }
 
 impl Question for CreateDataKey {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<MadeMaterial, KeyError> {
-        vault.create_data_key(&self.grant, &self.scope).await.map(|made| made.answered(&vault, &self.grant))
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<MadeMaterial, KeyError> {
+        vault
+            .create_data_key(&caller, &self.grant, &self.scope)
+            .await
+            .map(|made| made.answered(&vault, &self.grant))
     }
 }
 
 impl Question for CreateNextDataKey {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<MadeMaterial, KeyError> {
-        let made = vault.create_next_data_key(&self.grant, &self.scope, self.previous.as_ref()).await;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<MadeMaterial, KeyError> {
+        let made =
+            vault.create_next_data_key(&caller, &self.grant, &self.scope, self.previous.as_ref()).await;
         made.map(|made| made.answered(&vault, &self.grant))
     }
 }
@@ -255,8 +271,8 @@ impl Question for CreateNextDataKey {
 impl Question for OpenDataKey {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<OpenedMaterial, KeyError> {
-        let opened = vault.open_data_key(&self.grant, &self.scope, self.wrapped.as_ref()).await?;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<OpenedMaterial, KeyError> {
+        let opened = vault.open_data_key(&caller, &self.grant, &self.scope, self.wrapped.as_ref()).await?;
         Ok(OpenedMaterial::new(opened, vault.gate.serves(&self.grant)))
     }
 }
@@ -264,17 +280,17 @@ impl Question for OpenDataKey {
 impl Question for AdoptDataKey {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, KeyError> {
         let material = KeyMaterial::from_bytes(self.material.as_ref()).ok_or(KeyError::DoesNotOpen)?;
-        vault.adopt_data_key(&self.grant, &self.scope, self.kid, &material).await.map(HexBytes::from)
+        vault.adopt_data_key(&caller, &self.grant, &self.scope, self.kid, &material).await.map(HexBytes::from)
     }
 }
 
 impl Question for RewrapDataKey {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<Option<HexBytes>, KeyError> {
-        let anew = vault.rewrap_data_key(&self.grant, &self.scope, self.wrapped.as_ref()).await?;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Option<HexBytes>, KeyError> {
+        let anew = vault.rewrap_data_key(&caller, &self.grant, &self.scope, self.wrapped.as_ref()).await?;
         Ok(anew.map(HexBytes::from))
     }
 }
@@ -282,17 +298,20 @@ impl Question for RewrapDataKey {
 impl Question for SealCredential {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
-        vault.seal_credential(&self.scope, &self.name, self.secret.as_ref()).await.map(HexBytes::from)
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, KeyError> {
+        vault
+            .seal_credential(&caller, &self.scope, &self.name, self.secret.as_ref())
+            .await
+            .map(HexBytes::from)
     }
 }
 
 impl Question for OpenCredential {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, KeyError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, KeyError> {
         let Self { grant, scope, name, sealed } = self;
-        let opened = vault.open_credential(&grant, &scope, &name, sealed.as_ref()).await?;
+        let opened = vault.open_credential(&caller, &grant, &scope, &name, sealed.as_ref()).await?;
         Ok(opened.expose_secret().into())
     }
 }
@@ -300,9 +319,9 @@ impl Question for OpenCredential {
 impl Question for RewrapCredential {
     type Error = KeyError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<Option<HexBytes>, KeyError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Option<HexBytes>, KeyError> {
         let Self { grant, scope, name, sealed } = self;
-        let anew = vault.rewrap_credential(&grant, &scope, &name, sealed.as_ref()).await?;
+        let anew = vault.rewrap_credential(&caller, &grant, &scope, &name, sealed.as_ref()).await?;
         Ok(anew.map(HexBytes::from))
     }
 }
@@ -310,7 +329,8 @@ impl Question for RewrapCredential {
 impl Question for RootSealedBy {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<SealedBy, VaultError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<SealedBy, VaultError> {
+        vault.admit(&caller, Operation::VaultStatus, About::Vault).await?;
         Ok(vault.sealed_by().clone())
     }
 }
@@ -326,8 +346,9 @@ impl Question for Rotate {
     // Each makes a version.
     const AGAIN: bool = false;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
-        vault.signed_in(self.session.as_ref())?;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<KeyVersions, VaultError> {
+        let person = vault.signed_in(self.session.as_ref())?;
+        vault.admit_custodian(&caller, &person, Operation::VaultRotate).await?;
         vault.rotate(passphrase(self.passphrase)?.as_ref()).await
     }
 }
@@ -335,8 +356,9 @@ impl Question for Rotate {
 impl Question for Retire {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<KeyVersions, VaultError> {
-        vault.signed_in(self.session.as_ref())?;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<KeyVersions, VaultError> {
+        let person = vault.signed_in(self.session.as_ref())?;
+        vault.admit_custodian(&caller, &person, Operation::VaultRetire).await?;
         vault.retire(passphrase(self.passphrase)?.as_ref()).await
     }
 }
@@ -347,8 +369,9 @@ impl Question for Reseal {
     // By then it may be sealed by what it was to be sealed by.
     const AGAIN: bool = false;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<SealedBy, VaultError> {
-        vault.signed_in(self.session.as_ref())?;
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<SealedBy, VaultError> {
+        let person = vault.signed_in(self.session.as_ref())?;
+        vault.admit_custodian(&caller, &person, Operation::VaultSeal).await?;
         let (now, next) = (passphrase(self.passphrase)?, passphrase(self.next)?);
         vault.reseal(now.as_ref(), next.as_ref()).await
     }
@@ -357,7 +380,9 @@ impl Question for Reseal {
 impl Question for LogKey {
     type Error = VaultError;
 
-    async fn answer(self, vault: Arc<Vault>) -> Result<HexBytes, VaultError> {
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, VaultError> {
+        let policies = vault.admit(&caller, Operation::LogKeyGive, About::Trail).await?;
+        vault.record_log_key(policies).await?;
         Ok(vault.log_seed().into())
     }
 }

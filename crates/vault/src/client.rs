@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, Clock, ConnectionId, DataKey, DataKeys, Grant, Id128, KeyError, NewDataKey, Principal, Rng,
-    Scope, SigningKey, TenantId,
+    Action, Clock, DataKey, DataKeys, Grant, Id128, KeyError, NewDataKey, Principal, Rng, Role, Scope,
+    SigningKey,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -17,7 +17,7 @@ use crate::cipher::key_bytes;
 use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::encoding::HexBytes;
 use crate::error::{VaultError, VaultErrorKind};
-use crate::gate::Serving;
+use crate::gate::{Caller, Serving};
 use crate::operator::OperatorKey;
 use crate::recovery::RecoveryKey;
 use crate::root_seal::SealedBy;
@@ -35,6 +35,8 @@ enum Way {
     Here(Arc<Vault>),
     /// In another.
     There(Arc<Channel>),
+    /// In another, for whoever has more than one role: a test of all that a vault answers.
+    ThereAs(Vec<Arc<Channel>>),
 }
 
 struct Inner {
@@ -70,10 +72,29 @@ impl Client {
         Self(Arc::new(Inner { way: Way::There(channel), id, clock, rng }))
     }
 
+    /// The way to the vault at the other end of channels, each for what their owner's role may ask.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn over_each(
+        channels: Vec<Arc<Channel>>,
+        id: Id128,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self(Arc::new(Inner { way: Way::ThereAs(channels), id, clock, rng }))
+    }
+
     async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Q::Error> {
         let channel = match &self.0.way {
-            Way::Here(vault) => return question.answer(Arc::clone(vault)).await,
-            Way::There(channel) => channel,
+            Way::Here(vault) => return question.answer(Arc::clone(vault), Caller::Own).await,
+            Way::There(channel) => Some(channel),
+            Way::ThereAs(channels) => channels.iter().find(|one| Q::CALLERS.contains(&one.own().name())),
+        };
+        let Some(channel) = channel else {
+            return Err(Q::Error::unanswered(&CallError::Refused {
+                to: Role::Vault,
+                why: format!("`{}` is for none of the roles that this process has", Q::NAME),
+            }));
         };
         let mut tried = 0;
         loop {
@@ -322,16 +343,14 @@ impl SignedIn {
     /// cannot be written.
     pub async fn grant(
         &self,
-        tenant: &TenantId,
-        connection: &ConnectionId,
+        scope: &Scope,
         actions: &[Action],
         purpose: &str,
         ttl: Duration,
     ) -> Result<Grant, VaultError> {
         let question = |session| calls::GiveGrant {
             session,
-            tenant: tenant.clone(),
-            connection: connection.clone(),
+            scope: scope.clone(),
             actions: actions.to_vec(),
             purpose: purpose.to_owned(),
             ttl,

@@ -137,6 +137,9 @@ pub enum VaultError {
     /// A grant was asked for that the vault does not give.
     #[error("the grant was refused: {0}")]
     GrantRefused(String),
+    /// The policies do not permit it.
+    #[error("it is not permitted: {0}")]
+    NotPermitted(String),
     /// The file system failed.
     #[error("cannot {doing} `{}`", path.display())]
     Io {
@@ -212,9 +215,10 @@ impl VaultError {
             | Self::Unusable { .. }
             | Self::Shares(_)
             | Self::Recipient(_) => VaultErrorKind::Usage,
-            Self::WrongPassphrase { .. } | Self::NotOperator | Self::GrantRefused(_) => {
-                VaultErrorKind::Refused
-            }
+            Self::WrongPassphrase { .. }
+            | Self::NotOperator
+            | Self::GrantRefused(_)
+            | Self::NotPermitted(_) => VaultErrorKind::Refused,
             Self::NotSignedIn => VaultErrorKind::SignedOut,
             Self::Told(told) => told.kind,
             Self::Unanswered(CallError::Refused { .. }) => VaultErrorKind::Refused,

@@ -24,7 +24,7 @@ use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, from_hex, to_hex};
 use crate::file::VaultFile;
-use crate::gate::{Request, Serving};
+use crate::gate::{Caller, Request, Serving};
 use crate::handles::Handles;
 use crate::operator::{OperatorKey, OperatorKeyFile};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey};
@@ -92,8 +92,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let mut grant = Grant {
         id: Id128([9; 16]),
         principal: Principal("cell-operator".into()),
-        tenant: scope.tenant.clone(),
-        connection: scope.connection.clone(),
+        scope: scope.clone().into(),
         actions: vec![Action::Read, Action::Backup],
         purpose: "fuzzing".into(),
         expires_at: Timestamp::MAX,
@@ -189,6 +188,7 @@ pub fn grant(bytes: &[u8]) -> bool {
     let text = serde_json::to_vec(&grant).expect("a grant is written");
     assert_eq!(serde_json::from_slice::<Grant>(&text).expect("what is written is read"), grant);
     let request = Request {
+        caller: &Caller::Own,
         operation: Operation::DataKeyOpen,
         grant: &grant,
         scope: &WORLD.scope,

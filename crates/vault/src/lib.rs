@@ -33,7 +33,7 @@
 //! let operator = vault.sign_in(OperatorKey::read(&home)?).await?;
 //! let actions = [Action::Connect, Action::Backup];
 //! let hour = Duration::from_secs(3600);
-//! let grant = operator.grant(&scope.tenant, &scope.connection, &actions, "first backup", hour).await?;
+//! let grant = operator.grant(&scope, &actions, "first backup", hour).await?;
 //! let made = vault.create(&grant, &scope).await?;
 //!
 //! let mut text = b"a block".to_vec();

@@ -4,10 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{
-    Action, ConnectionId, DataKey, DataKeys, Grant, Ids, KeyError, NewDataKey, Operation, Principal, Rng,
-    Scope, TenantId,
-};
+use domain::{Action, DataKey, DataKeys, Grant, Ids, KeyError, NewDataKey, Operation, Principal, Rng, Scope};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -17,7 +14,7 @@ use crate::data_key::OpenedKey;
 use crate::document::{self, Document};
 use crate::encoding::{HexBytes, fields};
 use crate::error::VaultError;
-use crate::gate::{Gate, Request, Serving};
+use crate::gate::{Caller, Gate, Request, Serving};
 use crate::handles::Handles;
 use crate::passphrase::{Argon2Cost, PassphraseSeal};
 use crate::recipient::{RecipientOwner, RecipientPrivateKey, RecoveryRecipient};
@@ -193,14 +190,13 @@ impl RecoveryKeys {
 
     /// A grant that these keys accept, and no vault: to read, verify and export for a while.
     #[must_use]
-    pub fn grant(&self, tenant: &TenantId, connection: &ConnectionId, ttl: Duration) -> Grant {
+    pub fn grant(&self, scope: &Scope, ttl: Duration) -> Grant {
         let handles = self.gate.handles();
         let now = handles.clock.now();
         let mut grant = Grant {
             id: handles.rng.next_id(),
             principal: Principal(format!("recovery-key/{}", self.key.recipient().fingerprint())),
-            tenant: tenant.clone(),
-            connection: connection.clone(),
+            scope: scope.clone().into(),
             actions: vec![Action::Read, Action::Verify, Action::Export],
             purpose: "recovery".into(),
             expires_at: now.checked_add(ttl).unwrap_or(domain::Timestamp::MAX),
@@ -216,7 +212,13 @@ impl RecoveryKeys {
         scope: &Scope,
         wrapped: &[u8],
     ) -> Result<Arc<dyn DataKey>, KeyError> {
-        let request = Request { operation: Operation::DataKeyRecover, grant, scope, any_of: Action::ALL };
+        let request = Request {
+            caller: &Caller::Own,
+            operation: Operation::DataKeyRecover,
+            grant,
+            scope,
+            any_of: Action::ALL,
+        };
         self.gate
             .answer(&request, || {
                 let document = WrappedDataKey::parse(wrapped)?;
@@ -236,7 +238,13 @@ impl DataKeys for RecoveryKeys {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
         async move {
-            let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: Action::ALL };
+            let request = Request {
+                caller: &Caller::Own,
+                operation: Operation::DataKeyCreate,
+                grant,
+                scope,
+                any_of: Action::ALL,
+            };
             let refusal = "a recovery key opens data keys and makes none: use a vault";
             self.gate.answer(&request, || Err(KeyError::Refused(refusal.into()))).await
         }

@@ -19,7 +19,7 @@ use crate::credential;
 use crate::document::{self, Document as _};
 use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
-use crate::gate::Request;
+use crate::gate::{Caller, Request};
 use crate::handles::Handles;
 use crate::passphrase::Argon2Cost;
 use crate::root_seal::{RootSeal, SealedBy};
@@ -217,6 +217,7 @@ impl Vault {
     /// newest.
     pub(crate) async fn rewrap_data_key(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         wrapped: &[u8],
@@ -224,7 +225,8 @@ impl Vault {
         if wrapped_by(wrapped)? == self.key_versions().newest().0 {
             return Ok(None);
         }
-        let request = Request { operation: Operation::DataKeyRewrap, grant, scope, any_of: MAKES_KEYS };
+        let operation = Operation::DataKeyRewrap;
+        let request = Request { caller, operation, grant, scope, any_of: MAKES_KEYS };
         let rewrapped = self.gate.answer(&request, || {
             let document = WrappedDataKey::parse(wrapped)?;
             let material = document.open(scope, &self.data)?;
@@ -236,6 +238,7 @@ impl Vault {
     /// Seals a credential by the newest key, if an older one has sealed it. `None` if it was the newest.
     pub(crate) async fn rewrap_credential(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         name: &str,
@@ -245,7 +248,7 @@ impl Vault {
             return Ok(None);
         }
         let operation = Operation::CredentialRewrap;
-        let request = Request { operation, grant, scope, any_of: OPENS_CREDENTIALS };
+        let request = Request { caller, operation, grant, scope, any_of: OPENS_CREDENTIALS };
         let rewrapped = self.gate.answer(&request, || {
             let secret = credential::open(&self.credentials, scope, name, sealed)?;
             let rng = &*self.gate.handles().rng;

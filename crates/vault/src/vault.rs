@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, Actions, AuditEvent, ConnectionId, DataKeyId, Grant, Id128, Ids, KeyError, Operation, Outcome,
-    Principal, Scope, SigningKey, TenantId,
+    About, Action, Actions, AuditEvent, DataKeyId, Decides, Grant, Id128, Ids, KeyError, Operation, Outcome,
+    Principal, Scope, SigningKey, Verdict,
 };
 
 use crate::cipher::random_key;
@@ -15,7 +15,7 @@ use crate::data_key::KeyMaterial;
 use crate::document::{self, Document};
 use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
-use crate::gate::{Gate, Request, UNPROVEN, object};
+use crate::gate::{Caller, Gate, NotPermitted, Request, UNPROVEN, object};
 use crate::handles::Handles;
 use crate::operator::{OperatorKey, answer_holds};
 use crate::passphrase::Argon2Cost;
@@ -224,6 +224,33 @@ impl Vault {
         Self::open_with(dir, seal.into(), handles, true).await
     }
 
+    /// Has these policies asked what other processes may. Without any they may nothing.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Decides>) -> Self {
+        Self { gate: self.gate.with_policies(policies), ..self }
+    }
+
+    /// Lets a process have done what takes no grant, if the policies do.
+    pub(crate) async fn admit(
+        &self,
+        caller: &Caller,
+        operation: Operation,
+        about: About<'_>,
+    ) -> Result<Vec<String>, NotPermitted> {
+        self.gate.admit((caller, None), (operation, about), |_, _| Verdict::nobody()).await
+    }
+
+    /// The same, for a person who has signed in: both must be allowed.
+    pub(crate) async fn admit_custodian(
+        &self,
+        caller: &Caller,
+        person: &Principal,
+        operation: Operation,
+    ) -> Result<(), NotPermitted> {
+        let of_person = |policies: &dyn Decides, person: &Principal| policies.custodian(person, operation);
+        self.gate.admit((caller, Some(person)), (operation, About::Vault), of_person).await.map(drop)
+    }
+
     /// Gives the vault those who speak for it to tokens and services, so that it can be rotated and sealed anew.
     #[must_use]
     pub fn with_sealers(self, sealers: Sealers) -> Self {
@@ -354,6 +381,17 @@ impl Vault {
         pair(self.log_seed()).map_err(|_| MACHINE)
     }
 
+    /// Puts on record that the key is given out which signs the trail's log.
+    pub(crate) async fn record_log_key(&self, policies: Vec<String>) -> Result<(), VaultError> {
+        let event = AuditEvent::new(
+            Principal("service/monitor".into()),
+            Operation::LogKeyGive,
+            "trail".into(),
+            Outcome::Done,
+        );
+        Ok(self.gate.handles().audit.record(AuditEvent { policies, ..event }).await?)
+    }
+
     /// What the key follows from that signs the trail's log.
     pub(crate) fn log_seed(&self) -> &KeyBytes {
         &self.signs.trail.log
@@ -410,8 +448,14 @@ impl Vault {
     }
 
     /// Makes a connection's data key.
-    pub(crate) async fn create_data_key(&self, grant: &Grant, scope: &Scope) -> Result<MadeKey, KeyError> {
-        let request = Request { operation: Operation::DataKeyCreate, grant, scope, any_of: MAKES_KEYS };
+    pub(crate) async fn create_data_key(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        scope: &Scope,
+    ) -> Result<MadeKey, KeyError> {
+        let request =
+            Request { caller, operation: Operation::DataKeyCreate, grant, scope, any_of: MAKES_KEYS };
         let rng = &*self.gate.handles().rng;
         self.gate.answer(&request, || self.make_data_key(scope, random_key(rng))).await
     }
@@ -419,11 +463,13 @@ impl Vault {
     /// Makes a connection's next data key, whose keyed hashes stay those of the previous one.
     pub(crate) async fn create_next_data_key(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         previous: &[u8],
     ) -> Result<MadeKey, KeyError> {
-        let request = Request { operation: Operation::DataKeyCreateNext, grant, scope, any_of: MAKES_KEYS };
+        let request =
+            Request { caller, operation: Operation::DataKeyCreateNext, grant, scope, any_of: MAKES_KEYS };
         let made = self.gate.answer(&request, || {
             let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
             self.make_data_key(scope, hash)
@@ -434,12 +480,14 @@ impl Vault {
     /// Opens a wrapped data key.
     pub(crate) async fn open_data_key(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         wrapped: &[u8],
     ) -> Result<(DataKeyId, KeyMaterial), KeyError> {
         // Every action needs the data key; which action it serves is for the caller to check by the grant.
-        let request = Request { operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
+        let request =
+            Request { caller, operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
         let opened = self.gate.answer(&request, || {
             let document = WrappedDataKey::parse(wrapped)?;
             Ok((document.kid, document.open(scope, &self.data)?))
@@ -450,12 +498,14 @@ impl Vault {
     /// Wraps a data key of an earlier cell, which its recovery key has opened, for this one.
     pub(crate) async fn adopt_data_key(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         kid: DataKeyId,
         material: &KeyMaterial,
     ) -> Result<Vec<u8>, KeyError> {
-        let request = Request { operation: Operation::DataKeyAdopt, grant, scope, any_of: MAKES_KEYS };
+        let request =
+            Request { caller, operation: Operation::DataKeyAdopt, grant, scope, any_of: MAKES_KEYS };
         self.gate.answer(&request, || self.wrapped_anew(scope, kid, material)).await
     }
 
@@ -469,34 +519,37 @@ impl Vault {
     /// Seals a credential. It takes no grant: whoever is given a secret may put it away, and cannot take it out.
     pub(crate) async fn seal_credential(
         &self,
+        caller: &Caller,
         scope: &Scope,
         name: &str,
         secret: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
+        let policies = self.admit(caller, Operation::CredentialSeal, About::Credential(scope)).await?;
         let sealed = credential::seal(&self.credentials, scope, name, secret, &*self.gate.handles().rng)?;
         let object = format!("{}/{name}", object(&scope.tenant, &scope.connection));
-        self.gate.record_ungranted(Operation::CredentialSeal, object).await?;
+        self.gate.record_ungranted(Operation::CredentialSeal, object, policies).await?;
         Ok(sealed)
     }
 
     /// Opens a credential for work on its platform.
     pub(crate) async fn open_credential(
         &self,
+        caller: &Caller,
         grant: &Grant,
         scope: &Scope,
         name: &str,
         sealed: &[u8],
     ) -> Result<Secret, KeyError> {
         let request =
-            Request { operation: Operation::CredentialOpen, grant, scope, any_of: OPENS_CREDENTIALS };
+            Request { caller, operation: Operation::CredentialOpen, grant, scope, any_of: OPENS_CREDENTIALS };
         self.gate.answer(&request, || credential::open(&self.credentials, scope, name, sealed)).await
     }
 
     /// Gives a grant to whoever has signed in.
     pub(crate) async fn grant(
         &self,
-        principal: Principal,
-        (tenant, connection): (&TenantId, &ConnectionId),
+        (caller, principal): (&Caller, Principal),
+        scope: &Scope,
         actions: &[Action],
         purpose: &str,
         ttl: Duration,
@@ -508,12 +561,17 @@ impl Vault {
             let longest = GRANT_TTL_MAX.as_secs();
             return Err(VaultError::GrantRefused(format!("it would last longer than {longest} seconds")));
         }
+        let of_person = |policies: &dyn Decides, person: &Principal| {
+            let verdicts = actions.iter().map(|action| policies.person(person, *action, scope));
+            verdicts.reduce(Verdict::and).unwrap_or_else(Verdict::nobody)
+        };
+        let asked = (Operation::GrantGive, About::Connection(scope));
+        let policies = self.gate.admit((caller, Some(&principal)), asked, of_person).await?;
         let handles = self.gate.handles();
         let mut grant = Grant {
             id: handles.rng.next_id(),
             principal: principal.clone(),
-            tenant: tenant.clone(),
-            connection: connection.clone(),
+            scope: scope.clone().into(),
             actions: Actions::from(actions),
             purpose: purpose.to_owned(),
             expires_at: handles
@@ -527,8 +585,14 @@ impl Vault {
         let named = actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
         let event = AuditEvent {
             grant: Some(grant.id),
+            policies,
             detail: format!("{named}: {purpose}"),
-            ..AuditEvent::new(principal, Operation::GrantGive, object(tenant, connection), Outcome::Done)
+            ..AuditEvent::new(
+                principal,
+                Operation::GrantGive,
+                object(&scope.tenant, &scope.connection),
+                Outcome::Done,
+            )
         };
         handles.audit.record(event).await?;
         Ok(grant)

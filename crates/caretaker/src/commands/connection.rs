@@ -7,9 +7,8 @@ use anyhow::Context as _;
 use catalog::Connection;
 use connectors::platforms::shopify::{Credential, Secret};
 use domain::{ConnectionId, Platform, Region, Scope};
-use flows::connect::{Connect, ConnectionSettings};
+use flows::FlowError;
 use flows::coverage::Coverage;
-use flows::{Cell, FlowError};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -18,6 +17,7 @@ use crate::commands::many::each;
 use crate::home::Home;
 use crate::names::Tag;
 use crate::output::{Output, exit};
+use crate::works::{ConnectStore, Cover, SecretBytes, Session};
 
 type Tags = BTreeMap<ConnectionId, BTreeSet<String>>;
 
@@ -65,19 +65,31 @@ pub(crate) async fn connect(
     }
 }
 
+/// A connection that may not be there yet.
+fn new(session: &Session<'_>, home: &Home, name: &ConnectionId, platform: Platform, url: &str) -> Connection {
+    let scope = Scope {
+        tenant: home.tenant.clone(),
+        region: session.file.region.clone(),
+        platform,
+        connection: name.clone(),
+    };
+    let created_at = session.handles.clock.now();
+    Connection { scope, url: url.to_owned(), settings: json!({}), created_at }
+}
+
 /// Refuses a tenant that nobody added, and a region that is not the cell's.
-async fn belongs_here(cell: &Cell, home: &Home, region: Option<&Region>) -> anyhow::Result<()> {
+async fn belongs_here(session: &Session<'_>, home: &Home, region: Option<&Region>) -> anyhow::Result<()> {
     if let Some(region) = region
-        && *region != cell.region
+        && *region != session.file.region
     {
         return Err(FlowError::Input(format!(
             "this cell keeps its data in region `{}`: connect it to a cell of `{region}`",
-            cell.region
+            session.file.region
         ))
         .into());
     }
     let tenant = &home.tenant;
-    if cell.catalog.tenants().await?.contains(tenant) {
+    if session.catalog.tenants().await?.contains(tenant) {
         return Ok(());
     }
     Err(FlowError::NotFound(format!(
@@ -91,18 +103,14 @@ async fn shopify(home: &Home, words: &ConnectShopify, output: &Output) -> anyhow
     let ca_pem = words.ca_file.as_ref().map(|file| {
         std::fs::read_to_string(file).with_context(|| format!("could not read `{}`", file.display()))
     });
-    let cell = home.open().await?;
-    belongs_here(&cell, home, words.region.as_ref()).await?;
-    let connect = Connect {
-        tenant: home.tenant.clone(),
-        name: words.name.clone(),
-        platform: Platform::new("shopify")?,
-        url: words.url.clone(),
-        settings: ConnectionSettings { ca_pem: ca_pem.transpose()? },
-        credential,
-    };
-    let connected = flows::connect::connect(&cell, connect).await?;
-    cell.catalog.change_tags(&home.tenant, &words.name, &self::words(&words.tag), &[]).await?;
+    let session = home.session().await?;
+    belongs_here(&session, home, words.region.as_ref()).await?;
+    let platform = Platform::new("shopify")?;
+    let connection = new(&session, home, &words.name, platform.clone(), &words.url);
+    let (ca_pem, credential) = (ca_pem.transpose()?, SecretBytes(credential));
+    let work = ConnectStore { platform, url: words.url.clone(), ca_pem, credential };
+    let connected = session.work(&connection, work, output).await?;
+    session.catalog.change_tags(&home.tenant, &words.name, &self::words(&words.tag), &[]).await?;
     output.result(&connected, || {
         let probe = &connected.probe;
         let mut text = format!(
@@ -175,19 +183,12 @@ async fn jsonl(
     (tags, region): (&[Tag], Option<&Region>),
     output: &Output,
 ) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
-    belongs_here(&cell, home, region).await?;
-    let scope = Scope {
-        tenant: home.tenant.clone(),
-        region: cell.region.clone(),
-        platform: Platform::new("jsonl")?,
-        connection: name.clone(),
-    };
-    let connection =
-        Connection { scope, url: String::new(), settings: json!({}), created_at: cell.clock.now() };
-    cell.catalog.add_connection(&connection).await?;
-    cell.catalog.change_tags(&home.tenant, name, &words(tags), &[]).await?;
-    let tags = cell.catalog.tags(&home.tenant).await?;
+    let session = home.session().await?;
+    belongs_here(&session, home, region).await?;
+    let connection = new(&session, home, name, Platform::new("jsonl")?, "");
+    session.catalog.add_connection(&connection).await?;
+    session.catalog.change_tags(&home.tenant, name, &words(tags), &[]).await?;
+    let tags = session.catalog.tags(&home.tenant).await?;
     output.result(&as_json(&connection, &tags), || {
         format!("`{name}` takes JSON lines: `caretaker ingest {name} …`")
     })?;
@@ -197,9 +198,9 @@ async fn jsonl(
 pub(crate) async fn run(home: &Home, command: &ConnectionCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
         ConnectionCommand::List => {
-            let cell = home.open().await?;
-            let connections = cell.catalog.connections(&home.tenant).await?;
-            let tags = cell.catalog.tags(&home.tenant).await?;
+            let session = home.session().await?;
+            let connections = session.catalog.connections(&home.tenant).await?;
+            let tags = session.catalog.tags(&home.tenant).await?;
             let rows: Vec<_> = connections.iter().map(|one| as_json(one, &tags)).collect();
             output.result(&json!({ "connections": rows }), || {
                 if connections.is_empty() {
@@ -210,23 +211,23 @@ pub(crate) async fn run(home: &Home, command: &ConnectionCommand, output: &Outpu
             Ok(exit::DONE)
         }
         ConnectionCommand::Show(names) => {
-            let show = async |cell: &Cell, connection: Connection| {
-                show(cell, &connection, output).await?;
+            let show = async |session: &Session<'_>, connection: Connection| {
+                show(session, &connection, output).await?;
                 Ok(exit::DONE)
             };
             each(home, names, output, |_| true, show).await
         }
         ConnectionCommand::Tag { name, add, remove } => {
-            let cell = home.open().await?;
-            let connection = cell.connection(&home.tenant, name).await?;
-            cell.catalog.change_tags(&home.tenant, name, &words(add), &words(remove)).await?;
-            show(&cell, &connection, output).await?;
+            let session = home.session().await?;
+            let connection = session.connection(name).await?;
+            session.catalog.change_tags(&home.tenant, name, &words(add), &words(remove)).await?;
+            show(&session, &connection, output).await?;
             Ok(exit::DONE)
         }
         ConnectionCommand::Coverage(names) => {
             let stores = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
-            let cover = async |cell: &Cell, connection: Connection| {
-                let coverage = flows::coverage::coverage(cell, &connection).await?;
+            let cover = async |session: &Session<'_>, connection: Connection| {
+                let coverage = session.work(&connection, Cover {}, output).await?;
                 output.result(&coverage, || coverage_text(&coverage))?;
                 Ok(exit::DONE)
             };
@@ -235,8 +236,8 @@ pub(crate) async fn run(home: &Home, command: &ConnectionCommand, output: &Outpu
     }
 }
 
-async fn show(cell: &Cell, connection: &Connection, output: &Output) -> anyhow::Result<()> {
-    let tags = cell.catalog.tags(&connection.scope.tenant).await?;
+async fn show(session: &Session<'_>, connection: &Connection, output: &Output) -> anyhow::Result<()> {
+    let tags = session.catalog.tags(&connection.scope.tenant).await?;
     output.result(&as_json(connection, &tags), || as_text(connection, &tags))
 }
 
@@ -261,8 +262,8 @@ fn coverage_text(coverage: &Coverage) -> String {
         for scope in &kind.missing_to_restore {
             text += &format!("    cannot be restored without the scope `{scope}`\n");
         }
-        for loss in kind.lost {
-            let what = if loss.pointer.is_empty() { "the item itself" } else { loss.pointer };
+        for loss in &kind.lost {
+            let what = if loss.pointer.is_empty() { "the item itself" } else { &loss.pointer };
             text += &format!("    lost: {what} ({})\n", loss.why);
         }
     }

@@ -6,6 +6,7 @@
 mod rival;
 mod traces;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,30 +14,30 @@ use ::trail::builder::Log;
 use ::trail::head::Folder;
 use ::trail::verify::{Reader, verify};
 use anyhow::{Context as _, bail, ensure};
-use catalog::Catalog;
+use catalog::{Catalog, Connection};
 use connectors::contract::{PlanAction, RestoreOptions};
 use connectors::platforms::shopify::{Credential, Secret};
-use domain::{Action, ConnectionId, Platform, Region};
-use flows::backup::Backup;
-use flows::connect::{Connect, ConnectionSettings};
-use flows::restore::{Ask, Selection};
-use flows::{Cell, RunReport};
-use repository::{Depth, StoreOptions};
+use domain::{ConnectionId, Platform, Region, Scope};
+use flows::RunReport;
+use repository::StoreOptions;
 use sandbox::shopify::{Running, Settings, start};
 use serde_json::{Value, json};
 use vault::system::{SystemClock, SystemRng};
 use vault::{Argon2Cost, InitSettings, RecoveryKey, RecoverySetting, Vault};
+use zeroize::Zeroizing;
 
 use self::rival::Rival;
 use crate::arguments::{Common, Demo};
 use crate::cell_trail;
-use crate::commands::backup::Bar;
 use crate::commands::restore::write_plan;
 use crate::commands::sandbox::{Signals, faults};
 use crate::files;
 use crate::home::{self, CellFile, Home};
 use crate::output::{Output, exit};
 use crate::stores;
+use crate::works::{
+    Aids, ApplyRestore, BackUp, Compare, ConnectStore, PlanRestore, SecretBytes, Session, Verify,
+};
 
 const PRODUCTS: u32 = 60;
 const CUSTOMERS: u32 = 25;
@@ -85,13 +86,14 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         &format!("A practice Shopify store is open: {PRODUCTS} products, {CUSTOMERS} customers, {ORDERS} orders (seed {}).", words.seed),
         json!({ "seed": words.seed, "url": store.url }),
     );
-    let (home, cell, recovery_key) = make_cell(dir).await?;
+    let (home, recovery_key) = make_cell(dir).await?;
+    let cell = home.session().await?;
     story.tell(
         "cell",
         "A cell was made: a vault sealed by a passphrase, and a recovery key kept apart.",
         json!({ "dir": dir }),
     );
-    let shop = connect(&cell, &store).await?;
+    let shop = connect(&cell, &store, output).await?;
     store.set_faults(faults(words.fault.as_deref())?);
 
     let first = back_up(&cell, &shop, output).await?;
@@ -125,9 +127,8 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         &format!("Second backup, only what changed: {changed} items."),
         json!({ "snapshot": second.snapshot, "changed": changed, "requests": second.requests }),
     );
-    let tenant = shop.scope.tenant.clone();
-    let reader = flows::read::open(&cell, &tenant, &shop.scope.connection, Action::Read, "demo").await?;
-    let diff = flows::diff::diff(&reader, first.snapshot, second.snapshot, None, &|_, _| {}).await?;
+    let (from, to) = (first.snapshot.to_string(), second.snapshot.to_string());
+    let diff = cell.work(&shop, Compare { from: from.clone(), to: to.clone(), kind: None }, output).await?;
     let prices =
         diff.changed.iter().flat_map(|item| &item.fields).filter(|field| field.path.ends_with("/price"));
     let prices = prices.count();
@@ -147,16 +148,15 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
     );
 
     let kept = rival.edit_a_title(&spoiled).await?;
-    let ask = Ask {
-        tenant: tenant.clone(),
-        connection: shop.scope.connection.clone(),
-        target: shop.scope.connection.clone(),
-        selection: Selection::Revert(first.snapshot, second.snapshot),
+    let work = PlanRestore {
+        at: None,
+        revert: Some(format!("{from}..{to}")),
         kinds: vec!["product".parse()?],
         ids: Vec::new(),
         options: RestoreOptions::default(),
+        to: None,
     };
-    let plan = flows::restore::draw(&cell, &ask, &Bar::new(output)).await?;
+    let plan = cell.work(&shop, work, output).await?;
     let updates = plan.count(|action| *action == PlanAction::Update);
     let creates = plan.count(|action| *action == PlanAction::Create);
     ensure!(
@@ -164,7 +164,8 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         "one order was placed at a spoiled price, the plan lists {}",
         plan.orders.len()
     );
-    write_plan(&plan, &dir.join("plan.json"))?;
+    let plan_file = dir.join("plan.json");
+    write_plan(&plan, &plan_file)?;
     story.tell(
         "plan",
         &format!(
@@ -175,7 +176,9 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         json!({ "update": updates, "create": creates, "requests": plan.requests, "orders": plan.orders.len() }),
     );
 
-    let report = flows::restore::apply(&cell, &plan, &Bar::new(output)).await?;
+    let file = File::open(&plan_file)?;
+    let aids = Aids { lent: Some(&file), ..Aids::default() };
+    let report = cell.work_with(&shop, ApplyRestore { to: None }, aids, output).await?;
     let problems: Vec<&String> = report.items.iter().flat_map(|item| &item.problems).collect();
     ensure!(report.complete, "the restore is not whole: {problems:?}");
     let compared = rival::compare_prices(&before, &store.dump(), &deleted)?;
@@ -192,9 +195,8 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
 
     let third = back_up(&cell, &shop, output).await?;
     ensure!(third.complete, "the third backup is not whole: {}", gaps(&third));
-    let grant = cell.grant(&shop.scope, &[Action::Verify], "demo").await?;
-    let repository = cell.repository(&shop.scope);
-    let verified = repository.verify(&grant, Depth::AllBytes, Some(&third.head), &|_| {}).await?;
+    let work = Verify { all_bytes: true, expected: Some(third.head.clone()) };
+    let verified = cell.work(&shop, work, output).await?;
     ensure!(verified.ok, "verification found damage");
     story.tell(
         "verify",
@@ -259,7 +261,7 @@ async fn open_shop(words: &Demo) -> anyhow::Result<Running> {
 }
 
 /// A cell as `init` makes it, and where its recovery key lies: beside it, which only a demo may do.
-async fn make_cell(dir: &Path) -> anyhow::Result<(Home, Cell, PathBuf)> {
+async fn make_cell(dir: &Path) -> anyhow::Result<(Home, PathBuf)> {
     if dir.join("cell.json").exists() {
         bail!("there is a cell in `{}` already; the demo makes its own", dir.display());
     }
@@ -288,32 +290,37 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Home, Cell, PathBuf)> {
     let words =
         Common { dir: Some(dir.to_path_buf()), json: false, tenant, passphrase_file: Some(passphrase_file) };
     let home = Home::new(&words, None);
-    let cell = home.open().await?;
-    Ok((home, cell, recovery_key))
+    Ok((home, recovery_key))
 }
 
-async fn connect(cell: &Cell, store: &Running) -> anyhow::Result<catalog::Connection> {
+async fn connect(cell: &Session<'_>, store: &Running, output: &Output) -> anyhow::Result<Connection> {
     let credential = Credential::ClientCredentials {
         client_id: store.client_id.clone(),
         client_secret: Secret::new(&store.client_secret),
     };
     let name = ConnectionId::new(SHOP)?;
-    let tenant = "default".parse()?;
-    let connect = Connect {
-        tenant,
-        name: name.clone(),
-        platform: Platform::new("shopify")?,
-        url: store.url.clone(),
-        settings: ConnectionSettings { ca_pem: Some(store.ca_pem.clone()) },
-        credential: zeroize::Zeroizing::new(credential.to_bytes()?),
+    let platform = Platform::new("shopify")?;
+    let scope = Scope {
+        tenant: "default".parse()?,
+        region: cell.file.region.clone(),
+        platform: platform.clone(),
+        connection: name.clone(),
     };
-    flows::connect::connect(cell, connect).await?;
-    Ok(cell.connection(&"default".parse()?, &name).await?)
+    let new = Connection {
+        scope,
+        url: store.url.clone(),
+        settings: json!({}),
+        created_at: cell.handles.clock.now(),
+    };
+    let credential = SecretBytes(Zeroizing::new(credential.to_bytes()?));
+    let work =
+        ConnectStore { platform, url: store.url.clone(), ca_pem: Some(store.ca_pem.clone()), credential };
+    cell.work(&new, work, output).await?;
+    Ok(cell.connection(&name).await?)
 }
 
-async fn back_up(cell: &Cell, shop: &catalog::Connection, output: &Output) -> anyhow::Result<RunReport> {
-    let connection = cell.connection(&shop.scope.tenant, &shop.scope.connection).await?;
-    Ok(flows::backup::backup(cell, &Backup { connection, full: false }, &Bar::new(output)).await?)
+async fn back_up(cell: &Session<'_>, shop: &Connection, output: &Output) -> anyhow::Result<RunReport> {
+    cell.work(shop, BackUp { full: false }, output).await
 }
 
 fn gaps(report: &RunReport) -> String {

@@ -1,11 +1,10 @@
 //! `caretaker diff`.
 
-use domain::{Action, ConnectionId, Kind};
-use flows::live::LiveDiff;
+use domain::{ConnectionId, Kind};
 
-use crate::commands::backup::Bar;
 use crate::home::Home;
 use crate::output::{Output, exit};
+use crate::works::{Compare, CompareLive};
 
 /// The TIME that means: the store as it is.
 const LIVE: &str = "live";
@@ -17,27 +16,19 @@ pub(crate) async fn run(
     (kind, full): (Option<&Kind>, bool),
     output: &Output,
 ) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
+    let session = home.session().await?;
     if full && to != LIVE {
         return Err(flows::FlowError::Input(
             "--full is for `--to live`: two snapshots are always compared whole".to_owned(),
         )
         .into());
     }
+    let connection = session.connection(name).await?;
+    let (from, kind) = (from.to_owned(), kind.cloned());
     let diff = if to == LIVE {
-        let connection = &cell.connection(&home.tenant, name).await?;
-        let ask = LiveDiff { connection, from, kind, full };
-        flows::live::diff_live(&cell, &ask, &Bar::new(output)).await?
+        session.work(&connection, CompareLive { from, kind, full }, output).await?
     } else {
-        let platform = cell.connection(&home.tenant, name).await?.scope.platform;
-        let reader = flows::read::open(&cell, &home.tenant, name, Action::Read, "compare snapshots").await?;
-        let from = flows::read::snapshot(&reader, from).await?;
-        let to = flows::read::snapshot(&reader, to).await?;
-        if let Some(kind) = kind {
-            flows::read::check_kind(&platform, [&from, &to], kind)?;
-        }
-        let told = |what: &str, done: u64| output.progress(what, done, None, "");
-        flows::diff::diff(&reader, from.name.number, to.name.number, kind, &told).await?
+        session.work(&connection, Compare { from, to: to.to_owned(), kind }, output).await?
     };
     output.result(&diff, || {
         let mut text = String::new();

@@ -4,12 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use access::Policies;
-use catalog::{Catalog, Connection};
-use domain::{Action, Clock, Grant};
-use flows::Cell;
+use catalog::Catalog;
+use domain::{Clock, Role};
 use flows::store_access::WhichStore;
 use object_store::ObjectStore;
-use repository::{RepositoryError, Stores};
 use serde::Serialize;
 use serde_json::json;
 
@@ -18,6 +16,7 @@ use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
 use crate::prover;
 use crate::roles::Wants;
+use crate::works::{Look, Session, State};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -65,7 +64,11 @@ fn sentence(error: &anyhow::Error) -> String {
 pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let dir = home.dir()?;
     let mut findings = Vec::new();
-    look(home, dir, &mut findings).await?;
+    look(home, dir, &mut findings, output).await?;
+    // Of those that were needed for it, too.
+    if let Some(missing) = home.missing_walls() {
+        findings.push(finding("walls", walls(&missing)));
+    }
     let kept_out = dumps::check().map_err(Wrong::from).and_then(|()| {
         vault::keys_are_locked().map_err(Wrong::new)?;
         Ok("core dumps hold nothing of it, and keys are never written to swap".to_owned())
@@ -91,7 +94,7 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
 }
 
 /// Looks at one thing after another. Where one is wrong, those that do not need it are looked at all the same.
-async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::Result<()> {
+async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>, output: &Output) -> anyhow::Result<()> {
     let file = match CellFile::read(dir) {
         Ok(file) => file,
         // Nothing was ever made here: there is nothing to look at.
@@ -115,7 +118,6 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
             let sealed_by = keys.0.sealed_by().await?;
             let sound = format!("{sealed_by} opens it, and the operator key is the right one");
             findings.push(finding("vault", Ok(sound)));
-            findings.push(finding("walls", walls(home)));
             Some(keys)
         }
         Err(error) => {
@@ -129,13 +131,20 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>) -> anyhow::R
     let unlocked = Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog };
     let objects = store(&unlocked, WhichStore::Objects, findings).await;
     let keys = store(&unlocked, WhichStore::Keys, findings).await;
-    let (Some(objects), Some(keys)) = (objects, keys) else { return Ok(()) };
-    let cell = unlocked.with(Stores { objects, keys });
-    match cell.catalog.connections(&home.tenant).await {
+    if objects.is_none() || keys.is_none() {
+        return Ok(());
+    }
+    let session = Session::new(home, unlocked);
+    match session.catalog.connections(&home.tenant).await {
         Ok(connections) => {
             for connection in connections {
                 let name = format!("connection {}", connection.scope.connection);
-                findings.push(finding(name, connection_state(&cell, &connection).await));
+                let state = match session.work(&connection, Look {}, output).await {
+                    Ok(State { said, is_sound: true, .. }) => Ok(said),
+                    Ok(State { said, is_damaged, .. }) => Err(Wrong { why: said, is_damage: is_damaged }),
+                    Err(error) => Err(error.into()),
+                };
+                findings.push(finding(name, state));
             }
         }
         Err(error) => findings.push(finding("connections", Err(error.into()))),
@@ -163,18 +172,15 @@ async fn policies() -> Result<String, Wrong> {
 }
 
 /// Whether the kernel keeps the cell's processes from all that they do not need.
-fn walls(home: &Home) -> Result<String, Wrong> {
-    match home.missing_walls() {
-        Some(missing) if missing.is_empty() => {
-            Ok("the cell's processes reach no file but their own, no network and no program".to_owned())
-        }
-        Some(missing) => {
-            let told: Vec<String> =
-                missing.iter().map(|(role, missing)| format!("the {role}'s: {missing}")).collect();
-            Err(Wrong::new(told.join("; ")))
-        }
-        None => Err(Wrong::new("the vault has no process of its own")),
+fn walls(missing: &[(Role, String)]) -> Result<String, Wrong> {
+    if missing.is_empty() {
+        let what = "the cell's processes reach no file but their own, no program and, but for workers, no network: these reach the \
+                    ports of their platform and of buckets, whatever the address";
+        return Ok(what.to_owned());
     }
+    let told: Vec<String> =
+        missing.iter().map(|(role, missing)| format!("the {role}'s: {missing}")).collect();
+    Err(Wrong::new(told.join("; ")))
 }
 
 /// Opens a store and tries it out.
@@ -220,49 +226,4 @@ fn unfinished_writes(file: &CellFile, dir: &Path, clock: &dyn Clock) -> Result<S
         return Ok("none that are older than three days".to_owned());
     }
     Ok(format!("{files} files ({bytes} bytes) of commands that were killed over three days ago were deleted"))
-}
-
-/// Whether the newest snapshot can be read, and whether the platform still lets us in. Trouble with one hides nothing of
-/// the other.
-async fn connection_state(cell: &Cell, connection: &Connection) -> Result<String, Wrong> {
-    let grant = cell.grant(&connection.scope, &[Action::Read, Action::Backup], "doctor").await?;
-    let history = history_state(cell, connection, &grant).await;
-    if connection.scope.platform.as_str() == "jsonl" {
-        return history;
-    }
-    match (history, platform_state(cell, connection, &grant).await) {
-        (Ok(history), Ok(platform)) => Ok(format!("{history}; {platform}")),
-        (history, platform) => {
-            let is_damage =
-                [&history, &platform].iter().any(|one| one.as_ref().is_err_and(|wrong| wrong.is_damage));
-            let said = [history, platform].map(|one| one.unwrap_or_else(|wrong| wrong.why));
-            Err(Wrong { why: said.join("; "), is_damage })
-        }
-    }
-}
-
-async fn history_state(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<String, Wrong> {
-    let known = cell.known_head(&connection.scope).await?;
-    match cell.repository(&connection.scope).reader(grant, Action::Read, known.as_ref()).await {
-        Ok(reader) => {
-            let taken_at = reader.head().commit.taken_at;
-            Ok(format!("snapshot {} of {taken_at:.0}", reader.head().name.number))
-        }
-        Err(RepositoryError::NotFound(_)) => Ok("nothing was backed up yet".to_owned()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn platform_state(cell: &Cell, connection: &Connection, grant: &Grant) -> Result<String, Wrong> {
-    let scope = &connection.scope;
-    let store = flows::connect::open(cell, connection, grant).await?;
-    let probe = store.probe().await.map_err(|fault| {
-        let again = format!("caretaker connect {} {} …", scope.platform, scope.connection);
-        Wrong::new(format!("{fault}; if the credential has ended, give a new one with `{again}`"))
-    })?;
-    let missing: Vec<&str> = probe.missing.iter().map(|missing| missing.scope.as_str()).collect();
-    if missing.is_empty() {
-        return Ok("the store answers, all scopes are granted".to_owned());
-    }
-    Err(Wrong::new(format!("these scopes are not granted: {}. Grant them to the app", missing.join(", "))))
 }

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use domain::{Action, Scope};
-use flows::export::{Sink, Source, empty_folder};
-use flows::{Cell, ErrorKind};
-use repository::Reader;
+use catalog::Connection;
+use flows::export::Folder;
 
 use crate::commands::ingest::size;
 use crate::commands::many::each;
 use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
+use crate::works::{Aids, Export, Session};
 
 pub(crate) async fn run(
     home: &Home,
@@ -20,51 +19,42 @@ pub(crate) async fn run(
     out: &Path,
     output: &Output,
 ) -> anyhow::Result<u8> {
+    let one_alone = names.name.is_some();
     each(
         home,
         names,
         output,
         |_| true,
-        async |cell, connection| {
-            let scope = &connection.scope;
-            let (tenant, name) = (&scope.tenant, &scope.connection);
-            let reader = match flows::read::open(cell, tenant, name, Action::Export, "export").await {
-                // Of several, those that were never backed up are no reason to fail.
-                Err(error) if names.name.is_none() && error.kind() == ErrorKind::NotFound => {
-                    output.say(&format!("`{name}` was never backed up: there is nothing to export."));
-                    return Ok(exit::DONE);
-                }
-                other => other?,
-            };
-            let out = if names.name.is_some() { out.to_path_buf() } else { out.join(name.as_str()) };
-            one(cell, scope, &reader, at, &out, output).await
+        async |session, connection| {
+            let name = &connection.scope.connection;
+            // Of several, those that were never backed up are no reason to fail.
+            if !one_alone && !is_backed_up(session, &connection).await? {
+                output.say(&format!("`{name}` was never backed up: there is nothing to export."));
+                return Ok(exit::DONE);
+            }
+            let out = if one_alone { out.to_path_buf() } else { out.join(name.as_str()) };
+            one(session, &connection, (at, &out), output).await
         },
     )
     .await
 }
 
+async fn is_backed_up(session: &Session<'_>, connection: &Connection) -> anyhow::Result<bool> {
+    let scope = &connection.scope;
+    Ok(session.catalog.head(&scope.tenant, &scope.connection).await?.is_some())
+}
+
 async fn one(
-    cell: &Cell,
-    scope: &Scope,
-    reader: &Reader,
-    at: &str,
-    out: &Path,
+    session: &Session<'_>,
+    connection: &Connection,
+    (at, out): (&str, &Path),
     output: &Output,
 ) -> anyhow::Result<u8> {
-    let name = &scope.connection;
-    let head = flows::read::snapshot(reader, at).await?;
-    let grant = cell.grant(scope, &[Action::Export], "export").await?;
-    let source = Source {
-        repository: &cell.repository(scope),
-        grant: &grant,
-        action: Action::Export,
-        platform: &scope.platform,
-        reader,
-        head: &head,
-    };
-    empty_folder(out)?;
-    let told = |what: &str, done: u64| output.progress(&format!("exporting {what}"), done, None, "");
-    let exported = flows::export::export(&source, Sink::Folder(out), &told).await?;
+    let name = &connection.scope.connection;
+    let files = Folder::empty(out)?;
+    let aids = Aids { files: Some(&files), ..Aids::default() };
+    let exported = session.work_with(connection, Export { at: at.to_owned() }, aids, output).await?;
+    files.settle()?;
     output.result(&exported, || {
         let records: u64 = exported.records.values().sum();
         let mut text = format!(

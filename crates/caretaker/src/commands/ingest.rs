@@ -1,35 +1,40 @@
 //! `caretaker ingest`: JSON lines into a `jsonl` connection.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use flows::RunReport;
-use flows::ingest::{Ingest, IngestProgress};
+use flows::{FlowError, RunReport};
 
 use crate::arguments;
 use crate::home::Home;
 use crate::output::{Output, exit};
+use crate::works::{Aids, IngestFile};
 
-struct Progress<'a>(&'a Output);
-
-impl IngestProgress for Progress<'_> {
-    fn advanced(&self, bytes: u64, of: Option<u64>, records: u64) {
-        self.0.progress(&format!("ingest, {records} records"), bytes, of, "");
-    }
+/// The file, or what comes by the standard input.
+fn given(path: &PathBuf) -> flows::Result<File> {
+    let opened = match path.as_os_str() == "-" {
+        true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        false => File::open(path),
+    };
+    opened.map_err(|source| FlowError::File { operation: "read", path: path.display().to_string(), source })
 }
 
 pub(crate) async fn run(home: &Home, words: &arguments::Ingest, output: &Output) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
-    let connection = cell.connection(&home.tenant, &words.name).await?;
-    let ingest = Ingest {
-        connection,
+    let session = home.session().await?;
+    let connection = session.connection(&words.name).await?;
+    let file = given(&words.file)?;
+    let work = IngestFile {
         kind: words.kind.clone(),
         id: words.id.clone(),
         subject: words.subject.clone(),
         all: words.all,
         may_remove_all: words.yes,
-        file: (words.file.as_os_str() != "-").then(|| words.file.clone()),
+        name: words.file.display().to_string(),
     };
-    let report = flows::ingest::ingest(&cell, &ingest, &Progress(output)).await?;
+    let aids = Aids { lent: Some(&file), ..Aids::default() };
+    let report = session.work_with(&connection, work, aids, output).await?;
     print_report(output, &report)
 }
 

@@ -244,7 +244,8 @@ async fn again(
     let (dir, file) = (dir.to_path_buf(), given.cell_file(init));
     let operator = vault.client.sign_in(OperatorKey::read(&dir)?).await?;
     let (client, own) = (vault.client.clone(), handles.clone());
-    let unlocked = Unlocked { dir, file: file.clone(), handles: own, vault: client, operator, catalog };
+    let unlocked =
+        Unlocked { dir, file: file.clone(), handles: own, vault: client, operator: operator.into(), catalog };
     let cell = unlocked.with(stores);
     let work = Box::pin(flows::set_up_again::set_up_again(&cell, &recovery, &handles, read));
     let done = output.while_busy("setting the cell up again", work).await?;

@@ -1,11 +1,11 @@
 //! One command for many connections: one report each, and the worst of their exit codes.
 
 use catalog::Connection;
-use flows::Cell;
 
 use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
+use crate::works::Session;
 
 /// Exit codes, the worst first: what must be looked at before what will pass by itself.
 const WORST_FIRST: [u8; 9] = [
@@ -30,13 +30,13 @@ pub(super) async fn each(
     names: &Names,
     output: &Output,
     concerns: impl Fn(&Connection) -> bool,
-    act: impl AsyncFn(&Cell, Connection) -> anyhow::Result<u8>,
+    act: impl AsyncFn(&Session<'_>, Connection) -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
-    let mut connections = names.find(&cell, &home.tenant).await?;
+    let session = home.session().await?;
+    let mut connections = names.find(&session.catalog, &home.tenant).await?;
     if names.name.is_some() {
         let Some(only) = connections.pop() else { return Ok(exit::DONE) };
-        return act(&cell, only).await;
+        return act(&session, only).await;
     }
     let found = connections.len();
     connections.retain(concerns);
@@ -50,7 +50,7 @@ pub(super) async fn each(
     for connection in connections {
         let name = connection.scope.connection.clone();
         output.begin_part(&name)?;
-        let code = match act(&cell, connection).await {
+        let code = match act(&session, connection).await {
             Ok(code) => code,
             Err(error) => output.fail_for(Some(&name), &error),
         };

@@ -81,6 +81,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Serve => Err(roles::misplaced::<roles::Serves>()),
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
+        Command::Work => Err(roles::misplaced::<roles::Works>()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Policy(command) => policy::run(home, command, output).await,

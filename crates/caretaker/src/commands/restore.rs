@@ -1,54 +1,59 @@
 //! `caretaker restore`: plan, apply, undo, show.
 
+use std::fs::File;
+use std::io::{BufReader, Seek as _};
 use std::path::Path;
 
 use anyhow::Context as _;
 use connectors::contract::{PlanAction, RestoreOptions};
-use domain::Action;
 use flows::FlowError;
 use flows::restore::{Ask, Plan, PlanItem, RestoreReport, Selection};
 
 use crate::arguments::{RestoreCommand, RestorePlan};
-use crate::commands::backup::Bar;
 use crate::commands::diff::short;
 use crate::files;
 use crate::home::Home;
 use crate::output::{Output, exit};
+use crate::works::{Aids, ApplyRestore, PlanRestore, ShowRestore, UndoRestore};
 
 /// Items of a plan that are shown to people one by one.
 const ITEMS_SHOWN: usize = 40;
 
 pub(crate) async fn run(home: &Home, command: &RestoreCommand, output: &Output) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
-    let bar = Bar::new(output);
+    let session = home.session().await?;
     match command {
         RestoreCommand::Plan(words) => {
-            let ask = ask(home, &cell, words).await?;
-            let plan = flows::restore::draw(&cell, &ask, &bar).await?;
+            let connection = session.connection(&words.name).await?;
+            let plan = session.work(&connection, work(words), output).await?;
             each_was_found(&plan)?;
             write_plan(&plan, &words.out)?;
             output.result(&plan, || plan_text(&plan, &words.out))?;
             Ok(exit::DONE)
         }
-        RestoreCommand::Apply { plan } => {
-            let plan = read_plan(plan)?;
-            if plan.ask.tenant != home.tenant {
+        RestoreCommand::Apply { plan: path } => {
+            let (file, ask) = read_plan(path)?;
+            if ask.tenant != home.tenant {
                 return Err(FlowError::NotFound(format!(
                     "there is no connection `{}`: `caretaker connection list` names those that there are",
-                    plan.ask.connection
+                    ask.connection
                 ))
                 .into());
             }
-            let report = flows::restore::apply(&cell, &plan, &bar).await?;
-            print_report(output, &report)
+            let connection = session.connection(&ask.connection).await?;
+            let aids = Aids { lent: Some(&file), ..Aids::default() };
+            let work = ApplyRestore { to: Some(ask.target) };
+            print_report(output, &session.work_with(&connection, work, aids, output).await?)
         }
         RestoreCommand::Undo { restore } => {
-            let report = flows::restore::undo(&cell, &home.tenant, *restore, &bar).await?;
-            print_report(output, &report)
+            let row = session.catalog.restore(&home.tenant, *restore).await?;
+            let connection = session.connection(&row.connection).await?;
+            let work = UndoRestore { restore: *restore, to: Some(row.target) };
+            print_report(output, &session.work(&connection, work, output).await?)
         }
         RestoreCommand::Show { restore } => {
-            let report = flows::restore::show(&cell, &home.tenant, *restore).await?;
-            print_report(output, &report)
+            let row = session.catalog.restore(&home.tenant, *restore).await?;
+            let connection = session.connection(&row.connection).await?;
+            print_report(output, &session.work(&connection, ShowRestore { restore: *restore }, output).await?)
         }
     }
 }
@@ -74,38 +79,15 @@ fn each_was_found(plan: &Plan) -> anyhow::Result<()> {
     .into())
 }
 
-async fn ask(home: &Home, cell: &flows::Cell, words: &RestorePlan) -> anyhow::Result<Ask> {
-    let reader = flows::read::open(cell, &home.tenant, &words.name, Action::Read, "plan a restore").await?;
-    let platform = cell.connection(&home.tenant, &words.name).await?.scope.platform;
-    let number = async |at: &str| -> anyhow::Result<_> {
-        let head = flows::read::snapshot(&reader, at).await?;
-        for kind in &words.kind {
-            flows::read::check_kind(&platform, [&head, reader.head()], kind)?;
-        }
-        Ok(head.name.number)
-    };
-    let selection = match &words.revert {
-        Some(window) => {
-            let (from, to) = window.split_once("..").ok_or_else(|| {
-                FlowError::Input(format!("`{window}` is not a window: write FROM..TO, such as 3..4"))
-            })?;
-            let (from, to) = (number(from).await?, number(to).await?);
-            if from >= to {
-                return Err(FlowError::Input(format!("the window {from}..{to} is empty")).into());
-            }
-            Selection::Revert(from, to)
-        }
-        None => Selection::At(number(words.at.as_deref().unwrap_or("latest")).await?),
-    };
-    Ok(Ask {
-        tenant: home.tenant.clone(),
-        connection: words.name.clone(),
-        target: words.to.clone().unwrap_or_else(|| words.name.clone()),
-        selection,
+fn work(words: &RestorePlan) -> PlanRestore {
+    PlanRestore {
+        at: words.at.clone(),
+        revert: words.revert.clone(),
         kinds: words.kind.clone(),
         ids: words.id.clone(),
         options: RestoreOptions { stock: words.stock, fields: words.field.clone() },
-    })
+        to: words.to.clone(),
+    }
 }
 
 /// Writes a plan for its owner's eyes only: it holds what the shop's items hold.
@@ -113,11 +95,15 @@ pub(crate) fn write_plan(plan: &Plan, path: &Path) -> anyhow::Result<()> {
     files::write_private(path, serde_json::to_string_pretty(plan)?.as_bytes())
 }
 
-fn read_plan(path: &Path) -> anyhow::Result<Plan> {
-    let text = std::fs::read(path).with_context(|| format!("could not read `{}`", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| {
-        FlowError::Conflict(format!("`{}` is not a plan as it was drawn up: {error}", path.display())).into()
-    })
+/// A plan as it lies there, and what it was drawn up for.
+fn read_plan(path: &Path) -> anyhow::Result<(File, Ask)> {
+    let opened = File::open(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    let plan: Plan = serde_json::from_reader(BufReader::new(&opened)).map_err(|error| {
+        FlowError::Conflict(format!("`{}` is not a plan as it was drawn up: {error}", path.display()))
+    })?;
+    let rewound = (&opened).rewind();
+    rewound.with_context(|| format!("`{}` is no file: a plan is read twice", path.display()))?;
+    Ok((opened, plan.ask))
 }
 
 fn plan_text(plan: &Plan, path: &Path) -> String {

@@ -1,8 +1,7 @@
 //! `caretaker snapshot`.
 
 use catalog::Connection;
-use domain::{Action, Scope};
-use flows::{Cell, FlowError, retention};
+use flows::FlowError;
 use repository::Retention;
 use serde_json::json;
 
@@ -10,6 +9,7 @@ use crate::arguments::{SnapshotCommand, SnapshotPrune};
 use crate::commands::many::each;
 use crate::home::Home;
 use crate::output::{Output, exit};
+use crate::works::{ChooseSnapshots, DropSnapshots, ListSnapshots, Session};
 
 pub(crate) async fn run(home: &Home, command: &SnapshotCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
@@ -19,8 +19,8 @@ pub(crate) async fn run(home: &Home, command: &SnapshotCommand, output: &Output)
                 names,
                 output,
                 |_| true,
-                async |cell, connection| {
-                    list(cell, &connection.scope, output).await?;
+                async |session, connection| {
+                    list(session, &connection, output).await?;
                     Ok(exit::DONE)
                 },
             )
@@ -30,28 +30,19 @@ pub(crate) async fn run(home: &Home, command: &SnapshotCommand, output: &Output)
     }
 }
 
-async fn list(cell: &Cell, scope: &Scope, output: &Output) -> anyhow::Result<()> {
-    let (tenant, name) = (&scope.tenant, &scope.connection);
-    let snapshots = match flows::read::open(cell, tenant, name, Action::Read, "list snapshots").await {
-        Ok(reader) => reader.snapshots().await?,
-        // Connected, and never backed up.
-        Err(FlowError::NotFound(_)) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
+async fn list(session: &Session<'_>, connection: &Connection, output: &Output) -> anyhow::Result<()> {
+    let name = &connection.scope.connection;
+    let snapshots = session.work(connection, ListSnapshots {}, output).await?;
     let rows: Vec<_> = snapshots
         .iter()
-        .map(|head| {
-            let kinds: serde_json::Map<_, _> = head
-                .commit
-                .kinds
-                .iter()
-                .map(|(kind, state)| (kind.to_string(), json!(state.records)))
-                .collect();
+        .map(|snapshot| {
+            let kinds: serde_json::Map<_, _> =
+                snapshot.records.iter().map(|(kind, records)| (kind.to_string(), json!(records))).collect();
             json!({
-                "snapshot": head.name.number,
-                "head": head.name,
-                "taken_at": head.commit.taken_at,
-                "complete": head.commit.complete,
+                "snapshot": snapshot.number,
+                "head": snapshot.head,
+                "taken_at": snapshot.taken_at,
+                "complete": snapshot.complete,
                 "records": kinds,
             })
         })
@@ -62,10 +53,10 @@ async fn list(cell: &Cell, scope: &Scope, output: &Output) -> anyhow::Result<()>
         }
         snapshots
             .iter()
-            .map(|head| {
-                let records: u64 = head.commit.kinds.values().map(|kind| kind.records).sum();
-                let whole = if head.commit.complete { "" } else { "  not whole" };
-                format!("{:>6}  {:.0}  {records:>9} records{whole}\n", head.name.number, head.commit.taken_at)
+            .map(|snapshot| {
+                let records: u64 = snapshot.records.iter().map(|(_, records)| records).sum();
+                let whole = if snapshot.complete { "" } else { "  not whole" };
+                format!("{:>6}  {:.0}  {records:>9} records{whole}\n", snapshot.number, snapshot.taken_at)
             })
             .collect()
     })
@@ -93,8 +84,8 @@ async fn prune(home: &Home, words: &SnapshotPrune, output: &Output) -> anyhow::R
         &words.names,
         output,
         |_| true,
-        async |cell, connection| {
-            prune_one(cell, &connection, (words, &rules), output).await?;
+        async |session, connection| {
+            prune_one(session, &connection, (words, &rules), output).await?;
             Ok(exit::DONE)
         },
     )
@@ -102,13 +93,13 @@ async fn prune(home: &Home, words: &SnapshotPrune, output: &Output) -> anyhow::R
 }
 
 async fn prune_one(
-    cell: &Cell,
+    session: &Session<'_>,
     connection: &Connection,
     (words, rules): (&SnapshotPrune, &Retention),
     output: &Output,
 ) -> anyhow::Result<()> {
     let name = &connection.scope.connection;
-    let pruning = retention::pruning(cell, connection, rules).await?;
+    let pruning = session.work(connection, ChooseSnapshots { rules: *rules }, output).await?;
     for gone in &pruning.dropped {
         output.say(&format!("{:>6}  {:.0}  goes", gone.snapshot, gone.taken_at));
     }
@@ -116,7 +107,7 @@ async fn prune_one(
         output.say(&format!("{:>6}  {:.0}  stays", kept.snapshot, kept.taken_at));
     }
     let numbers: Vec<_> = pruning.dropped.iter().map(|gone| gone.snapshot).collect();
-    let mut head = cell.known_head(&connection.scope).await?;
+    let mut head = session.known_head(connection).await?;
     if !words.dry_run && !numbers.is_empty() {
         let what = format!(
             "{} of {} snapshots are dropped for good.",
@@ -124,7 +115,7 @@ async fn prune_one(
             numbers.len() + pruning.kept.len()
         );
         output.confirm(name, &what, words.yes)?;
-        head = Some(retention::prune(cell, connection, &numbers).await?);
+        head = Some(session.work(connection, DropSnapshots { numbers: numbers.clone() }, output).await?);
     }
     let answer =
         json!({ "kept": pruning.kept, "dropped": pruning.dropped, "dry_run": words.dry_run, "head": head });

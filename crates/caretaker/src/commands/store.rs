@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use catalog::Connection;
 use domain::ConnectionId;
+use flows::FlowError;
 use flows::store_access::{self, WhichStore};
-use flows::{Cell, FlowError, retention};
 use serde_json::json;
 
 use crate::arguments::StoreCommand;
@@ -14,6 +14,7 @@ use crate::commands::many::each;
 use crate::home::Home;
 use crate::output::{Output, exit};
 use crate::stores::{self, StoreCredentialFiles};
+use crate::works::{Collect, Compact, Rebuild, Session};
 
 pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
@@ -24,8 +25,8 @@ pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) ->
                 names,
                 output,
                 |_| true,
-                async |cell, connection| {
-                    compact(cell, &connection, output).await?;
+                async |session, connection| {
+                    compact(session, &connection, output).await?;
                     Ok(exit::DONE)
                 },
             )
@@ -37,8 +38,8 @@ pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) ->
                 names,
                 output,
                 |_| true,
-                async |cell, connection| {
-                    collect(cell, &connection, (*grace_hours, *yes), output).await?;
+                async |session, connection| {
+                    collect(session, &connection, (*grace_hours, *yes), output).await?;
                     Ok(exit::DONE)
                 },
             )
@@ -48,9 +49,12 @@ pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) ->
     }
 }
 
-async fn compact(cell: &Cell, connection: &Connection, output: &Output) -> anyhow::Result<()> {
+async fn compact(session: &Session<'_>, connection: &Connection, output: &Output) -> anyhow::Result<()> {
     let name = &connection.scope.connection;
-    let done = output.while_busy("compacting", Box::pin(retention::compact(cell, connection))).await?;
+    let done = {
+        let work = Box::pin(session.work(connection, Compact {}, output));
+        output.while_busy("compacting", work).await?
+    };
     output.result(&done, || {
         format!(
             "{} versions of records that no snapshot shows left the index; {} packs are no longer named, {} written.\n\
@@ -63,7 +67,7 @@ async fn compact(cell: &Cell, connection: &Connection, output: &Output) -> anyho
 }
 
 async fn collect(
-    cell: &Cell,
+    session: &Session<'_>,
     connection: &Connection,
     (grace_hours, yes): (u64, bool),
     output: &Output,
@@ -71,7 +75,7 @@ async fn collect(
     let name = &connection.scope.connection;
     output.confirm(name, "This deletes for good what no snapshot names any more.", yes)?;
     let grace = Duration::from_secs(grace_hours.saturating_mul(3600));
-    let work = Box::pin(retention::collect(cell, connection, grace));
+    let work = Box::pin(session.work(connection, Collect { grace }, output));
     let done = output.while_busy("collecting", work).await?;
     output.result(&done, || {
         let mut text = match done.deleted {
@@ -100,8 +104,8 @@ async fn rebuild(
     (without, yes): (&[String], bool),
     output: &Output,
 ) -> anyhow::Result<u8> {
-    let cell = home.open().await?;
-    let connection = cell.connection(&home.tenant, name).await?;
+    let session = home.session().await?;
+    let connection = session.connection(name).await?;
     if !without.is_empty() {
         let lost = without.join(", ");
         let what = format!(
@@ -110,7 +114,7 @@ async fn rebuild(
         );
         output.confirm(name, &what, yes)?;
     }
-    let work = Box::pin(retention::rebuild(&cell, &connection, without));
+    let work = Box::pin(session.work(&connection, Rebuild { without: without.to_vec() }, output));
     let head = output.while_busy("building the index anew", work).await?;
     output.result(&json!({ "head": head, "lost": without }), || {
         let lost = match without.len() {

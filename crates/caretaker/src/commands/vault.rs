@@ -1,6 +1,7 @@
 //! `caretaker vault`: the vault's keys, and new ones in their place.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use flows::FlowError;
 use flows::rewrap::{rewrap, survey};
@@ -82,7 +83,9 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let (unseals, passphrase) = home.seals()?;
     // While others have the vault open, they may still wrap by keys that it had when they opened it.
-    let cell = home.open_alone(unseals).await?;
+    let unlocked = home.unlock_with(unseals, Wants::Alone).await?;
+    let operator = Arc::clone(&unlocked.operator);
+    let cell = home.with_stores(unlocked).await?;
     let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());
     if older > 0 {
         let why = format!(
@@ -90,7 +93,7 @@ async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
         );
         return Err(FlowError::Conflict(why).into());
     }
-    let (data, credentials) = cell.operator.retire(passphrase.as_deref()).await?.newest();
+    let (data, credentials) = operator.retire(passphrase.as_deref()).await?.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
             "The vault has keys of version {data} alone. Copies of its file from before open nothing that is in the stores now.\n\

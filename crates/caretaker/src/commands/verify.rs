@@ -1,14 +1,14 @@
 //! `caretaker verify`.
 
-use domain::{Action, Scope};
-use flows::Cell;
-use repository::{CommitName, DamagedObject, Depth, RepositoryError};
+use catalog::Connection;
+use repository::CommitName;
 
 use crate::commands::ingest::size;
 use crate::commands::many::each;
 use crate::home::Home;
 use crate::names::Names;
 use crate::output::{Output, exit};
+use crate::works::{Session, Verify};
 
 pub(crate) async fn run(
     home: &Home,
@@ -34,45 +34,21 @@ pub(crate) async fn run(
         names,
         output,
         |_| true,
-        async |cell, connection| verify(cell, &connection.scope, all_bytes, expected.as_ref(), output).await,
+        async |session, connection| {
+            verify(session, &connection, Verify { all_bytes, expected: expected.clone() }, output).await
+        },
     )
     .await
 }
 
 async fn verify(
-    cell: &Cell,
-    scope: &Scope,
-    all_bytes: bool,
-    expected: Option<&CommitName>,
+    session: &Session<'_>,
+    connection: &Connection,
+    work: Verify,
     output: &Output,
 ) -> anyhow::Result<u8> {
-    let grant = cell.grant(scope, &[Action::Verify], "verify").await?;
-    let remembered = cell.known_head(scope).await?;
-    // Both count: whoever wrote an older head down does not know of the snapshots since, and the catalog may have been
-    // put back together with the store.
-    let newest = expected.max(remembered.as_ref());
-    let depth = if all_bytes { Depth::AllBytes } else { Depth::Structure };
-    let told = |progress: repository::VerifyProgress| {
-        output.progress("verifying", progress.bytes_done, Some(progress.bytes), "");
-    };
-    let repository = cell.repository(scope);
-    let report = repository.verify(&grant, depth, newest, &told).await;
-    let mut report = report.map_err(|error| flows::read::never_backed_up(&scope.connection, error))?;
-    for other in expected.into_iter().chain(remembered.as_ref()).filter(|head| Some(*head) != newest) {
-        let Err(error) = repository.reader(&grant, Action::Verify, Some(other)).await else { continue };
-        match error {
-            RepositoryError::Damaged { object, detail } => {
-                report.ok = false;
-                let found = DamagedObject { object, detail };
-                if !report.damaged_objects.contains(&found) {
-                    report.damaged_objects.push(found);
-                }
-            }
-            // What else is wrong with the newest commit is in the report.
-            _ if !report.ok => {}
-            error => return Err(error.into()),
-        }
-    }
+    let all_bytes = work.all_bytes;
+    let report = session.work(connection, work, output).await?;
     output.result(&report, || {
         let mut text = String::new();
         for damaged in &report.damaged {

@@ -4,15 +4,16 @@
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{AuditEvent, Operation, Outcome, Principal, Role};
+use domain::{AuditEvent, Id128, Operation, Outcome, Principal, Role};
 use flows::FlowError;
+use flows::error::Told;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -25,9 +26,9 @@ use vault::Handles;
 
 use super::control::Control;
 use super::member::Sockets;
-use super::messages::{Ask, Failed, FromProcess, ToProcess};
+use super::messages::{Ask, FromProcess, ToProcess};
 use crate::output::exit;
-use crate::walls::{self, Own};
+use crate::walls::{self, Walls};
 
 /// What was begun is finished within that time when the process is to end.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -43,9 +44,9 @@ pub(crate) trait Job: Sized + Send + 'static {
     /// The word that starts it.
     const WORD: &'static str;
 
-    /// What of the machine is its own. `None` where there is nothing to keep it apart from yet, so that beginning tells what
+    /// What of the machine it is not kept from. `None` where there is nothing to keep it apart from yet, so that beginning tells what
     /// is missing.
-    fn own(begin: &Self::Begin) -> anyhow::Result<Option<Vec<Own>>>;
+    fn walls(begin: &Self::Begin) -> anyhow::Result<Option<Walls>>;
 
     /// Whether it keeps itself to that. Only a build for tests heeds a no.
     fn has_walls(begin: &Self::Begin) -> bool;
@@ -61,6 +62,9 @@ pub(crate) trait Job: Sized + Send + 'static {
 /// Gives certificates to whoever is at the other end, who is of that role.
 pub(super) type Enrols = Arc<dyn Fn(String, OwnedFd) -> BoxFuture<'static, ()> + Send + Sync>;
 
+/// Takes a file that somebody lends for work, under the name that the work will say.
+pub(super) type Lends = Arc<dyn Fn(Id128, OwnedFd) + Send + Sync>;
+
 /// A process that has begun, and what it takes to let others speak to it.
 pub(crate) struct Serving {
     pub(super) role: Role,
@@ -71,6 +75,7 @@ pub(crate) struct Serving {
     /// What is to be done before it ends.
     pub(super) last: BoxFuture<'static, ()>,
     pub(super) enrols: Option<Enrols>,
+    pub(super) lends: Option<Lends>,
 }
 
 /// Why nothing is done where nobody has started the process as is done here.
@@ -154,6 +159,16 @@ impl Sockets for Superior {
     fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>> {
         self.ask(what).boxed()
     }
+
+    fn lend<'a>(
+        &'a self,
+        (to, reaching): (&'a Role, &'a [u16]),
+        name: Id128,
+        file: BorrowedFd<'a>,
+    ) -> BoxFuture<'a, io::Result<()>> {
+        let lent = FromProcess::Lend { to: to.to_string(), reaching: reaching.to_vec(), name };
+        std::future::ready(self.control.send(&lent, Some(file))).boxed()
+    }
 }
 
 /// Runs until whoever started the process is gone.
@@ -166,16 +181,22 @@ pub(crate) fn main<J: Job>(control: Control) -> ExitCode {
     // Walls are raised before there are other threads, which would stay outside.
     let missing = match raise_walls::<J>(&begin) {
         Ok(missing) => missing,
-        Err(error) => return failed(&control, error),
+        Err(error) => return failed(&control, &error),
     };
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime.block_on(run::<J>(control, begin, descriptor, missing)),
-        Err(error) => failed(&control, error.into()),
+        Ok(runtime) => {
+            let ended = runtime.block_on(run::<J>(control, begin, descriptor, missing));
+            // Whoever waits for what a command has lent (a pipe, say) must not keep the process alive.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => failed(&control, &error.into()),
     }
 }
 
-fn failed(control: &Control, error: anyhow::Error) -> ExitCode {
-    if let Err(error) = control.send(&FromProcess::Failed(Failed::from(error)), None) {
+fn failed(control: &Control, error: &anyhow::Error) -> ExitCode {
+    let told = Told::of(crate::output::kind(error), error.as_ref());
+    if let Err(error) = control.send(&FromProcess::Failed(told), None) {
         tracing::warn!("{error}");
     }
     ExitCode::from(exit::FAILED)
@@ -183,8 +204,8 @@ fn failed(control: &Control, error: anyhow::Error) -> ExitCode {
 
 /// Keeps this process to what is its own. Answers what the kernel cannot keep it from.
 fn raise_walls<J: Job>(begin: &J::Begin) -> anyhow::Result<Vec<String>> {
-    match J::own(begin)? {
-        Some(own) if J::has_walls(begin) || !cfg!(debug_assertions) => walls::raise(&own),
+    match J::walls(begin)? {
+        Some(walls) if J::has_walls(begin) || !cfg!(debug_assertions) => walls::raise(&walls),
         _ => Ok(Vec::new()),
     }
 }
@@ -199,7 +220,7 @@ async fn run<J: Job>(
     let messages = superior.listen::<J::Begin>();
     let serving = match J::begin(begin, descriptor, Arc::clone(&superior)).await {
         Ok(serving) => serving,
-        Err(error) => return failed(&superior.control, error),
+        Err(error) => return failed(&superior.control, &error),
     };
     missing.extend(vault::keys_are_locked().err());
     if let Err(error) = superior.control.send(&FromProcess::Begun { missing }, None) {
@@ -221,7 +242,7 @@ impl Serving {
         )]
         control: &Control,
     ) {
-        let Self { role, endpoint, handles, beside, last, enrols } = self;
+        let Self { role, endpoint, handles, beside, last, enrols, lends } = self;
         let (clock, connections) =
             (Arc::clone(&handles.clock), Arc::new(Connections { role, endpoint, handles }));
         let (end, ending) = watch::channel(());
@@ -246,6 +267,11 @@ impl Serving {
                 (ToProcess::Enrol { role }, Some(descriptor)) => {
                     if let Some(enrols) = &enrols {
                         tasks.spawn(enrols(role, descriptor));
+                    }
+                }
+                (ToProcess::Lent { name }, Some(descriptor)) => {
+                    if let Some(lends) = &lends {
+                        lends(name, descriptor);
                     }
                 }
                 #[cfg(debug_assertions)]

@@ -1,10 +1,11 @@
 //! A process as a member of its cell: who it is, and how it gets to the others.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Role};
+use domain::{Clock, Id128, Role};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::net::UnixStream;
@@ -28,6 +29,14 @@ pub(super) fn certificate_ttl() -> Duration {
 pub(super) trait Sockets: Send + Sync + 'static {
     /// One that was asked for.
     fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>>;
+
+    /// Lends a file to a worker that can connect to those ports, under that name.
+    fn lend<'a>(
+        &'a self,
+        to: (&'a Role, &'a [u16]),
+        name: Id128,
+        file: BorrowedFd<'a>,
+    ) -> BoxFuture<'a, io::Result<()>>;
 }
 
 /// This process in its cell, with a certificate that is renewed as long as this lives.
@@ -42,11 +51,13 @@ pub(crate) struct Member {
 struct Way {
     sockets: Arc<dyn Sockets>,
     to: Role,
+    reaching: Vec<u16>,
 }
 
 impl Dial for Way {
     fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        let asked = self.sockets.get(Ask::Connection { to: self.to.to_string() });
+        let asked =
+            self.sockets.get(Ask::Connection { to: self.to.to_string(), reaching: self.reaching.clone() });
         async move { Ok(Box::new(asked.await?) as Box<dyn Stream>) }.boxed()
     }
 }
@@ -72,8 +83,26 @@ impl Member {
 
     /// The way to those of another role.
     pub(crate) fn channel(&self, to: Role) -> Arc<Channel> {
-        let way = Way { sockets: Arc::clone(&self.sockets), to: to.clone() };
+        self.channel_reaching(to, Vec::new())
+    }
+
+    /// The same, to a worker that can connect to those ports.
+    pub(super) fn channel_reaching(&self, to: Role, reaching: Vec<u16>) -> Arc<Channel> {
+        let way = Way { sockets: Arc::clone(&self.sockets), to: to.clone(), reaching };
         Arc::new(Channel::new(to, self.identities.clone(), way, Arc::clone(&self.clock)))
+    }
+
+    /// Lends a file to a worker that can connect to those ports, under that name.
+    ///
+    /// # Errors
+    /// When it cannot be handed over.
+    pub(super) async fn lend(
+        &self,
+        to: (&Role, &[u16]),
+        name: Id128,
+        file: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        self.sockets.lend(to, name, file).await
     }
 
     /// What answers the calls of others.

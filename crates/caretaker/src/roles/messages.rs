@@ -1,6 +1,7 @@
 //! What a process with a role and whoever started it tell each other, over [`Control`](super::Control).
 
-use flows::ErrorKind;
+use domain::Id128;
+use flows::error::Told;
 use serde::{Deserialize, Serialize};
 
 #[cfg(debug_assertions)]
@@ -20,6 +21,8 @@ pub(super) enum ToProcess<B> {
     Given { number: u64 },
     /// What was asked for under that number is not to be had.
     Withheld { number: u64, why: String },
+    /// The descriptor is that of a file which somebody lends for work that will say this name. For workers alone.
+    Lent { name: Id128 },
     /// Ways out are to be tried.
     #[cfg(debug_assertions)]
     TryEscape(escape::Around),
@@ -32,19 +35,14 @@ pub(super) enum FromProcess {
     /// It has begun; in words, what this kernel cannot keep it from, or its keys from.
     Begun { missing: Vec<String> },
     /// It has not, and ends.
-    Failed(Failed),
+    Failed(Told),
     /// It asks for a socket.
     Ask { number: u64, what: Ask },
+    /// The descriptor is that of a file, for a worker of that role that can connect to those ports: see [`ToProcess::Lent`].
+    Lend { to: String, reaching: Vec<u16>, name: Id128 },
     /// What was tried, with the number of the error that it got.
     #[cfg(debug_assertions)]
     Tried(Vec<(String, Option<i32>)>),
-}
-
-/// Why a process has not begun.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Failed {
-    pub(super) kind: ErrorKind,
-    pub(super) text: String,
 }
 
 /// A socket that a process asks for.
@@ -53,15 +51,9 @@ pub(super) struct Failed {
 pub(super) enum Ask {
     /// At its other end is the vault, which gives a certificate for the role that this process has.
     Certificate,
-    /// At its other end is somebody of that role.
-    Connection { to: String },
+    /// At its other end is somebody of that role; a worker that can connect to those ports.
+    Connection { to: String, reaching: Vec<u16> },
     /// At its other end is whoever speaks to what has sealed the vault, or to what is to seal it from now on. For the vault
     /// alone.
     Sealer { next: bool },
-}
-
-impl From<anyhow::Error> for Failed {
-    fn from(error: anyhow::Error) -> Self {
-        Self { kind: crate::output::kind(&error), text: format!("{error:#}") }
-    }
 }

@@ -12,6 +12,7 @@ mod supervisor;
 mod up;
 mod vault;
 mod witness;
+mod worker;
 
 pub(crate) use child::{main, misplaced, misplaced_word};
 pub(crate) use control::Control;
@@ -22,3 +23,4 @@ pub(crate) use server::Serves;
 pub(crate) use supervisor::{Outside, Unseals};
 pub(crate) use up::Up;
 pub(crate) use vault::Keys;
+pub(crate) use worker::Works;

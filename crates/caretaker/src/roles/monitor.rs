@@ -21,7 +21,7 @@ use super::child::{Job, Serving, Superior};
 use super::member::Member;
 use super::witness::Elsewhere;
 use crate::cell_trail::Newest;
-use crate::walls::Own;
+use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
 
 /// So often it takes what has come, where it does so by itself.
@@ -158,10 +158,10 @@ impl Job for Monitors {
     const NAME: &'static CStr = c"caretaker-watch";
     const WORD: &'static str = "monitor";
 
-    fn own(ToMonitor { dir, .. }: &ToMonitor) -> anyhow::Result<Option<Vec<Own>>> {
+    fn walls(ToMonitor { dir, .. }: &ToMonitor) -> anyhow::Result<Option<Walls>> {
         let folder = cell_trail::folder(dir);
         folder.make(&cell_trail::MONITOR.parse()?)?;
-        Ok(Some(vec![Own { folder: folder.path().to_path_buf(), writes: true }]))
+        Ok(Some(Walls::around(vec![Own::folder(folder.path().to_path_buf())])))
     }
 
     fn has_walls(begin: &ToMonitor) -> bool {
@@ -204,6 +204,14 @@ impl Job for Monitors {
             }
         };
         let last = std::future::ready(()).boxed();
-        Ok(Serving { role: Role::Monitor, endpoint, handles, beside: beside.boxed(), last, enrols: None })
+        Ok(Serving {
+            role: Role::Monitor,
+            endpoint,
+            handles,
+            beside: beside.boxed(),
+            last,
+            enrols: None,
+            lends: None,
+        })
     }
 }

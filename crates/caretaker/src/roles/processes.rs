@@ -1,14 +1,17 @@
 //! The cell's processes as a command has them: they live as long as it needs them.
 
+use std::collections::BTreeSet;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Clock, Rng, Role};
+use domain::{Clock, Id128, Platform, Rng, Role};
 use flows::FlowError;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use trail::note::Signer;
 use trail::sequencer::Sequencer;
 use trail::witness::Vouches;
+use transport::Channel;
 use vault::{Client, Knows, OperatorKey, Passphrase, SignedIn, Vault};
 
 use super::member::Member;
@@ -17,6 +20,7 @@ use super::supervisor::{As, Beginning, Keeps, Supervisor, Unseals};
 use super::up::{self, Joined};
 use super::witness::Elsewhere;
 use crate::cell_trail;
+use crate::home::CellFile;
 
 /// A process that has died is started again so often within one command.
 const STARTS_AGAIN_MAX: u32 = 20;
@@ -59,6 +63,8 @@ pub(crate) struct Processes {
     member: Member,
     place: Place,
     catalog: OnceCell<catalog::Client>,
+    /// Of its own processes: the workers that were started.
+    workers: Mutex<BTreeSet<Platform>>,
     /// What a vault that others use asks whoever signs in for.
     asks: Option<Unseals>,
 }
@@ -108,17 +114,20 @@ impl Processes {
     ) -> anyhow::Result<Self> {
         let dir = std::path::absolute(dir)?;
         let supervisor = Supervisor::new(Arc::clone(clock), Keeps::AtMost(STARTS_AGAIN_MAX));
-        supervisor.start(Beginning::Vault { dir: dir.clone(), alone, asks: false, unseals }).await?;
+        let region = CellFile::read(&dir)?.region;
+        supervisor.start(Beginning::Vault { dir: dir.clone(), region, alone, asks: false, unseals }).await?;
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
         let member = Member::join(sockets, Arc::clone(clock)).await?;
         supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false }).await?;
         let place = Place::Own { supervisor, dir };
-        Ok(Self { member, place, catalog: OnceCell::new(), asks: None })
+        Ok(Self { member, place, catalog: OnceCell::new(), workers: Mutex::default(), asks: None })
     }
 
     async fn joined(joined: Joined, unseals: Unseals, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let member = Member::join(joined.sockets(), Arc::clone(clock)).await?;
-        Ok(Self { member, place: Place::Running(joined), catalog: OnceCell::new(), asks: Some(unseals) })
+        let place = Place::Running(joined);
+        let workers = Mutex::default();
+        Ok(Self { member, place, catalog: OnceCell::new(), workers, asks: Some(unseals) })
     }
 
     /// Signs the local operator in.
@@ -151,6 +160,35 @@ impl Processes {
             anyhow::Ok(catalog::Client::over(self.member.channel(Role::Server)))
         });
         Ok(catalog.await?.clone())
+    }
+
+    /// The way to a worker that can connect to those ports. It is started for the first who asks.
+    ///
+    /// # Errors
+    /// As the worker tells, and when it could not be started.
+    pub(crate) async fn worker(&self, role: &Role, reaching: &[u16]) -> anyhow::Result<Arc<Channel>> {
+        if let (Place::Own { supervisor, dir }, Role::Worker(platform)) = (&self.place, role) {
+            let mut workers = self.workers.lock().await;
+            if !workers.contains(platform) {
+                let beginning = Beginning::worker(dir, &CellFile::read(dir)?, platform.clone(), reaching);
+                supervisor.start(beginning).await?;
+                workers.insert(platform.clone());
+            }
+        }
+        Ok(self.member.channel_reaching(role.clone(), reaching.to_vec()))
+    }
+
+    /// Lends a file to a worker that can connect to those ports, under that name.
+    ///
+    /// # Errors
+    /// When it cannot be handed over.
+    pub(crate) async fn lend(
+        &self,
+        to: (&Role, &[u16]),
+        name: Id128,
+        file: BorrowedFd<'_>,
+    ) -> anyhow::Result<()> {
+        Ok(self.member.lend(to, name, file).await?)
     }
 
     /// What this machine's kernel cannot keep them from, in words.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{Job, Serving, Superior};
 use super::member::Member;
-use crate::walls::Own;
+use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
 
 /// Which cell is to be served.
@@ -30,14 +30,14 @@ impl Job for Serves {
     const NAME: &'static CStr = c"caretaker-serve";
     const WORD: &'static str = "serve";
 
-    fn own(ToServe { dir, .. }: &ToServe) -> anyhow::Result<Option<Vec<Own>>> {
+    fn walls(ToServe { dir, .. }: &ToServe) -> anyhow::Result<Option<Walls>> {
         let catalog = Catalog::folder(dir);
         if !catalog.is_dir() {
             return Ok(None);
         }
         let mut own = cell_trail::own(dir, cell_trail::SERVER)?;
-        own.push(Own { folder: catalog, writes: true });
-        Ok(Some(own))
+        own.push(Own::folder(catalog));
+        Ok(Some(Walls::around(own)))
     }
 
     fn has_walls(begin: &ToServe) -> bool {
@@ -58,6 +58,14 @@ impl Job for Serves {
             std::future::pending::<()>().await;
         };
         let last = async move { catalog.close().await }.boxed();
-        Ok(Serving { role: Role::Server, endpoint, handles, beside: beside.boxed(), last, enrols: None })
+        Ok(Serving {
+            role: Role::Server,
+            endpoint,
+            handles,
+            beside: beside.boxed(),
+            last,
+            enrols: None,
+            lends: None,
+        })
     }
 }

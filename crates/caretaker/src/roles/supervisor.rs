@@ -5,13 +5,13 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{Clock, Region, Role};
+use domain::{Clock, Id128, Platform, Region, Role};
 use flows::FlowError;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -31,6 +31,9 @@ use super::monitor::{Monitors, ToMonitor};
 use super::sealer::SealerProcess;
 use super::server::{Serves, ToServe};
 use super::vault::{Keys, ToOpen};
+use super::worker::{HTTPS, ToWork, Works};
+use crate::home::CellFile;
+use crate::walls::LOOK_UP_OVER_TCP;
 
 /// A process that has died is started again after so long, times how often it was.
 const START_AGAIN: Duration = Duration::from_millis(20);
@@ -93,17 +96,29 @@ impl Unseals {
 
 /// What a process is told to begin with.
 pub(super) enum Beginning {
-    Vault { dir: PathBuf, alone: bool, asks: bool, unseals: Unseals },
+    Vault { dir: PathBuf, region: Region, alone: bool, asks: bool, unseals: Unseals },
     Server { dir: PathBuf },
     Monitor { dir: PathBuf, by_itself: bool },
+    Worker { dir: PathBuf, cell: CellFile, platform: Platform, ports: Vec<u16> },
 }
 
 impl Beginning {
+    /// A worker, which can connect to those ports.
+    pub(super) fn worker(dir: &Path, cell: &CellFile, platform: Platform, reaching: &[u16]) -> Self {
+        let mut ports = reaching.to_vec();
+        if connectors::registry::platform(platform.as_str()).is_some() {
+            ports.push(HTTPS);
+        }
+        let (dir, cell) = (dir.to_path_buf(), cell.clone());
+        Self::Worker { dir, cell, platform, ports }
+    }
+
     fn role(&self) -> Role {
         match self {
             Self::Vault { .. } => Role::Vault,
             Self::Server { .. } => Role::Server,
             Self::Monitor { .. } => Role::Monitor,
+            Self::Worker { platform, .. } => Role::Worker(platform.clone()),
         }
     }
 
@@ -113,18 +128,25 @@ impl Beginning {
             Self::Vault { .. } => Keys::WORD,
             Self::Server { .. } => Serves::WORD,
             Self::Monitor { .. } => Monitors::WORD,
+            Self::Worker { .. } => Works::WORD,
         }
     }
 
     /// The same once more. Nobody keeps what somebody typed.
     fn again(&self) -> Option<Self> {
         Some(match self {
-            Self::Vault { dir, alone, asks, unseals } => {
-                let unseals = unseals.again()?;
-                Self::Vault { dir: dir.clone(), alone: *alone, asks: *asks, unseals }
+            Self::Vault { dir, region, alone, asks, unseals } => {
+                let (dir, region, unseals) = (dir.clone(), region.clone(), unseals.again()?);
+                Self::Vault { dir, region, alone: *alone, asks: *asks, unseals }
             }
             Self::Server { dir } => Self::Server { dir: dir.clone() },
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
+            Self::Worker { dir, cell, platform, ports } => Self::Worker {
+                dir: dir.clone(),
+                cell: cell.clone(),
+                platform: platform.clone(),
+                ports: ports.clone(),
+            },
         })
     }
 
@@ -132,10 +154,11 @@ impl Beginning {
     fn tell(&self, control: &Control) -> anyhow::Result<()> {
         let walls = true;
         match self {
-            Self::Vault { dir, alone, asks, unseals } => {
+            Self::Vault { dir, region, alone, asks, unseals } => {
                 let [sealer, next_sealer] = unseals.ways().map(|way| way.is_some());
-                let (dir, alone, asks) = (dir.clone(), *alone, *asks);
-                let begin = |passphrase| ToOpen { dir, alone, asks, passphrase, sealer, next_sealer, walls };
+                let (dir, region, alone, asks) = (dir.clone(), region.clone(), *alone, *asks);
+                let begin =
+                    |passphrase| ToOpen { dir, region, alone, asks, passphrase, sealer, next_sealer, walls };
                 let now = match unseals {
                     Unseals::Anew(now, _) => now,
                     now => now,
@@ -161,6 +184,10 @@ impl Beginning {
             Self::Server { dir } => tell(control, ToServe { dir: dir.clone(), walls }, None),
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
+            }
+            Self::Worker { dir, cell, platform, ports } => {
+                let (dir, cell, platform) = (dir.clone(), cell.clone(), platform.clone());
+                tell(control, ToWork { dir, platform, cell, ports: ports.clone(), walls }, None)
             }
         }
     }
@@ -193,11 +220,17 @@ struct Running {
     since: Duration,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It ends when it hears nobody any more, and whoever comes next must not find it still there.
+impl Running {
+    /// Ends it: it does so when it hears nobody any more, and whoever comes next must not find it still there.
+    fn end(&mut self) {
         self.control.end();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -205,7 +238,7 @@ impl Drop for Running {
 struct Keeper {
     role: Role,
     /// `None` where it cannot be started again.
-    again: Option<Beginning>,
+    again: Mutex<Option<Beginning>>,
     running: tokio::sync::Mutex<Running>,
     /// What this machine's kernel cannot keep it from, in words.
     missing: Vec<String>,
@@ -238,11 +271,37 @@ impl Drop for Supervisor {
     }
 }
 
+/// How the names of variables begin in which other programs keep what opens something.
+const SECRETS: &[&str] = &["AWS_", "PGPASS"];
+
 /// This program again, in a process group of its own: what a terminal sends to the command is not for it.
 fn spawn(word: &str, control: OwnedFd) -> anyhow::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("caretaker").arg(word).stdin(control).stdout(Stdio::null()).process_group(0);
+    let (name, value) = LOOK_UP_OVER_TCP;
+    command.env(name, value);
+    // What opens something for whoever gave the command is nothing for them.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_none_or(|name| SECRETS.iter().any(|secret| name.starts_with(secret))) {
+            command.env_remove(name);
+        }
+    }
     command.spawn().with_context(|| format!("the process of `caretaker {word}` could not be started"))
+}
+
+/// Whoever somebody of that role asks for, if they may.
+fn connects(role: &Role, to: &str) -> io::Result<Role> {
+    let to: Role = to.parse().map_err(io::Error::other)?;
+    match edges::may_connect(role, &to) {
+        true => Ok(to),
+        false => Err(io::Error::other(format!("a {role} does not connect to the {to}"))),
+    }
+}
+
+impl Keeper {
+    fn again(&self) -> MutexGuard<'_, Option<Beginning>> {
+        self.again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Supervisor {
@@ -266,7 +325,7 @@ impl Supervisor {
         }
         let (running, missing) = self.run(&beginning, 0).await?;
         let (role, again) = (beginning.role(), beginning.again());
-        let keeper = Keeper { role, again, running: running.into(), missing };
+        let keeper = Keeper { role, again: again.into(), running: running.into(), missing };
         self.keepers().push(Arc::new(keeper));
         Ok(())
     }
@@ -325,7 +384,7 @@ impl Supervisor {
                     return Ok((running, missing));
                 }
                 Ok(FromProcess::Failed(failed)) => {
-                    return Err(FlowError::Told { kind: failed.kind, text: failed.text }.into());
+                    return Err(FlowError::Told(failed).into());
                 }
                 Ok(_) => anyhow::bail!("the {} answers what it was not asked", beginning.role()),
                 Err(_) if !self.may_start(again) => {
@@ -364,8 +423,18 @@ impl Supervisor {
         runtime: &Handle,
         mut heard: impl FnMut(FromProcess),
     ) {
-        while let Ok(Some((message, _))) = control.receive::<FromProcess>() {
+        while let Ok(Some((message, descriptor))) = control.receive::<FromProcess>() {
             match message {
+                FromProcess::Lend { to, reaching, name } => {
+                    let (Some(own), Some(file)) = (own.upgrade(), descriptor) else { return };
+                    let role = role.clone();
+                    runtime.spawn(async move {
+                        if let Err(error) = own.lend(&role, (&to, &reaching), name, file.as_fd()).await {
+                            // Whoever waits for it hears that it does not come.
+                            tracing::warn!("{error}");
+                        }
+                    });
+                }
                 FromProcess::Ask { number, what } => {
                     let Some(own) = own.upgrade() else { return };
                     let (role, control) = (role.clone(), Arc::clone(control));
@@ -387,7 +456,7 @@ impl Supervisor {
         loop {
             match self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await {
                 Ok(()) => return,
-                Err(_) if keeper.again.is_none() => {
+                Err(_) if keeper.again().is_none() => {
                     tracing::warn!("the {role} stays closed: nobody keeps the passphrase that was typed");
                     return;
                 }
@@ -415,11 +484,9 @@ impl Supervisor {
     async fn socket(&self, role: &Role, what: &Ask) -> io::Result<Socket> {
         match what {
             Ask::Certificate => self.pair(&Role::Vault, &ToProcess::Enrol { role: role.to_string() }).await,
-            Ask::Connection { to } => {
-                let to: Role = to.parse().map_err(io::Error::other)?;
-                if !edges::may_connect(role, &to) {
-                    return Err(io::Error::other(format!("a {role} does not connect to the {to}")));
-                }
+            Ask::Connection { to, reaching } => {
+                let to = connects(role, to)?;
+                self.widen(&to, reaching).await?;
                 self.pair(&to, &ToProcess::Connect).await
             }
             Ask::Sealer { next } => self.sealer(role, *next).map_err(io::Error::other),
@@ -439,13 +506,49 @@ impl Supervisor {
         Ok(stream)
     }
 
+    /// Hands somebody of that role a file that another lends.
+    async fn lend(
+        &self,
+        role: &Role,
+        (to, reaching): (&str, &[u16]),
+        name: Id128,
+        file: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let to = connects(role, to)?;
+        self.widen(&to, reaching).await?;
+        self.hand(&to, &ToProcess::Lent { name }, file).await
+    }
+
+    /// Starts a worker anew that cannot connect to those ports, so that it can.
+    async fn widen(&self, role: &Role, reaching: &[u16]) -> io::Result<()> {
+        let Some(keeper) = self.keeper(role).filter(|_| !reaching.is_empty()) else { return Ok(()) };
+        let mut running = keeper.running.lock().await;
+        match &mut *keeper.again() {
+            Some(Beginning::Worker { ports, .. }) if !reaching.iter().all(|port| ports.contains(port)) => {
+                ports.extend(reaching);
+                ports.sort_unstable();
+                ports.dedup();
+            }
+            _ => return Ok(()),
+        }
+        // What it has not finished is asked for once more.
+        tokio::task::block_in_place(|| running.end());
+        self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await
+    }
+
     async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {
-        let keeper = self.keeper(with).ok_or_else(|| io::Error::other(format!("no {with} was started")))?;
+        let (ours, theirs) = Socket::pair()?;
+        self.hand(with, message, theirs.as_fd()).await?;
+        Ok(ours)
+    }
+
+    /// Hands a descriptor to somebody of that role, or to whoever is started in their place.
+    async fn hand(&self, to: &Role, message: &ToProcess<()>, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        let keeper = self.keeper(to).ok_or_else(|| io::Error::other(format!("no {to} was started")))?;
         let mut running = keeper.running.lock().await;
         loop {
-            let (ours, theirs) = Socket::pair()?;
-            match running.control.send(message, Some(theirs.as_fd())) {
-                Ok(()) => return Ok(ours),
+            match running.control.send(message, Some(descriptor)) {
+                Ok(()) => return Ok(()),
                 Err(gone) => self.start_again(&keeper, &mut running, gone).await?,
             }
         }
@@ -456,7 +559,8 @@ impl Supervisor {
         if self.clock.monotonic().saturating_sub(running.since) > LIVES {
             running.again = 0;
         }
-        let Some(beginning) = keeper.again.as_ref().filter(|_| self.may_start(running.again)) else {
+        let beginning = keeper.again().as_ref().and_then(Beginning::again);
+        let Some(beginning) = beginning.filter(|_| self.may_start(running.again)) else {
             return Err(gone);
         };
         tracing::warn!("the {}'s process has ended; it is started again", keeper.role);
@@ -464,7 +568,7 @@ impl Supervisor {
         running.again += 1;
         running.since = self.clock.monotonic();
         self.wait(running.again).await;
-        let started = self.run(beginning, running.again).await;
+        let started = self.run(&beginning, running.again).await;
         *running = started.map_err(io::Error::other)?.0;
         Ok(())
     }
@@ -480,6 +584,19 @@ impl Sockets for As {
             let socket = supervisor.socket(&self.0, &what).await?;
             socket.set_nonblocking(true)?;
             UnixStream::from_std(socket)
+        }
+        .boxed()
+    }
+
+    fn lend<'a>(
+        &'a self,
+        (to, reaching): (&'a Role, &'a [u16]),
+        name: Id128,
+        file: BorrowedFd<'a>,
+    ) -> BoxFuture<'a, io::Result<()>> {
+        async move {
+            let supervisor = self.1.upgrade().ok_or_else(|| io::Error::other("its command has ended"))?;
+            supervisor.lend(&self.0, (&to.to_string(), reaching), name, file).await
         }
         .boxed()
     }

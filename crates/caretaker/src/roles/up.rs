@@ -26,6 +26,8 @@ use super::control::Control;
 use super::member::Sockets;
 use super::messages::ToProcess;
 use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
+use super::worker;
+use crate::home::CellFile;
 
 /// So many commands wait to be let in.
 const BACKLOG: i32 = 64;
@@ -77,7 +79,7 @@ pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
     let (own, theirs) = (rustix::process::geteuid(), control.peer()?);
     if theirs != own && !theirs.is_root() {
         let why = format!("the cell is run by another user ({}): join it as that user", theirs.as_raw());
-        return Err(FlowError::Told { kind: flows::ErrorKind::Refused, text: why }.into());
+        return Err(FlowError::Refused(why).into());
     }
     let (control, heard) = tokio::task::spawn_blocking(move || {
         let heard = control.receive::<ToProcess<Welcome>>();
@@ -87,7 +89,7 @@ pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
     let Some((ToProcess::Begin(Welcome { missing }), _)) = heard? else {
         let why =
             "the cell that runs does not let this command in: it may be ending, or be run by another user";
-        return Err(FlowError::Told { kind: flows::ErrorKind::Refused, text: why.to_owned() }.into());
+        return Err(FlowError::Refused(why.to_owned()).into());
     };
     let superior = Arc::new(Superior::new(control));
     // It is told nothing else.
@@ -148,13 +150,23 @@ impl Up {
             .create(&folder)
             .with_context(|| format!("could not make `{}`", folder.display()))?;
         let lock = lock(&folder)?;
+        let cell = CellFile::read(&dir)?;
         let supervisor = Supervisor::new(Arc::clone(&handles.clock), Keeps::Always);
         for beginning in [
-            Beginning::Vault { dir: dir.clone(), alone: false, asks: true, unseals },
+            Beginning::Vault {
+                dir: dir.clone(),
+                region: cell.region.clone(),
+                alone: false,
+                asks: true,
+                unseals,
+            },
             Beginning::Monitor { dir: dir.clone(), by_itself: true },
-            Beginning::Server { dir },
+            Beginning::Server { dir: dir.clone() },
         ] {
             supervisor.start(beginning).await?;
+        }
+        for platform in worker::platforms()? {
+            supervisor.start(Beginning::worker(&dir, &cell, platform, &[])).await?;
         }
         let listener =
             listen(&folder).with_context(|| format!("could not listen in `{}`", folder.display()))?;

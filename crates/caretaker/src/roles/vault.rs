@@ -5,8 +5,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use access::{Guard, Policies};
 use anyhow::Context as _;
-use domain::{AuditEvent, Operation, Outcome, Principal, Role};
+use domain::{
+    About, Asked, AuditEvent, Decides, Id128, Operation, Outcome, Principal, Region, Role, ServiceId,
+};
 use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
@@ -17,13 +20,15 @@ use super::child::{Enrols, Job, Serving, Superior, stream};
 use super::member::{Sockets as _, certificate_ttl};
 use super::messages::Ask;
 use super::witness;
-use crate::walls::Own;
+use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
 
 /// Which vault is to be opened. The descriptor gives the passphrase, where there is no sealer.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToOpen {
     pub(super) dir: PathBuf,
+    /// The cell's region.
+    pub(super) region: Region,
     /// That nobody else may have it open.
     pub(super) alone: bool,
     /// That whoever signs in must know the passphrase too, where one seals the vault: others use it than the one who opens
@@ -48,14 +53,14 @@ impl Job for Keys {
     const NAME: &'static CStr = c"caretaker-vault";
     const WORD: &'static str = "vault";
 
-    fn own(ToOpen { dir, .. }: &ToOpen) -> anyhow::Result<Option<Vec<Own>>> {
+    fn walls(ToOpen { dir, .. }: &ToOpen) -> anyhow::Result<Option<Walls>> {
         let vault = dir.join("vault");
         if !vault.is_dir() {
             return Ok(None);
         }
         let mut own = cell_trail::own(dir, cell_trail::VAULT)?;
-        own.push(Own { folder: vault, writes: true });
-        Ok(Some(own))
+        own.push(Own::folder(vault));
+        Ok(Some(Walls::around(own)))
     }
 
     fn has_walls(begin: &ToOpen) -> bool {
@@ -67,7 +72,7 @@ impl Job for Keys {
         passphrase: Option<OwnedFd>,
         superior: Arc<Superior>,
     ) -> anyhow::Result<Serving> {
-        let ToOpen { dir, alone, asks, passphrase: named, sealer, next_sealer, .. } = asked;
+        let ToOpen { dir, region, alone, asks, passphrase: named, sealer, next_sealer, .. } = asked;
         let finds = |next| -> FindsSealer {
             let superior = Arc::clone(&superior);
             Box::new(move || {
@@ -93,7 +98,9 @@ impl Job for Keys {
             vault
         };
         let (own, next) = (sealer.then(|| finds(false)), next_sealer.then(|| finds(true)));
-        let vault = Arc::new(vault.with_sealers(Sealers { own, next }));
+        let policies: Arc<dyn Decides> = Arc::new(Guard::new(Arc::new(Policies::built_in()?), region));
+        let vault = vault.with_sealers(Sealers { own, next }).with_policies(Arc::clone(&policies));
+        let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
         let routes = witness::answering(vault::routes(&vault), own_witness);
         let authority = Arc::new(Authority::new(vault.id(), vault.authority_key()?, certificate_ttl()));
@@ -108,7 +115,7 @@ impl Job for Keys {
             let obtain = || std::future::ready(own.identity(&Role::Vault, clock.now()));
             identities.keep_fresh(due, Arc::clone(&clock), obtain).await;
         };
-        let issuer = Arc::new(Issuer { authority, handles: handles.clone() });
+        let issuer = Arc::new(Issuer { cell: vault.id(), authority, policies, handles: handles.clone() });
         let enrols: Enrols = Arc::new(move |role, descriptor| {
             let issuer = Arc::clone(&issuer);
             async move { issuer.enrol(&role, descriptor).await }.boxed()
@@ -121,13 +128,16 @@ impl Job for Keys {
             beside: beside.boxed(),
             last,
             enrols: Some(enrols),
+            lends: None,
         })
     }
 }
 
 /// Who makes certificates.
 struct Issuer {
+    cell: Id128,
     authority: Arc<Authority>,
+    policies: Arc<dyn Decides>,
     handles: Handles,
 }
 
@@ -145,12 +155,25 @@ impl Issuer {
     }
 
     async fn issue(&self, role: &Role, public: &[u8]) -> Result<Issued, String> {
-        let issued = self.authority.issue(role, public, self.handles.clock.now());
-        let outcome = if issued.is_ok() { Outcome::Done } else { Outcome::Failed };
-        let who = Principal(format!("service/{role}"));
-        let event = AuditEvent::new(who, Operation::CertificateIssue, role.to_string(), outcome);
-        let detail = issued.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        self.handles.audit.record(event.with_detail(detail)).await.map_err(|error| error.to_string())?;
-        issued.map_err(|error| error.to_string())
+        let service = ServiceId { cell: self.cell, role: role.clone() };
+        let operation = Operation::CertificateIssue;
+        let asked = Asked { service: &service, operation, about: About::Vault, grant: None };
+        let verdict = self.policies.process(&asked);
+        let issued = match verdict.allowed {
+            true => {
+                let issued = self.authority.issue(role, public, self.handles.clock.now());
+                issued.map_err(|error| (Outcome::Failed, error.to_string()))
+            }
+            false => Err((Outcome::Refused, verdict.told)),
+        };
+        let (outcome, detail) = match &issued {
+            Ok(_) => (Outcome::Done, String::new()),
+            Err((outcome, why)) => (*outcome, why.clone()),
+        };
+        let event =
+            AuditEvent::new(Principal(format!("service/{role}")), operation, role.to_string(), outcome);
+        let event = AuditEvent { policies: verdict.by, ..event.with_detail(detail) };
+        self.handles.audit.record(event).await.map_err(|error| error.to_string())?;
+        issued.map_err(|(_, why)| why)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{CWD, Mode};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
+use rustix::net::{
+    AddressFamily, Protocol, SendFlags, SocketAddrUnix, SocketFlags, SocketType, socket_with, socketpair,
+};
 use rustix::process::{Pid, Resource, Signal};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ pub(crate) struct Around {
     pub(crate) dir: PathBuf,
     /// The folder in there that is the process's own.
     pub(crate) own: PathBuf,
-    /// A folder that has nothing to do with the cell, with `file` in it, and `socket`, on which somebody listens.
+    /// A folder that has nothing to do with the cell, with `file` in it, and `socket` and `datagrams`, on which somebody listens.
     pub(crate) elsewhere: PathBuf,
     /// A port of this machine on which somebody listens.
     pub(crate) port: u16,
@@ -30,6 +32,10 @@ pub(crate) struct Around {
     pub(crate) hidden: String,
     /// Another process of the user.
     pub(crate) other: i32,
+    /// Whether the process has a network: then it may have sockets of TCP, and reaches no port but its own.
+    pub(crate) networks: bool,
+    /// Folders that are listed besides.
+    pub(crate) lists: Vec<PathBuf>,
 }
 
 impl Around {
@@ -102,6 +108,14 @@ const OF_THE_CELL: &[(&str, &str, AttemptOn)] = &[
     ("write into the cell's home", "planted", write),
     ("write into another's journal", "trail/journal/cell/planted", write),
     ("write into the trail's log", "trail/log/planted", write),
+    ("list what is kept of another platform", "store/t/other", list),
+    ("read what is kept of another platform", "store/t/other/file", read),
+    ("write into what is kept of another platform", "store/t/other/planted", write),
+    ("list the keys of another platform", "keys/t/other", list),
+    ("read a key of another platform", "keys/t/other/file", read),
+    ("write into the keys of another platform", "keys/t/other/planted", write),
+    ("write into the locks of another platform", "lock/other/planted", write),
+    ("read what another platform has put aside", "scratch/other/file", read),
 ];
 
 /// What is tried beside that, by what it does.
@@ -158,9 +172,22 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("connect over TCP", |around| TcpStream::connect(("127.0.0.1", around.port)).map(drop)),
     ("listen on TCP", |_| TcpListener::bind("127.0.0.1:0").map(drop)),
     ("listen on UDP", |_| UdpSocket::bind("127.0.0.1:0").map(drop)),
-    ("have a socket of TCP", |_| socket(AddressFamily::INET, SocketType::STREAM).map(drop)),
+    ("connect with the first bytes over TCP", |around| {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM)?;
+        let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, around.port);
+        Ok(rustix::net::sendto(socket, b"x", SendFlags::from_bits_retain(FAST_OPEN), &to).map(drop)?)
+    }),
+    ("connect over more than one path", |around| {
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, MULTIPATH)?;
+        Ok(rustix::net::connect(socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, around.port))?)
+    }),
     ("have a socket of UDP", |_| socket(AddressFamily::INET, SocketType::DGRAM).map(drop)),
-    ("have a socket of TCP over IPv6", |_| socket(AddressFamily::INET6, SocketType::STREAM).map(drop)),
+    ("have a socket of UDP over IPv6", |_| socket(AddressFamily::INET6, SocketType::DGRAM).map(drop)),
+    ("connect one of a pair to a socket with a name", |around| {
+        let flags = SocketFlags::CLOEXEC;
+        let (one, _other) = socketpair(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+        Ok(rustix::net::connect(one, &SocketAddrUnix::new(around.elsewhere.join("datagrams"))?)?)
+    }),
     ("speak to the kernel's tables of networks", |_| {
         socket(AddressFamily::NETLINK, SocketType::RAW).map(drop)
     }),
@@ -219,12 +246,26 @@ const ATTEMPTS: &[(&str, Attempt)] = &[
     ("become a group, be it the same", |_| Ok(rustix::thread::set_thread_gid(rustix::process::getgid())?)),
 ];
 
+/// What is tried besides by a process that has no network.
+const WITHOUT_NETWORK: &[(&str, Attempt)] = &[
+    ("have a socket of TCP", |_| socket(AddressFamily::INET, SocketType::STREAM).map(drop)),
+    ("have a socket of TCP over IPv6", |_| socket(AddressFamily::INET6, SocketType::STREAM).map(drop)),
+];
+
+/// Sends the first bytes together with what connects (Linux's `MSG_FASTOPEN`, RFC 7413).
+const FAST_OPEN: u32 = 0x2000_0000;
+/// The protocol of MPTCP (RFC 8684), 262.
+const MULTIPATH: Option<Protocol> = Some(rustix::net::ipproto::MPTCP);
+
 /// Tries all of them. Answers for each what it does, and the number of the error that it got; `None` where it worked, and 0
 /// for an error that is not the kernel's.
 pub(crate) fn try_all(around: &Around) -> Vec<(String, Option<i32>)> {
     let foreign = OF_THE_CELL.iter().filter(|(_, path, _)| !Path::new(path).starts_with(&around.own));
     let of_cell = foreign.map(|(name, path, attempt)| (*name, attempt(&around.dir.join(path))));
-    let beside = ATTEMPTS.iter().map(|(name, attempt)| (*name, attempt(around)));
+    let without = WITHOUT_NETWORK.iter().filter(|_| !around.networks);
+    let beside = ATTEMPTS.iter().chain(without).map(|(name, attempt)| (*name, attempt(around)));
     let number = |error: io::Error| error.raw_os_error().unwrap_or_default();
-    of_cell.chain(beside).map(|(name, tried)| (name.to_owned(), tried.err().map(number))).collect()
+    let tried = of_cell.chain(beside).map(|(name, tried)| (name.to_owned(), tried));
+    let lists = around.lists.iter().map(|folder| (format!("list {}", folder.display()), list(folder)));
+    tried.chain(lists).map(|(name, tried)| (name, tried.err().map(number))).collect()
 }

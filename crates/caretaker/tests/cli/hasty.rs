@@ -13,7 +13,7 @@ use catalog::Catalog;
 use connectors::contract::Progress;
 use domain::{Clock, Kind, Timestamp, Unrecorded};
 use flows::backup::{Backup, BackupProgress, backup};
-use flows::{Cell, RunReport};
+use flows::{Cell, Leave, RunReport};
 use futures::future::BoxFuture;
 use object_store::local::LocalFileSystem;
 use repository::Stores;
@@ -65,7 +65,7 @@ async fn back_up(home: &Path) -> RunReport {
         region: "local".parse().unwrap(),
         stores: Stores { objects: store("store"), keys: store("keys") },
         vault,
-        operator,
+        leave: Leave::SignedIn(operator.into()),
         catalog: Catalog::open(home).await.unwrap().into(),
         clock: Arc::new(HastyClock),
         rng: Arc::new(SystemRng),

@@ -57,7 +57,7 @@ fn a_live_comparison_says_what_the_next_backup_would_and_leaves_nothing_behind()
     assert!(names(&only).iter().all(|(_, kind, _)| kind == "product") && names(&only).len() >= 2, "{only}");
     assert!(stores() == before, "nothing was written");
     assert_eq!(cell.snapshots("shop"), [1]);
-    let scratch = cell.home().join("scratch");
+    let scratch = cell.home().join("scratch/shopify");
     assert!(!scratch.exists() || std::fs::read_dir(&scratch).unwrap().next().is_none(), "nothing is left");
 
     // What a backup finds is the same; and from an older snapshot, both changes are seen together.

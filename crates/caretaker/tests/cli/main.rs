@@ -31,6 +31,7 @@ mod kms;
 mod live;
 mod manual;
 mod many;
+mod matrix;
 mod offline;
 mod one_store;
 mod policy;

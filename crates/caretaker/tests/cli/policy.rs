@@ -108,8 +108,8 @@ fn it_is_told_who_can_do_what_in_a_cell() {
         names(&told["who"], "who").into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(who("read", "connection/files"), ["cell-operator"]);
-    assert_eq!(who("data_key.open", "data_key/files"), ["command", "worker/jsonl"]);
-    assert_eq!(who("credential.seal", "credential/files"), ["command", "server", "worker/jsonl"]);
+    assert_eq!(who("data_key.open", "data_key/files"), ["worker/jsonl"]);
+    assert_eq!(who("credential.seal", "credential/files"), ["server", "worker/jsonl"]);
     assert_eq!(who("trail.log_key", "trail"), ["monitor"]);
     assert_eq!(who("vault.rotate", "vault"), ["cell-operator", "command"]);
 

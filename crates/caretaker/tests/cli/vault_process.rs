@@ -8,7 +8,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, DataKeys as _, Role};
+use domain::{Clock, DataKeys as _, KeyError, Role};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rustix::net::{
@@ -69,7 +69,7 @@ impl Started {
     pub(crate) fn open_with(&self, cell: &TestCell, passphrase: &[u8], walls: bool) -> Value {
         let file = cell.file("handed-over", passphrase);
         let file = File::open(file).unwrap();
-        let open = json!({ "begin": { "dir": cell.home(), "alone": false, "asks": false, "passphrase": "handed-over", "walls": walls } });
+        let open = json!({ "begin": { "dir": cell.home(), "region": "local", "alone": false, "asks": false, "passphrase": "handed-over", "walls": walls } });
         self.tell(&open, Some(file.as_fd()));
         self.hears()
     }
@@ -77,7 +77,12 @@ impl Started {
     /// Another process of the cell, which gets its sockets from this vault. The answer is how it began.
     pub(crate) fn beside(&self, word: &str, role: &str, cell: &TestCell, walls: bool) -> (Self, Value) {
         let started = Self::by_word(word);
-        started.tell(&json!({ "begin": { "dir": cell.home(), "by_itself": false, "walls": walls } }), None);
+        let platform = role.split_once('/').map_or("jsonl", |(_, platform)| platform);
+        let of_a_worker = json!({ "format": 1, "region": "local" });
+        let begin = json!({
+            "dir": cell.home(), "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
+        });
+        started.tell(&json!({ "begin": begin }), None);
         loop {
             let heard = started.hears();
             let Some(ask) = heard.get("ask") else { return (started, heard) };
@@ -91,7 +96,7 @@ impl Started {
         }
     }
 
-    fn opened(cell: &TestCell) -> Arc<Self> {
+    pub(crate) fn opened(cell: &TestCell) -> Arc<Self> {
         let started = Self::new();
         let answer = started.open(cell, &std::fs::read(cell.passphrase()).unwrap());
         assert!(answer["begun"].is_object(), "{answer}");
@@ -110,7 +115,7 @@ impl Started {
     }
 
     /// Who somebody is who asks for a certificate as that role.
-    async fn enrol(&self, role: &str) -> Result<Identities, enrol::EnrolError> {
+    pub(crate) async fn enrol(&self, role: &str) -> Result<Identities, enrol::EnrolError> {
         let asked = enrol::ask(self.pair(&json!({ "enrol": { "role": role } }))).await;
         asked.map(|(identity, _)| Identities::new(identity))
     }
@@ -122,7 +127,7 @@ impl Started {
     }
 }
 
-struct Way(Arc<Started>);
+pub(crate) struct Way(pub(crate) Arc<Started>);
 
 impl Dial for Way {
     fn dial(&self) -> BoxFuture<'_, std::io::Result<Box<dyn Stream>>> {
@@ -156,9 +161,9 @@ async fn whoever_is_not_who_may_connect_is_refused_and_that_is_on_the_record() {
     let _ = plain.read_to_end(&mut heard).await;
     assert!(!String::from_utf8_lossy(&heard).contains("data"), "{heard:?}");
 
-    // A worker has a certificate of the cell, and no way to the vault yet.
-    let worker = client(&started, started.enrol("worker/shopify").await.unwrap());
-    let refused = worker.key_versions().await.unwrap_err();
+    // The server has a certificate of the cell, and no way to the vault yet.
+    let server = client(&started, started.enrol("server").await.unwrap());
+    let refused = server.key_versions().await.unwrap_err();
     assert_eq!(refused.kind(), VaultErrorKind::Refused, "{refused}");
     // Whoever is refused is not told more by waiting: the record may come a moment later.
     let refusals = || codes(&cell).iter().filter(|code| *code == "peer.refuse").count();
@@ -184,12 +189,37 @@ async fn whoever_is_not_who_may_connect_is_refused_and_that_is_on_the_record() {
     };
     let ttl = vault::GRANT_TTL_MAX;
     let actions = [domain::Action::Backup];
-    let grant = operator.grant(&scope.tenant, &scope.connection, &actions, "test", ttl).await.unwrap();
-    let wrapped = command.create(&grant, &scope).await.unwrap().wrapped;
-    command.open(&grant, &scope, &wrapped).await.unwrap();
-    assert!(codes(&cell).contains(&"data_key.open".to_owned()));
+    let grant = operator.grant(&scope, &actions, "test", ttl).await.unwrap();
+    // Keys are for the worker of that platform: neither for the command, whoever has signed in, nor for another worker.
+    let refused = async |who: &Client, scope: &domain::Scope| match who.create(&grant, scope).await {
+        Err(KeyError::Refused(why)) => why,
+        other => panic!("{:?}", other.map(|made| made.wrapped)),
+    };
+    assert!(refused(&command, &scope).await.contains("command"));
+    let (own, other) = ("worker/jsonl", "worker/shopify");
+    let [own, other] =
+        [started.enrol(own).await, started.enrol(other).await].map(|who| client(&started, who.unwrap()));
+    assert!(refused(&other, &scope).await.contains("one-platform"));
+    let pretended = domain::Scope { platform: "shopify".parse().unwrap(), ..scope.clone() };
+    assert!(refused(&other, &pretended).await.contains("the grant is for"));
+    let wrapped = own.create(&grant, &scope).await.unwrap().wrapped;
+    own.open(&grant, &scope, &wrapped).await.unwrap();
+    assert!(other.open(&grant, &scope, &wrapped).await.is_err());
+    // A worker has nobody signed in, and no grants of its own making.
+    assert!(own.sign_in(OperatorKey::read(&cell.home()).unwrap()).await.is_err());
+    let journal = cell.journal();
+    let decided = |code: &str, outcome: &str, policy: &str| {
+        journal.iter().any(|event| {
+            let by = event["actor"]["authorizations"].as_array().into_iter().flatten();
+            event["metadata"]["event_code"] == code
+                && by.clone().any(|one| one["policy"]["name"] == policy && one["decision"] == outcome)
+        })
+    };
+    assert!(decided("data_key.open", "Granted", "worker-data-keys"));
+    assert!(decided("data_key.open", "Refused", "one-platform"));
+    assert!(decided("grant.give", "Granted", "command-asks") && decided("grant.give", "Granted", "owners"));
 
-    drop((command, operator, worker));
+    drop((command, operator, own, other, server));
     let started = Arc::into_inner(started).unwrap();
     assert!(started.ends().success());
 }

@@ -1,7 +1,9 @@
 //! Reads a file on a thread of its own, in chunks of whole lines: hashed, or parsed.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek as _};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -39,6 +41,57 @@ pub(super) struct HashedChunk {
     pub(super) lines: Vec<HashedLine>,
 }
 
+/// Lines to read: a file, which is read again from where it stood as often as it takes, or something that is read once.
+#[derive(Debug, Clone)]
+pub struct Input {
+    input: Arc<File>,
+    name: PathBuf,
+    /// Of a file: where it stood, and how long it is from there.
+    stood: Option<(u64, u64)>,
+}
+
+impl Input {
+    /// Takes a file, or whatever else can be read, as it stands; `name` is for errors.
+    #[must_use]
+    pub fn new(mut input: File, name: PathBuf) -> Self {
+        let len = input.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+        let stood = len.and_then(|len| {
+            let at = input.stream_position().ok()?;
+            Some((at, len.saturating_sub(at)))
+        });
+        Self { input: Arc::new(input), name, stood }
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        self.stood.is_some()
+    }
+
+    fn len(&self) -> Option<u64> {
+        self.stood.map(|(_, len)| len)
+    }
+
+    /// Reads it from its beginning.
+    fn begin(&self) -> Begun {
+        Begun { input: Arc::clone(&self.input), at: self.stood.map(|(at, _)| at) }
+    }
+}
+
+/// An input as somebody reads it. Of a file each has a place of their own: whoever read it before may not have ended yet.
+struct Begun {
+    input: Arc<File>,
+    /// Where, in a file.
+    at: Option<u64>,
+}
+
+impl Read for Begun {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let Some(at) = &mut self.at else { return (&*self.input).read(room) };
+        let read = self.input.read_at(room, *at)?;
+        *at += u64::try_from(read).unwrap_or_default();
+        Ok(read)
+    }
+}
+
 /// Reads lines on a thread of its own.
 pub(super) struct Source<T> {
     chunks: mpsc::Receiver<Result<(T, u64)>>,
@@ -51,7 +104,7 @@ pub(super) struct Source<T> {
 /// What the reading thread has: input, how its failures are told, spare memory, and where chunks go, with the bytes
 /// that were read up to there. Chunks go to nobody once the answer is `false`.
 struct Reading<T> {
-    input: Box<dyn Read + Send>,
+    input: Begun,
     name: PathBuf,
     spare: mpsc::Receiver<Vec<u8>>,
     chunks: mpsc::Sender<Result<(T, u64)>>,
@@ -106,14 +159,7 @@ impl<T: Send + 'static> Source<T> {
         ingest: &Ingest,
         read: impl FnOnce(&mut Reading<T>) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
-        let (input, len, name): (Box<dyn Read + Send>, Option<u64>, PathBuf) = match &ingest.file {
-            Some(path) => {
-                let file = std::fs::File::open(path).map_err(|source| unreadable(path, source))?;
-                let len = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-                (Box::new(file), len, path.clone())
-            }
-            None => (Box::new(std::io::stdin()), None, PathBuf::from("-")),
-        };
+        let (input, len, name) = (ingest.input.begin(), ingest.input.len(), ingest.input.name.clone());
         let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
         let (give_back, spare) = mpsc::channel(CHUNKS_WAITING);
         tokio::task::spawn_blocking(move || {
@@ -240,6 +286,27 @@ mod tests {
             let len = self.1.min(room.len());
             self.0.read(&mut room[..len])
         }
+    }
+
+    #[test]
+    fn two_who_read_one_file_do_not_move_each_other() {
+        use std::io::Write as _;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"not of it, and all of it").unwrap();
+        file.seek(std::io::SeekFrom::Start(14)).unwrap();
+        let input = Input::new(file, PathBuf::from("-"));
+        assert_eq!((input.is_file(), input.len()), (true, Some(10)));
+        let (mut one, mut other) = (input.begin(), input.begin());
+        let mut first = [0; 3];
+        one.read_exact(&mut first).unwrap();
+        for begun in [&mut other, &mut input.begin()] {
+            let mut text = String::new();
+            begun.read_to_string(&mut text).unwrap();
+            assert_eq!(text, " all of it");
+        }
+        let mut rest = String::new();
+        one.read_to_string(&mut rest).unwrap();
+        assert_eq!((&first, rest.as_str()), (b" al", "l of it"));
     }
 
     #[test]

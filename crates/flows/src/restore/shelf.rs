@@ -37,7 +37,7 @@ impl Shelf {
     pub(super) async fn new(cell: &Cell, scope: &Scope) -> Result<Self> {
         let grant = cell.grant(scope, &[Action::Restore], "put aside what a restore looks at").await?;
         let sealer = cell.repository(scope).sealer(&grant, Action::Restore).await?;
-        let folder = cell.dir.join("scratch");
+        let folder = crate::cell::scratch(&cell.dir, &scope.platform);
         let path = folder.join(format!("restore-{}", cell.rng.next_id()));
         let file = unnamed(&folder, &path).map_err(|source| FlowError::File {
             operation: "make",

@@ -432,7 +432,7 @@ async fn what_a_killed_restore_put_aside_goes_with_the_next_comparison() {
     let mut world = World::new(59).await;
     pages(&mut world, "shop", 1).await;
     let at = world.back_up("shop").await;
-    let scratch = world.cell.dir.join("scratch");
+    let scratch = world.cell.dir.join("scratch/shopify");
     std::fs::create_dir_all(&scratch).unwrap();
     let (left, held) = (scratch.join("restore-left"), scratch.join("restore-held"));
     std::fs::write(&left, b"").unwrap();

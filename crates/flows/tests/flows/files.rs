@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use catalog::Connection;
 use domain::{Action, Kind, Scope};
-use flows::ingest::{Ingest, IngestProgress, ingest};
+use flows::ingest::{Ingest, IngestProgress, Input, ingest};
 use flows::report::RunReport;
 use flows::{ErrorKind, FlowError};
 use sandbox::shopify::Settings;
@@ -55,7 +55,7 @@ async fn take(
         subject: None,
         all: true,
         may_remove_all: false,
-        file: Some(file),
+        input: Input::new(std::fs::File::open(&file).unwrap(), file),
     };
     Box::pin(ingest(&world.cell, &ask, &When(when))).await
 }

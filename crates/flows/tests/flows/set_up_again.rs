@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use catalog::Catalog;
 use domain::{Action, DataKeys as _, Scope};
-use flows::Cell;
+use flows::{Cell, Leave};
 use object_store::ObjectStoreExt as _;
 use sandbox::shopify::Settings;
 use vault::{
@@ -78,7 +78,7 @@ async fn a_forged_data_key_is_neither_adopted_nor_used() {
     let (forger, operator) = vault(&world, &apart.path().join("forger"), &theirs).await;
     let ttl = vault::GRANT_TTL_MAX;
     let actions = [Action::Backup];
-    let grant = operator.grant(&scope.tenant, &scope.connection, &actions, "forge", ttl).await.unwrap();
+    let grant = operator.grant(&scope, &actions, "forge", ttl).await.unwrap();
     let forged = forger.create(&grant, &scope).await.unwrap();
     std::fs::write(folder.join(forged.key.id().to_string()), &forged.wrapped).unwrap();
     assert_eq!(writes_under(&world.cell, &scope).await, own[0].0, "the running cell minds its own");
@@ -89,7 +89,8 @@ async fn a_forged_data_key_is_neither_adopted_nor_used() {
     let catalog = catalog::Client::from(Catalog::create(&home).await.unwrap());
     let (stores, region) = (world.cell.stores.clone(), world.cell.region.clone());
     let Handles { clock, rng, audit } = anew.clone();
-    let cell = Cell { dir: home, region, stores, vault, operator, catalog, clock, rng, audit };
+    let leave = Leave::SignedIn(operator.into());
+    let cell = Cell { dir: home, region, stores, vault, leave, catalog, clock, rng, audit };
     let read = recovery(&world);
     flows::set_up_again::set_up_again(&cell, &recovery(&world), &anew, read).await.unwrap();
     for (id, bytes) in wrapped(&folder) {

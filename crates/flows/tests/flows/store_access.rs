@@ -1,7 +1,7 @@
 //! The credentials of the cell's own stores: sealed, each for its store and its address alone.
 
-use flows::store_access::{WhichStore, keep, open};
-use flows::{ErrorKind, FlowError};
+use flows::store_access::{WhichStore, grant, keep, open};
+use flows::{ErrorKind, FlowError, Leave};
 use repository::StoreCredentials;
 
 use crate::world::World;
@@ -21,8 +21,11 @@ async fn a_credential_opens_for_its_store_and_address_alone() {
     let world = World::new(31).await;
     let cell = &world.cell;
     let region = &cell.region;
-    let opened =
-        async |which, url: &str| open(&cell.vault, &cell.operator, &cell.catalog, (region, which), url).await;
+    let Leave::SignedIn(operator) = &cell.leave else { panic!("nobody has signed in") };
+    let opened = async |which, url: &str| {
+        let way = grant(operator, &cell.catalog, (region, which), url).await?;
+        open(&cell.vault, (region, which), url, &way).await
+    };
     let refused = |error: Option<FlowError>| error.map(|error| (error.kind(), error.to_string()));
     let none = refused(opened(WhichStore::Objects, URL).await.err()).unwrap();
     assert_eq!(none.0, ErrorKind::Conflict);

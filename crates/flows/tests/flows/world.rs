@@ -11,7 +11,7 @@ use domain::{Action, Clock, Id128, Kind, Rng, SnapshotNumber, TenantId};
 use flows::backup::Backup;
 use flows::connect::{Connect, ConnectionSettings};
 use flows::restore::{Ask, Plan, RestoreReport, Selection};
-use flows::{Cell, FlowError};
+use flows::{Cell, FlowError, Leave};
 use repository::{StoreOptions, Stores};
 use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
@@ -57,6 +57,7 @@ impl World {
         let vault = Vault::init(&home, &passphrase, settings, &handles).now_or_never().unwrap().unwrap();
         let vault = Client::of(Arc::new(vault));
         let operator = vault.sign_in(OperatorKey::read(&home).unwrap()).await.unwrap();
+        let leave = Leave::SignedIn(operator.into());
         let catalog = catalog::Client::from(catalog::Catalog::create(&home).await.unwrap());
         catalog.add_tenant(&tenant(), clock.now()).await.unwrap();
         let at = |name: &str| {
@@ -66,8 +67,7 @@ impl World {
         let stores = Stores { objects: at("store"), keys: at("keys") };
         let region = "local".parse().unwrap();
         let Handles { clock: same_clock, rng, audit } = handles;
-        let cell =
-            Cell { dir: home, region, stores, vault, operator, catalog, clock: same_clock, rng, audit };
+        let cell = Cell { dir: home, region, stores, vault, leave, catalog, clock: same_clock, rng, audit };
         Self { cell, clock, shops: BTreeMap::new(), dir }
     }
 

@@ -53,6 +53,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "principal is Service::Server, action == Action::\"credential.seal\", resource",
         "principal is Service::Server, action in [Action::\"credential.seal\", Action::\"credential.open\"], resource",
     ),
+    (
+        "command-opens-stores-alone",
+        "principal is Service::Command, action == Action::\"credential.open\", resource is StoreCredential",
+        "principal is Service::Command, action == Action::\"credential.open\", resource",
+    ),
     ("two-factors", "!context.two_factors", "!context.two_factors && resource is Vault"),
     ("grant-that-holds", "context.grant.covers && context.grant.live", "context.grant.covers"),
     (

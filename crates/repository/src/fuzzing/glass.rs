@@ -178,8 +178,7 @@ impl World {
         let grant = Grant {
             id: Id128([8; 16]),
             principal: Principal("fuzzing".into()),
-            tenant: scope.tenant.clone(),
-            connection: scope.connection.clone(),
+            scope: scope.clone().into(),
             actions: Action::ALL.to_vec(),
             purpose: "fuzzing".into(),
             expires_at: Timestamp::MAX,

@@ -59,7 +59,7 @@ impl Server {
             secret_key: self.secret_key.clone().into(),
             session_token: None,
         };
-        StoreOptions { credentials: Some(credentials) }
+        StoreOptions { credentials: Some(credentials), ..StoreOptions::default() }
     }
 }
 

@@ -107,7 +107,7 @@ impl Places {
         let passphrase = passphrase.map(|text| Passphrase::new(text.into()).unwrap());
         let key = RecoveryKey::read(&self.recovery_key, passphrase.as_ref()).unwrap();
         let keys = RecoveryKeys::new(key, &handles).unwrap();
-        let grant = keys.grant(&scope().tenant, &scope().connection, Duration::from_secs(3600));
+        let grant = keys.grant(&scope(), Duration::from_secs(3600));
         (Repository::new(&self.open(), scope(), Arc::new(keys), clock, rng), grant)
     }
 }
@@ -174,7 +174,7 @@ impl Cell {
 
     pub(crate) async fn grant(&self, actions: &[Action]) -> Grant {
         let hour = Duration::from_secs(3600);
-        self.operator.grant(&scope().tenant, &scope().connection, actions, "a test", hour).await.unwrap()
+        self.operator.grant(&scope(), actions, "a test", hour).await.unwrap()
     }
 
     pub(crate) fn generation(&self, counter: u64) -> Generation {

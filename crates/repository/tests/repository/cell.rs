@@ -176,7 +176,7 @@ impl Cell {
 
     pub async fn grant_for(&self, connection: &str, actions: &[Action], ttl: Duration) -> Grant {
         let scope = scope(connection);
-        self.operator.grant(&scope.tenant, &scope.connection, actions, "a test", ttl).await.unwrap()
+        self.operator.grant(&scope, actions, "a test", ttl).await.unwrap()
     }
 
     pub fn generation(&self) -> Generation {

@@ -139,6 +139,7 @@ fn what_was_wrapped_and_granted_is_let_through() {
     assert!(document.open(&WORLD.scope, &WORLD.vault.data).is_ok());
     assert!(document.recover(&WORLD.scope, &WORLD.recovery).is_ok());
     let request = Request {
+        caller: &Caller::Own,
         operation: Operation::DataKeyOpen,
         grant: &WORLD.grant,
         scope: &WORLD.scope,

@@ -11,6 +11,7 @@ mod data_keys;
 mod doubles;
 #[path = "../vault/grants.rs"]
 mod grants;
+mod permitted;
 #[path = "../vault/recovery.rs"]
 mod recovery;
 #[path = "../vault/rotation.rs"]

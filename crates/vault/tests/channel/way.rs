@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Weak};
 
-use domain::{Clock, Role};
+use domain::{Action, Asked, Clock, Decides, Operation, Principal, Role, Scope, Verdict};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, pending};
 use transport::{Authority, CERTIFICATE_TTL, Channel, Dial, Endpoint, Identities, Stream};
@@ -28,7 +28,34 @@ impl Dial for Beside {
     }
 }
 
+/// Policies that permit all: what they decide is tried where they stand.
+#[derive(Debug)]
+struct All;
+
+fn permitted() -> Verdict {
+    Verdict { allowed: true, by: vec!["all".to_owned()], told: "permitted by all".to_owned() }
+}
+
+impl Decides for All {
+    fn process(&self, _: &Asked<'_>) -> Verdict {
+        permitted()
+    }
+
+    fn person(&self, _: &Principal, _: Action, _: &Scope) -> Verdict {
+        permitted()
+    }
+
+    fn custodian(&self, _: &Principal, _: Operation) -> Verdict {
+        permitted()
+    }
+}
+
 pub(crate) fn to(vault: Vault, handles: &Handles) -> Client {
+    over(vault.with_policies(Arc::new(All)), handles)
+}
+
+/// The way to a vault as it is.
+pub(crate) fn over(vault: Vault, handles: &Handles) -> Client {
     let vault = Arc::new(vault);
     OPEN.with_borrow_mut(|open| open.push(Arc::downgrade(&vault)));
     // Connections are of today, whatever time it is in the vault.
@@ -37,8 +64,14 @@ pub(crate) fn to(vault: Vault, handles: &Handles) -> Client {
     let identity = |role| Identities::new(authority.identity(role, clock.now()).unwrap().0);
     let endpoint =
         Endpoint::new(identity(&Role::Vault), vault::routes(&vault), Arc::clone(&clock), CERTIFICATE_TTL);
-    let channel = Channel::new(Role::Vault, identity(&Role::Command), Beside(endpoint), clock);
-    Client::over(Arc::new(channel), Arc::clone(&handles.clock), Arc::new(SystemRng))
+    // What is asked, each as somebody of the role that may.
+    let roles = [Role::Command, Role::Worker("shopify".parse().unwrap())];
+    let channel = |role| {
+        let beside = Beside(endpoint.clone());
+        Arc::new(Channel::new(Role::Vault, identity(role), beside, Arc::clone(&clock)))
+    };
+    let channels = roles.iter().map(channel).collect();
+    Client::over_each(channels, vault.id(), Arc::clone(&handles.clock), Arc::new(SystemRng))
 }
 
 /// The public half of the key that signs the log, by the vault that was opened last: only the monitor is given it.

@@ -98,7 +98,7 @@ impl Cell {
     }
 
     pub(crate) async fn grant_for(&self, scope: &Scope, actions: &[Action], ttl: Duration) -> Grant {
-        self.operator().await.grant(&scope.tenant, &scope.connection, actions, "test", ttl).await.unwrap()
+        self.operator().await.grant(scope, actions, "test", ttl).await.unwrap()
     }
 
     /// A grant for everything with `scope("t", "c")`.

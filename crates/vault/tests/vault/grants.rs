@@ -30,11 +30,13 @@ async fn a_grant_with_any_field_changed_opens_nothing() {
     let wrapped = cell.data_key(&grant).await.wrapped;
 
     type Change = (&'static str, fn(&mut Grant));
-    let changes: [Change; 9] = [
+    let changes: [Change; 11] = [
         ("id", |grant| grant.id = GrantId::from(domain::Id128([1; 16]))),
         ("principal", |grant| grant.principal = Principal("someone".into())),
-        ("tenant", |grant| grant.tenant = "t2".parse().unwrap()),
-        ("connection", |grant| grant.connection = "c2".parse().unwrap()),
+        ("tenant", |grant| grant.scope.tenant = "t2".parse().unwrap()),
+        ("region", |grant| grant.scope.region = "us-2".parse().unwrap()),
+        ("platform", |grant| grant.scope.platform = "jsonl".parse().unwrap()),
+        ("connection", |grant| grant.scope.connection = "c2".parse().unwrap()),
         ("actions", |grant| grant.actions.push(Action::Restore)),
         ("no action", |grant| grant.actions.clear()),
         ("purpose", |grant| grant.purpose.push('x')),
@@ -44,11 +46,7 @@ async fn a_grant_with_any_field_changed_opens_nothing() {
     for (field, change) in changes {
         let mut forged = grant.clone();
         change(&mut forged);
-        let asked = domain::Scope {
-            tenant: forged.tenant.clone(),
-            connection: forged.connection.clone(),
-            ..scope.clone()
-        };
+        let asked = *forged.scope.clone();
         cell.audit.take();
         assert!(
             matches!(cell.vault.open(&forged, &asked, &wrapped).await, Err(KeyError::Refused(_))),
@@ -110,9 +108,7 @@ async fn grants_name_an_action_and_end() {
     let cell = Cell::new(26);
     let operator = cell.operator().await;
     let own = scope("t", "c");
-    let ask = async |actions: &[Action], ttl| {
-        operator.grant(&own.tenant, &own.connection, actions, "test", ttl).await.is_ok()
-    };
+    let ask = async |actions: &[Action], ttl| operator.grant(&own, actions, "test", ttl).await.is_ok();
     assert!(ask(&[Action::Read], GRANT_TTL_MAX).await);
     assert!(!ask(&[Action::Read], GRANT_TTL_MAX + Duration::from_secs(1)).await);
     assert!(!ask(&[], HOUR).await);
@@ -137,7 +133,7 @@ async fn without_a_record_there_is_no_answer() {
             cell.vault.open_credential(&grant, &own, "token", &sealed).await.is_ok(),
             cell.vault.seal_credential(&own, "token", &secret).await.is_ok(),
             cell.vault.sign_in(key()).await.is_ok(),
-            operator.grant(&own.tenant, &own.connection, &[Action::Read], "test", HOUR).await.is_ok(),
+            operator.grant(&own, &[Action::Read], "test", HOUR).await.is_ok(),
         ]
     };
     cell.audit.failing.store(true, Ordering::SeqCst);

@@ -25,7 +25,7 @@ async fn it_opens_data_keys_without_the_vault() {
     fs::remove_dir_all(cell.home()).unwrap();
 
     let keys = recovery(&cell);
-    let grant = keys.grant(&own.tenant, &own.connection, HOUR);
+    let grant = keys.grant(&own, HOUR);
     let opened = keys.open(&grant, &own, &made.wrapped).await.unwrap();
     assert_eq!(open(&*opened, &sealed).unwrap(), b"text");
     assert_eq!(opened.id(), made.key.id());
@@ -39,12 +39,12 @@ async fn it_refuses_what_was_changed_or_moved() {
     let own = scope("t", "c");
     let wrapped = cell.data_key(&cell.grant().await).await.wrapped;
     let keys = recovery(&cell);
-    let grant = keys.grant(&own.tenant, &own.connection, HOUR);
+    let grant = keys.grant(&own, HOUR);
     for (at, flipped) in flips(&wrapped) {
         assert!(keys.open(&grant, &own, &flipped).await.is_err(), "byte {at}");
     }
     for other in other_scopes() {
-        let grant = keys.grant(&other.tenant, &other.connection, HOUR);
+        let grant = keys.grant(&other, HOUR);
         let mut document: serde_json::Value = serde_json::from_slice(&wrapped).unwrap();
         document["scope"] = serde_json::to_value(&other).unwrap();
         for moved in [wrapped.clone(), serde_json::to_vec(&document).unwrap()] {
@@ -60,7 +60,7 @@ async fn it_makes_no_key_and_its_grants_are_worth_nothing_to_the_vault() {
     let own = scope("t", "c");
     let wrapped = cell.data_key(&cell.grant().await).await.wrapped;
     let keys = recovery(&cell);
-    let grant = keys.grant(&own.tenant, &own.connection, HOUR);
+    let grant = keys.grant(&own, HOUR);
     assert!(matches!(keys.create(&grant, &own).await, Err(KeyError::Refused(_))));
     assert!(matches!(cell.vault.open(&grant, &own, &wrapped).await, Err(KeyError::Refused(_))));
     // Nor are the vault's worth anything here, and a changed one is refused.
@@ -91,7 +91,7 @@ async fn it_opens_no_credential() {
     let made = Vault::init(dir.path(), &passphrase(), settings, &handles).now_or_never().unwrap();
     let vault = way::to(made.unwrap(), &handles);
     let operator = vault.sign_in(vault::OperatorKey::read(dir.path()).unwrap()).await.unwrap();
-    let grant = operator.grant(&own.tenant, &own.connection, Action::ALL, "test", HOUR).await.unwrap();
+    let grant = operator.grant(&own, Action::ALL, "test", HOUR).await.unwrap();
 
     let adopted = vault.adopt(&grant, &own, &old.wrapped, &key).await.unwrap();
     let opened = vault.open(&grant, &own, &adopted).await.unwrap();
@@ -100,7 +100,7 @@ async fn it_opens_no_credential() {
     // The old wrapping still needs the recovery key, and the new one opens by it too.
     assert_eq!(vault.open(&grant, &own, &old.wrapped).await.err(), Some(KeyError::DoesNotOpen));
     let keys = recovery(&lost);
-    let offline = keys.grant(&own.tenant, &own.connection, HOUR);
+    let offline = keys.grant(&own, HOUR);
     keys.open(&offline, &own, &adopted).await.unwrap();
 
     let refused = vault.open_credential(&grant, &own, "token", &token).await;
@@ -125,7 +125,7 @@ async fn a_tenants_own_recovery_key_opens_that_tenants_keys_alone() {
         let grant = cell.grant_for(&scope, Action::ALL, HOUR).await;
         let wrapped = cell.vault.create(&grant, &scope).await.unwrap().wrapped;
         for (keys, opens) in [(&tenants, opens), (&cells, true)] {
-            let grant = keys.grant(&scope.tenant, &scope.connection, HOUR);
+            let grant = keys.grant(&scope, HOUR);
             assert_eq!(keys.open(&grant, &scope, &wrapped).await.is_ok(), opens, "{scope:?}");
         }
     }

@@ -23,7 +23,7 @@ async fn signed_in(cell: &Cell, vault: &Client) -> SignedIn {
 async fn grant(cell: &Cell, vault: &Client) -> domain::Grant {
     let own = scope("t", "c");
     let operator = signed_in(cell, vault).await;
-    operator.grant(&own.tenant, &own.connection, Action::ALL, "test", HOUR).await.unwrap()
+    operator.grant(&own, Action::ALL, "test", HOUR).await.unwrap()
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn nothing_is_wrapped_anew_for_another_place_or_without_leave() {
         assert!(vault.rewrap(&leave, &other, &wrapped).await.is_err(), "{other:?}");
     }
     let operator = signed_in(&cell, &vault).await;
-    let reads = operator.grant(&own.tenant, &own.connection, &[Action::Read], "test", HOUR).await.unwrap();
+    let reads = operator.grant(&own, &[Action::Read], "test", HOUR).await.unwrap();
     assert!(matches!(vault.rewrap(&reads, &own, &wrapped).await, Err(KeyError::Refused(_))));
     assert!(vault.rewrap(&leave, &own, &wrapped).await.unwrap().is_some());
     assert_eq!(vault.rewrap(&leave, &own, b"none").await, Err(KeyError::DoesNotOpen));

@@ -103,7 +103,7 @@ async fn the_vectors_open() {
 
     let key = RecoveryKey::read(&home.join("recovery.key"), None).unwrap();
     let keys = RecoveryKeys::new(key, &handles).unwrap();
-    let grant = keys.grant(&own.tenant, &own.connection, HOUR);
+    let grant = keys.grant(&own, HOUR);
     check_derived(&*keys.open(&grant, &own, &vector("data-key.json")).await.unwrap());
 }
 

@@ -119,9 +119,10 @@ def check_grant(key):
     grant = json.loads((HERE / "grant.json").read_text())
     assert grant["expires_at"] == "2026-11-24T13:00:00Z"
     canonical = fields(
-        b"caretaker-grant-1",
+        b"caretaker-grant-2",
         bytes.fromhex(grant["id"]),
-        *(grant[name].encode() for name in ("principal", "tenant", "connection")),
+        grant["principal"].encode(),
+        *(grant["scope"][name].encode() for name in ("tenant", "region", "platform", "connection")),
         fields(*(action.encode() for action in grant["actions"])),
         grant["purpose"].encode(),
         (1795525200 * 10**9).to_bytes(16, "big", signed=True),

@@ -1,0 +1,219 @@
+//! The policies as whoever holds something asks them: about the processes and people of one cell.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{About, Asked, Decides, Operation, Principal, Region, Scope, Verdict};
+
+use crate::action::{Action, UnknownAction};
+use crate::decision::Decision;
+use crate::policies::Policies;
+use crate::request::{Grant, Request, Standing};
+use crate::resource::{Place, Resource};
+use crate::who::{OPERATOR, Person, Service, Who};
+
+/// The tenant and the platform that the scopes of a cell's own stores have, which are no connection's.
+const OF_STORES: (&str, &str) = ("cell", "s3");
+
+/// Decides for one cell.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    policies: Arc<Policies>,
+    region: Region,
+}
+
+fn undecided(why: &dyn fmt::Display) -> Verdict {
+    Verdict { allowed: false, by: Vec::new(), told: format!("it cannot be decided: {why}") }
+}
+
+impl From<Decision> for Verdict {
+    fn from(decision: Decision) -> Self {
+        let by = decision.policies().iter().map(ToString::to_string).collect();
+        Self { allowed: decision.is_allowed(), by, told: decision.to_string() }
+    }
+}
+
+/// Whoever has that name. Nobody but the operator is in a group yet.
+fn person(principal: &Principal, tenant: Option<&Scope>) -> Person {
+    match principal.0.as_str() {
+        OPERATOR => Person::operator(tenant.map(|scope| &scope.tenant)),
+        other => Person { name: other.to_owned(), groups: [].into() },
+    }
+}
+
+/// What an operation is among the actions of policies.
+fn action(operation: Operation) -> Result<Action, Verdict> {
+    match operation {
+        // The vault's root key is replaced by it, as all keys are by a rotation.
+        Operation::VaultSeal => Ok(Action::VaultRotate),
+        other => other.as_str().parse().map_err(|unknown: UnknownAction| undecided(&unknown)),
+    }
+}
+
+impl Guard {
+    /// By these policies, for a cell in that region.
+    #[must_use]
+    pub fn new(policies: Arc<Policies>, region: Region) -> Self {
+        Self { policies, region }
+    }
+
+    fn place(&self, cell: &str) -> Place {
+        Place { cell: cell.to_owned(), region: self.region.clone() }
+    }
+
+    /// A connection, or one of the cell's own stores.
+    fn of(&self, scope: &Scope, cell: &str, resource: fn(Scope) -> Resource) -> Resource {
+        if (scope.tenant.as_str(), scope.platform.as_str()) == OF_STORES {
+            let place = Place { region: scope.region.clone(), ..self.place(cell) };
+            return Resource::StoreCredential(place, scope.connection.to_string());
+        }
+        resource(scope.clone())
+    }
+
+    fn decide_process(
+        &self,
+        Asked { service, operation, about, grant }: &Asked<'_>,
+    ) -> Result<Verdict, Verdict> {
+        let cell = &service.cell.to_string();
+        let who = Service::new(&service.role.to_string(), cell, self.region.clone());
+        let (scope, resource) = match about {
+            About::Vault => (None, Resource::Vault(self.place(cell))),
+            About::Trail => (None, Resource::Trail(self.place(cell))),
+            About::Connection(scope) => (Some(*scope), self.of(scope, cell, Resource::Connection)),
+            About::DataKey(scope) => (Some(*scope), Resource::DataKey((*scope).clone())),
+            About::Credential(scope) => (Some(*scope), self.of(scope, cell, Resource::Credential)),
+        };
+        let grant = grant.map(|facts| Grant {
+            genuine: facts.genuine,
+            covers: facts.covers,
+            live: facts.live,
+            person: person(facts.principal, scope),
+        });
+        // Whoever signs in to a vault has shown both factors of the cell: the vault asks for no less.
+        let standing = Standing { two_factors: true, grant };
+        let who = Who::Service(who.map_err(|unknown| undecided(&unknown))?);
+        Ok(self.policies.decide(&Request { who, action: action(*operation)?, resource, standing }).into())
+    }
+
+    fn decide_person(&self, who: Person, action: Action, resource: Resource) -> Verdict {
+        let standing = Standing { two_factors: true, grant: None };
+        self.policies.decide(&Request { who: Who::Person(who), action, resource, standing }).into()
+    }
+}
+
+impl Decides for Guard {
+    fn process(&self, asked: &Asked<'_>) -> Verdict {
+        self.decide_process(asked).unwrap_or_else(|refused| refused)
+    }
+
+    fn person(&self, principal: &Principal, action: domain::Action, scope: &Scope) -> Verdict {
+        let resource = self.of(scope, "", Resource::Connection);
+        self.decide_person(person(principal, Some(scope)), action.into(), resource)
+    }
+
+    fn custodian(&self, principal: &Principal, operation: Operation) -> Verdict {
+        match action(operation) {
+            Ok(action) => {
+                self.decide_person(person(principal, None), action, Resource::Vault(self.place("")))
+            }
+            Err(refused) => refused,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use domain::{GrantFacts, Id128, Role, ServiceId};
+
+    use super::*;
+
+    fn scope(tenant: &str, platform: &str, name: &str) -> Scope {
+        Scope {
+            tenant: tenant.parse().unwrap(),
+            region: "eu".parse().unwrap(),
+            platform: platform.parse().unwrap(),
+            connection: name.parse().unwrap(),
+        }
+    }
+
+    fn guard() -> Guard {
+        Guard::new(Arc::new(Policies::built_in().unwrap()), "eu".parse().unwrap())
+    }
+
+    fn verdict(role: &str, operation: Operation, about: About<'_>, whose: Option<&str>) -> Verdict {
+        let service = ServiceId { cell: Id128([1; 16]), role: role.parse::<Role>().unwrap() };
+        let principal = Principal(whose.unwrap_or_default().to_owned());
+        let facts = GrantFacts { principal: &principal, genuine: true, covers: true, live: true };
+        guard().process(&Asked { service: &service, operation, about, grant: whose.map(|_| facts) })
+    }
+
+    #[test]
+    fn processes_do_what_is_theirs_with_what_is_of_their_platform() {
+        let (shop, other) = (scope("acme", "shopify", "shop"), scope("acme", "bigcommerce", "shop"));
+        let store = scope("cell", "s3", "object-store");
+        let operator = Some(OPERATOR);
+        let check = |role, operation, about, whose, expected: bool| {
+            let verdict = verdict(role, operation, about, whose);
+            assert_eq!(verdict.allowed, expected, "{role} {operation} {about:?}: {}", verdict.told);
+        };
+        use Operation as O;
+        check("worker/shopify", O::DataKeyOpen, About::DataKey(&shop), operator, true);
+        check("worker/shopify", O::DataKeyOpen, About::DataKey(&other), operator, false);
+        check("worker/shopify", O::DataKeyOpen, About::DataKey(&shop), Some("somebody"), false);
+        check("worker/shopify", O::DataKeyOpen, About::DataKey(&shop), None, false);
+        check("server", O::DataKeyOpen, About::DataKey(&shop), operator, false);
+        check("worker/shopify", O::CredentialOpen, About::Credential(&shop), operator, true);
+        check("worker/shopify", O::CredentialOpen, About::Credential(&other), operator, false);
+        check("worker/shopify", O::CredentialOpen, About::Credential(&store), operator, true);
+        check("worker/shopify", O::CredentialSeal, About::Credential(&shop), None, true);
+        check("worker/shopify", O::CredentialSeal, About::Credential(&store), None, false);
+        check("worker/shopify", O::GrantGive, About::Connection(&shop), None, false);
+        check("command", O::DataKeyOpen, About::DataKey(&shop), operator, false);
+        check("command", O::DataKeyCreate, About::DataKey(&shop), operator, false);
+        check("command", O::DataKeyCreateNext, About::DataKey(&shop), operator, false);
+        check("command", O::DataKeyAdopt, About::DataKey(&shop), operator, true);
+        check("command", O::DataKeyRewrap, About::DataKey(&shop), operator, true);
+        check("command", O::DataKeyRewrap, About::DataKey(&shop), None, false);
+        check("command", O::CredentialOpen, About::Credential(&shop), operator, false);
+        check("command", O::CredentialOpen, About::Credential(&store), operator, true);
+        check("command", O::CredentialOpen, About::Credential(&store), None, false);
+        check("command", O::CredentialRewrap, About::Credential(&shop), operator, true);
+        check("command", O::CredentialRewrap, About::Credential(&store), operator, true);
+        check("command", O::CredentialSeal, About::Credential(&shop), None, false);
+        check("command", O::CredentialSeal, About::Credential(&store), None, true);
+        check("command", O::GrantGive, About::Connection(&shop), None, true);
+        check("command", O::GrantGive, About::Connection(&store), None, true);
+        check("command", O::VaultSeal, About::Vault, None, true);
+        check("monitor", O::VaultSeal, About::Vault, None, false);
+        check("monitor", O::LogKeyGive, About::Trail, None, true);
+        check("command", O::LogKeyGive, About::Trail, None, false);
+        check("worker/shopify", O::CertificateIssue, About::Vault, None, true);
+        check("vault", O::DataKeyOpen, About::DataKey(&shop), operator, false);
+        // What no policy knows is refused.
+        check("command", O::PeerRefuse, About::Vault, None, false);
+    }
+
+    #[test]
+    fn people_get_what_their_groups_may_have() {
+        let (shop, store) = (scope("acme", "shopify", "shop"), scope("cell", "s3", "key-store"));
+        let (operator, stranger) = (Principal(OPERATOR.to_owned()), Principal("somebody".to_owned()));
+        for action in domain::Action::ALL {
+            assert!(guard().person(&operator, *action, &shop).allowed, "{action}");
+            assert!(!guard().person(&stranger, *action, &shop).allowed, "{action}");
+        }
+        assert!(guard().person(&operator, domain::Action::Connect, &store).allowed);
+        assert!(!guard().person(&stranger, domain::Action::Connect, &store).allowed);
+        assert!(guard().custodian(&operator, Operation::VaultRetire).allowed);
+        assert!(!guard().custodian(&stranger, Operation::VaultRetire).allowed);
+    }
+
+    #[test]
+    fn without_a_policy_nobody_may_anything() {
+        let shop = scope("acme", "shopify", "shop");
+        let none = Guard::new(Arc::new(Policies::new(Vec::new()).unwrap()), "eu".parse().unwrap());
+        let operator = Principal(OPERATOR.to_owned());
+        assert!(!none.person(&operator, domain::Action::Read, &shop).allowed);
+        assert!(!none.custodian(&operator, Operation::VaultRotate).allowed);
+    }
+}

@@ -1,0 +1,124 @@
+//! A worker's process: it alone reads and writes the stores of one platform, and what is kept of them.
+
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::{Platform, Role};
+use flows::store_access::WhichStore;
+use futures::FutureExt as _;
+use serde::{Deserialize, Serialize};
+
+use super::child::{Job, Serving, Superior};
+use super::member::Member;
+use crate::home::CellFile;
+use crate::walls::{Own, Walls};
+use crate::works::{self, Bench, Lent};
+use crate::{cell_trail, home, stores};
+
+/// With whose stores of which cell is to be worked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ToWork {
+    pub(super) dir: PathBuf,
+    pub(super) platform: Platform,
+    pub(super) cell: CellFile,
+    /// The ports at which stores are spoken to.
+    pub(super) ports: Vec<u16>,
+    pub(super) walls: bool,
+}
+
+/// The platform of connections that take their records from files.
+const FILES: &str = "jsonl";
+/// The port of HTTPS, at which platforms are spoken to.
+pub(super) const HTTPS: u16 = 443;
+/// The port at which names are looked up.
+const DNS: u16 = 53;
+
+/// Works.
+pub(crate) struct Works;
+
+/// Every platform that there are workers for: those that are spoken to, and files.
+pub(super) fn platforms() -> anyhow::Result<Vec<Platform>> {
+    let names = connectors::registry::PLATFORMS.iter().map(|platform| platform.name).chain([FILES]);
+    Ok(names.map(Platform::new).collect::<Result<_, _>>()?)
+}
+
+/// The name that events of a worker have.
+fn source(platform: &Platform) -> String {
+    format!("worker-{platform}")
+}
+
+impl ToWork {
+    fn role(&self) -> Role {
+        Role::Worker(self.platform.clone())
+    }
+
+    fn urls(&self) -> [(WhichStore, String); 2] {
+        [WhichStore::Objects, WhichStore::Keys].map(|which| (which, self.cell.url(which, &self.dir)))
+    }
+}
+
+impl Job for Works {
+    type Begin = ToWork;
+    const NAME: &'static CStr = c"caretaker-work";
+    const WORD: &'static str = "work";
+
+    fn walls(begin: &ToWork) -> anyhow::Result<Option<Walls>> {
+        let mut own = cell_trail::own(&begin.dir, &source(&begin.platform))?;
+        let mut ports = begin.ports.clone();
+        for folder in works::folders(&begin.dir, &begin.platform) {
+            own.push(Own::made(&folder)?);
+        }
+        for (_, url) in begin.urls() {
+            match stores::folder(&url) {
+                Some(folder) if !folder.is_dir() => return Ok(None),
+                // Below it lies all that there is of the platform.
+                Some(folder) => own.push(Own::made(&folder.join("t").join(begin.platform.as_str()))?),
+                None => ports.extend(stores::port(&url)),
+            }
+        }
+        if !ports.is_empty() {
+            ports.push(DNS);
+            own.extend(Own::to_find_others());
+        }
+        Ok(Some(Walls { own, ports, links: true }))
+    }
+
+    fn has_walls(begin: &ToWork) -> bool {
+        begin.walls
+    }
+
+    async fn begin(begin: ToWork, _: Option<OwnedFd>, superior: Arc<Superior>) -> anyhow::Result<Serving> {
+        let handles = home::handles_as(&source(&begin.platform), &begin.dir)?;
+        let member = Member::join(superior, Arc::clone(&handles.clock)).await?;
+        let (clock, rng) = (Arc::clone(&handles.clock), Arc::clone(&handles.rng));
+        let (role, urls) = (begin.role(), begin.urls());
+        let ToWork { dir, platform, cell, .. } = begin;
+        let bench = Bench::new(works::Inner {
+            dir,
+            platform,
+            region: cell.region,
+            urls,
+            vault: vault::Client::over(member.channel(Role::Vault), clock, rng),
+            catalog: catalog::Client::over(member.channel(Role::Server)),
+            handles: handles.clone(),
+            lent: Lent::default(),
+        });
+        let endpoint = member.endpoint(works::routes(&bench));
+        let beside = async move {
+            let _member = member;
+            std::future::pending::<()>().await;
+        };
+        let lends: super::child::Lends = Arc::new(move |name, file| bench.lent().put(name, file));
+        Ok(Serving {
+            role,
+            endpoint,
+            handles,
+            beside: beside.boxed(),
+            last: std::future::ready(()).boxed(),
+            enrols: None,
+            lends: Some(lends),
+        })
+    }
+}

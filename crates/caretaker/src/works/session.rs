@@ -1,0 +1,184 @@
+//! A command's side: somebody has signed in to a cell, and has the workers work.
+
+use std::fs::File;
+use std::ops::Deref;
+use std::os::fd::AsFd as _;
+
+use catalog::Connection;
+use domain::{ConnectionId, Ids as _, Role};
+use flows::error::Told as Failed;
+use flows::export::Folder;
+use flows::store_access::{self, SealedWay, WhichStore};
+use flows::{ErrorKind, FlowError};
+use repository::CommitName;
+use transport::CallError;
+use transport::call::Frame;
+
+use super::{Job, Refusal, Told, Work};
+use crate::home::{Home, Unlocked};
+use crate::output::Output;
+use crate::stores;
+
+/// Work whose worker has died is asked for again so often.
+const AGAIN_MAX: u32 = 20;
+
+/// What a command lends to a piece of work, and takes from it.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Aids<'a> {
+    /// A file to read. Whoever works has no other way to it.
+    pub(crate) lent: Option<&'a File>,
+    /// Where files go that come of it.
+    pub(crate) files: Option<&'a Folder>,
+}
+
+/// Somebody who has signed in, and can have the workers work.
+pub(crate) struct Session<'h> {
+    home: &'h Home,
+    unlocked: Unlocked,
+}
+
+impl Deref for Session<'_> {
+    type Target = Unlocked;
+
+    fn deref(&self) -> &Unlocked {
+        &self.unlocked
+    }
+}
+
+impl<'h> Session<'h> {
+    pub(crate) fn new(home: &'h Home, unlocked: Unlocked) -> Self {
+        Self { home, unlocked }
+    }
+
+    /// The connection's row.
+    pub(crate) async fn connection(&self, name: &ConnectionId) -> flows::Result<Connection> {
+        flows::cell::connection(&self.catalog, &self.home.tenant, name).await
+    }
+
+    /// The head that the catalog remembers.
+    pub(crate) async fn known_head(&self, connection: &Connection) -> flows::Result<Option<CommitName>> {
+        flows::cell::known_head(&self.catalog, &connection.scope).await
+    }
+
+    /// Has a piece of work done on a connection.
+    ///
+    /// # Errors
+    /// As it fails, and when the worker cannot be reached.
+    pub(crate) async fn work<W: Work>(
+        &self,
+        connection: &Connection,
+        work: W,
+        output: &Output,
+    ) -> anyhow::Result<W::Answer> {
+        self.work_with(connection, work, Aids::default(), output).await
+    }
+
+    /// The same, with what it takes beside words.
+    pub(crate) async fn work_with<W: Work>(
+        &self,
+        connection: &Connection,
+        work: W,
+        aids: Aids<'_>,
+        output: &Output,
+    ) -> anyhow::Result<W::Answer> {
+        let is_file = |file: &File| file.metadata().is_ok_and(|meta| meta.is_file());
+        // What is read from a pipe is gone when it was read.
+        let again = W::AGAIN && aids.lent.is_none_or(is_file);
+        let (mut job, ports) = self.job(connection, work).await?;
+        let role = Role::Worker(connection.scope.platform.clone());
+        let mut tried = 0;
+        loop {
+            let channel = self.home.worker(&role, &ports).await?;
+            // These serve for a minute.
+            job.stores = self.ways().await?;
+            if let Some(file) = aids.lent {
+                let name = self.handles.rng.next_id();
+                self.home.lend((&role, &ports), name, file.as_fd()).await?;
+                job.lent = Some(name);
+            }
+            let mut hears = Hears { files: aids.files, output, name: String::new() };
+            let why = match channel.follow(&job, |frame| hears.hear(frame)).await {
+                Ok(Ok(Ok(answer))) => {
+                    output.clear();
+                    return Ok(answer);
+                }
+                Ok(Ok(Err(Refusal::Failed(failed)))) => return Err(FlowError::Told(failed).into()),
+                Ok(Ok(Err(Refusal::NotLent))) => "what was lent to it did not come".to_owned(),
+                Ok(Err(error)) => return Err(error.into()),
+                Err(error @ CallError::Unreachable { .. }) => error.to_string(),
+                Err(error @ CallError::Refused { .. }) => {
+                    return Err(FlowError::Refused(error.to_string()).into());
+                }
+                Err(error @ CallError::Misunderstood { .. }) => return Err(error.into()),
+            };
+            if !again || tried >= AGAIN_MAX {
+                let text = format!("it is not known how this ended, since the {role} has died: {why}");
+                return Err(FlowError::Told(Failed::new(ErrorKind::Unavailable, text)).into());
+            }
+            tried += 1;
+        }
+    }
+
+    /// The job, and the ports to which whoever does it connects.
+    async fn job<W: Work>(&self, connection: &Connection, work: W) -> anyhow::Result<(Job<W>, Vec<u16>)> {
+        let (tenant, name) = (connection.scope.tenant.clone(), connection.scope.connection.clone());
+        let beside = match work.beside().filter(|beside| **beside != name) {
+            Some(beside) => Some(self.connection(beside).await?),
+            None => None,
+        };
+        let purpose = W::NAME.trim_start_matches("work.");
+        let (mut grants, mut ports) = (Vec::new(), Vec::new());
+        for Connection { scope, url, .. } in std::iter::once(connection).chain(&beside) {
+            grants.push(self.operator.grant(scope, W::ACTIONS, purpose, vault::GRANT_TTL_MAX).await?);
+            ports.extend(port_of(url));
+        }
+        Ok((Job { tenant, connection: name, grants, stores: Vec::new(), lent: None, work }, ports))
+    }
+
+    /// The ways into those of the cell's stores that are buckets.
+    async fn ways(&self) -> anyhow::Result<Vec<(WhichStore, SealedWay)>> {
+        let mut ways = Vec::new();
+        for which in [WhichStore::Objects, WhichStore::Keys] {
+            let url = self.file.url(which, &self.dir);
+            if stores::is_bucket(&url) {
+                let place = (&self.file.region, which);
+                ways.push((which, store_access::grant(&self.operator, &self.catalog, place, &url).await?));
+            }
+        }
+        Ok(ways)
+    }
+}
+
+/// What is done with what a worker tells.
+struct Hears<'a> {
+    files: Option<&'a Folder>,
+    output: &'a Output,
+    /// The file to which bytes that follow belong.
+    name: String,
+}
+
+impl Hears<'_> {
+    fn hear(&mut self, frame: Frame<Told>) -> flows::Result<()> {
+        match frame {
+            Frame::Told(Told::Progress { what, done, of, left }) => {
+                self.output.progress(&what, done, of, &left);
+                Ok(())
+            }
+            Frame::Told(Told::File { name }) => {
+                self.name = name;
+                Ok(())
+            }
+            Frame::Bytes(bytes) => match self.files {
+                Some(files) => files.write(&self.name, &bytes),
+                None => {
+                    Err(FlowError::Input(format!("`{}` was handed over, and nobody asked for it", self.name)))
+                }
+            },
+        }
+    }
+}
+
+/// The port at which a store is spoken to, where there is one.
+fn port_of(url: &str) -> Option<u16> {
+    url::Url::parse(url).ok()?.port_or_known_default()
+}
