@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto, 
 use vault::system::SystemClock;
 
 use crate::cell::{TestCell, binary, running_until, text};
-use crate::powers::{WORKER, children, name};
+use crate::powers::worker_of;
 use crate::shop::Shop;
 
 #[test]
@@ -358,8 +358,7 @@ fn a_second_backup_at_the_same_time_is_refused() {
     assert!(running_until(&mut first, || shop.stats().requests > asked + 1));
     // However slow the machine is, the first does not end before the second has begun: its worker stands still, in the middle
     // of what it sends, and has the connection all the same.
-    let worker = children(first.id()).into_iter().find(|process| name(*process) == WORKER).unwrap();
-    let worker = Pid::from_raw(worker.as_raw()).unwrap();
+    let worker = worker_of(&first);
     kill_process(worker, Signal::STOP).unwrap();
     cell.run(&["backup", "shop"]).refuses(7, &["shop", "wait"]);
     kill_process(worker, Signal::CONT).unwrap();

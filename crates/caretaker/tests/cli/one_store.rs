@@ -135,7 +135,7 @@ fn a_connection_is_not_given_a_credential_while_somebody_writes_to_it() {
     let asked = shop.stats().requests;
     let mut backup = cell.start(&["backup", "shop"]);
     assert!(crate::cell::running_until(&mut backup, || shop.stats().requests > asked + 1));
-    let pid = rustix::process::Pid::from_child(&backup);
+    let pid = crate::powers::worker_of(&backup);
     rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
     shop.connect(&cell, "shop").refuses(7, &["another command"]);
     rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();

@@ -26,7 +26,7 @@ pub(crate) struct Waiting {
 pub(crate) const VAULT: &str = "caretaker-vault";
 const SERVER: &str = "caretaker-serve";
 const MONITOR: &str = "caretaker-watch";
-pub(crate) const WORKER: &str = "caretaker-work";
+const WORKER: &str = "caretaker-work";
 
 pub(crate) fn children(of: u32) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
@@ -38,6 +38,12 @@ pub(crate) fn children(of: u32) -> Vec<Pid> {
 /// What a list of processes calls it.
 pub(crate) fn name(pid: Pid) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim().to_owned()
+}
+
+/// The worker of a command that works.
+pub(crate) fn worker_of(command: &Child) -> rustix::process::Pid {
+    let worker = children(command.id()).into_iter().find(|process| name(*process) == WORKER).unwrap();
+    rustix::process::Pid::from_raw(worker.as_raw()).unwrap()
 }
 
 pub(crate) fn is_there(pid: Pid) -> bool {
