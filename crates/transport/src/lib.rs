@@ -11,6 +11,9 @@
 pub mod call;
 pub mod edges;
 pub mod enrol;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 
 mod authority;

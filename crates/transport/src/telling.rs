@@ -312,6 +312,14 @@ impl Listener {
         Ok(None)
     }
 
+    /// Fails where more is kept than may be.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn is_bounded(&self) {
+        assert!(self.rest.len() < HEAD_LEN + FRAME_LEN_MAX);
+        assert!(self.rest.capacity() <= 4 * FRAME_LEN_MAX, "{}", self.rest.capacity());
+        assert!(self.parts.len() <= ANSWER_LEN_MAX);
+    }
+
     fn frame(&mut self) -> Result<Option<(u8, Bytes)>, Garbled> {
         let Some(&[tag, a, b, c, d]) = self.rest.first_chunk::<HEAD_LEN>() else { return Ok(None) };
         let len = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX);
@@ -342,23 +350,9 @@ impl Listener {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
-
-    /// All that is heard of some bytes, which come in pieces of `piece` bytes.
-    fn heard(bytes: &[u8], piece: usize) -> Result<Vec<Said>, Garbled> {
-        let (mut listener, mut all) = (Listener::default(), Vec::new());
-        for piece in bytes.chunks(piece) {
-            listener.take(piece);
-            while let Some(said) = listener.next()? {
-                all.push(said);
-            }
-            assert!(listener.rest.len() < HEAD_LEN + FRAME_LEN_MAX);
-            assert!(listener.rest.capacity() <= 4 * FRAME_LEN_MAX, "{}", listener.rest.capacity());
-            assert!(listener.parts.len() <= ANSWER_LEN_MAX);
-        }
-        Ok(all)
-    }
+    use crate::fuzzing::heard;
 
     fn bytes(queued: Queued) -> Vec<u8> {
         let (Queued::Told(pieces) | Queued::End(pieces)) = queued;
@@ -367,6 +361,17 @@ mod tests {
 
     fn frame(tag: u8, payload: &[u8]) -> Vec<u8> {
         [&head(tag, payload.len()), payload].concat()
+    }
+
+    /// What calls say that end well, that are refused, and that break.
+    pub(crate) fn said() -> Vec<Vec<u8>> {
+        let told = [bytes(queued(&1, None)), bytes(queued(&2, Some(Bytes::from_static(b"bytes"))))].concat();
+        let ends =
+            [end(tag::DONE, &"done"), end(tag::REFUSED, &"refused"), end(tag::DONE, &"x".repeat(3000))];
+        let ended = ends.into_iter().map(|end| [told.clone(), bytes(end)].concat());
+        let parts =
+            [frame(tag::PART, b"\"in "), frame(tag::PART, b"parts"), frame(tag::DONE, b"\"")].concat();
+        ended.chain([parts, told.clone(), frame(tag::UNSAID, b"too long")]).collect()
     }
 
     /// Numbers that are the same each time (Marsaglia's xorshift64).
