@@ -253,14 +253,17 @@ pub(crate) fn port(url: &str) -> Option<u16> {
     repository::server_port(url)
 }
 
+/// Refuses a directory that is not there. A bucket is not spoken to.
+pub(crate) fn is_there(url: &str) -> Result<(), FlowError> {
+    if folder(url).is_none_or(Path::is_dir) {
+        return Ok(());
+    }
+    Err(FlowError::NotFound(format!("there is no store at `{url}`: is the disk that holds it there?")))
+}
+
 /// Opens a store that must be there already. A bucket is not spoken to yet.
 pub(crate) fn open(url: &str, options: &StoreOptions) -> anyhow::Result<Arc<dyn ObjectStore>> {
-    if folder(url).is_some_and(|folder| !folder.is_dir()) {
-        return Err(FlowError::NotFound(format!(
-            "there is no store at `{url}`: is the disk that holds it there?"
-        ))
-        .into());
-    }
+    is_there(url)?;
     Ok(repository::open_store(url, options)?)
 }
 

@@ -71,8 +71,9 @@ impl Job for Works {
             own.push(Own::made(&folder)?);
         }
         for (_, url) in begin.urls() {
+            // Nobody begins before it is known what there is to keep them to.
+            stores::is_there(&url)?;
             match stores::folder(&url) {
-                Some(folder) if !folder.is_dir() => return Ok(None),
                 // Below it lies all that there is of the platform.
                 Some(folder) => own.push(Own::made(&folder.join("t").join(begin.platform.as_str()))?),
                 None => ports.extend(stores::port(&url)),

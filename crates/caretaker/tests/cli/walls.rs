@@ -117,6 +117,24 @@ fn tried((word, role, own): (&str, &str, &str), walls: bool) -> BTreeMap<String,
 }
 
 #[test]
+fn a_worker_whose_stores_are_not_there_does_not_begin() {
+    let cell = TestCell::with_jsonl("files");
+    let vault = Started::new();
+    vault.open_with(&cell, &std::fs::read(cell.passphrase()).unwrap(), true);
+    for store in ["store", "keys"] {
+        let (there, aside) = (cell.home().join(store), cell.path("aside"));
+        std::fs::rename(&there, &aside).unwrap();
+        let (worker, begun) = vault.beside("work", "worker/jsonl", &cell, true);
+        assert_eq!(begun["failed"]["kind"], "not_found", "{begun}");
+        assert!(!worker.ends().success() && !there.exists(), "nothing is made in its place");
+        std::fs::rename(&aside, &there).unwrap();
+    }
+    let (worker, begun) = vault.beside("work", "worker/jsonl", &cell, true);
+    assert!(begun["begun"].is_object(), "{begun}");
+    assert!(worker.ends().success() && vault.ends().success());
+}
+
+#[test]
 fn no_process_gets_out_of_its_walls_in_a_way_that_works_without_them() {
     let refusals = [Errno::PERM, Errno::ACCESS].map(Errno::raw_os_error);
     // A worker gives second names to files of its own, and Landlock has a word of its own for those of others.
