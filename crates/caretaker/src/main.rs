@@ -9,6 +9,7 @@ mod commands;
 mod dumps;
 mod files;
 mod home;
+mod log;
 mod names;
 mod output;
 mod prover;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Err(refused) => return ExitCode::from(Output::new(asks_for_json()).refuse(&refused)),
     };
     let output = Output::new(arguments.common.json);
+    log::show(arguments.common.json);
     if let Ok(Some(control)) = Control::given() {
         match &arguments.command {
             Command::Vault { command: None } => return roles::main::<roles::Keys>(control),

@@ -77,6 +77,20 @@ pub(crate) enum Answered {
     Unreadable(String),
 }
 
+impl Answered {
+    /// The same in a word, for the log.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Telling(_) => "begun",
+            Self::Done(_) => "done",
+            Self::Refused(_) => "refused",
+            Self::NotTheirs => "not for its role",
+            Self::Unknown => "there is none",
+            Self::Unreadable(_) => "cannot be read",
+        }
+    }
+}
+
 type Answer = Box<dyn Fn(ServiceId, &[u8]) -> BoxFuture<'static, Answered> + Send + Sync>;
 
 struct Route {

@@ -137,7 +137,10 @@ async fn answer(
         Ok(body) => body.to_bytes(),
         Err(error) => return told(StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
     };
-    match routes.answer(peer, name, &body).await {
+    let from = peer.role.clone();
+    let answered = routes.answer(peer, name, &body).await;
+    tracing::debug!("{name} of {from}: {}", answered.word());
+    match answered {
         Answered::Telling(frames) => Response::new(telling::body(frames, clock)),
         Answered::Done(bytes) => told(status::DONE, bytes),
         Answered::Refused(bytes) => told(status::REFUSED, bytes),

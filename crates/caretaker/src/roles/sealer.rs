@@ -44,6 +44,7 @@ impl SealerProcess {
         let mut command = Command::new("/proc/self/exe");
         // In the command's own process group: it may have to ask on the terminal.
         command.arg0("caretaker").arg(WORD).stdin(stdin).stdout(Stdio::null());
+        command.args(crate::asks_for_json().then_some("--json"));
         let child = command.spawn().context("the process for the root key's seal could not be started")?;
         let process = Self { child };
         let told = ToSealer { way: way.to_string(), region: region.clone() };

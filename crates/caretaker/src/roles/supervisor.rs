@@ -278,6 +278,8 @@ const SECRETS: &[&str] = &["AWS_", "PGPASS"];
 fn spawn(word: &str, control: OwnedFd) -> anyhow::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0("caretaker").arg(word).stdin(control).stdout(Stdio::null()).process_group(0);
+    // What they log goes where this process does, and looks alike.
+    command.args(crate::asks_for_json().then_some("--json"));
     let (name, value) = LOOK_UP_OVER_TCP;
     command.env(name, value);
     // What opens something for whoever gave the command is nothing for them.

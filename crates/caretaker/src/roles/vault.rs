@@ -174,6 +174,7 @@ impl Issuer {
             AuditEvent::new(Principal(format!("service/{role}")), operation, role.to_string(), outcome);
         let event = AuditEvent { policies: verdict.by, ..event.with_detail(detail) };
         self.handles.audit.record(event).await.map_err(|error| error.to_string())?;
+        tracing::debug!("{operation} of {role}: {}", if issued.is_ok() { "done" } else { "refused" });
         issued.map_err(|(_, why)| why)
     }
 }
