@@ -43,6 +43,7 @@ mod root_seal;
 mod rotation;
 mod shop;
 mod slips;
+mod stolen;
 mod sync_order;
 mod target;
 mod tokens;

@@ -83,6 +83,17 @@ impl Waiting {
         kill(self.processes[process], Signal::SIGKILL).unwrap();
     }
 
+    /// Gives it records. It waits for more then.
+    fn given(&mut self, lines: &[u8]) {
+        self.command.stdin.as_mut().unwrap().write_all(lines).unwrap();
+        // A pipe that holds nothing was read.
+        let left = || rustix::io::ioctl_fionread(self.command.stdin.as_ref().unwrap()).unwrap();
+        assert!((0..1_000).any(|_| left() == 0 || {
+            std::thread::sleep(Duration::from_millis(10));
+            false
+        }));
+    }
+
     pub(crate) fn ends(mut self) -> (TestCell, Answer) {
         self.command.stdin.take().unwrap().write_all(b"{\"id\":\"1\"}\n").unwrap();
         (self.cell, self.command.wait_with_output().unwrap().into())
@@ -90,7 +101,7 @@ impl Waiting {
 }
 
 /// The keys of a cell's vault by their names, as another program reads them.
-fn keys(cell: &TestCell) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn keys(cell: &TestCell) -> BTreeMap<String, Vec<u8>> {
     let python = std::env::var("CARETAKER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/keys.py");
     let passphrase = std::fs::read_to_string(cell.passphrase()).unwrap();
@@ -160,13 +171,18 @@ fn held(
     Ok(found)
 }
 
+/// What stands in a record that is being taken.
+const RECORD: &str = "a sentence of a record that one worker reads";
+
 #[test]
 fn no_process_has_keys_in_its_memory_that_are_not_for_it() {
     // A store of another platform is there too, and what it is spoken to with.
     let (cell, shop) = (TestCell::with_jsonl("files"), Shop::small());
+    let title = "Twelve candles of the memory test";
+    shop.retitle(&shop.products()[0], title);
     shop.connect(&cell, "shop").succeeds();
     cell.run(&["backup", "shop"]).succeeds();
-    let waiting = Waiting::on(cell);
+    let mut waiting = Waiting::on(cell);
     let mut keys = keys(&waiting.cell);
     assert!(keys.contains_key("of-shopify") && keys.contains_key("of-jsonl"), "{:?}", keys.keys());
     keys.insert(
@@ -174,6 +190,10 @@ fn no_process_has_keys_in_its_memory_that_are_not_for_it() {
         std::fs::read(waiting.cell.passphrase()).unwrap().trim_ascii().into(),
     );
     keys.insert("token".to_owned(), shop.running.access_token.clone().into_bytes());
+    // What a record says, of either platform: one is stored, of the other the worker has just read it.
+    keys.insert("record-of-shopify".to_owned(), title.into());
+    keys.insert("record-of-jsonl".to_owned(), RECORD.into());
+    waiting.given(format!("{{\"id\":\"0\",\"text\":\"{RECORD}\"}}\n").as_bytes());
     let command = Pid::from_raw(i32::try_from(waiting.command.id()).unwrap());
     // The vault is the control, and the worker: they are found where they are. The passphrase was wiped once it had opened the
     // vault, and what the vault has opened for others once they had it.
@@ -182,7 +202,7 @@ fn no_process_has_keys_in_its_memory_that_are_not_for_it() {
         (command, &[][..]),
         (waiting.processes[SERVER], &[]),
         (waiting.processes[MONITOR], &["log"]),
-        (waiting.processes[WORKER], &["of-jsonl"]),
+        (waiting.processes[WORKER], &["of-jsonl", "record-of-jsonl"]),
         (waiting.processes[VAULT], &all),
     ] {
         let held_there = held(process, &keys, |_| true);

@@ -17,10 +17,16 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
     groups.flat_map(|group| [18, 12, 6, 0].map(|shift| ALPHABET[(group >> shift & 63) as usize])).collect()
 }
 
-/// A text as it is, and as it would stand in other encodings.
-fn spellings(marker: &str) -> Vec<Vec<u8>> {
-    let bytes = marker.as_bytes();
+/// Bytes as they are, and as they would stand in other encodings.
+pub(crate) fn spellings_of_bytes(bytes: &[u8]) -> Vec<Vec<u8>> {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut found = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    found.extend((0..3).map(|offset| base64(&bytes[offset..])));
+    found
+}
+
+/// The same for a text.
+pub(crate) fn spellings(marker: &str) -> Vec<Vec<u8>> {
     let escaped: String = marker
         .encode_utf16()
         .map(|unit| match u8::try_from(unit) {
@@ -29,16 +35,13 @@ fn spellings(marker: &str) -> Vec<Vec<u8>> {
         })
         .collect();
     let quoted = Value::from(marker).to_string();
-    let mut found = vec![
-        bytes.to_vec(),
-        hex.clone().into_bytes(),
-        hex.to_uppercase().into_bytes(),
+    let mut found = spellings_of_bytes(marker.as_bytes());
+    found.extend([
         marker.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         marker.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         escaped.replace('"', "\\\"").into_bytes(),
         quoted.trim_matches('"').as_bytes().to_vec(),
-    ];
-    found.extend((0..3).map(|offset| base64(&bytes[offset..])));
+    ]);
     found
 }
 
@@ -55,17 +58,20 @@ fn occurs(bytes: &[u8], needle: &[u8]) -> bool {
     false
 }
 
+/// Files below a folder in which one of some spellings stands.
+pub(crate) fn occurring(folder: &Path, spellings: &[Vec<u8>]) -> Vec<PathBuf> {
+    let stands = |bytes: &[u8]| spellings.iter().any(|needle| occurs(bytes, needle));
+    contents(folder).into_iter().filter(|(_, bytes)| stands(bytes)).map(|(name, _)| name).collect()
+}
+
 /// Files in which a marker stands in some spelling.
 fn traces(folders: &[PathBuf], markers: &[String]) -> Vec<String> {
     let mut found = Vec::new();
-    for folder in folders {
-        for (name, bytes) in contents(folder) {
-            for marker in markers {
-                if spellings(marker).iter().any(|needle| occurs(&bytes, needle)) {
-                    found.push(format!("{marker} in {}", name.display()));
-                }
-            }
-        }
+    for (folder, marker) in
+        folders.iter().flat_map(|folder| markers.iter().map(move |marker| (folder, marker)))
+    {
+        let files = occurring(folder, &spellings(marker));
+        found.extend(files.iter().map(|name| format!("{marker} in {}", name.display())));
     }
     found
 }
