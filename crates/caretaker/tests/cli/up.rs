@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use vault::system::SystemClock;
 
 use crate::cell::{Answer, Chance, TestCell, points, running_until, text};
 use crate::powers::{is_there, name};
+use crate::shop::Shop;
 
 /// A cell that runs.
 pub(crate) struct Up {
@@ -28,11 +30,13 @@ fn pid(child: &Child) -> Pid {
 
 impl Up {
     pub(crate) fn of(cell: &TestCell) -> Self {
-        Self::started(cell.command(&["up"]))
+        let mut up = cell.command(&["up"]);
+        up.stderr(Stdio::piped());
+        Self::started(up)
     }
 
     fn started(mut up: Command) -> Self {
-        let mut child = up.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = up.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -51,7 +55,9 @@ impl Up {
 
     pub(crate) fn ends(mut self) -> Answer {
         let mut stderr = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        if let Some(mut piped) = self.child.stderr.take() {
+            piped.read_to_string(&mut stderr).unwrap();
+        }
         Answer { code: self.child.wait().unwrap().code(), stdout: Vec::new(), stderr }
     }
 }
@@ -258,57 +264,146 @@ fn a_cell_with_another_passphrase_does_not_run() {
     cell.run(&["up", "--dir", text(&cell.path("nowhere"))]).refuses(6, &["no cell"]);
 }
 
+/// What a vault is asked for with a key of its own, and what that is called on the record.
+const KEY_USES: [(&str, &str); 9] = [
+    ("sign_in.answer", "sign_in"),
+    ("grant.give", "grant.give"),
+    ("data_key.create", "data_key.create"),
+    ("data_key.create_next", "data_key.create_next"),
+    ("data_key.open", "data_key.open"),
+    ("credential.seal", "credential.seal"),
+    ("credential.open", "credential.open"),
+    ("certificate.issue", "certificate.issue"),
+    ("trail.log_key", "trail.log_key"),
+];
+
+/// A cell that runs and tells each call that its processes answer.
+struct Told {
+    log: PathBuf,
+}
+
+impl Told {
+    fn of(cell: &TestCell, mut up: Command) -> (Self, Up) {
+        let log = cell.path("log");
+        up.env("CARETAKER_LOG", "debug").stderr(std::fs::File::create(&log).unwrap());
+        (Self { log }, Up::started(up))
+    }
+
+    /// How often the cell's vaults answered for each use of a key by what they say, and by the trail. The cell has ended.
+    fn answered_and_recorded(&self, cell: &TestCell) -> Vec<(&'static str, usize, usize)> {
+        let text = std::fs::read_to_string(&self.log).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let said = |line: Value| Some((line["pid"].as_u64()?, line["log"].as_str()?.to_owned()));
+        let said: Vec<(u64, String)> = lines.filter_map(said).collect();
+        let listed = cell.run(&["trail", "list", "--last", "10000000"]).succeeds();
+        let events: Vec<&Value> =
+            listed["events"].as_array().unwrap().iter().map(|event| &event["event"]).collect();
+        let uses = KEY_USES.iter().map(|(call, code)| {
+            let begin = format!("{call} of ");
+            let answers =
+                said.iter().filter(|(_, line)| line.starts_with(&begin) && !line.ends_with("role")).count();
+            let of_the_cell = |event: &&&Value| {
+                // Other commands had vaults of their own, before and after.
+                let pid = event["actor"]["process"]["pid"].as_u64();
+                event["metadata"]["event_code"] == *code && said.iter().any(|(own, _)| Some(*own) == pid)
+            };
+            (*call, answers, events.iter().filter(of_the_cell).count())
+        });
+        uses.collect()
+    }
+}
+
 /// For so long processes are killed, one after another, each after some of so much time.
 const KILLING: (u64, u64) = (8, 300);
 const LIVES_MS: u64 = 600;
 
+/// How often a command was given, and how often it succeeded.
+#[derive(Default)]
+struct Tries {
+    all: usize,
+    done: usize,
+}
+
+/// Gives a command again and again.
+fn again_and_again(ending: &AtomicBool, mut command: impl FnMut(usize) -> Answer) -> Tries {
+    let mut tries = Tries::default();
+    while !ending.load(Ordering::SeqCst) {
+        tries.all += 1;
+        let answer = command(tries.all);
+        match answer.code {
+            Some(0) => tries.done += 1,
+            // What dies in the middle of a sign-in, say, ends its command; the next one begins anew.
+            Some(1 | 8) => println!("{}", answer.stderr),
+            _ => panic!("{answer:?}"),
+        }
+    }
+    tries
+}
+
 #[test]
 fn processes_that_are_killed_at_random_lose_nothing() {
-    let cell = TestCell::with_jsonl("files");
-    let up = Up::of(&cell);
+    let (cell, shop) = (TestCell::with_jsonl("files"), Shop::tiny());
+    shop.connect(&cell, "shop").succeeds();
+    let (told, up) = Told::of(&cell, cell.command(&["up"]));
     let mut chance = Chance::new();
     let (ending, begun) = (AtomicBool::new(false), SystemClock.monotonic());
     let killing = Duration::from_secs(points(KILLING.0, KILLING.1));
-    let (kills, written) = std::thread::scope(|scope| {
-        let work = scope.spawn(|| {
-            let (mut written, mut tried, mut number) = (0, 0, 0);
-            while !ending.load(Ordering::SeqCst) {
-                number += 1;
-                let lines = format!("{{\"id\":\"{number}\",\"a\":{number}}}\n");
-                tried += 1;
-                let answer = cell.ingest("files", "thing", lines);
-                match answer.code {
-                    Some(0) => written += 1,
-                    // What dies in the middle of a sign-in, say, ends its command; the next one begins anew.
-                    Some(1 | 8) => println!("{}", answer.stderr),
-                    _ => panic!("{answer:?}"),
-                }
-            }
-            (written, tried)
+    let (kills, files, backups) = std::thread::scope(|scope| {
+        let files = scope.spawn(|| {
+            again_and_again(&ending, |number| {
+                cell.ingest("files", "thing", format!("{{\"id\":\"{number}\",\"a\":{number}}}\n"))
+            })
         });
-        let mut kills = 0;
+        let backups = scope.spawn(|| {
+            again_and_again(&ending, |number| {
+                shop.retitle(&shop.products()[0], &format!("Title {number}"));
+                cell.run(&["backup", "shop"])
+            })
+        });
+        let mut kills: BTreeMap<String, usize> = BTreeMap::new();
         while SystemClock.monotonic().saturating_sub(begun) < killing {
             std::thread::sleep(Duration::from_millis(chance.below(LIVES_MS)));
             let processes = crate::powers::children(up.child.id());
-            if let Some(process) = processes.get(usize::try_from(chance.below(3)).unwrap()) {
-                kills += usize::from(kill(*process, Signal::SIGKILL).is_ok());
+            let one = usize::try_from(chance.below(u64::try_from(processes.len().max(1)).unwrap())).unwrap();
+            if let Some(process) = processes.get(one) {
+                let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+                if kill(*process, Signal::SIGKILL).is_ok() {
+                    *kills.entry(name.trim().to_owned()).or_default() += 1;
+                }
             }
         }
         ending.store(true, Ordering::SeqCst);
-        (kills, work.join().unwrap())
+        (kills, files.join().unwrap(), backups.join().unwrap())
     });
-    let (written, tried) = written;
-    println!("{kills} were killed under {tried} commands, of which {written} wrote");
-    assert!(kills > 0 && written > 0);
+    assert!(!kills.is_empty() && files.done > 0);
     // Nobody needs to do anything.
     cell.ingest("files", "thing", "{\"id\":\"last\"}\n").succeeds();
-    assert!(cell.snapshots("files").len() > written, "each that was told as written is there");
-    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    for (name, tries) in [("files", &files), ("shop", &backups)] {
+        assert!(cell.snapshots(name).len() > tries.done, "each that was told as written is there");
+    }
+    cell.run(&["verify", "--all", "--all-bytes"]).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
     up.told(Signal::SIGTERM);
     assert_eq!(up.ends().code, Some(0));
-    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+    cell.run(&["verify", "--all", "--all-bytes"]).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
+
+    let counts = told.answered_and_recorded(&cell);
+    let deaths = kills.get(crate::powers::VAULT).copied().unwrap_or_default();
+    let [mut answered, mut recorded] = [0, 0];
+    for (call, said, on_the_trail) in &counts {
+        assert!(said <= on_the_trail, "nothing was answered that is not on the trail: {call} of {counts:?}");
+        answered += said;
+        recorded += on_the_trail;
+    }
+    // What a vault had recorded and not answered yet when it died: each of its clients asks for one thing at a time.
+    assert!(recorded - answered <= 6 * deaths, "{counts:?}, {deaths} vaults died");
+    crate::cell::tell(&format!(
+        "processes killed at random: {kills:?} under {} ingests, of which {} wrote, and {} backups, of which {} wrote; \
+         {answered} uses of keys were answered, {recorded} are on the trail",
+        files.all, files.done, backups.all, backups.done
+    ));
 }
 
 /// How long certificates are good for, and for how long commands go on under that, in seconds: each is renewed after half of
@@ -325,7 +420,7 @@ fn certificates_that_are_renewed_all_the_time_fail_no_command() {
         command.env("CARETAKER_TEST_CERTIFICATE_SECONDS", ttl.to_string());
         command
     };
-    let up = Up::started(short(&["up"]));
+    let (told, up) = Told::of(&cell, short(&["up"]));
     // One that lives longer than many certificates of its own do.
     let mut slow = short(&["ingest", "slow", "--kind", "thing", "--id", "/id", "-"]);
     let mut slow = slow.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -345,6 +440,11 @@ fn certificates_that_are_renewed_all_the_time_fail_no_command() {
     assert_eq!(up.ends().code, Some(0));
     cell.run(&["verify", "--all", "--all-bytes"]).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
+    // Nobody died: what was answered is on the trail, neither more nor less.
+    let counts = told.answered_and_recorded(&cell);
+    assert!(counts.iter().all(|(_, answered, recorded)| answered == recorded), "{counts:?}");
+    let uses: usize = counts.iter().map(|(_, answered, _)| answered).sum();
+    assert!(uses > commands, "{counts:?}");
     let listed =
         cell.run(&["trail", "list", "--last", "100000", "--operation", "certificate.issue"]).succeeds();
     let events = listed["events"].as_array().unwrap();
@@ -354,5 +454,8 @@ fn certificates_that_are_renewed_all_the_time_fail_no_command() {
         // Two commands had one of their own before it ran, and one after.
         assert!(issued >= seconds / ttl + 3, "{role}: {issued}");
     }
-    crate::cell::tell(&format!("{commands} commands under certificates of {ttl} s, none of which failed"));
+    crate::cell::tell(&format!(
+        "{commands} commands under certificates of {ttl} s, none of which failed; {uses} uses of keys were answered, and so many \
+         are on the trail"
+    ));
 }
