@@ -2,8 +2,9 @@
 //!
 //! `records` takes 200,000 products in, looks some up and checks every byte, and does the same with restic where
 //! that is installed; `shop` backs a large practice store up; `throttle` looks at the use of an API budget;
-//! `events` fills a trail; `opens` asks a vault for keys; `running` looks at a cell that runs; `decisions` asks the policies; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
+//! `events` fills a trail; `opens` asks a vault for keys; `running` looks at a cell that runs; `again` sets a cell up again from its stores alone; `decisions` asks the policies; `large` streams ten million small records. Each prints a Markdown table and keeps its figures in `results.json`.
 
+mod again;
 mod cell;
 mod chance;
 mod decisions;
@@ -115,6 +116,17 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         rounds: usize,
     },
+    /// A cell set up again from its stores and the recovery key
+    Again {
+        #[arg(long, default_value_t = 20_000)]
+        products: u32,
+        #[arg(long, default_value_t = 5_000)]
+        customers: u32,
+        #[arg(long, default_value_t = 50_000)]
+        orders: u32,
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// Decisions by policies, beside plain Cedar
     Decisions {
         #[arg(long, default_value_t = 50_000)]
@@ -157,6 +169,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
         Command::Opens { count } => opens::run(&mut bench, count)?,
         Command::Running { rounds } => running::run(&mut bench, rounds.max(1))?,
+        Command::Again { products, customers, orders, rounds } => {
+            again::run(&mut bench, &Size { products, customers, orders }, rounds.max(1))?;
+        }
         Command::Decisions { count } => decisions::run(&bench, count, place.seed)?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}

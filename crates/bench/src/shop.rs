@@ -26,13 +26,13 @@ pub(crate) struct Size {
 }
 
 /// A practice store in a process of its own. It ends when it is dropped.
-struct Store {
+pub(crate) struct Store {
     process: Child,
     facts: Value,
 }
 
 impl Store {
-    fn open(bench: &Bench, state: &Path, size: &Size) -> anyhow::Result<Self> {
+    pub(crate) fn open(bench: &Bench, state: &Path, size: &Size) -> anyhow::Result<Self> {
         let mut process = Command::new(&bench.caretaker)
             .args(["sandbox", "shopify", "--json", "--listen", "127.0.0.1:0"])
             .args(["--products", &size.products.to_string()])
@@ -49,6 +49,20 @@ impl Store {
         BufReader::new(output).read_line(&mut line)?;
         store.facts = serde_json::from_str(&line).context("the practice store did not open")?;
         Ok(store)
+    }
+
+    /// The words that connect it, as `shop`.
+    pub(crate) fn connect(&self) -> anyhow::Result<Vec<&str>> {
+        let mut words = vec!["connect", "shopify", "shop"];
+        for (word, pointer) in [
+            ("--url", "/url"),
+            ("--client-id", "/client_id"),
+            ("--client-secret-file", "/client_secret_file"),
+            ("--ca-file", "/ca_file"),
+        ] {
+            words.extend([word, text(&self.facts, pointer)?]);
+        }
+        Ok(words)
     }
 
     /// Seconds of CPU so far, and the peak of its memory.
@@ -90,19 +104,7 @@ pub(crate) fn run(bench: &mut Bench, size: &Size, rounds: usize) -> anyhow::Resu
         say(&format!("practice store, round {round} of {rounds}"));
         let cell = Cell::make(bench, "shop")?;
         let store = Store::open(bench, &cell.path("practice"), size)?;
-        cell.quietly(&[
-            "connect",
-            "shopify",
-            "shop",
-            "--url",
-            text(&store.facts, "/url")?,
-            "--client-id",
-            text(&store.facts, "/client_id")?,
-            "--client-secret-file",
-            text(&store.facts, "/client_secret_file")?,
-            "--ca-file",
-            text(&store.facts, "/ca_file")?,
-        ])?;
+        cell.quietly(&store.connect()?)?;
         let mut step = |series: &mut Series, words: &[&str]| -> anyhow::Result<Done> {
             let (done, load) = bench.measure(cell.run(words))?;
             let done = done.well()?;
