@@ -332,6 +332,11 @@ impl Home {
         self.opened()?.lend(to, name, file).await
     }
 
+    /// The processes that this command has started, by their roles: none where it has joined a cell that runs.
+    pub(crate) async fn own_processes(&self) -> anyhow::Result<Vec<(Role, u32)>> {
+        Ok(self.opened()?.own().await)
+    }
+
     fn opened(&self) -> anyhow::Result<&Processes> {
         self.processes.get().context("the cell's processes are asked for before the vault is open")
     }

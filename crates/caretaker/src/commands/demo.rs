@@ -3,6 +3,7 @@
 //! Every step is checked against the practice store's own state, not only against what was backed up. The
 //! command succeeds only if every step held.
 
+mod powers;
 mod rival;
 mod traces;
 
@@ -33,7 +34,7 @@ use crate::commands::restore::write_plan;
 use crate::commands::sandbox::{Signals, faults};
 use crate::files;
 use crate::home::{self, CellFile, Home};
-use crate::output::{Output, exit};
+use crate::output::{Output, exit, exit_code};
 use crate::stores;
 use crate::works::{
     Aids, ApplyRestore, BackUp, Compare, ConnectStore, PlanRestore, SecretBytes, Session, Verify,
@@ -193,8 +194,14 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         json!({ "restore": report.restore, "prices": compared.right, "created": report.created, "updated": report.updated }),
     );
 
-    let third = back_up(&cell, &shop, output).await?;
+    let working = powers::without_a_vault((&home, &SystemClock), &store, back_up(&cell, &shop, output));
+    let third = Box::pin(working).await?;
     ensure!(third.complete, "the third backup is not whole: {}", gaps(&third));
+    story.tell(
+        "killed",
+        "The vault's process is killed in the middle of a third backup: another takes its place, and the backup is whole.",
+        json!({ "snapshot": third.snapshot }),
+    );
     let work = Verify { all_bytes: true, expected: Some(third.head.clone()) };
     let verified = cell.work(&shop, work, output).await?;
     ensure!(verified.ok, "verification found damage");
@@ -217,11 +224,30 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         json!({ "markers": markers.len(), "files": searched.files }),
     );
 
+    let processes = home.own_processes().await?.len();
+    let refused = powers::refused_to_a_command(&cell, dir, &shop).await?;
+    story.tell(
+        "powers",
+        &format!(
+            "{processes} processes did this, none of which can do it alone: the one that you started asks the vault for\n    \
+             the store's token and a key of its data, on your grant, and is refused both."
+        ),
+        json!({ "processes": processes, "refused": refused }),
+    );
     let recovered = recover(dir, &recovery_key).await?;
+    let other = files::new_temporary_folder("caretaker-demo-other")?;
+    let other_key = make_cell(&other).await?.1;
+    let refused =
+        recover(dir, &other_key).await.err().context("another cell's recovery key reads the stores")?;
+    std::fs::remove_dir_all(other)?;
+    ensure!(exit_code(&refused) == exit::REFUSED, "it was not refused, but failed: {refused:#}");
     story.tell(
         "recover",
-        &format!("With the two stores and the recovery key alone, all {recovered} records can be read."),
-        json!({ "records": recovered }),
+        &format!(
+            "With the two stores and the recovery key alone, all {recovered} records can be read. With another cell's\n    \
+             recovery key, none."
+        ),
+        json!({ "records": recovered, "refused": refused.to_string() }),
     );
     let (events, found) = trail(&home, dir).await?;
     story.tell(
@@ -232,7 +258,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
     output.result(&json!({ "held": true, "steps": story.steps }), || {
         format!(
             "\nProven just now, on seed {}: what was spoiled was found and put back, a later edit survived,\n\
-             every stored byte verifies, none of it is in clear, the recovery key opens all of it,\n\
+             every stored byte verifies, none of it is in clear, its own recovery key alone opens all of it,\n\
              and all that was done is on a record that nobody can rewrite unnoticed.",
             words.seed
         )

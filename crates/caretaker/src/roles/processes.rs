@@ -106,6 +106,14 @@ impl Processes {
         Ok((processes, vault))
     }
 
+    /// Those that this command has started, by their roles.
+    pub(crate) async fn own(&self) -> Vec<(Role, u32)> {
+        match &self.place {
+            Place::Own { supervisor, .. } => supervisor.processes().await,
+            Place::Running(_) => Vec::new(),
+        }
+    }
+
     async fn start(
         dir: &Path,
         unseals: Unseals,

@@ -30,7 +30,7 @@ fn the_demo_says_what_was_proven() {
         .map(str::trim)
         .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()))
         .collect();
-    assert!(steps.len() >= 10, "{steps:?}");
+    assert!(steps.len() >= 14, "{steps:?}");
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     for line in steps.into_iter().chain(last) {
         assert!(readme.contains(line), "README tells this otherwise: {line}");
