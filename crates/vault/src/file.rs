@@ -35,6 +35,9 @@ pub(crate) struct VaultFile {
     /// What signs the trail, once the root is not the first any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trail: Option<HexBytes>,
+    /// What makes certificates, where the root was replaced and the older keys are not retired yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authority: Option<HexBytes>,
     mac: HexBytes,
     checksum: HexBytes,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Contents {
     pub(crate) credentials: Ring,
     /// `None` in a vault that is made just now: it follows from the root.
     pub(crate) trail: Option<TrailSeeds>,
+    /// `None` where it follows from the root.
+    pub(crate) authority: Option<KeyBytes>,
 }
 
 impl Document for VaultFile {
@@ -83,6 +88,7 @@ fn wrapping_key(root: &KeyBytes, label: &str) -> Result<aws_lc_rs::aead::LessSaf
 const GRANTS: &str = "grants";
 const ROOT: &str = "root";
 const TRAIL: &str = "trail";
+const AUTHORITY: &str = "authority";
 
 fn label(hierarchy: Hierarchy) -> &'static str {
     match hierarchy {
@@ -131,6 +137,21 @@ fn open_trail(root: &KeyBytes, id: Id128, sealed: &HexBytes) -> Result<TrailSeed
     TrailSeeds::from_bytes(&opened).ok_or(KeyError::DoesNotOpen)
 }
 
+fn seal_authority(
+    root: &KeyBytes,
+    id: Id128,
+    seed: &KeyBytes,
+    rng: &dyn Rng,
+) -> Result<HexBytes, VaultError> {
+    let sealed = wrapping_key(root, AUTHORITY)
+        .and_then(|key| seal_random(&key, rng, &associated(id, AUTHORITY, 1), seed.as_slice()));
+    sealed.map(HexBytes::from).map_err(|_| MACHINE)
+}
+
+fn open_authority(root: &KeyBytes, id: Id128, sealed: &HexBytes) -> Result<KeyBytes, KeyError> {
+    open_key(&wrapping_key(root, AUTHORITY)?, &associated(id, AUTHORITY, 1), sealed.as_ref())
+}
+
 const MACHINE: VaultError = VaultError::Crypto("a key could not be sealed");
 
 impl VaultFile {
@@ -165,12 +186,18 @@ impl VaultFile {
             data: seal_ring(&root, id, &contents.data, rng).map_err(|_| MACHINE)?,
             credentials: seal_ring(&root, id, &contents.credentials, rng).map_err(|_| MACHINE)?,
             trail: contents.trail.as_ref().map(|seeds| seal_trail(&root, id, seeds, rng)).transpose()?,
+            authority: contents
+                .authority
+                .as_ref()
+                .map(|seed| seal_authority(&root, id, seed, rng))
+                .transpose()?,
             mac: HexBytes::default(),
             checksum: HexBytes::default(),
         };
         let key = derive(root.as_slice(), &[], &[FILE_MAC]).map_err(|_| MACHINE)?;
         file.mac = mac(&key, &document::to_text(&file)?).as_slice().into();
-        let signs = RootKeys::new(&root, contents.trail.clone()).map_err(|_| MACHINE)?;
+        let kept = (contents.trail.clone(), contents.authority.clone());
+        let signs = RootKeys::new(&root, kept.0, kept.1).map_err(|_| MACHINE)?;
         Ok((file, signs))
     }
 
@@ -221,14 +248,14 @@ impl VaultFile {
             operator: self.operator.as_ref().to_vec(),
             recipients: self.recipients,
             trail: None,
+            authority: None,
         };
-        let kept = self
-            .trail
-            .as_ref()
-            .map(|sealed| open_trail(&root, id, sealed))
-            .transpose()
-            .map_err(sealed_key)?;
-        let signs = RootKeys::new(&root, kept).map_err(|_| MACHINE)?;
-        Ok((Contents { trail: Some(signs.trail.clone()), ..contents }, signs))
+        let trail = self.trail.as_ref().map(|sealed| open_trail(&root, id, sealed));
+        let trail = trail.transpose().map_err(sealed_key)?;
+        let authority = self.authority.as_ref().map(|sealed| open_authority(&root, id, sealed));
+        let authority = authority.transpose().map_err(sealed_key)?;
+        let signs = RootKeys::new(&root, trail, authority).map_err(|_| MACHINE)?;
+        let (trail, authority) = (Some(signs.trail.clone()), Some(signs.authority.clone()));
+        Ok((Contents { trail, authority, ..contents }, signs))
     }
 }

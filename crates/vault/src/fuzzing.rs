@@ -109,7 +109,8 @@ pub fn wrapped_data_key(bytes: &[u8]) -> bool {
     assert_eq!(document.to_bytes().as_deref(), Ok(bytes), "one spelling");
     assert_eq!(document.kid, kid);
     for scope in [&scope, &WORLD.scope] {
-        let opened = [document.open(scope, &WORLD.vault.data), document.recover(scope, &WORLD.recovery)];
+        let opened =
+            [document.open(scope, &WORLD.vault.rings().data), document.recover(scope, &WORLD.recovery)];
         for material in opened.into_iter().flatten() {
             assert_eq!(bytes, WORLD.wrapped, "only what was wrapped opens");
             let clock = Arc::clone(&WORLD.vault.gate.handles().clock);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cipher::{derive, random_key};
 use crate::encoding::fields;
+use crate::rotation::KeyVersions;
 use crate::secret::KeyBytes;
 
 /// What the keys of a ring are for.
@@ -34,6 +35,18 @@ impl Hierarchy {
 pub(crate) struct Ring {
     hierarchy: Hierarchy,
     versions: Vec<(u64, KeyBytes)>,
+}
+
+/// Both hierarchies of a vault.
+pub(crate) struct Rings {
+    pub(crate) data: Ring,
+    pub(crate) credentials: Ring,
+}
+
+impl Rings {
+    pub(crate) fn versions(&self) -> KeyVersions {
+        KeyVersions { data: self.data.version_numbers(), credentials: self.credentials.version_numbers() }
+    }
 }
 
 impl Ring {

@@ -1,12 +1,14 @@
 //! New keys in place of old ones: nothing of what they protect is read.
 //!
 //! `rotate` adds a version to both rings, under a new root key: what is wrapped from then on is by it. `rewrap` wraps again what
-//! older versions did. `retire` forgets these: whoever copied the vault's file before, and knows the passphrase, has keys
-//! that open nothing that is there now. `reseal` has the root key sealed by something else.
+//! older versions did. `retire` forgets these, and all else that followed from the root keys before: whoever copied the vault's
+//! file, and knows the passphrase, has keys that open nothing that is there now. `reseal` has the root key sealed by something
+//! else.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Grant, KeyError, Operation, Scope};
@@ -22,6 +24,7 @@ use crate::file::{self, Contents, VaultFile};
 use crate::gate::{Caller, Request};
 use crate::handles::Handles;
 use crate::passphrase::Argon2Cost;
+use crate::ring::Rings;
 use crate::root_seal::{RootSeal, SealedBy};
 use crate::sealer::{FindsSealer, Sealer};
 use crate::secret::Passphrase;
@@ -35,9 +38,16 @@ const ENDING_MAX: Duration = Duration::from_secs(2);
 const NO_SEALER: &str = "nobody speaks to it for this vault: where `caretaker up` runs and something else is to seal it, end that first";
 
 /// That a vault's keys are in use. Whoever has it alone knows that no other process still wraps by older ones.
-pub(crate) struct InUse {
-    _file: File,
-    alone: bool,
+pub(crate) struct InUse(File);
+
+/// That nobody else has them in use, as long as this is there.
+struct Alone<'a>(&'a InUse);
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        // Where the kernel does not do it, others are kept out: nothing that is open is in danger.
+        let _ = flock(&self.0.0, FlockOperation::LockShared);
+    }
 }
 
 impl InUse {
@@ -59,7 +69,17 @@ impl InUse {
     /// Of a vault that lies nowhere.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn nowhere() -> std::io::Result<Self> {
-        Ok(Self { _file: File::open("/dev/null")?, alone: false })
+        File::open("/dev/null").map(Self)
+    }
+
+    /// Keeps others out who would open the vault, unless somebody has it open already.
+    fn only(&self) -> Result<Alone<'_>, VaultError> {
+        // Where it fails, the kernel may have let go of what was held before: that is taken again.
+        let alone = Alone(self);
+        match flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(alone),
+            Err(_) => Err(VaultError::InUse),
+        }
     }
 
     /// Of two who change the file, the second waits for the first.
@@ -76,7 +96,7 @@ impl InUse {
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
         let file = file.map_err(failed)?;
         match flock(&file, operation) {
-            Ok(()) => Ok(Self { _file: file, alone: operation != FlockOperation::LockShared }),
+            Ok(()) => Ok(Self(file)),
             Err(Errno::WOULDBLOCK) => Err(VaultError::InUse),
             Err(errno) => Err(failed(errno.into())),
         }
@@ -101,10 +121,13 @@ impl KeyVersions {
     }
 }
 
-impl Contents {
-    fn versions(&self) -> KeyVersions {
-        KeyVersions { data: self.data.version_numbers(), credentials: self.credentials.version_numbers() }
-    }
+/// What follows from a vault's root keys besides the trail's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// Grants that were given hold, and certificates: a vault that is opened again goes on with them.
+    Stay,
+    /// No copy from before has any part in what is given from now on.
+    New,
 }
 
 /// Reads a vault's file, changes what it holds, and puts it back under a new root key, which may be sealed by something else.
@@ -112,21 +135,23 @@ fn change(
     dir: &Path,
     path: &Path,
     (seal, next): (RootSeal<'_>, RootSeal<'_>),
-    handles: &Handles,
+    (others, handles): (Others, &Handles),
     change: impl FnOnce(&mut Contents),
-) -> Result<(KeyVersions, SealedBy), VaultError> {
+) -> Result<(Contents, SealedBy), VaultError> {
     let _changing = InUse::changing(dir)?;
     let rng = &*handles.rng;
     let file = document::read::<VaultFile>(path)?;
     let created_at = file.created_at();
     let (mut contents, _) = file.open(seal, path)?;
     change(&mut contents);
-    // Grants live for a command: those of before may end with it.
-    contents.grants = random_key(rng);
+    if others == Others::New {
+        contents.grants = random_key(rng);
+        contents.authority = None;
+    }
     let (file, _) = VaultFile::seal(&contents, next, Argon2Cost::default(), created_at, path, rng)?;
     let sealed_by = file.sealed_by();
     document::replace(path, file)?;
-    Ok((contents.versions(), sealed_by))
+    Ok((contents, sealed_by))
 }
 
 /// What seals a vault, for as long as one change takes.
@@ -150,18 +175,19 @@ impl AtHand<'_> {
 }
 
 impl Vault {
-    /// Gives the vault's file new keys, beside those that it has. Vaults that are open, this one too, go on with theirs.
+    /// Gives the vault new keys, beside those that it has. Other processes that have it open go on with theirs.
     pub(crate) async fn rotate(&self, passphrase: Option<&Passphrase>) -> Result<KeyVersions, VaultError> {
         let (path, handles) = (file::path(&self.dir), self.gate.handles());
         let rng = &*handles.rng;
         let rotated = self.own_seal(passphrase).await.and_then(|seal| {
             let seal = seal.as_seal();
-            change(&self.dir, &path, (seal, seal), handles, |contents| {
+            change(&self.dir, &path, (seal, seal), (Others::Stay, handles), |contents| {
                 contents.data.rotate(rng);
                 contents.credentials.rotate(rng);
             })
         });
-        Ok(record_opening(handles, Operation::VaultRotate, &path, rotated).await?.0)
+        let (contents, _) = record_opening(handles, Operation::VaultRotate, &path, rotated).await?;
+        Ok(self.go_on_with(contents))
     }
 
     /// Has the vault's file sealed by another passphrase or, without one, by the sealer that the vault was given for that. The
@@ -180,7 +206,7 @@ impl Vault {
             Ok((self.own_seal(passphrase).await?, next))
         };
         let resealed = seals.await.and_then(|(seal, next)| {
-            change(&self.dir, &path, (seal.as_seal(), next.as_seal()), handles, |_| {})
+            change(&self.dir, &path, (seal.as_seal(), next.as_seal()), (Others::Stay, handles), |_| {})
         });
         Ok(record_opening(handles, Operation::VaultSeal, &path, resealed).await?.1)
     }
@@ -197,20 +223,29 @@ impl Vault {
     }
 
     /// Forgets all keys but the newest. Whatever older ones have wrapped opens no more: see [`wrapped_by`] and
-    /// [`sealed_by`]. Only where this vault was opened alone.
+    /// [`sealed_by`]. Only where nobody else has the vault open. Whoever goes on with this one must have given no grants that
+    /// still count: the vault that is opened next knows them no more, nor certificates.
     pub(crate) async fn retire(&self, passphrase: Option<&Passphrase>) -> Result<KeyVersions, VaultError> {
-        if !self.in_use.alone {
-            return Err(VaultError::InUse);
-        }
+        let _alone = self.in_use.only()?;
         let (path, handles) = (file::path(&self.dir), self.gate.handles());
         let retired = self.own_seal(passphrase).await.and_then(|seal| {
             let seal = seal.as_seal();
-            change(&self.dir, &path, (seal, seal), handles, |contents| {
+            change(&self.dir, &path, (seal, seal), (Others::New, handles), |contents| {
                 contents.data.retire();
                 contents.credentials.retire();
             })
         });
-        Ok(record_opening(handles, Operation::VaultRetire, &path, retired).await?.0)
+        let (contents, _) = record_opening(handles, Operation::VaultRetire, &path, retired).await?;
+        Ok(self.go_on_with(contents))
+    }
+
+    /// From now on the rings are those that the file has.
+    fn go_on_with(&self, contents: Contents) -> KeyVersions {
+        let Contents { data, credentials, .. } = contents;
+        let rings = Rings { data, credentials };
+        let versions = rings.versions();
+        *self.rings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rings);
+        versions
     }
 
     /// Wraps a data key by the newest key, and to the recovery keys, if an older one has wrapped it. `None` if it was the
@@ -229,7 +264,7 @@ impl Vault {
         let request = Request { caller, operation, grant, scope, any_of: MAKES_KEYS };
         let rewrapped = self.gate.answer(&request, || {
             let document = WrappedDataKey::parse(wrapped)?;
-            let material = document.open(scope, &self.data)?;
+            let material = document.open(scope, &self.rings().data)?;
             self.wrapped_anew(scope, document.kid, &material).map(Some)
         });
         rewrapped.await
@@ -250,9 +285,10 @@ impl Vault {
         let operation = Operation::CredentialRewrap;
         let request = Request { caller, operation, grant, scope, any_of: OPENS_CREDENTIALS };
         let rewrapped = self.gate.answer(&request, || {
-            let secret = credential::open(&self.credentials, scope, name, sealed)?;
+            let rings = self.rings();
+            let secret = credential::open(&rings.credentials, scope, name, sealed)?;
             let rng = &*self.gate.handles().rng;
-            credential::seal(&self.credentials, scope, name, secret.expose_secret(), rng).map(Some)
+            credential::seal(&rings.credentials, scope, name, secret.expose_secret(), rng).map(Some)
         });
         rewrapped.await
     }

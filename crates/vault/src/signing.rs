@@ -53,9 +53,14 @@ impl TrailSeeds {
 
 impl RootKeys {
     /// With the seeds that were kept, or those of this root.
-    pub(crate) fn new(root: &KeyBytes, kept: Option<TrailSeeds>) -> Result<Self, KeyError> {
-        let trail = kept.map_or_else(|| TrailSeeds::derive(root), Ok)?;
-        Ok(Self { trail, authority: derive(root.as_slice(), &[], &[AUTHORITY])? })
+    pub(crate) fn new(
+        root: &KeyBytes,
+        trail: Option<TrailSeeds>,
+        authority: Option<KeyBytes>,
+    ) -> Result<Self, KeyError> {
+        let trail = trail.map_or_else(|| TrailSeeds::derive(root), Ok)?;
+        let authority = authority.map_or_else(|| derive(root.as_slice(), &[], &[AUTHORITY]), Ok)?;
+        Ok(Self { trail, authority })
     }
 }
 

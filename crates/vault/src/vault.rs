@@ -1,7 +1,7 @@
 //! The vault: opens with what seals its root key, gives grants to whoever signs in, opens keys for whoever has one.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use domain::{
@@ -22,7 +22,7 @@ use crate::passphrase::Argon2Cost;
 use crate::private_file;
 use crate::recipient::{RecipientOwner, RecoveryRecipient};
 use crate::recovery::RecoveryKey;
-use crate::ring::{Hierarchy, Ring};
+use crate::ring::{Hierarchy, Ring, Rings};
 use crate::root_seal::{RootSeal, SealedBy};
 use crate::rotation::{InUse, KeyVersions};
 use crate::sealer::FindsSealer;
@@ -73,8 +73,8 @@ pub struct Vault {
     id: Id128,
     operator: Vec<u8>,
     recipients: Vec<RecoveryRecipient>,
-    pub(crate) data: Ring,
-    pub(crate) credentials: Ring,
+    /// They are replaced as a whole: whoever works with some keeps them so long.
+    pub(crate) rings: RwLock<Arc<Rings>>,
     signs: RootKeys,
     sessions: Sessions,
     pub(crate) gate: Gate,
@@ -189,6 +189,7 @@ impl Vault {
             data: Ring::generate(Hierarchy::Data, rng),
             credentials: Ring::generate(Hierarchy::Credentials, rng),
             trail: None,
+            authority: None,
         };
         let (file, signs) = VaultFile::seal(&contents, seal, cost, handles.clock.now(), path, rng)?;
         let sealed_by = file.sealed_by();
@@ -296,8 +297,7 @@ impl Vault {
             id,
             operator,
             recipients,
-            data,
-            credentials,
+            rings: RwLock::new(Rings { data, credentials }.into()),
             signs,
             sessions: Sessions::default(),
             gate,
@@ -317,8 +317,9 @@ impl Vault {
             id: Id128([0; 16]),
             operator: Vec::new(),
             recipients: Vec::new(),
-            credentials: Ring::generate(Hierarchy::Credentials, &*handles.rng),
-            data,
+            rings: RwLock::new(
+                Rings { data, credentials: Ring::generate(Hierarchy::Credentials, &*handles.rng) }.into(),
+            ),
             signs: RootKeys { trail, authority: seed },
             sessions: Sessions::default(),
             in_use,
@@ -337,7 +338,12 @@ impl Vault {
     /// The versions of its keys.
     #[must_use]
     pub fn key_versions(&self) -> KeyVersions {
-        KeyVersions { data: self.data.version_numbers(), credentials: self.credentials.version_numbers() }
+        self.rings().versions()
+    }
+
+    /// The keys as they are now.
+    pub(crate) fn rings(&self) -> Arc<Rings> {
+        Arc::clone(&self.rings.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A data key's document, wrapped by the newest key and to the recovery keys.
@@ -348,7 +354,7 @@ impl Vault {
         material: &KeyMaterial,
     ) -> Result<Vec<u8>, KeyError> {
         let rng = &*self.gate.handles().rng;
-        WrappedDataKey::wrap(kid, scope, material, &self.data, &self.recipients, rng)?.to_bytes()
+        WrappedDataKey::wrap(kid, scope, material, &self.rings().data, &self.recipients, rng)?.to_bytes()
     }
 
     /// Which vault it is.
@@ -365,7 +371,7 @@ impl Vault {
         pair(&self.signs.trail.witness).map_err(|_| MACHINE)
     }
 
-    /// Makes the certificates of the cell's processes. It follows from the root key: a new root, a new authority.
+    /// Makes the certificates of the cell's processes. Once older keys were retired, the vault that is opened next has another.
     ///
     /// # Errors
     /// As [`Vault::witness_key`].
@@ -471,7 +477,7 @@ impl Vault {
         let request =
             Request { caller, operation: Operation::DataKeyCreateNext, grant, scope, any_of: MAKES_KEYS };
         let made = self.gate.answer(&request, || {
-            let hash = WrappedDataKey::parse(previous)?.open(scope, &self.data)?.hash;
+            let hash = WrappedDataKey::parse(previous)?.open(scope, &self.rings().data)?.hash;
             self.make_data_key(scope, hash)
         });
         made.await
@@ -490,7 +496,7 @@ impl Vault {
             Request { caller, operation: Operation::DataKeyOpen, grant, scope, any_of: Action::ALL };
         let opened = self.gate.answer(&request, || {
             let document = WrappedDataKey::parse(wrapped)?;
-            Ok((document.kid, document.open(scope, &self.data)?))
+            Ok((document.kid, document.open(scope, &self.rings().data)?))
         });
         opened.await
     }
@@ -525,7 +531,8 @@ impl Vault {
         secret: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
         let policies = self.admit(caller, Operation::CredentialSeal, About::Credential(scope)).await?;
-        let sealed = credential::seal(&self.credentials, scope, name, secret, &*self.gate.handles().rng)?;
+        let sealed =
+            credential::seal(&self.rings().credentials, scope, name, secret, &*self.gate.handles().rng)?;
         let object = format!("{}/{name}", object(&scope.tenant, &scope.connection));
         self.gate.record_ungranted(Operation::CredentialSeal, object, policies).await?;
         Ok(sealed)
@@ -542,7 +549,7 @@ impl Vault {
     ) -> Result<Secret, KeyError> {
         let request =
             Request { caller, operation: Operation::CredentialOpen, grant, scope, any_of: OPENS_CREDENTIALS };
-        self.gate.answer(&request, || credential::open(&self.credentials, scope, name, sealed)).await
+        self.gate.answer(&request, || credential::open(&self.rings().credentials, scope, name, sealed)).await
     }
 
     /// Gives a grant to whoever has signed in.

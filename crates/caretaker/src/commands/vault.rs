@@ -68,7 +68,7 @@ async fn status(home: &Home, output: &Output) -> anyhow::Result<u8> {
 async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     // Whoever asks for it signs in first: the passphrase alone is not enough.
     let (unseals, passphrase) = home.seals()?;
-    let unlocked = home.unlock_with(unseals, Wants::Own).await?;
+    let unlocked = home.unlock_with(unseals, Wants::Any).await?;
     let versions = unlocked.operator.rotate(passphrase.as_deref()).await?;
     let (data, credentials) = versions.newest();
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
@@ -82,8 +82,9 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
 
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let (unseals, passphrase) = home.seals()?;
-    // While others have the vault open, they may still wrap by keys that it had when they opened it.
-    let unlocked = home.unlock_with(unseals, Wants::Alone).await?;
+    // While others have the vault open, they may still wrap by keys that it had when they opened it. And no work goes on that
+    // began with what is retired too: grants and certificates.
+    let unlocked = home.unlock_with(unseals, Wants::Quiet).await?;
     let operator = Arc::clone(&unlocked.operator);
     let cell = home.with_stores(unlocked).await?;
     let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());

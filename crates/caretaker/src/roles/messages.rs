@@ -46,7 +46,7 @@ pub(super) enum FromProcess {
 }
 
 /// A socket that a process asks for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Ask {
     /// At its other end is the vault, which gives a certificate for the role that this process has.
@@ -56,4 +56,7 @@ pub(super) enum Ask {
     /// At its other end is whoever speaks to what has sealed the vault, or to what is to seal it from now on. For the vault
     /// alone.
     Sealer { next: bool },
+    /// At its other end is nobody: it says that no other command is there, and that none is let in before this one is gone. For
+    /// commands that have joined a cell.
+    Quiet,
 }

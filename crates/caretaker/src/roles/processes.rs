@@ -30,8 +30,9 @@ const STARTS_AGAIN_MAX: u32 = 20;
 pub(crate) enum Wants {
     /// That of a cell that runs, or else its own.
     Any,
-    /// Its own: what it does is nothing for one that goes on afterwards with the keys that it has.
-    Own,
+    /// The same, while no other command is there and nobody else has one: a cell that runs begins anew once the command is
+    /// gone, if it has changed the vault.
+    Quiet,
     /// Its own, while nobody else has one.
     Alone,
 }
@@ -90,12 +91,17 @@ impl Processes {
         rng: &Arc<dyn Rng>,
     ) -> anyhow::Result<(Self, OpenVault)> {
         let processes = match up::join(dir).await? {
-            Some(_) if wants != Wants::Any => {
-                let why = "the cell runs, and its vault goes on with the keys that it has: end `caretaker up` first";
+            Some(_) if wants == Wants::Alone => {
+                let why = "the cell runs, and knows its vault by what seals it now: end `caretaker up` first";
                 return Err(FlowError::Conflict(why.to_owned()).into());
             }
-            Some(joined) => Self::joined(joined, unseals, clock).await?,
-            None => Self::start(dir, unseals, wants == Wants::Alone, clock).await?,
+            Some(joined) => {
+                if wants == Wants::Quiet {
+                    joined.be_alone().await?;
+                }
+                Self::joined(joined, unseals, clock).await?
+            }
+            None => Self::start(dir, unseals, wants != Wants::Any, clock).await?,
         };
         let there = There::over(processes.member.channel(Role::Monitor)).await?;
         let channel = processes.member.channel(Role::Vault);

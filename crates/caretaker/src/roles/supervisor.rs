@@ -437,7 +437,7 @@ impl Supervisor {
                         }
                     });
                 }
-                FromProcess::Ask { number, what } => {
+                FromProcess::Ask { number, what } if what != Ask::Quiet => {
                     let Some(own) = own.upgrade() else { return };
                     let (role, control) = (role.clone(), Arc::clone(control));
                     runtime.spawn(async move { own.answer(&role, number, &what, &control).await });
@@ -452,11 +452,16 @@ impl Supervisor {
         let Some(keeper) = self.keeper(role) else { return };
         let mut running = keeper.running.lock().await;
         // Whoever needed it may have been faster.
-        if !Arc::ptr_eq(&running.control, control) {
-            return;
+        if Arc::ptr_eq(&running.control, control) {
+            self.keep_starting(&keeper, &mut running).await;
         }
+    }
+
+    /// Starts a process again, however often it takes.
+    async fn keep_starting(&self, keeper: &Keeper, running: &mut Running) {
+        let role = &keeper.role;
         loop {
-            match self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await {
+            match self.start_again(keeper, running, io::ErrorKind::BrokenPipe.into()).await {
                 Ok(()) => return,
                 Err(_) if keeper.again().is_none() => {
                     tracing::warn!("the {role} stays closed: nobody keeps the passphrase that was typed");
@@ -492,6 +497,7 @@ impl Supervisor {
                 self.pair(&to, &ToProcess::Connect).await
             }
             Ask::Sealer { next } => self.sealer(role, *next).map_err(io::Error::other),
+            Ask::Quiet => Err(io::Error::other(format!("it is never quiet for a {role}"))),
         }
     }
 
@@ -536,6 +542,27 @@ impl Supervisor {
         // What it has not finished is asked for once more.
         tokio::task::block_in_place(|| running.end());
         self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await
+    }
+
+    /// Whether each process could be started again by itself.
+    pub(super) fn can_start_all_anew(&self) -> bool {
+        self.keepers().iter().all(|keeper| keeper.again().is_some())
+    }
+
+    /// Ends all processes, and starts others in their places: they know nothing of what was before.
+    pub(super) async fn start_all_anew(&self) {
+        let keepers = self.keepers().clone();
+        let mut running = Vec::new();
+        for keeper in &keepers {
+            running.push(keeper.running.lock().await);
+        }
+        for process in running.iter_mut().rev() {
+            tokio::task::block_in_place(|| process.end());
+        }
+        // Each may need those that were started before it, and so their locks.
+        for (keeper, mut running) in keepers.iter().zip(running) {
+            self.keep_starting(keeper, &mut running).await;
+        }
     }
 
     async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {

@@ -3,10 +3,11 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,12 +20,12 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use vault::Handles;
+use vault::{Handles, Vault};
 
 use super::child::Superior;
 use super::control::Control;
 use super::member::Sockets;
-use super::messages::ToProcess;
+use super::messages::{Ask, FromProcess, ToProcess};
 use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
 use super::worker;
 use crate::home::CellFile;
@@ -33,6 +34,10 @@ use crate::home::CellFile;
 const BACKLOG: i32 = 64;
 /// So long commands that are under way may take when the cell is to end.
 const DRAIN_MAX: Duration = Duration::from_secs(30);
+/// So long a command waits for others to end that must be alone.
+const QUIET_MAX: Duration = Duration::from_secs(10);
+/// It looks so often whether they have.
+const QUIET_EVERY: Duration = Duration::from_millis(50);
 
 /// What a command is told that has joined.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +68,17 @@ pub(super) struct Joined {
 impl Joined {
     pub(super) fn sockets(&self) -> Arc<dyn Sockets> {
         Arc::clone(&self.superior) as _
+    }
+
+    /// Waits until no other command is there. None is let in from then on, as long as this one is there.
+    ///
+    /// # Errors
+    /// A conflict where others are at work for longer, and where the cell could not go on by itself afterwards.
+    pub(super) async fn be_alone(&self) -> anyhow::Result<()> {
+        match self.superior.get(Ask::Quiet).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(FlowError::Conflict(error.to_string()).into()),
+        }
     }
 }
 
@@ -172,7 +188,8 @@ impl Up {
             listen(&folder).with_context(|| format!("could not listen in `{}`", folder.display()))?;
         let listener = Arc::new(listener);
         let (there, commands) = mpsc::channel(1);
-        let door = Door { supervisor: Arc::clone(&supervisor), handles: handles.clone(), there };
+        let room = Arc::new(Room { vault: Vault::path(&dir), ..Room::default() });
+        let door = Door { supervisor: Arc::clone(&supervisor), handles: handles.clone(), there, room };
         let (runtime, own) = (Handle::current(), Arc::clone(&listener));
         // It waits for the kernel: a thread of its own, which ends when the cell is to end.
         let accepting = thread::spawn(move || door.accept(&own, &runtime));
@@ -202,12 +219,91 @@ impl Up {
     }
 }
 
+/// Who is there.
+#[derive(Default)]
+struct Room {
+    inside: Mutex<Inside>,
+    /// Somebody who kept others out has gone.
+    open: Condvar,
+    /// The file whose change is something for all processes.
+    vault: PathBuf,
+}
+
+#[derive(Default)]
+struct Inside {
+    commands: usize,
+    /// Somebody is to be alone, or is: with the vault's file as they found it.
+    alone: Option<Vec<u8>>,
+}
+
+impl Room {
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody is alone in there.
+    fn enter(&self) {
+        let inside = self.open.wait_while(self.inside(), |inside| inside.alone.is_some());
+        inside.unwrap_or_else(PoisonError::into_inner).commands += 1;
+    }
+
+    /// Waits until all others are gone. Says in words why that is not to be.
+    async fn quiet(&self, clock: &dyn Clock) -> Result<(), String> {
+        let file = std::fs::read(&self.vault).map_err(|error| error.to_string())?;
+        if self.inside().alone.replace(file).is_some() {
+            return Err("another command is to be alone there already".to_owned());
+        }
+        let give_up = clock.monotonic().saturating_add(QUIET_MAX);
+        while self.inside().commands > 1 {
+            if clock.monotonic() >= give_up {
+                self.inside().alone = None;
+                self.open.notify_all();
+                return Err("other commands are at work: give it again when they have ended".to_owned());
+            }
+            clock.sleep(QUIET_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody who was alone has changed the vault's file.
+    fn is_changed(&self) -> bool {
+        let before = self.inside().alone.clone();
+        // A file that cannot be read is something for all, too.
+        before.is_some_and(|before| std::fs::read(&self.vault).ok() != Some(before))
+    }
+
+    fn leave(&self, was_alone: bool) {
+        let mut inside = self.inside();
+        inside.commands = inside.commands.saturating_sub(1);
+        if was_alone {
+            inside.alone = None;
+            self.open.notify_all();
+        }
+    }
+}
+
 /// Where commands come in.
 struct Door {
     supervisor: Arc<Supervisor>,
     handles: Handles,
     /// Whoever is there has one of these.
     there: mpsc::Sender<()>,
+    room: Arc<Room>,
+}
+
+/// Why nobody is let alone with a cell whose vault somebody has to open.
+const TYPED: &str = "all processes of the cell begin anew after it, and nobody keeps the passphrase that was typed: end `caretaker \
+                     up` first, or give it a passphrase file";
+
+fn tell_quiet(control: &Control, number: u64, quiet: Result<(), String>) -> io::Result<()> {
+    match quiet {
+        Ok(()) => {
+            let (nobody, theirs) = UnixStream::pair()?;
+            drop(nobody);
+            control.send(&ToProcess::<()>::Given { number }, Some(theirs.as_fd()))
+        }
+        Err(why) => control.send(&ToProcess::<()>::Withheld { number, why }, None),
+    }
 }
 
 impl Door {
@@ -238,12 +334,32 @@ impl Door {
         let missing = self.supervisor.missing();
         let missing = missing.into_iter().map(|(role, missing)| (role.to_string(), missing)).collect();
         let (supervisor, there) = (Arc::downgrade(&self.supervisor), self.there.clone());
+        let (room, clock) = (Arc::clone(&self.room), Arc::clone(&self.handles.clock));
         let runtime = runtime.clone();
         thread::spawn(move || {
+            room.enter();
             let control = Arc::new(control);
+            let mut alone = false;
             if control.send(&ToProcess::Begin(Welcome { missing }), None).is_ok() {
-                Supervisor::attend(&supervisor, &Role::Command, &control, &runtime, drop);
+                let heard = |message| {
+                    let FromProcess::Ask { number, what: Ask::Quiet } = message else { return };
+                    let quiet = match supervisor.upgrade().is_some_and(|own| own.can_start_all_anew()) {
+                        true => runtime.block_on(room.quiet(&*clock)),
+                        false => Err(TYPED.to_owned()),
+                    };
+                    alone |= quiet.is_ok();
+                    // Where it is gone, that shows at once.
+                    let _ = tell_quiet(&control, number, quiet);
+                };
+                Supervisor::attend(&supervisor, &Role::Command, &control, &runtime, heard);
             }
+            if alone
+                && room.is_changed()
+                && let Some(supervisor) = supervisor.upgrade()
+            {
+                runtime.block_on(supervisor.start_all_anew());
+            }
+            room.leave(alone);
             drop(there);
         });
     }

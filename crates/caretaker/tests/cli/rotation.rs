@@ -3,8 +3,12 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+
 use crate::cell::{TestCell, running_until};
+use crate::powers::is_there;
 use crate::shop::Shop;
+use crate::up::Up;
 
 /// How many each version has wrapped.
 type Counts = Vec<(u64, u64)>;
@@ -88,6 +92,55 @@ fn old_keys_are_kept_while_others_may_still_wrap_by_them() {
     assert!(ingest.wait_with_output().unwrap().status.success());
     cell.run(&["vault", "retire"]).succeeds();
     cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+}
+
+#[test]
+fn a_vault_that_runs_gets_new_keys_under_work_and_old_ones_end_when_none_has_them() {
+    let (cell, shop) = (TestCell::with_jsonl("files"), Shop::tiny());
+    cell.run(&["connect", "jsonl", "slow"]).succeeds();
+    shop.connect(&cell, "shop").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    let old = std::fs::read(cell.home().join("vault/vault.json")).unwrap();
+    let up = Up::of(&cell);
+    let words = ["ingest", "slow", "--kind", "thing", "--id", "/id", "-"];
+    let slow = |piped: Stdio| cell.command(&words).stdin(piped).stdout(Stdio::piped()).spawn().unwrap();
+    let began = |keys: usize| {
+        let is_one = |event: &serde_json::Value| event["metadata"]["event_code"] == "data_key.create";
+        cell.journal().iter().filter(|event| is_one(event)).count() >= keys
+    };
+    let mut ingest = slow(Stdio::piped());
+    assert!(running_until(&mut ingest, || began(1)));
+
+    cell.run(&["vault", "rotate"]).succeeds();
+    // The process that runs has them at once, and so has another one that is started in its place. Neither grants nor
+    // certificates of before end with that.
+    cell.ingest("files", "thing", "{\"id\":\"a\"}\n").succeeds();
+    assert_eq!(versions(&cell), (vec![1, 2], vec![(1, 2), (2, 1)], vec![(1, 1)]));
+    kill(up.processes["vault"], Signal::SIGKILL).unwrap();
+    assert_eq!(cell.run(&["vault", "rewrap"]).succeeds()["data_keys"], 2);
+    cell.run(&["backup", "shop"]).succeeds();
+    cell.run(&["vault", "retire"]).refuses(7, &["other commands are at work"]);
+    ingest.stdin.take().unwrap().write_all(b"{\"id\":\"b\"}\n").unwrap();
+    assert!(ingest.wait_with_output().unwrap().status.success());
+    assert_eq!(versions(&cell).0, [1, 2]);
+
+    // One that was refused has changed nothing: the processes stay.
+    let server = up.processes["server"];
+    cell.run(&["vault", "retire"]).succeeds();
+    assert_eq!(versions(&cell), (vec![2], vec![(2, 3)], vec![(2, 1)]));
+    assert!(!is_there(server) && !is_there(up.processes["worker/jsonl"]), "all began anew");
+    cell.ingest("files", "thing", "{\"id\":\"c\"}\n").succeeds();
+    cell.run(&["backup", "shop"]).succeeds();
+    cell.run(&["verify", "--all", "--all-bytes"]).succeeds();
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
+    cell.run(&["trail", "verify"]).succeeds();
+    // A socket is no file that could be copied.
+    std::fs::remove_dir_all(cell.home().join("run")).unwrap();
+    let thief = cell.copy();
+    std::fs::write(thief.home().join("vault/vault.json"), old).unwrap();
+    thief.run(&["item", "show", "files", "thing", "a"]).refuses(4, &["data-key", "does not open"]);
+    thief.run(&["backup", "shop"]).refuses(4, &["open"]);
 }
 
 #[test]

@@ -111,9 +111,9 @@ fn a_cell_that_runs_has_a_process_for_each_role_and_commands_join_it() {
     assert_eq!(count(&cell, "vault.open"), 2);
 
     cell.run(&["up"]).refuses(7, &["runs already"]);
-    for word in ["rotate", "retire"] {
-        cell.run(&["vault", word]).refuses(7, &["caretaker up"]);
-    }
+    let next = cell.file("next", "the next passphrase");
+    let seal = ["vault", "seal", "--to", "passphrase", "--new-passphrase-file", &next];
+    cell.run(&seal).refuses(7, &["caretaker up"]);
 
     let processes = up.processes.clone();
     up.told(Signal::SIGTERM);

@@ -136,7 +136,7 @@ fn what_must_hold_of_any_bytes_holds() {
 #[test]
 fn what_was_wrapped_and_granted_is_let_through() {
     let document = WrappedDataKey::parse(&WORLD.wrapped).unwrap();
-    assert!(document.open(&WORLD.scope, &WORLD.vault.data).is_ok());
+    assert!(document.open(&WORLD.scope, &WORLD.vault.rings().data).is_ok());
     assert!(document.recover(&WORLD.scope, &WORLD.recovery).is_ok());
     let request = Request {
         caller: &Caller::Own,

@@ -36,9 +36,14 @@ async fn what_old_keys_have_wrapped_opens_until_they_are_retired_and_what_is_wra
     let signs = way::newest_signs();
     let old_file = fs::read(Vault::path(&cell.home())).unwrap();
 
+    let before = cell.grant().await;
     let versions = cell.operator().await.rotate(&passphrase()).await.unwrap();
     assert_eq!((versions.data.as_slice(), versions.newest()), (&[1, 2][..], (2, 2)));
+    // The one that is open has them, and another one that is opened now. Grants of before hold in both.
+    assert_eq!(cell.vault.key_versions().await.unwrap(), versions);
+    assert_eq!(wrapped_by(&cell.vault.create(&before, &own).await.unwrap().wrapped), Ok(2));
     let vault = opened(&cell);
+    assert!(vault.open(&before, &own, &made.wrapped).await.is_ok());
     assert_eq!(vault.key_versions().await.unwrap(), versions);
     assert_eq!(way::newest_signs(), signs);
     let leave = grant(&cell, &vault).await;
@@ -67,6 +72,7 @@ async fn what_old_keys_have_wrapped_opens_until_they_are_retired_and_what_is_wra
 
     let vault = opened(&cell);
     let leave = grant(&cell, &vault).await;
+    assert!(matches!(vault.open(&before, &own, &wrapped).await, Err(KeyError::Refused(_))));
     let same = vault.open(&leave, &own, &wrapped).await.unwrap();
     assert_eq!((open(&*same, &text).unwrap(), same.id()), (b"text".to_vec(), made.key.id()));
     let secret = vault.open_credential(&leave, &own, "token", &sealed).await.unwrap();
