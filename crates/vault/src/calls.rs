@@ -242,7 +242,7 @@ impl Question for GiveGrant {
 
     async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Grant, VaultError> {
         let Self { session, scope, actions, purpose, ttl } = self;
-        let principal = vault.signed_in(session.as_ref())?;
+        let principal = vault.signed_in(session.as_ref(), Operation::GrantGive).await?;
         vault.grant((&caller, principal), &scope, &actions, &purpose, ttl).await
     }
 }
@@ -347,7 +347,7 @@ impl Question for Rotate {
     const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<KeyVersions, VaultError> {
-        let person = vault.signed_in(self.session.as_ref())?;
+        let person = vault.signed_in(self.session.as_ref(), Operation::VaultRotate).await?;
         vault.admit_custodian(&caller, &person, Operation::VaultRotate).await?;
         vault.rotate(passphrase(self.passphrase)?.as_ref()).await
     }
@@ -357,7 +357,7 @@ impl Question for Retire {
     type Error = VaultError;
 
     async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<KeyVersions, VaultError> {
-        let person = vault.signed_in(self.session.as_ref())?;
+        let person = vault.signed_in(self.session.as_ref(), Operation::VaultRetire).await?;
         vault.admit_custodian(&caller, &person, Operation::VaultRetire).await?;
         vault.retire(passphrase(self.passphrase)?.as_ref()).await
     }
@@ -370,7 +370,7 @@ impl Question for Reseal {
     const AGAIN: bool = false;
 
     async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<SealedBy, VaultError> {
-        let person = vault.signed_in(self.session.as_ref())?;
+        let person = vault.signed_in(self.session.as_ref(), Operation::VaultSeal).await?;
         vault.admit_custodian(&caller, &person, Operation::VaultSeal).await?;
         let (now, next) = (passphrase(self.passphrase)?, passphrase(self.next)?);
         vault.reseal(now.as_ref(), next.as_ref()).await

@@ -447,10 +447,20 @@ impl Vault {
         Ok((principal, token))
     }
 
-    /// Who has signed in, given what proves it.
-    pub(crate) fn signed_in(&self, token: &[u8]) -> Result<Principal, VaultError> {
-        let now = self.gate.handles().clock.monotonic();
-        self.sessions.principal(token, now).ok_or(VaultError::NotSignedIn)
+    /// Who has signed in and asks for that, given what proves it. Records that it proves nothing.
+    pub(crate) async fn signed_in(
+        &self,
+        token: &[u8],
+        operation: Operation,
+    ) -> Result<Principal, VaultError> {
+        let handles = self.gate.handles();
+        if let Some(principal) = self.sessions.principal(token, handles.clock.monotonic()) {
+            return Ok(principal);
+        }
+        let refused = VaultError::NotSignedIn;
+        let event = AuditEvent::new(Principal(UNPROVEN.into()), operation, "cell".into(), Outcome::Refused);
+        handles.audit.record(event.with_detail(refused.to_string())).await?;
+        Err(refused)
     }
 
     /// Makes a connection's data key.
