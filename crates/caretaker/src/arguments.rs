@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::{ConnectionId, Kind, Region, TenantId};
 
@@ -371,6 +372,9 @@ pub(crate) enum StoreCommand {
         /// Only this store's; without it, both stores', or the key store's where only its file is given
         #[arg(long, value_name = "STORE", value_parser = ["object-store", "key-store"])]
         only: Option<String>,
+        /// For the workers of this platform alone: one with which the bucket's server lets nobody into another platform's part
+        #[arg(long, value_name = "PLATFORM", value_parser = PossibleValuesParser::new(connectors::registry::names()))]
+        platform: Option<String>,
         #[command(flatten)]
         files: StoreCredentialFiles,
     },

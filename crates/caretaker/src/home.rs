@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use catalog::Catalog;
 use domain::{AuditError, AuditEvent, Clock, Id128, Outcome, Principal, Region, Role};
-use flows::store_access::{self, WhichStore};
+use flows::store_access::{self, Way, WhichStore};
 use flows::{Cell, FlowError, Leave};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
@@ -454,9 +454,9 @@ impl Unlocked {
     pub(crate) async fn store(&self, which: WhichStore) -> anyhow::Result<Arc<dyn ObjectStore>> {
         let url = self.file.url(which, &self.dir);
         let options = if stores::is_bucket(&url) {
-            let place = (&self.file.region, which);
-            let way = store_access::grant(&self.operator, &self.catalog, place, &url).await?;
-            store_access::open(&self.vault, place, &url, &way).await?
+            let way = Way::of_cell(&self.file.region, which);
+            let sealed = store_access::grant(&self.operator, &self.catalog, &way, &url).await?;
+            store_access::open(&self.vault, &way, &url, &sealed).await?
         } else {
             StoreOptions::default()
         };

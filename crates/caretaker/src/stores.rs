@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use domain::Rng;
+use domain::{Platform, Rng};
 use flows::FlowError;
-use flows::store_access::WhichStore;
+use flows::store_access::{self, WhichStore};
 use futures::TryStreamExt as _;
-use object_store::ObjectStore;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use repository::{StoreCredentials, StoreOptions, Stores};
 use zeroize::Zeroizing;
 
@@ -240,6 +241,37 @@ impl GivenStore {
             .into());
         }
         Ok(())
+    }
+}
+
+/// Below which no platform's part lies.
+const NOBODYS: &str = "t/_/probe";
+
+impl GivenStore {
+    /// Whether a bucket can be used for a platform's part of what it is given for, and for no other.
+    pub(crate) async fn try_out_part(&self, platform: &Platform, rng: &dyn Rng) -> anyhow::Result<()> {
+        let below = store_access::below(platform);
+        let options =
+            StoreOptions { below: Some(below.clone()), credentials: self.options.credentials.clone() };
+        let part = Arc::new(PrefixStore::new(open(&self.url, &options)?, below));
+        self.try_out(&(part as _), rng).await?;
+        let store = self.open()?;
+        // Whoever may read it, or may list what is there, is told that there is none.
+        match store.head(&NOBODYS.into()).await {
+            Err(object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }) => Ok(()),
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(FlowError::Input(format!(
+                "the credential reaches more of `{}` than what is below `t/{platform}/`: have the bucket's server let it in there \
+                 alone",
+                self.url
+            ))
+            .into()),
+            Err(source) => Err(repository::RepositoryError::Store {
+                operation: "look for",
+                object: NOBODYS.to_owned(),
+                source: Box::new(source),
+            }
+            .into()),
+        }
     }
 }
 

@@ -28,6 +28,14 @@ pub static PLATFORMS: &[PlatformSpec] = &[PlatformSpec {
     import_files: shopify::IMPORT_FILES,
 }];
 
+/// The platform, as far as it is one, of connections that take their records from files.
+pub const FILES: &str = "jsonl";
+
+/// The names of all that connections can be of: those that are spoken to, and files.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    PLATFORMS.iter().map(|platform| platform.name).chain([FILES])
+}
+
 /// The platform of that name.
 #[must_use]
 pub fn platform(name: &str) -> Option<&'static PlatformSpec> {

@@ -7,6 +7,7 @@
 //! their hashes say so, and then they are not even parsed.
 
 use catalog::Connection;
+use connectors::registry::FILES;
 use domain::{Action, Kind, RecordMeta, Removal, SubjectId};
 use repository::{KindOutcome, Mode, NewRecord, RepositoryError, Writer};
 use serde_json::Value;
@@ -23,9 +24,6 @@ mod source;
 use line::{COLUMNS, ParsedLine, Parser, as_part, read_part};
 pub use source::Input;
 use source::{HashedLine, Source};
-
-/// The platform of connections that take their records from files.
-const PLATFORM: &str = "jsonl";
 
 /// What to ingest.
 #[derive(Debug, Clone)]
@@ -60,7 +58,7 @@ pub trait IngestProgress: Sync {
 pub async fn ingest(cell: &Cell, ingest: &Ingest, progress: &dyn IngestProgress) -> Result<RunReport> {
     let started = cell.clock.monotonic();
     let scope = &ingest.connection.scope;
-    if scope.platform.as_str() != PLATFORM {
+    if scope.platform.as_str() != FILES {
         return Err(FlowError::Input(format!(
             "`{0}` is a {1} connection: records come into it by `caretaker backup {0}`",
             scope.connection, scope.platform

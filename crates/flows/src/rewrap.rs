@@ -86,7 +86,7 @@ pub async fn survey(cell: &Cell) -> Result<Wrapped> {
             count(&mut wrapped.credentials, version);
         }
     }
-    for sealed in store_access::sealed(&cell.catalog).await? {
+    for sealed in store_access::sealed(cell).await? {
         let version =
             vault::sealed_by(&sealed).map_err(opens("a credential of the cell's stores".to_owned()))?;
         count(&mut wrapped.credentials, version);

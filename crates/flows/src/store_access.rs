@@ -1,8 +1,12 @@
 //! The ways into the cell's own stores. A bucket wants a credential, and it is one like a platform's: sealed by
 //! the vault's credential keys, opened on a grant, each opening on the record. The address for which it was
 //! given is sealed with it, so that whoever changes the cell's configuration cannot lead it to another server.
+//!
+//! A platform's workers may have a credential of their own, with which the bucket's server lets nobody into what is another
+//! platform's; where none was given, they have the cell's.
 
 use catalog::CatalogErrorKind;
+use connectors::registry;
 use domain::{Action, Clock, ConnectionId, Grant, Platform, Region, Scope, TenantId};
 use repository::{StoreCredentials, StoreOptions};
 use serde::{Deserialize, Serialize};
@@ -38,17 +42,64 @@ impl WhichStore {
             Self::Keys => "key-store",
         }
     }
+}
 
-    /// Where its credential belongs: to the cell, under names that no platform and so no connection has.
-    fn scope(self, region: &Region) -> Result<Scope> {
+/// A credential of a store: the cell's, or that of one platform's workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// The cell's region.
+    pub region: Region,
+    /// Into which store.
+    pub which: WhichStore,
+    /// Whose it is; the cell's without one.
+    pub platform: Option<Platform>,
+}
+
+impl Way {
+    /// The cell's own.
+    #[must_use]
+    pub fn of_cell(region: &Region, which: WhichStore) -> Self {
+        Self { region: region.clone(), which, platform: None }
+    }
+
+    /// Its name, in the catalog and on the record. Part of the format.
+    fn name(&self) -> String {
+        match &self.platform {
+            None => self.which.name().to_owned(),
+            Some(platform) => format!("{}_{platform}", self.which.name()),
+        }
+    }
+
+    /// Where it belongs: to the cell, under names that no platform and so no connection has.
+    fn scope(&self) -> Result<Scope> {
         let name = |error: domain::NameError| FlowError::Repository(error.into());
         Ok(Scope {
             tenant: TenantId::new("cell").map_err(name)?,
-            region: region.clone(),
+            region: self.region.clone(),
             platform: Platform::new("s3").map_err(name)?,
-            connection: ConnectionId::new(self.name()).map_err(name)?,
+            connection: ConnectionId::new(&self.name()).map_err(name)?,
         })
     }
+
+    /// All that there may be.
+    fn all(region: &Region) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for which in WhichStore::ALL {
+            all.push(Self::of_cell(region, which));
+            for platform in registry::names() {
+                let platform =
+                    Platform::new(platform).map_err(|error| FlowError::Repository(error.into()))?;
+                all.push(Self { platform: Some(platform), ..Self::of_cell(region, which) });
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Where all that is of a platform lies in either store.
+#[must_use]
+pub fn below(platform: &Platform) -> String {
+    format!("t/{platform}")
 }
 
 /// What is sealed.
@@ -76,7 +127,7 @@ pub async fn keep(
     vault: &Client,
     catalog: &catalog::Client,
     clock: &dyn Clock,
-    (region, which): (&Region, WhichStore),
+    way: &Way,
     (url, credentials): (&str, &StoreCredentials),
 ) -> Result<()> {
     let sealed = Sealed {
@@ -88,8 +139,8 @@ pub async fn keep(
     let bytes = serde_json::to_vec(&sealed)
         .map_err(|error| FlowError::Input(format!("the credential cannot be written: {error}")))?;
     let secret = vault::Secret::new(bytes);
-    let sealed = vault.seal_credential(&which.scope(region)?, CREDENTIAL, &secret).await?;
-    Ok(catalog.put_store_credential(which.name(), &sealed, clock.now()).await?)
+    let sealed = vault.seal_credential(&way.scope()?, CREDENTIAL, &secret).await?;
+    Ok(catalog.put_store_credential(&way.name(), &sealed, clock.now()).await?)
 }
 
 /// What it takes to open a store's credential: as it is sealed, and the grant for it.
@@ -97,31 +148,37 @@ pub async fn keep(
 pub struct SealedWay {
     sealed: Vec<u8>,
     grant: Grant,
+    /// Whether it is one of a platform's workers.
+    of_platform: bool,
 }
 
-/// Has a grant given to open a store's credential.
+/// Has a grant given to open a store's credential: that of the platform's workers, or the cell's where they have none.
 ///
 /// # Errors
 /// [`FlowError::Conflict`] where there is none; when the vault gives no grant.
 pub async fn grant(
     operator: &SignedIn,
     catalog: &catalog::Client,
-    (region, which): (&Region, WhichStore),
+    way: &Way,
     url: &str,
 ) -> Result<SealedWay> {
-    let sealed = match catalog.store_credential(which.name()).await {
-        Err(error) if error.kind() == CatalogErrorKind::NotFound => {
-            return Err(FlowError::Conflict(format!(
-                "the {} `{url}` has no credential: give one with `caretaker store credential`",
-                which.name()
-            )));
+    let of_cell = Way::of_cell(&way.region, way.which);
+    let name = way.which.name();
+    let (way, sealed) = match (sealed_of(catalog, way).await?, &way.platform) {
+        (Some(sealed), _) => (way, sealed),
+        (None, platform) => {
+            let sealed = if platform.is_some() { sealed_of(catalog, &of_cell).await? } else { None };
+            let none = || {
+                FlowError::Conflict(format!(
+                    "the {name} `{url}` has no credential: give one with `caretaker store credential`"
+                ))
+            };
+            (&of_cell, sealed.ok_or_else(none)?)
         }
-        other => other?,
     };
-    let scope = which.scope(region)?;
-    let purpose = format!("open the {}", which.name());
-    let grant = operator.grant(&scope, &[Action::Connect], &purpose, GRANT_TTL).await?;
-    Ok(SealedWay { sealed, grant })
+    let purpose = format!("open the {name}");
+    let grant = operator.grant(&way.scope()?, &[Action::Connect], &purpose, GRANT_TTL).await?;
+    Ok(SealedWay { sealed, grant, of_platform: way.platform.is_some() })
 }
 
 /// Opens a store's credential, for the address for which it was given.
@@ -130,11 +187,14 @@ pub async fn grant(
 /// When the grant does not allow it; [`FlowError::Integrity`] where it was given for another address or is damaged.
 pub async fn open(
     vault: &Client,
-    (region, which): (&Region, WhichStore),
+    way: &Way,
     url: &str,
-    SealedWay { sealed, grant }: &SealedWay,
+    SealedWay { sealed, grant, of_platform }: &SealedWay,
 ) -> Result<StoreOptions> {
-    let secret = vault.open_credential(grant, &which.scope(region)?, CREDENTIAL, sealed).await?;
+    let platform = way.platform.clone().filter(|_| *of_platform);
+    let way = Way { platform, ..way.clone() };
+    let which = way.which;
+    let secret = vault.open_credential(grant, &way.scope()?, CREDENTIAL, sealed).await?;
     // The parser's message could quote the secret; it is not passed on.
     let mut opened: Sealed = serde_json::from_slice(secret.expose_secret()).map_err(|_| {
         FlowError::Integrity(format!("the sealed credential of the {} is damaged", which.name()))
@@ -153,23 +213,23 @@ pub async fn open(
             secret_key: Zeroizing::new(std::mem::take(&mut opened.secret_key)),
             session_token: opened.session_token.take().map(Zeroizing::new),
         }),
-        ..StoreOptions::default()
+        below: way.platform.as_ref().map(below),
     })
 }
 
 /// The sealed credential of a store, where it has one.
-async fn sealed_of(catalog: &catalog::Client, which: WhichStore) -> Result<Option<Vec<u8>>> {
-    match catalog.store_credential(which.name()).await {
+async fn sealed_of(catalog: &catalog::Client, way: &Way) -> Result<Option<Vec<u8>>> {
+    match catalog.store_credential(&way.name()).await {
         Err(error) if error.kind() == CatalogErrorKind::NotFound => Ok(None),
         sealed => Ok(Some(sealed?)),
     }
 }
 
 /// The sealed credentials of the cell's stores.
-pub(crate) async fn sealed(catalog: &catalog::Client) -> Result<Vec<Vec<u8>>> {
+pub(crate) async fn sealed(cell: &Cell) -> Result<Vec<Vec<u8>>> {
     let mut all = Vec::new();
-    for which in WhichStore::ALL {
-        all.extend(sealed_of(catalog, which).await?);
+    for way in Way::all(&cell.region)? {
+        all.extend(sealed_of(&cell.catalog, &way).await?);
     }
     Ok(all)
 }
@@ -177,12 +237,12 @@ pub(crate) async fn sealed(catalog: &catalog::Client) -> Result<Vec<Vec<u8>>> {
 /// Seals by the newest key what an older one has sealed. Answers how many credentials these were.
 pub(crate) async fn rewrap(cell: &Cell) -> Result<u64> {
     let mut count = 0;
-    for which in WhichStore::ALL {
-        let Some(sealed) = sealed_of(&cell.catalog, which).await? else { continue };
-        let scope = which.scope(&cell.region)?;
+    for way in Way::all(&cell.region)? {
+        let Some(sealed) = sealed_of(&cell.catalog, &way).await? else { continue };
+        let scope = way.scope()?;
         let grant = cell.grant(&scope, &[Action::Connect], "wrap by the newest keys").await?;
         if let Some(anew) = cell.vault.rewrap_credential(&grant, &scope, CREDENTIAL, &sealed).await? {
-            cell.catalog.put_store_credential(which.name(), &anew, cell.clock.now()).await?;
+            cell.catalog.put_store_credential(&way.name(), &anew, cell.clock.now()).await?;
             count += 1;
         }
     }

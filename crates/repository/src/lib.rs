@@ -30,6 +30,7 @@ mod object;
 mod open_store;
 mod pack;
 mod packs;
+mod part;
 mod probe;
 #[cfg(test)]
 mod protocol;

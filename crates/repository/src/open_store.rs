@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::directory::Directory;
 use crate::error::{RepositoryError, Result};
+use crate::part::Part;
 
 /// Longest time for one request, body included: a pack has some 12 MiB, and some lines are slow.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
@@ -29,6 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REGION: &str = "us-east-1";
 
 /// Who a bucket's server takes us for.
+#[derive(Clone)]
 pub struct StoreCredentials {
     /// The access key's id.
     pub access_key: String,
@@ -43,8 +45,8 @@ pub struct StoreCredentials {
 pub struct StoreOptions {
     /// Needed for `s3://`.
     pub credentials: Option<StoreCredentials>,
-    /// Of a directory: that it is used below this folder alone, which is there and durable. Whoever may enter no other needs to
-    /// say so.
+    /// That the store is used below this folder alone. Whoever may enter no other needs to say so. Of a directory it is there and
+    /// durable.
     pub below: Option<String>,
 }
 
@@ -137,11 +139,11 @@ pub fn open_store(url: &str, options: &StoreOptions) -> Result<Arc<dyn ObjectSto
         Location::Directory(path) => open_directory(url, &path, options),
         location @ Location::Bucket { .. } => {
             let (bucket, prefix) = open_bucket(url, &location, options)?;
-            if prefix.is_empty() {
-                Ok(Arc::new(bucket))
-            } else {
-                Ok(Arc::new(PrefixStore::new(bucket, prefix)))
-            }
+            let store: Arc<dyn ObjectStore> = match prefix.is_empty() {
+                true => Arc::new(bucket),
+                false => Arc::new(PrefixStore::new(bucket, prefix)),
+            };
+            Ok(if options.below.is_some() { Arc::new(Part(store)) } else { store })
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use catalog::Connection;
 use connectors::platforms::shopify::{Credential, Secret};
+use connectors::registry;
 use domain::{ConnectionId, Platform, Region, Scope};
 use flows::FlowError;
 use flows::coverage::Coverage;
@@ -185,7 +186,7 @@ async fn jsonl(
 ) -> anyhow::Result<u8> {
     let session = home.session().await?;
     belongs_here(&session, home, region).await?;
-    let connection = new(&session, home, name, Platform::new("jsonl")?, "");
+    let connection = new(&session, home, name, Platform::new(registry::FILES)?, "");
     session.catalog.add_connection(&connection).await?;
     session.catalog.change_tags(&home.tenant, name, &words(tags), &[]).await?;
     let tags = session.catalog.tags(&home.tenant).await?;
@@ -225,7 +226,7 @@ pub(crate) async fn run(home: &Home, command: &ConnectionCommand, output: &Outpu
             Ok(exit::DONE)
         }
         ConnectionCommand::Coverage(names) => {
-            let stores = |connection: &Connection| connection.scope.platform.as_str() != "jsonl";
+            let stores = |connection: &Connection| connection.scope.platform.as_str() != registry::FILES;
             let cover = async |session: &Session<'_>, connection: Connection| {
                 let coverage = session.work(&connection, Cover {}, output).await?;
                 output.result(&coverage, || coverage_text(&coverage))?;

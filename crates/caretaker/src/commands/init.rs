@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use catalog::Catalog;
 use flows::FlowError;
-use flows::store_access::{self, WhichStore};
+use flows::store_access::{self, Way, WhichStore};
 use repository::Stores;
 use serde_json::json;
 use vault::system::{SystemClock, SystemRng};
@@ -208,8 +208,8 @@ async fn begin(
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
         if let Some(credentials) = &options.credentials {
-            let place = (&init.region, which);
-            store_access::keep(&vault.client, &catalog, &*handles.clock, place, (url, credentials)).await?;
+            let way = Way::of_cell(&init.region, which);
+            store_access::keep(&vault.client, &catalog, &*handles.clock, &way, (url, credentials)).await?;
         }
     }
     Ok((vault, key, catalog, handles, unfinished))

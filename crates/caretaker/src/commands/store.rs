@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use catalog::Connection;
-use domain::ConnectionId;
+use domain::{ConnectionId, Platform};
 use flows::FlowError;
-use flows::store_access::{self, WhichStore};
+use flows::store_access::{self, Way, WhichStore};
 use serde_json::json;
 
 use crate::arguments::StoreCommand;
@@ -18,7 +18,10 @@ use crate::works::{Collect, Compact, Rebuild, Session};
 
 pub(crate) async fn run(home: &Home, command: &StoreCommand, output: &Output) -> anyhow::Result<u8> {
     match command {
-        StoreCommand::Credential { only, files } => credential(home, only.as_deref(), files, output).await,
+        StoreCommand::Credential { only, platform, files } => {
+            let platform = platform.as_deref().map(Platform::new).transpose()?;
+            credential(home, (only.as_deref(), platform.as_ref()), files, output).await
+        }
         StoreCommand::Compact(names) => {
             each(
                 home,
@@ -129,10 +132,10 @@ async fn rebuild(
     Ok(exit::DONE)
 }
 
-/// Gives the buckets of the cell a new credential, once it was seen to work.
+/// Gives the buckets of the cell a new credential, once it was seen to work: the cell's, or one of a platform's workers.
 async fn credential(
     home: &Home,
-    only: Option<&str>,
+    (only, platform): (Option<&str>, Option<&Platform>),
     files: &StoreCredentialFiles,
     output: &Output,
 ) -> anyhow::Result<u8> {
@@ -147,7 +150,10 @@ async fn credential(
         };
         if is_meant && stores::is_bucket(&url) {
             let store = stores::given(which, &url, files)?.at(url);
-            store.try_out(&store.open()?, rng).await?;
+            match platform {
+                Some(platform) => store.try_out_part(platform, rng).await?,
+                None => store.try_out(&store.open()?, rng).await?,
+            }
             given.push((which, store));
         }
     }
@@ -160,15 +166,19 @@ async fn credential(
     }
     for (which, store) in &given {
         if let Some(credentials) = &store.options.credentials {
-            let place = (&unlocked.file.region, *which);
+            let way = Way { platform: platform.cloned(), ..Way::of_cell(&unlocked.file.region, *which) };
             let clock = &*unlocked.handles.clock;
             let (vault, catalog) = (&unlocked.vault, &unlocked.catalog);
-            store_access::keep(vault, catalog, clock, place, (&store.url, credentials)).await?;
+            store_access::keep(vault, catalog, clock, &way, (&store.url, credentials)).await?;
         }
     }
     let names: Vec<&str> = given.iter().map(|(which, _)| which.name()).collect();
-    output.result(&json!({ "stores": names }), || {
-        format!("The new credential works and is sealed: {}.", names.join(", "))
+    output.result(&json!({ "stores": names, "platform": platform }), || match platform {
+        Some(platform) => format!(
+            "The new credential works, reaches what is of {platform} alone, and is sealed: {}.",
+            names.join(", ")
+        ),
+        None => format!("The new credential works and is sealed: {}.", names.join(", ")),
     })?;
     Ok(exit::DONE)
 }

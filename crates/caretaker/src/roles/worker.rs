@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use connectors::registry;
 use domain::{Platform, Role};
 use flows::store_access::WhichStore;
 use futures::FutureExt as _;
@@ -28,8 +29,6 @@ pub(crate) struct ToWork {
     pub(super) walls: bool,
 }
 
-/// The platform of connections that take their records from files.
-const FILES: &str = "jsonl";
 /// The port of HTTPS, at which platforms are spoken to.
 pub(super) const HTTPS: u16 = 443;
 /// The port at which names are looked up.
@@ -40,8 +39,7 @@ pub(crate) struct Works;
 
 /// Every platform that there are workers for: those that are spoken to, and files.
 pub(super) fn platforms() -> anyhow::Result<Vec<Platform>> {
-    let names = connectors::registry::PLATFORMS.iter().map(|platform| platform.name).chain([FILES]);
-    Ok(names.map(Platform::new).collect::<Result<_, _>>()?)
+    Ok(registry::names().map(Platform::new).collect::<Result<_, _>>()?)
 }
 
 /// The name that events of a worker have.

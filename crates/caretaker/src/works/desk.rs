@@ -16,7 +16,7 @@ use flows::error::Told as Failed;
 use flows::export::Files;
 use flows::ingest::IngestProgress;
 use flows::restore::RestoreProgress;
-use flows::store_access::{self, WhichStore};
+use flows::store_access::{self, Way, WhichStore};
 use flows::{Cell, FlowError, Given, Leave};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -114,8 +114,11 @@ impl Bench {
         let url = urls.iter().find(|(own, _)| *own == which).map(|(_, url)| url.as_str()).unwrap_or_default();
         let way = job.iter().find(|(own, _)| *own == which).map(|(_, way)| way);
         let options = match way {
-            Some(way) => store_access::open(vault, (region, which), url, way).await?,
-            None => StoreOptions { below: Some(format!("t/{platform}")), ..StoreOptions::default() },
+            Some(sealed) => {
+                let way = Way { platform: Some(platform.clone()), ..Way::of_cell(region, which) };
+                store_access::open(vault, &way, url, sealed).await?
+            }
+            None => StoreOptions { below: Some(store_access::below(platform)), ..StoreOptions::default() },
         };
         stores::open(url, &options)
     }

@@ -5,10 +5,10 @@ use std::ops::Deref;
 use std::os::fd::AsFd as _;
 
 use catalog::Connection;
-use domain::{ConnectionId, Ids as _, Role};
+use domain::{ConnectionId, Ids as _, Platform, Role};
 use flows::error::Told as Failed;
 use flows::export::Folder;
-use flows::store_access::{self, SealedWay, WhichStore};
+use flows::store_access::{self, SealedWay, Way, WhichStore};
 use flows::{ErrorKind, FlowError};
 use repository::CommitName;
 use transport::CallError;
@@ -90,7 +90,7 @@ impl<'h> Session<'h> {
         loop {
             let channel = self.home.worker(&role, &ports).await?;
             // These serve for a minute.
-            job.stores = self.ways().await?;
+            job.stores = self.ways(&connection.scope.platform).await?;
             if let Some(file) = aids.lent {
                 let name = self.handles.rng.next_id();
                 self.home.lend((&role, &ports), name, file.as_fd()).await?;
@@ -136,13 +136,14 @@ impl<'h> Session<'h> {
     }
 
     /// The ways into those of the cell's stores that are buckets.
-    async fn ways(&self) -> anyhow::Result<Vec<(WhichStore, SealedWay)>> {
+    async fn ways(&self, platform: &Platform) -> anyhow::Result<Vec<(WhichStore, SealedWay)>> {
         let mut ways = Vec::new();
         for which in [WhichStore::Objects, WhichStore::Keys] {
             let url = self.file.url(which, &self.dir);
             if stores::is_bucket(&url) {
-                let place = (&self.file.region, which);
-                ways.push((which, store_access::grant(&self.operator, &self.catalog, place, &url).await?));
+                let own = Some(platform.clone());
+                let way = Way { platform: own, ..Way::of_cell(&self.file.region, which) };
+                ways.push((which, store_access::grant(&self.operator, &self.catalog, &way, &url).await?));
             }
         }
         Ok(ways)

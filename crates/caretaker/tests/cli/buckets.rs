@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use futures::TryStreamExt as _;
+use object_store::{ObjectStore as _, ObjectStoreExt as _};
+
 use crate::bucket;
 use crate::cell::{Answer, PASSPHRASE, assert_same, binary, contents, text};
 use crate::shop::Shop;
@@ -197,6 +200,108 @@ fn a_cell_lives_on_buckets_of_moto() {
     let Some(server) = Server::find("CARETAKER_TEST_MOTO") else { return };
     // It lets everybody in.
     a_cell_lives_on_buckets(server, "binary-moto", false);
+}
+
+/// What a bucket's server is told: whoever is called as a platform may have all that lies below its part, and no more; whose
+/// the bucket is may also have what these have written.
+fn scoped(bucket: &str) -> String {
+    let owner = serde_json::json!({
+        "Effect": "Allow", "Principal": { "AWS": ["arn:aws:iam:::user/tests"] },
+        "Action": ["s3:*"], "Resource": [format!("arn:aws:s3:::{bucket}/*")],
+    });
+    let statements: Vec<serde_json::Value> = ["shopify", "jsonl"]
+        .iter()
+        .flat_map(|platform| {
+            let principal = serde_json::json!({ "AWS": [format!("arn:aws:iam:::user/{platform}")] });
+            let part = format!("cell/t/{platform}/*");
+            [
+                serde_json::json!({
+                    "Effect": "Allow", "Principal": principal,
+                    "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+                    "Resource": [format!("arn:aws:s3:::{bucket}/{part}")],
+                }),
+                serde_json::json!({
+                    "Effect": "Allow", "Principal": principal, "Action": ["s3:ListBucket"],
+                    "Resource": [format!("arn:aws:s3:::{bucket}")],
+                    "Condition": { "StringLike": { "s3:prefix": [part] } },
+                }),
+            ]
+        })
+        .chain([owner])
+        .collect();
+    serde_json::json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+}
+
+#[test]
+fn each_platforms_workers_reach_their_part_of_a_bucket_alone() {
+    let Some(server) = Server::find("CARETAKER_TEST_CEPH") else { return };
+    let (bench, shop) = (Bench::new(server), Shop::tiny());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for url in [&bench.objects, &bench.keys] {
+        let bucket = url.strip_prefix("s3://").unwrap().split('/').next().unwrap();
+        runtime.block_on(bucket::set_policy(&bench.server, bucket, &scoped(bucket)));
+    }
+    bench.init("home", Some("right")).succeeds();
+    bench.run("home", &["connect", "jsonl", "files"]).succeeds();
+    let (token, ca) = (bench.path("token"), bench.path("ca"));
+    std::fs::write(&token, &shop.running.access_token).unwrap();
+    std::fs::write(&ca, &shop.running.ca_pem).unwrap();
+    let way = ["--url", shop.url(), "--token-file", text(&token), "--ca-file", text(&ca)];
+    bench.run("home", &[&["connect", "shopify", "shop"][..], &way].concat()).succeeds();
+
+    let give = |platform: &str, of: &str| {
+        let credential = format!("AWS_ACCESS_KEY_ID={of}key\nAWS_SECRET_ACCESS_KEY={of}secret\n");
+        std::fs::write(bench.path("scoped"), credential).unwrap();
+        let file = bench.file("scoped");
+        let words = ["store", "credential", "--platform", platform, "--store-credentials-file", &file];
+        bench.run("home", &words)
+    };
+    // One that reaches all, and one that reaches another platform's part, are none for a platform.
+    give("jsonl", "test").refuses(2, &["reaches more", "t/jsonl/"]);
+    give("jsonl", "shopify").refuses(5, &[]);
+    for platform in ["shopify", "jsonl"] {
+        let given = give(platform, platform).succeeds();
+        assert_eq!((&given["platform"], given["stores"].as_array().unwrap().len()), (&platform.into(), 2));
+    }
+    bench.ingest("home", LINES).succeeds();
+    bench.run("home", &["backup", "shop"]).succeeds();
+    bench.run("home", &["verify", "--all", "--all-bytes"]).succeeds();
+    bench.run("home", &["trail", "verify"]).succeeds();
+    // They are wrapped anew with all others.
+    bench.run("home", &["vault", "rotate"]).succeeds();
+    assert_eq!(bench.run("home", &["vault", "rewrap"]).succeeds()["credentials"], 7);
+    bench.run("home", &["vault", "retire"]).succeeds();
+    bench.run("home", &["verify", "--all", "--all-bytes"]).succeeds();
+
+    // Whoever has taken over one platform's worker has its credential, and what it may is the server's word: of the other
+    // platform nothing. Who has the cell's credential may all of it.
+    let seen = |access_key: &str, secret_key: &str, platform: &str| {
+        let server = Server {
+            endpoint: bench.server.endpoint.clone(),
+            access_key: access_key.to_owned(),
+            secret_key: secret_key.to_owned(),
+        };
+        let store = repository::open_store(&bench.objects, &server.options()).unwrap();
+        runtime.block_on(async {
+            let all = store.list(Some(&format!("t/{platform}").into())).try_collect::<Vec<_>>().await;
+            let planted = object_store::path::Path::from(format!("t/{platform}/default/planted"));
+            let put = store.put(&planted, "x".into()).await.is_ok();
+            (all.map(|all| all.len()), put, store.delete(&planted).await.is_ok())
+        })
+    };
+    for (own, other) in [("shopify", "jsonl"), ("jsonl", "shopify")] {
+        let (key, secret) = (format!("{own}key"), format!("{own}secret"));
+        let (listed, put, deleted) = seen(&key, &secret, own);
+        assert!(listed.unwrap() >= 2 && put && deleted, "{own}");
+        let (listed, put, deleted) = seen(&key, &secret, other);
+        let refused = format!("{:?}", listed.unwrap_err());
+        assert!(refused.contains("AccessDenied"), "{own}: {refused}");
+        assert!(!put && !deleted, "{own} of {other}");
+        let (listed, put, deleted) = seen(&bench.server.access_key, &bench.server.secret_key, other);
+        let listed = listed.unwrap();
+        assert!(listed >= 2 && put && deleted, "{other}: {listed}, {put}, {deleted}");
+    }
+    done("scoped-ceph");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The credentials of the cell's own stores: sealed, each for its store and its address alone.
 
-use flows::store_access::{WhichStore, grant, keep, open};
+use flows::store_access::{Way, WhichStore, grant, keep, open};
 use flows::{ErrorKind, FlowError, Leave};
 use repository::StoreCredentials;
 
@@ -23,16 +23,17 @@ async fn a_credential_opens_for_its_store_and_address_alone() {
     let region = &cell.region;
     let Leave::SignedIn(operator) = &cell.leave else { panic!("nobody has signed in") };
     let opened = async |which, url: &str| {
-        let way = grant(operator, &cell.catalog, (region, which), url).await?;
-        open(&cell.vault, (region, which), url, &way).await
+        let way = Way::of_cell(region, which);
+        let sealed = grant(operator, &cell.catalog, &way, url).await?;
+        open(&cell.vault, &way, url, &sealed).await
     };
     let refused = |error: Option<FlowError>| error.map(|error| (error.kind(), error.to_string()));
     let none = refused(opened(WhichStore::Objects, URL).await.err()).unwrap();
     assert_eq!(none.0, ErrorKind::Conflict);
     assert!(none.1.contains("store credential"), "{none:?}");
 
-    let place = (region, WhichStore::Objects);
-    keep(&cell.vault, &cell.catalog, &*cell.clock, place, (URL, &credentials())).await.unwrap();
+    let way = Way::of_cell(region, WhichStore::Objects);
+    keep(&cell.vault, &cell.catalog, &*cell.clock, &way, (URL, &credentials())).await.unwrap();
     let found = opened(WhichStore::Objects, URL).await.unwrap().credentials.unwrap();
     assert_eq!((found.access_key.as_str(), found.secret_key.as_str()), ("an id", "a secret"));
     assert_eq!(found.session_token.unwrap().as_str(), "a token");
@@ -47,4 +48,30 @@ async fn a_credential_opens_for_its_store_and_address_alone() {
     cell.catalog.put_store_credential("key-store", &sealed, cell.clock.now()).await.unwrap();
     assert!(opened(WhichStore::Keys, URL).await.is_err());
     opened(WhichStore::Objects, URL).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_platforms_workers_have_their_own_credential_where_there_is_one() {
+    let world = World::new(32).await;
+    let cell = &world.cell;
+    let Leave::SignedIn(operator) = &cell.leave else { panic!("nobody has signed in") };
+    let of = |platform: &str| Way {
+        platform: Some(platform.parse().unwrap()),
+        ..Way::of_cell(&cell.region, WhichStore::Objects)
+    };
+    let put = async |way: &Way, name: &str| {
+        let credentials = StoreCredentials { access_key: name.to_owned(), ..credentials() };
+        keep(&cell.vault, &cell.catalog, &*cell.clock, way, (URL, &credentials)).await.unwrap();
+    };
+    put(&Way::of_cell(&cell.region, WhichStore::Objects), "the cell's").await;
+    put(&of("shopify"), "shopify's").await;
+    for (platform, expected) in [("shopify", "shopify's"), ("jsonl", "the cell's")] {
+        let sealed = grant(operator, &cell.catalog, &of(platform), URL).await.unwrap();
+        let opened = open(&cell.vault, &of(platform), URL, &sealed).await.unwrap();
+        assert_eq!(opened.credentials.unwrap().access_key, expected);
+    }
+    // What was given for one platform's workers opens for no other's.
+    let sealed = grant(operator, &cell.catalog, &of("shopify"), URL).await.unwrap();
+    assert!(open(&cell.vault, &of("jsonl"), URL, &sealed).await.is_err());
+    assert!(open(&cell.vault, &of("shopify"), URL, &sealed).await.is_ok());
 }
