@@ -129,7 +129,10 @@ pub async fn connection(
 /// # Errors
 /// When the catalog cannot be read.
 pub async fn known_head(catalog: &catalog::Client, scope: &Scope) -> Result<Option<CommitName>> {
-    let head = catalog.head(&scope.tenant, &scope.connection).await?;
+    named(catalog.head(&scope.tenant, &scope.connection).await?)
+}
+
+fn named(head: Option<catalog::Head>) -> Result<Option<CommitName>> {
     head.map(|head| Ok(head.commit.parse()?)).transpose()
 }
 
@@ -140,6 +143,20 @@ impl Cell {
     /// Not found: also for another tenant's.
     pub async fn connection(&self, tenant: &TenantId, name: &ConnectionId) -> Result<Connection> {
         connection(&self.catalog, tenant, name).await
+    }
+
+    /// The connection's row, and the head that the catalog remembers of it, asked for at one time.
+    ///
+    /// # Errors
+    /// As [`Cell::connection`] and [`Cell::known_head`].
+    pub async fn connection_and_head(
+        &self,
+        tenant: &TenantId,
+        name: &ConnectionId,
+    ) -> Result<(Connection, Option<CommitName>)> {
+        let (connection, head) =
+            futures::future::join(self.connection(tenant, name), self.catalog.head(tenant, name)).await;
+        Ok((connection?, named(head?)?))
     }
 
     /// The connection's part of the stores.

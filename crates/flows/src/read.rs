@@ -30,9 +30,8 @@ pub async fn open(
     action: Action,
     purpose: &str,
 ) -> Result<Reader> {
-    let connection = cell.connection(tenant, name).await?;
+    let (connection, known) = cell.connection_and_head(tenant, name).await?;
     let grant = cell.grant(&connection.scope, &[action], purpose).await?;
-    let known = cell.known_head(&connection.scope).await?;
     let reader = cell.repository(&connection.scope).reader(&grant, action, known.as_ref()).await;
     reader.map_err(|error| never_backed_up(name, error))
 }

@@ -172,7 +172,8 @@ impl Bench {
                 .ok_or_else(|| FlowError::Refused(format!("no grant was given for `{}`", W::NAME)))?;
             let cell = self.cell(&stores, given).await?;
             let tells = Tells { teller, clock, told: Mutex::default() };
-            work.does(&Desk { cell, tenant, name: connection, lent, tells }).await
+            let platform = self.0.platform.clone();
+            work.does(&Desk { cell, platform, tenant, name: connection, lent, tells }).await
         };
         done.await.map_err(|error| failed(&error))
     }
@@ -187,6 +188,8 @@ fn failed(error: &anyhow::Error) -> Refusal {
 /// What a worker has for one piece of work.
 pub(crate) struct Desk {
     pub(crate) cell: Cell,
+    /// The worker's: it gets to no connection of another.
+    pub(crate) platform: Platform,
     pub(crate) tenant: TenantId,
     /// The connection on which it is done.
     pub(crate) name: ConnectionId,
@@ -204,11 +207,6 @@ impl Desk {
     pub(crate) fn lent(&self) -> flows::Result<File> {
         let lent = self.lent.as_ref().and_then(|file| file.try_clone().ok());
         lent.ok_or_else(|| FlowError::Input("no file was lent for it".to_owned()))
-    }
-
-    /// The platform of the connection.
-    pub(crate) async fn platform(&self) -> flows::Result<Platform> {
-        Ok(self.connection().await?.scope.platform)
     }
 }
 

@@ -356,7 +356,7 @@ async fn reader(desk: &Desk, action: Action, purpose: &str) -> flows::Result<rep
 async fn list_items(desk: &Desk, ListItems { kind, at, search }: ListItems) -> anyhow::Result<Items> {
     let reader = reader(desk, Action::Read, "list records").await?;
     let head = flows::read::snapshot(&reader, &at).await?;
-    flows::read::check_kind(&desk.platform().await?, [&head], &kind)?;
+    flows::read::check_kind(&desk.platform, [&head], &kind)?;
     let columns = head.commit.kinds.get(&kind).map(|state| state.columns.clone()).unwrap_or_default();
     let needle = search.map(|text| text.to_lowercase());
     let mut scan = reader.scan(&kind, head.name.number, None).await?;
@@ -380,7 +380,7 @@ async fn list_items(desk: &Desk, ListItems { kind, at, search }: ListItems) -> a
 async fn show_item(desk: &Desk, ShowItem { kind, id, at }: ShowItem) -> anyhow::Result<Payload> {
     let reader = reader(desk, Action::Read, "show a record").await?;
     let head = flows::read::snapshot(&reader, &at).await?;
-    flows::read::check_kind(&desk.platform().await?, [&head], &kind)?;
+    flows::read::check_kind(&desk.platform, [&head], &kind)?;
     let record = flows::read::record(&reader, &kind, &id, head.name.number).await?;
     let text = String::from_utf8(record.payload.to_vec());
     Ok(Payload(text.map_err(|_| FlowError::Integrity(format!("{kind} {id} is not text")))?))
@@ -391,7 +391,7 @@ async fn item_history(
     ItemHistory { kind, id }: ItemHistory,
 ) -> anyhow::Result<Vec<ItemVersion>> {
     let reader = reader(desk, Action::Read, "show a history").await?;
-    flows::read::check_kind(&desk.platform().await?, [reader.head()], &kind)?;
+    flows::read::check_kind(&desk.platform, [reader.head()], &kind)?;
     let lines = flows::read::history(&reader, &kind, &id).await?.into_iter();
     let version = |line: flows::read::HistoryLine| ItemVersion {
         snapshot: line.number,
@@ -406,7 +406,7 @@ async fn compare(desk: &Desk, Compare { from, to, kind }: Compare) -> anyhow::Re
     let from = flows::read::snapshot(&reader, &from).await?;
     let to = flows::read::snapshot(&reader, &to).await?;
     if let Some(kind) = &kind {
-        flows::read::check_kind(&desk.platform().await?, [&from, &to], kind)?;
+        flows::read::check_kind(&desk.platform, [&from, &to], kind)?;
     }
     let told = |what: &str, done: u64| desk.tells.progress(what, done, None, None);
     Ok(flows::diff::diff(&reader, from.name.number, to.name.number, kind.as_ref(), &told).await?)
@@ -437,11 +437,10 @@ async fn export(desk: &Desk, Export { at }: Export) -> anyhow::Result<Exported> 
 
 async fn ask(cell: &Cell, desk: &Desk, work: PlanRestore) -> anyhow::Result<Ask> {
     let reader = flows::read::open(cell, &desk.tenant, &desk.name, Action::Read, "plan a restore").await?;
-    let platform = desk.platform().await?;
     let number = async |at: &str| -> anyhow::Result<SnapshotNumber> {
         let head = flows::read::snapshot(&reader, at).await?;
         for kind in &work.kinds {
-            flows::read::check_kind(&platform, [&head, reader.head()], kind)?;
+            flows::read::check_kind(&desk.platform, [&head, reader.head()], kind)?;
         }
         Ok(head.name.number)
     };
