@@ -23,6 +23,8 @@ use crate::tree::{Hash, leaf};
 
 /// So many events wait at most; whoever has another waits with it.
 const WAITING_MAX: usize = 1_024;
+/// The last event of a piece is looked for in so many bytes at its end, and in all of it only where it does not begin there.
+const TAIL_LEN: u64 = 1 << 17;
 /// From this size on a journal goes on in another piece.
 const SEGMENT_LEN: u64 = 4 << 20;
 
@@ -276,23 +278,40 @@ fn write(mut tail: Tail, lines: &[u8], last: Last) -> io::Result<Tail> {
     Ok(Tail { len: tail.len + u64::try_from(lines.len()).unwrap_or(u64::MAX), last, ..tail })
 }
 
+/// The last whole line of a file, looked for from a place on, and where it ends. `None` where none begins behind that place.
+fn last_line(file: &mut File, from: u64) -> io::Result<Option<(Vec<u8>, u64)>> {
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(None) };
+    bytes.truncate(end);
+    let begin = match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(before) => before + 1,
+        None if from == 0 => 0,
+        None => return Ok(None),
+    };
+    let end = from.saturating_add(u64::try_from(end).unwrap_or(u64::MAX)).saturating_add(1);
+    Ok(Some((bytes.split_off(begin), end)))
+}
+
 /// Where a piece ends: behind its last whole line. What is behind that, its process died on: nobody was answered, and it
 /// goes. `None` where there is no event in it.
 fn ended(path: &Path) -> io::Result<Option<Tail>> {
     let mut file = OpenOptions::new().read(true).append(true).open(path)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return Ok(None) };
-    let whole = bytes.get(..end).unwrap_or_default();
-    let line = whole.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    let link = Link::read(line).map_err(|_| {
+    let len = file.metadata()?.len();
+    let found = match last_line(&mut file, len.saturating_sub(TAIL_LEN))? {
+        // It begins farther back.
+        None => last_line(&mut file, 0)?,
+        found => found,
+    };
+    let Some((line, len)) = found else { return Ok(None) };
+    let link = Link::read(&line).map_err(|_| {
         let path = path.display();
         io::Error::new(
             io::ErrorKind::InvalidData,
             format!("the last line of `{path}` is no event: it is damaged"),
         )
     })?;
-    let len = u64::try_from(end).unwrap_or(u64::MAX) + 1;
     if file.seek(SeekFrom::End(0))? > len {
         file.set_len(len)?;
         file.sync_data()?;

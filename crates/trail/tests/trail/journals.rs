@@ -52,11 +52,15 @@ async fn what_a_process_died_on_is_no_event_and_the_chain_goes_on() {
     let world = World::new();
     world.record("vault", 2).await;
     let piece = world.path("trail/journal/vault/00000000000000000001.jsonl");
-    let mut bytes = fs::read(&piece).unwrap();
-    bytes.extend_from_slice(b"{\"metadata\":{\"ver");
-    fs::write(&piece, bytes).unwrap();
-    world.record("vault", 1).await;
-    assert_eq!(lines(&world, "vault").len(), 3);
+    // Also so much that the last event is not among the bytes that are looked at first.
+    for (left, events) in [(0, 3), (1 << 17, 4), (1 << 20, 5)] {
+        let mut bytes = fs::read(&piece).unwrap();
+        bytes.extend_from_slice(b"{\"metadata\":{\"ver");
+        bytes.resize(bytes.len() + left, b'a');
+        fs::write(&piece, bytes).unwrap();
+        world.record("vault", 1).await;
+        assert_eq!(lines(&world, "vault").len(), events);
+    }
     assert_eq!(world.findings(&[]).await, [""; 0]);
 }
 
