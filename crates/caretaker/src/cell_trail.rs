@@ -15,7 +15,7 @@ use domain::{Clock, Id128, SigningKey};
 use flows::FlowError;
 use futures::future::{Either, select};
 use object_store::ObjectStore;
-use vault::{Client, Vault};
+use vault::Vault;
 
 use crate::roles::{OpenVault, Sequences};
 use crate::walls::Own;
@@ -50,6 +50,11 @@ fn memory(dir: &Path) -> PathBuf {
 /// What says how far the log of a vault has come. No other vault can go on with it.
 pub(crate) fn parts(dir: &Path) -> [PathBuf; 2] {
     [folder(dir).head(), memory(dir)]
+}
+
+/// Whether it may be time to publish the trail. That something is new to be published, its log says.
+pub(crate) fn may_be_due(dir: &Path, clock: &dyn Clock) -> anyhow::Result<bool> {
+    Ok(published::has_waited(&folder(dir), clock.now())?)
 }
 
 /// Where a process records what it does to the cell, under the name that its events have.
@@ -88,11 +93,11 @@ pub(crate) struct CellTrail {
 pub(crate) type Newest = (String, Checkpoint);
 
 impl CellTrail {
-    /// The trail of the cell of that vault. Answers the way to the vault besides.
-    pub(crate) fn new(dir: &Path, vault: OpenVault, clock: Arc<dyn Clock>) -> (Self, Client) {
+    /// The trail of the cell of that vault.
+    pub(crate) fn new(dir: &Path, vault: OpenVault, clock: Arc<dyn Clock>) -> Self {
         let OpenVault { client, log, sequences, witness } = vault;
         let (vault, name, store) = (witness.verifier().clone(), client.id().to_string(), OnceLock::new());
-        (Self { folder: folder(dir), log, vault, name, sequences, witness, clock, store }, client)
+        Self { folder: folder(dir), log, vault, name, sequences, witness, clock, store }
     }
 
     /// Says in which store it is published.

@@ -17,6 +17,7 @@ use flows::{Cell, FlowError, Leave};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 use transport::Channel;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Client, Handles, OperatorKey, Passphrase, SealWay, SealedBy, SignedIn, Vault};
@@ -162,7 +163,9 @@ fn half_made(dir: &Path) -> Option<FlowError> {
 pub(crate) struct Home {
     words: Common,
     act: Option<Act>,
-    trail: OnceLock<CellTrail>,
+    trail: OnceCell<CellTrail>,
+    /// Where the trail is published, once that store is open.
+    published_in: OnceLock<Arc<dyn ObjectStore>>,
     begun: OnceLock<Begun>,
     /// The cell's other processes, as long as this is.
     processes: OnceLock<Processes>,
@@ -189,7 +192,8 @@ impl Home {
         Self {
             words: words.clone(),
             act,
-            trail: OnceLock::new(),
+            trail: OnceCell::new(),
+            published_in: OnceLock::new(),
             begun: OnceLock::new(),
             processes: OnceLock::new(),
         }
@@ -236,12 +240,16 @@ impl Home {
         }
     }
 
-    /// Takes the trail into use, once the cell's vault is open. Answers the way to that.
-    pub(crate) fn use_trail(&self, dir: &Path, vault: OpenVault, handles: &Handles) -> Client {
-        let (trail, client) = CellTrail::new(dir, vault, Arc::clone(&handles.clock));
-        // A command opens one vault.
-        let _ = self.trail.set(trail);
-        client
+    /// Takes the trail of a vault into use that was made just now.
+    pub(crate) fn use_trail(&self, dir: &Path, vault: OpenVault, handles: &Handles) {
+        // A command makes one vault.
+        let _ = self.trail.set(CellTrail::new(dir, vault, Arc::clone(&handles.clock)));
+    }
+
+    /// Says in which store the trail is published.
+    pub(crate) fn trail_is_published_in(&self, store: &Arc<dyn ObjectStore>) {
+        // It is the same store each time.
+        let _ = self.published_in.set(Arc::clone(store));
     }
 
     /// What this machine's kernel cannot keep the cell's processes from, in words. `None` where none was started.
@@ -249,9 +257,25 @@ impl Home {
         self.processes.get().map(Processes::missing)
     }
 
-    /// The trail, where the vault was opened.
-    pub(crate) fn opened_trail(&self) -> Option<&CellTrail> {
-        self.trail.get()
+    /// The trail, where the vault was opened. Most commands do without: the cell's other processes are asked for it.
+    ///
+    /// # Errors
+    /// When they do not answer.
+    pub(crate) async fn opened_trail(&self) -> anyhow::Result<Option<&CellTrail>> {
+        let trail = match self.processes.get() {
+            None => self.trail.get(),
+            Some(processes) => {
+                let opened = self.trail.get_or_try_init(async || {
+                    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+                    anyhow::Ok(CellTrail::new(self.dir()?, processes.opened().await?, clock))
+                });
+                Some(opened.await?)
+            }
+        };
+        if let (Some(trail), Some(store)) = (trail, self.published_in.get()) {
+            trail.is_published_in(store);
+        }
+        Ok(trail)
     }
 
     /// The cell's passphrase.
@@ -291,25 +315,34 @@ impl Home {
         }
     }
 
-    /// Opens the vault with both factors, in the process that is wanted.
+    /// Opens the vault with both factors, in the process that is wanted, and writes down that the command begins.
     pub(crate) async fn open_vault(
+        &self,
+        dir: &Path,
+        given: (Unseals, Wants),
+        handles: &Handles,
+    ) -> anyhow::Result<(Client, Arc<SignedIn>)> {
+        let (client, operator) = self.sign_in(dir, given, handles).await?;
+        self.begin(operator.principal(), handles).await?;
+        Ok((client, operator))
+    }
+
+    async fn sign_in(
         &self,
         dir: &Path,
         (unseals, wants): (Unseals, Wants),
         handles: &Handles,
     ) -> anyhow::Result<(Client, Arc<SignedIn>)> {
         let opening = Processes::open(dir, unseals, wants, &handles.clock, &handles.rng);
-        let (mut processes, opened) = opening.await?;
-        let client = self.use_trail(dir, opened, handles);
+        let mut processes = opening.await?;
         let signed_in = match OperatorKey::read(dir) {
-            Ok(key) => processes.sign_in(&client, key).await,
+            Ok(key) => processes.sign_in(key).await,
             Err(error) => Err(error.into()),
         };
+        let client = processes.vault().clone();
         // A command opens one vault.
         let _ = self.processes.set(processes);
-        let operator = Arc::new(signed_in?);
-        self.begin(operator.principal(), handles).await?;
-        Ok((client, operator))
+        Ok((client, Arc::new(signed_in?)))
     }
 
     /// The way to the catalog, once the vault is open.
@@ -344,9 +377,7 @@ impl Home {
     /// Opens vault and catalog, so that the workers can be asked for work.
     pub(crate) async fn session(&self) -> anyhow::Result<Session<'_>> {
         let unlocked = self.unlock().await?;
-        if let Some(trail) = self.opened_trail() {
-            trail.is_published_in(&unlocked.store(WhichStore::Objects).await?);
-        }
+        self.trail_is_published_in(&unlocked.store(WhichStore::Objects).await?);
         Ok(Session::new(self, unlocked))
     }
 
@@ -378,16 +409,20 @@ impl Home {
             objects: unlocked.store(WhichStore::Objects).await?,
             keys: unlocked.store(WhichStore::Keys).await?,
         };
-        if let Some(trail) = self.opened_trail() {
-            trail.is_published_in(&stores.objects);
-        }
+        self.trail_is_published_in(&stores.objects);
         Ok(unlocked.with(stores))
     }
 
-    /// Brings the trail up to date with what the command did, which ended with that code.
+    /// Brings the trail up to date with what the command did, which ended with that code. The monitor of a cell that runs does so
+    /// once it hears that the command is gone; it is waited for only where it is time to publish.
     pub(crate) async fn close(&self, code: u8) -> anyhow::Result<()> {
         self.end(code).await?;
-        let Some(trail) = self.trail.get() else { return Ok(()) };
+        if self.processes.get().is_some_and(Processes::take_by_themselves)
+            && !cell_trail::may_be_due(self.dir()?, &SystemClock)?
+        {
+            return Ok(());
+        }
+        let Some(trail) = self.opened_trail().await? else { return Ok(()) };
         match trail.take().await? {
             // Whoever could not reach the store just now has waited for it long enough.
             Some(newest) if code != exit::UNAVAILABLE => trail.publish_if_due(&newest).await,

@@ -89,6 +89,13 @@ struct Memory {
     at: i64,
 }
 
+impl Memory {
+    /// Whether the last time is long enough ago. If the clock was set back since, nobody knows.
+    fn has_waited(&self, now: Timestamp) -> bool {
+        !(0..AFTER_SECONDS).contains(&now.as_second().saturating_sub(self.at))
+    }
+}
+
 /// A log's part of an object store.
 #[derive(Debug, Clone)]
 pub struct Published {
@@ -154,9 +161,17 @@ pub(crate) fn kept(folder: &Folder) -> io::Result<u64> {
 /// # Errors
 /// When what is remembered of the last time cannot be read.
 pub fn is_due(folder: &Folder, size: u64, now: Timestamp) -> io::Result<bool> {
-    let Memory { size: published, at, .. } = remembered(folder)?;
-    let waited = now.as_second().saturating_sub(at);
-    Ok(size > published && (size / WIDTH > published / WIDTH || !(0..AFTER_SECONDS).contains(&waited)))
+    let memory = remembered(folder)?;
+    let published = memory.size;
+    Ok(size > published && (size / WIDTH > published / WIDTH || memory.has_waited(now)))
+}
+
+/// Whether the log was last published so long ago that it is time, if it has grown since.
+///
+/// # Errors
+/// As [`is_due`].
+pub fn has_waited(folder: &Folder, now: Timestamp) -> io::Result<bool> {
+    Ok(remembered(folder)?.has_waited(now))
 }
 
 /// The tiles in which a log of that size has more than when it had `from` entries.

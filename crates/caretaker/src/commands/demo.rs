@@ -357,7 +357,7 @@ fn gaps(report: &RunReport) -> String {
 /// Checks the trail of all that the story did, and that a change to it is found. Answers how many events it has, and what
 /// was found.
 async fn trail(home: &Home, dir: &Path) -> anyhow::Result<(u64, String)> {
-    let trail = home.opened_trail().context("the trail is not open")?;
+    let trail = home.opened_trail().await?.context("the trail is not open")?;
     let (_, newest) = trail.take().await?.context("the trail is empty")?;
     let verified =
         verify(&Reader::new(&cell_trail::folder(dir), None, newest.size), &newest, &[], |_| {}).await?;

@@ -253,9 +253,7 @@ async fn again(
     file.write(&cell.dir)?;
     unfinished.finish();
     home.use_trail(&cell.dir, vault, &handles);
-    if let Some(trail) = home.opened_trail() {
-        trail.is_published_in(&cell.stores.objects);
-    }
+    home.trail_is_published_in(&cell.stores.objects);
     output.result(&done, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {

@@ -24,7 +24,7 @@ const CHECKPOINT_LEN_MAX: u64 = 1 << 20;
 pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) -> anyhow::Result<u8> {
     // Opening the cell is itself on the record.
     let _cell = home.open().await?;
-    let trail = home.opened_trail().ok_or_else(|| damaged("the trail is not open"))?;
+    let trail = home.opened_trail().await?.ok_or_else(|| damaged("the trail is not open"))?;
     if let TrailCommand::Verify { since } = command {
         return verify(trail, since.as_deref(), output).await;
     }

@@ -65,6 +65,9 @@ pub(super) type Enrols = Arc<dyn Fn(String, OwnedFd) -> BoxFuture<'static, ()> +
 /// Takes a file that somebody lends for work, under the name that the work will say.
 pub(super) type Lends = Arc<dyn Fn(Id128, OwnedFd) + Send + Sync>;
 
+/// Hears that a command has ended.
+pub(super) type Hears = Arc<dyn Fn() + Send + Sync>;
+
 /// A process that has begun, and what it takes to let others speak to it.
 pub(crate) struct Serving {
     pub(super) role: Role,
@@ -76,6 +79,7 @@ pub(crate) struct Serving {
     pub(super) last: BoxFuture<'static, ()>,
     pub(super) enrols: Option<Enrols>,
     pub(super) lends: Option<Lends>,
+    pub(super) hears: Option<Hears>,
 }
 
 /// Why nothing is done where nobody has started the process as is done here.
@@ -242,7 +246,7 @@ impl Serving {
         )]
         control: &Control,
     ) {
-        let Self { role, endpoint, handles, beside, last, enrols, lends } = self;
+        let Self { role, endpoint, handles, beside, last, enrols, lends, hears } = self;
         let (clock, connections) =
             (Arc::clone(&handles.clock), Arc::new(Connections { role, endpoint, handles }));
         let (end, ending) = watch::channel(());
@@ -272,6 +276,11 @@ impl Serving {
                 (ToProcess::Lent { name }, Some(descriptor)) => {
                     if let Some(lends) = &lends {
                         lends(name, descriptor);
+                    }
+                }
+                (ToProcess::Ended, _) => {
+                    if let Some(hears) = &hears {
+                        hears();
                     }
                 }
                 #[cfg(debug_assertions)]

@@ -23,6 +23,8 @@ pub(super) enum ToProcess<B> {
     Withheld { number: u64, why: String },
     /// The descriptor is that of a file which somebody lends for work that will say this name. For workers alone.
     Lent { name: Id128 },
+    /// A command has ended: what it did is to be taken into the trail's log. For the monitor alone.
+    Ended,
     /// Ways out are to be tried.
     #[cfg(debug_assertions)]
     TryEscape(escape::Around),

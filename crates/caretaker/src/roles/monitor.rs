@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use domain::{Clock, Role, RoleName};
 use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 use trail::checkpoint::Checkpoint;
 use trail::note::Verifier;
 use trail::sequencer::Sequencer;
@@ -24,8 +26,10 @@ use crate::cell_trail::Newest;
 use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
 
-/// So often it takes what has come, where it does so by itself.
+/// So often it takes what has come, where it does so by itself, also while commands are under way.
 const TAKE_EVERY: Duration = Duration::from_secs(1);
+/// So long it may take what came last, before it ends.
+const TAKE_LAST_MAX: Duration = Duration::from_secs(5);
 
 const CALLERS: &[RoleName] = &[RoleName::Command];
 
@@ -191,27 +195,40 @@ impl Job for Monitors {
                 async move { Ok(here.take().await?.map(|(note, _)| note)) }
             });
         let endpoint = member.endpoint(routes);
+        let take = async move || {
+            if let Err(Refusal { text, .. }) = taking.take().await {
+                tracing::warn!("the trail's log could not be gone on with: {text}");
+            }
+        };
+        let (take_last, clock_last, ended) = (take.clone(), Arc::clone(&clock), Arc::new(Notify::new()));
+        let heard = Arc::clone(&ended);
         let beside = async move {
             let _member = member;
             if !by_itself {
                 std::future::pending::<()>().await;
             }
             loop {
-                clock.sleep(TAKE_EVERY).await;
-                if let Err(Refusal { text, .. }) = taking.take().await {
-                    tracing::warn!("the trail's log could not be gone on with: {text}");
+                tokio::select! {
+                    () = clock.sleep(TAKE_EVERY) => {}
+                    () = heard.notified() => {}
                 }
+                take().await;
             }
         };
-        let last = std::future::ready(()).boxed();
+        let last = async move {
+            if by_itself {
+                futures::future::select(pin!(take_last()), clock_last.sleep(TAKE_LAST_MAX)).await;
+            }
+        };
         Ok(Serving {
             role: Role::Monitor,
             endpoint,
             handles,
             beside: beside.boxed(),
-            last,
+            last: last.boxed(),
             enrols: None,
             lends: None,
+            hears: Some(Arc::new(move || ended.notify_one())),
         })
     }
 }

@@ -63,6 +63,9 @@ pub(crate) struct Processes {
     // Before the processes: a member asks them for nothing any more.
     member: Member,
     place: Place,
+    vault: Client,
+    /// What gets to the vault.
+    channel: Arc<Channel>,
     catalog: OnceCell<catalog::Client>,
     /// Of its own processes: the workers that were started.
     workers: Mutex<BTreeSet<Platform>>,
@@ -89,8 +92,8 @@ impl Processes {
         wants: Wants,
         clock: &Arc<dyn Clock>,
         rng: &Arc<dyn Rng>,
-    ) -> anyhow::Result<(Self, OpenVault)> {
-        let processes = match up::join(dir).await? {
+    ) -> anyhow::Result<Self> {
+        let (member, place, asks) = match up::join(dir).await? {
             Some(_) if wants == Wants::Alone => {
                 let why = "the cell runs, and knows its vault by what seals it now: end `caretaker up` first";
                 return Err(FlowError::Conflict(why.to_owned()).into());
@@ -99,17 +102,18 @@ impl Processes {
                 if wants == Wants::Quiet {
                     joined.be_alone().await?;
                 }
-                Self::joined(joined, unseals, clock).await?
+                let member = Member::join(joined.sockets(), Arc::clone(clock)).await?;
+                (member, Place::Running(joined), Some(unseals))
             }
-            None => Self::start(dir, unseals, wants != Wants::Any, clock).await?,
+            None => {
+                let (member, place) = Self::start(dir, unseals, wants != Wants::Any, clock).await?;
+                (member, place, None)
+            }
         };
-        let there = There::over(processes.member.channel(Role::Monitor)).await?;
-        let channel = processes.member.channel(Role::Vault);
-        let client = Client::over(Arc::clone(&channel), Arc::clone(clock), Arc::clone(rng));
-        let witness = Arc::new(Elsewhere::over(channel).await?);
-        let log = there.log().clone();
-        let vault = OpenVault { client, log, sequences: Sequences::There(there), witness };
-        Ok((processes, vault))
+        let channel = member.channel(Role::Vault);
+        let vault = Client::over(Arc::clone(&channel), Arc::clone(clock), Arc::clone(rng));
+        let (catalog, workers) = (OnceCell::new(), Mutex::default());
+        Ok(Self { member, place, vault, channel, catalog, workers, asks })
     }
 
     /// Those that this command has started, by their roles.
@@ -125,7 +129,7 @@ impl Processes {
         unseals: Unseals,
         alone: bool,
         clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Member, Place)> {
         let dir = std::path::absolute(dir)?;
         let supervisor = Supervisor::new(Arc::clone(clock), Keeps::AtMost(STARTS_AGAIN_MAX));
         let region = CellFile::read(&dir)?.region;
@@ -133,22 +137,38 @@ impl Processes {
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
         let member = Member::join(sockets, Arc::clone(clock)).await?;
         supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false }).await?;
-        let place = Place::Own { supervisor, dir };
-        Ok(Self { member, place, catalog: OnceCell::new(), workers: Mutex::default(), asks: None })
+        Ok((member, Place::Own { supervisor, dir }))
     }
 
-    async fn joined(joined: Joined, unseals: Unseals, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let member = Member::join(joined.sockets(), Arc::clone(clock)).await?;
-        let place = Place::Running(joined);
-        let workers = Mutex::default();
-        Ok(Self { member, place, catalog: OnceCell::new(), workers, asks: Some(unseals) })
+    /// The way to the vault.
+    pub(crate) fn vault(&self) -> &Client {
+        &self.vault
+    }
+
+    /// The vault, with what there is to do with its cell's trail. Monitor and vault are asked for it.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub(crate) async fn opened(&self) -> anyhow::Result<OpenVault> {
+        let monitor = There::over(self.member.channel(Role::Monitor));
+        let witness = async { Ok(Elsewhere::over(Arc::clone(&self.channel)).await?) };
+        let (there, witness) = futures::future::try_join(monitor, witness).await?;
+        let log = there.log().clone();
+        let (client, witness) = (self.vault.clone(), Arc::new(witness));
+        Ok(OpenVault { client, log, sequences: Sequences::There(there), witness })
+    }
+
+    /// Whether the monitor takes into the trail's log what comes, whoever asks it to or not.
+    pub(crate) fn take_by_themselves(&self) -> bool {
+        matches!(self.place, Place::Running(_))
     }
 
     /// Signs the local operator in.
     ///
     /// # Errors
     /// As [`Client::sign_in_knowing`].
-    pub(crate) async fn sign_in(&mut self, client: &Client, key: OperatorKey) -> anyhow::Result<SignedIn> {
+    pub(crate) async fn sign_in(&mut self, key: OperatorKey) -> anyhow::Result<SignedIn> {
+        let client = &self.vault;
         let asked = match self.asks.take() {
             Some(Unseals::Anew(now, _)) => Some(*now),
             asked => asked,

@@ -66,6 +66,7 @@ impl Job for Serves {
             last,
             enrols: None,
             lends: None,
+            hears: None,
         })
     }
 }

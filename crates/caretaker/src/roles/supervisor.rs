@@ -447,6 +447,14 @@ impl Supervisor {
         }
     }
 
+    /// Tells the monitor that a command has ended.
+    pub(super) async fn command_ended(&self) {
+        let Some(monitor) = self.keeper(&Role::Monitor) else { return };
+        let running = monitor.running.lock().await;
+        // One that is gone takes everything once it was started again.
+        drop(running.control.send(&ToProcess::<()>::Ended, None));
+    }
+
     /// Starts a process again that is gone, however often it takes.
     async fn revive(&self, role: &Role, control: &Arc<Control>) {
         let Some(keeper) = self.keeper(role) else { return };

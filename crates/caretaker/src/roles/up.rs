@@ -353,11 +353,11 @@ impl Door {
                 };
                 Supervisor::attend(&supervisor, &Role::Command, &control, &runtime, heard);
             }
-            if alone
-                && room.is_changed()
-                && let Some(supervisor) = supervisor.upgrade()
-            {
-                runtime.block_on(supervisor.start_all_anew());
+            if let Some(supervisor) = supervisor.upgrade() {
+                if alone && room.is_changed() {
+                    runtime.block_on(supervisor.start_all_anew());
+                }
+                runtime.block_on(supervisor.command_ended());
             }
             room.leave(alone);
             drop(there);

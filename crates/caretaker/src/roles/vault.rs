@@ -129,6 +129,7 @@ impl Job for Keys {
             last,
             enrols: Some(enrols),
             lends: None,
+            hears: None,
         })
     }
 }

@@ -118,6 +118,7 @@ impl Job for Works {
             last: std::future::ready(()).boxed(),
             enrols: None,
             lends: Some(lends),
+            hears: None,
         })
     }
 }

@@ -129,6 +129,39 @@ fn a_cell_that_runs_has_a_process_for_each_role_and_commands_join_it() {
     assert_eq!(count(&cell, "cell.run"), 4, "that it began and ended, and that of whoever came second");
 }
 
+/// Whether the log has every event that lies in a journal, but that the cell's run has ended: who writes that down is the last
+/// one there.
+fn log_has_all(cell: &TestCell) -> bool {
+    let head = std::fs::read(cell.home().join("trail/log/head.json")).unwrap();
+    let head: Value = serde_json::from_slice(&head).unwrap();
+    let has = |event: &Value| {
+        let (source, number) = event["metadata"]["uid"].as_str()?.rsplit_once('-')?;
+        Some(head["sources"][source]["number"].as_u64()? >= number.parse().ok()?)
+    };
+    let journal = cell.journal();
+    journal
+        .iter()
+        .filter(|event| event["metadata"]["event_code"] != "cell.run")
+        .all(|event| has(event) == Some(true))
+}
+
+#[test]
+fn what_a_command_did_is_in_the_log_though_it_waits_for_no_log() {
+    let cell = TestCell::with_jsonl("files");
+    let up = Up::of(&cell);
+    let list = ["snapshot", "list", "files"];
+    for _ in 0..5 {
+        cell.run(&list).succeeds();
+        assert!(comes(|| log_has_all(&cell)));
+    }
+    // Also that of one after which the cell ends at once.
+    cell.run(&list).succeeds();
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
+    assert!(log_has_all(&cell));
+    cell.run(&["trail", "verify"]).succeeds();
+}
+
 #[test]
 fn whoever_joins_proves_who_they_are() {
     let cell = TestCell::with_jsonl("files");
