@@ -350,6 +350,15 @@ impl Home {
         self.opened()?.catalog().await
     }
 
+    /// Connects to a worker of a cell that runs, for whoever asks it soon. `None` where the cell does not run.
+    pub(crate) async fn reach_worker(
+        &self,
+        role: &Role,
+        reaching: &[u16],
+    ) -> anyhow::Result<Option<Arc<Channel>>> {
+        Ok(self.opened()?.reach_worker(role, reaching).await)
+    }
+
     /// The way to a worker that can connect to those ports.
     pub(crate) async fn worker(&self, role: &Role, reaching: &[u16]) -> anyhow::Result<Arc<Channel>> {
         self.opened()?.worker(role, reaching).await
@@ -393,7 +402,12 @@ impl Home {
         let dir = self.dir()?;
         let file = CellFile::read(dir)?;
         let handles = handles(dir)?;
-        let (vault, operator) = self.open_vault(dir, (unseals, wants), &handles).await?;
+        let (vault, operator) = self.sign_in(dir, (unseals, wants), &handles).await?;
+        // While it is written down that the command begins, and nothing is asked yet.
+        let processes = self.opened()?;
+        let (begun, ()) =
+            futures::join!(self.begin(operator.principal(), &handles), processes.reach_catalog());
+        begun?;
         let catalog = self.catalog().await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })
     }

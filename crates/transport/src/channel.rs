@@ -80,6 +80,11 @@ impl Channel {
         self.identities.newest().id.role.clone()
     }
 
+    /// Connects now, so that the next call need not wait for it. Where that fails, the call tries again and says why.
+    pub async fn connect_ahead(&self) {
+        let _ = self.opened(None).await;
+    }
+
     /// Makes a call. A call that was not sent, because the connection had ended, is sent over another; one that may have been
     /// heard is not repeated.
     ///

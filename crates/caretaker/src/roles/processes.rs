@@ -196,6 +196,26 @@ impl Processes {
         Ok(catalog.await?.clone())
     }
 
+    /// Connects to the catalog of a cell that runs, for whoever asks it soon. Where that fails, asking says why.
+    pub(crate) async fn reach_catalog(&self) {
+        if let Place::Running(_) = self.place {
+            let channel = self.member.channel(Role::Server);
+            let catalog = catalog::Client::over(Arc::clone(&channel));
+            if self.catalog.set(catalog).is_ok() {
+                channel.connect_ahead().await;
+            }
+        }
+    }
+
+    /// Connects to a worker of a cell that runs, for whoever asks it soon. Where that fails, asking says why. `None` where the cell
+    /// does not run.
+    pub(crate) async fn reach_worker(&self, role: &Role, reaching: &[u16]) -> Option<Arc<Channel>> {
+        let Place::Running(_) = self.place else { return None };
+        let channel = self.member.channel_reaching(role.clone(), reaching.to_vec());
+        channel.connect_ahead().await;
+        Some(channel)
+    }
+
     /// The way to a worker that can connect to those ports. It is started for the first who asks.
     ///
     /// # Errors

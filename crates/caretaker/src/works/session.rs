@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::os::fd::AsFd as _;
 
 use catalog::Connection;
-use domain::{ConnectionId, Ids as _, Platform, Role};
+use domain::{ConnectionId, Grant, Ids as _, Platform, Role};
 use flows::error::Told as Failed;
 use flows::export::Folder;
 use flows::store_access::{self, SealedWay, Way, WhichStore};
@@ -84,11 +84,21 @@ impl<'h> Session<'h> {
         let is_file = |file: &File| file.metadata().is_ok_and(|meta| meta.is_file());
         // What is read from a pipe is gone when it was read.
         let again = W::AGAIN && aids.lent.is_none_or(is_file);
-        let (mut job, ports) = self.job(connection, work).await?;
+        let about = self.about(connection, &work).await?;
+        let ports: Vec<u16> = about.iter().filter_map(|connection| port_of(&connection.url)).collect();
         let role = Role::Worker(connection.scope.platform.clone());
+        // A worker that is there is connected to meanwhile.
+        let (grants, reached) =
+            futures::join!(self.grants::<W>(&about), self.home.reach_worker(&role, &ports));
+        let (grants, mut reached) = (grants?, reached?);
+        let (tenant, name) = (connection.scope.tenant.clone(), connection.scope.connection.clone());
+        let mut job = Job { tenant, connection: name, grants, stores: Vec::new(), lent: None, work };
         let mut tried = 0;
         loop {
-            let channel = self.home.worker(&role, &ports).await?;
+            let channel = match reached.take() {
+                Some(channel) => channel,
+                None => self.home.worker(&role, &ports).await?,
+            };
             // These serve for a minute.
             job.stores = self.ways(&connection.scope.platform).await?;
             if let Some(file) = aids.lent {
@@ -119,20 +129,23 @@ impl<'h> Session<'h> {
         }
     }
 
-    /// The job, and the ports to which whoever does it connects.
-    async fn job<W: Work>(&self, connection: &Connection, work: W) -> anyhow::Result<(Job<W>, Vec<u16>)> {
-        let (tenant, name) = (connection.scope.tenant.clone(), connection.scope.connection.clone());
-        let beside = match work.beside().filter(|beside| **beside != name) {
-            Some(beside) => Some(self.connection(beside).await?),
-            None => None,
-        };
-        let purpose = W::NAME.trim_start_matches("work.");
-        let (mut grants, mut ports) = (Vec::new(), Vec::new());
-        for Connection { scope, url, .. } in std::iter::once(connection).chain(&beside) {
-            grants.push(self.operator.grant(scope, W::ACTIONS, purpose, vault::GRANT_TTL_MAX).await?);
-            ports.extend(port_of(url));
+    /// The connections that a piece of work is about.
+    async fn about<W: Work>(&self, connection: &Connection, work: &W) -> flows::Result<Vec<Connection>> {
+        let mut about = vec![connection.clone()];
+        if let Some(beside) = work.beside().filter(|beside| **beside != connection.scope.connection) {
+            about.push(self.connection(beside).await?);
         }
-        Ok((Job { tenant, connection: name, grants, stores: Vec::new(), lent: None, work }, ports))
+        Ok(about)
+    }
+
+    /// A grant for each of them.
+    async fn grants<W: Work>(&self, about: &[Connection]) -> anyhow::Result<Vec<Grant>> {
+        let purpose = W::NAME.trim_start_matches("work.");
+        let mut grants = Vec::new();
+        for Connection { scope, .. } in about {
+            grants.push(self.operator.grant(scope, W::ACTIONS, purpose, vault::GRANT_TTL_MAX).await?);
+        }
+        Ok(grants)
     }
 
     /// The ways into those of the cell's stores that are buckets.
