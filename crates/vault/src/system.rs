@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use domain::{Clock, Rng, Timestamp};
 use futures::future::BoxFuture;
+use rustix::rand::{GetRandomFlags, getrandom};
+use zeroize::Zeroizing;
 
 /// The system's clocks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,17 +31,31 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's random number generator, through aws-lc's.
+/// The kernel's random number generator and aws-lc's: whoever could tell what one of them gives would know nothing yet. The
+/// kernel's is asked each time, since it notices where a machine that runs was copied, and goes on otherwise in the copy.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemRng;
 
 impl Rng for SystemRng {
     fn fill(&self, bytes: &mut [u8]) {
-        if aws_lc_rs::rand::fill(bytes).is_err() {
+        let mut kernels = Zeroizing::new(vec![0; bytes.len()]);
+        if aws_lc_rs::rand::fill(bytes).is_err() || from_kernel(&mut kernels).is_err() {
             // Without randomness every key made from here on would be known: nothing may go on.
             std::process::abort();
         }
+        bytes.iter_mut().zip(&*kernels).for_each(|(byte, kernels)| *byte ^= kernels);
     }
+}
+
+fn from_kernel(mut bytes: &mut [u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match getrandom(&mut *bytes, GetRandomFlags::empty()) {
+            Ok(len) => bytes = bytes.split_at_mut_checked(len).map_or(&mut [], |(_, rest)| rest),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -56,5 +72,8 @@ mod tests {
         SystemRng.fill(&mut a);
         SystemRng.fill(&mut b);
         assert_ne!(a, b);
+        let mut long = vec![0; 100_000];
+        SystemRng.fill(&mut long);
+        assert!(long.chunks(64).all(|piece| piece.iter().any(|byte| *byte != 0)));
     }
 }
