@@ -5,13 +5,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::cell::{Bench, Cell};
-use crate::series::median;
+use crate::meter::Cost;
+use crate::series::{Series, median};
 use crate::stopwatch::Stopwatch;
 use crate::table::{Table, float, keep, print, reaches, say};
 
@@ -63,17 +64,28 @@ fn memory(pids: &[u64]) -> anyhow::Result<f64> {
     Ok(float(kib) * 1_024.0 / 1e6)
 }
 
-/// How long a command takes, whole process, in milliseconds: the median of many.
-fn shown(cell: &Cell, rounds: usize) -> anyhow::Result<f64> {
-    let mut took = Vec::new();
-    for _ in 0..rounds {
-        let watch = Stopwatch::start();
-        let run = cell.run(&["item", "show", "shop", "product", "7"]);
-        let done = Command::new(&run.program).args(&run.arguments).envs(run.environment).output()?;
-        took.push(watch.passed().as_secs_f64() * 1_000.0);
-        ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+/// CPU that processes have had, in milliseconds. The kernel tells it in hundredths of a second.
+fn cpu_ms(pids: &[u64]) -> anyhow::Result<f64> {
+    let mut ticks = 0;
+    for pid in pids {
+        let text = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))?;
+        // Behind the name, which may hold anything: `utime` and `stime` (proc_pid_stat(5)).
+        let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        for field in fields {
+            ticks += field.parse::<u64>().context("the kernel tells no CPU time")?;
+        }
     }
-    Ok(median(took))
+    Ok(float(ticks) * 10.0)
+}
+
+/// What a command costs, whole process, many times.
+fn shown(bench: &mut Bench, cell: &Cell, rounds: usize) -> anyhow::Result<Series> {
+    let mut series = Series::default();
+    for _ in 0..rounds {
+        let (done, load) = bench.measure(cell.run(&["item", "show", "shop", "product", "7"]))?;
+        series.push(done.well()?.cost, load);
+    }
+    Ok(series)
 }
 
 /// Measures and prints.
@@ -86,7 +98,7 @@ pub(crate) fn run(bench: &mut Bench, rounds: usize) -> anyhow::Result<()> {
     let file = cell.path("products.jsonl");
     std::fs::write(&file, lines)?;
     cell.quietly(&["ingest", "shop", "--kind", "product", "--id", "/id", &file.to_string_lossy()])?;
-    let alone = shown(&cell, rounds)?;
+    let alone = shown(bench, &cell, rounds)?;
     let mut readies = Vec::new();
     for _ in 0..rounds.min(5) {
         let watch = Stopwatch::start();
@@ -96,7 +108,11 @@ pub(crate) fn run(bench: &mut Bench, rounds: usize) -> anyhow::Result<()> {
     }
     let (up, pids) = Up::start(&cell)?;
     let idle = memory(&pids)?;
-    let joined = shown(&cell, rounds)?;
+    // The first finds nothing open.
+    shown(bench, &cell, 1)?;
+    let before = cpu_ms(&pids)?;
+    let joined = shown(bench, &cell, rounds)?;
+    let others = (cpu_ms(&pids)? - before) / float(u64::try_from(rounds.max(1))?);
     let after = memory(&pids)?;
     drop(up);
     let ready = median(readies);
@@ -111,17 +127,32 @@ pub(crate) fn run(bench: &mut Bench, rounds: usize) -> anyhow::Result<()> {
         ]);
     };
     row("`up` is ready after", READY_MS, "ms", ready);
-    row("`item show`, whole process, on a cell that runs", JOINED_MS, "ms", joined);
-    row("the same where none runs", ALONE_MS, "ms", alone);
+    row(
+        "`item show`, whole process, on a cell that runs",
+        JOINED_MS,
+        "ms",
+        joined.median(|cost| cost.wall_ms),
+    );
+    row("the same where none runs", ALONE_MS, "ms", alone.median(|cost| cost.wall_ms));
     row("memory of the whole cell, idle (PSS)", MEMORY_MB, "MB", idle);
     row("– after the commands", MEMORY_MB, "MB", after);
+    let cpu = joined.median(Cost::cpu_ms);
+    let told = [
+        format!(
+            "- `item show` on a cell that runs: {cpu:.1} ms of CPU, and {others:.1} ms of the cell's processes."
+        ),
+        joined.told(&bench.calibration, "on a cell that runs"),
+        alone.told(&bench.calibration, "where none runs"),
+    ];
     print(&format!(
-        "## A cell that runs: medians of {rounds} rounds, of {} processes\n\n{}",
+        "## A cell that runs: medians of {rounds} rounds, of {} processes\n\n{}\n{}",
         pids.len(),
-        table.text()
+        table.text(),
+        told.join("\n")
     ))?;
     let figures = json!({
-        "ready_ms": ready, "joined_ms": joined, "alone_ms": alone, "idle_mb": idle, "after_mb": after,
+        "ready_ms": ready, "joined": joined.json(), "joined_others_cpu_ms": others, "alone": alone.json(),
+        "idle_mb": idle, "after_mb": after,
     });
     keep(&bench.dir, "running", figures)?;
     cell.remove()
