@@ -9,6 +9,7 @@ use ::trail::head::Folder;
 use ::trail::journal::Journal;
 use ::trail::note::{Scheme, Signer, Verifier};
 use ::trail::published::{self, PublishError, Published};
+use ::trail::room::{Level, Room};
 use ::trail::witness::{Vouches, Witness};
 use anyhow::Context as _;
 use domain::{Clock, Id128, SigningKey};
@@ -41,6 +42,26 @@ pub(crate) fn folder(dir: &Path) -> Folder {
 pub(crate) fn own(dir: &Path, source: &str) -> anyhow::Result<Vec<Own>> {
     let (journal, log) = folder(dir).make(&source.parse()?)?;
     Ok(vec![Own::folder(journal), Own { path: log, writes: false }])
+}
+
+/// How much room there is for it.
+pub(crate) fn room(dir: &Path) -> std::io::Result<Room> {
+    Room::of(folder(dir).path())
+}
+
+/// What is to be said of that, and what to do: `None` where there is enough.
+pub(crate) fn little_room(dir: &Path, room: &Room, level: Level) -> Option<String> {
+    let much = match level {
+        Level::Enough => return None,
+        Level::Little => "little",
+        Level::VeryLittle => "very little",
+    };
+    Some(format!(
+        "there is {much} room left for the trail in `{}`: {room}. Once there is none nothing can be recorded, and nothing is done any \
+         more. Delete what else lies on that disk, make it larger, or move the cell to a larger one while nothing runs on it. If its \
+         stores lie there too, `caretaker snapshot prune` and `caretaker store collect` make room",
+        folder(dir).path().display()
+    ))
 }
 
 fn memory(dir: &Path) -> PathBuf {

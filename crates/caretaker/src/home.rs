@@ -17,7 +17,9 @@ use flows::{Cell, FlowError, Leave};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::OnceCell;
+use trail::room::{Level, Room};
 use transport::Channel;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Client, Handles, OperatorKey, Passphrase, SealWay, SealedBy, SignedIn, Vault};
@@ -26,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
-use crate::output::exit;
+use crate::output::{Output, exit};
 use crate::roles::{OpenVault, Outside, Processes, Unseals, Wants};
 use crate::works::Session;
 use crate::{files, stores};
@@ -333,8 +335,7 @@ impl Home {
         (unseals, wants): (Unseals, Wants),
         handles: &Handles,
     ) -> anyhow::Result<(Client, Arc<SignedIn>)> {
-        let opening = Processes::open(dir, unseals, wants, &handles.clock, &handles.rng);
-        let mut processes = opening.await?;
+        let mut processes = Processes::open(dir, unseals, wants, handles).await?;
         let signed_in = match OperatorKey::read(dir) {
             Ok(key) => processes.sign_in(key).await,
             Err(error) => Err(error.into()),
@@ -425,6 +426,26 @@ impl Home {
         };
         self.trail_is_published_in(&stores.objects);
         Ok(unlocked.with(stores))
+    }
+
+    /// Warns whoever has given the command where there is little room for the trail. Before, it was told to be `before`;
+    /// answers what it is now.
+    pub(crate) fn warn_of_room(&self, before: Level, output: &Output) -> Level {
+        // A command that opens no cell records nothing.
+        let (Some(_), Ok(dir)) = (&self.act, self.dir()) else { return before };
+        // Where it cannot be told, the cell is not there.
+        let Ok(room) = cell_trail::room(dir) else { return before };
+        let level = room.level_after(before);
+        if level > before
+            && let Some(little) = cell_trail::little_room(dir, &room, level)
+        {
+            let Room { bytes_left, bytes, files_left, files } = room;
+            let facts = json!({
+                "level": level, "bytes_left": bytes_left, "bytes": bytes, "files_left": files_left, "files": files,
+            });
+            output.warn_with(&format!("Beware, {little}."), ("trail_room", &facts));
+        }
+        level
     }
 
     /// Brings the trail up to date with what the command did, which ended with that code. The monitor of a cell that runs does so

@@ -164,6 +164,14 @@ impl Output {
         self.line(&text);
     }
 
+    /// The same, with facts for programs, under a name of theirs.
+    pub(crate) fn warn_with(&self, text: &str, (name, facts): (&str, &Value)) {
+        match self.json {
+            true => self.line(&serde_json::json!({ "warning": text, name: facts }).to_string()),
+            false => self.warn(text),
+        }
+    }
+
     fn line(&self, text: &str) {
         match self.bar.lock() {
             Ok(bar) if bar.as_ref().is_some_and(|bar| !bar.is_hidden()) => {

@@ -165,6 +165,8 @@ operations! {
     TrailVerify = "trail.verify", Read;
     /// The key that signs the trail's log is given out.
     LogKeyGive = "trail.log_key", Read;
+    /// There is little room where the trail lies, or enough again.
+    TrailRoom = "trail.room", Read;
     /// The policies are read, for who can do what.
     PolicyRead = "policy.read", Read;
     /// A request is sent to a platform.

@@ -5,7 +5,8 @@
 //!
 //! Events ([`event`]) are durable in the [`journal`] of their source before anybody is answered. The [`sequencer`] takes them
 //! into the log and signs it, a [`witness`] with a memory of its own signs only what grew, and both together are
-//! [`published`]. [`verify`] finds what was changed, [`proof`]s convince others.
+//! [`published`]. [`verify`] finds what was changed, [`proof`]s convince others. How much [`room`] is left for
+//! all that is seen to besides.
 //!
 //! [RFC 6962]: https://www.rfc-editor.org/rfc/rfc6962
 //! [tlog-tiles]: https://c2sp.org/tlog-tiles
@@ -25,6 +26,7 @@ mod local;
 pub mod note;
 pub mod proof;
 pub mod published;
+pub mod room;
 pub mod sequencer;
 pub mod tile;
 pub mod tree;

@@ -11,12 +11,12 @@ use object_store::ObjectStore;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::dumps;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
 use crate::prover;
 use crate::roles::Wants;
 use crate::works::{Look, Session, State};
+use crate::{cell_trail, dumps};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -74,6 +74,7 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
         Ok("core dumps hold nothing of it, and keys are never written to swap".to_owned())
     });
     findings.push(finding("memory", kept_out));
+    findings.push(finding("room for the trail", room(dir)));
     findings.push(finding("policies", policies().await));
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
@@ -168,6 +169,19 @@ async fn policies() -> Result<String, Wrong> {
             sentence(&unvouched),
             sentence(&missing)
         ))),
+    }
+}
+
+/// Whether there is so much room that nobody needs to see to it.
+fn room(dir: &Path) -> Result<String, Wrong> {
+    let room = cell_trail::room(dir).map_err(|error| {
+        let what =
+            format!("it cannot be told how much there is in `{}`", cell_trail::folder(dir).path().display());
+        Wrong::from(anyhow::Error::from(error).context(what))
+    })?;
+    match cell_trail::little_room(dir, &room, room.level()) {
+        None => Ok(format!("{room} are left")),
+        Some(little) => Err(Wrong::new(little)),
     }
 }
 

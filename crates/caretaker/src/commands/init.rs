@@ -204,7 +204,7 @@ async fn begin(
     }));
     let catalog = catalog::Client::from(Catalog::create(dir).await?);
     let key = vault.recipients().first().map(RecoveryRecipient::fingerprint).unwrap_or_default();
-    let vault = OpenVault::here(dir, vault, Arc::clone(&handles.clock))?;
+    let vault = OpenVault::here(dir, vault, &handles)?;
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
         if let Some(credentials) = &options.credentials {

@@ -28,6 +28,8 @@ mod verify;
 
 use std::process::ExitCode;
 
+use ::trail::room::Level;
+
 use crate::acts::act;
 use crate::arguments::{Arguments, Command};
 use crate::home::Home;
@@ -41,6 +43,7 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Resul
     for (role, missing) in home.missing_walls().unwrap_or_default() {
         output.warn(&format!("The {role}'s process is kept less than it can be: {missing}"));
     }
+    home.warn_of_room(Level::Enough, output);
     let code = ended.as_ref().map_or_else(exit_code, |code| *code);
     let ended = ended.map(ExitCode::from);
     let Err(error) = home.close(code).await else { return ended };

@@ -1,11 +1,28 @@
 //! `caretaker up`: the cell's processes, until they are told to end.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
+use ::trail::room::Level;
+use domain::Clock;
 use serde_json::{Value, json};
 
 use crate::commands::sandbox::Signals;
 use crate::home::{self, CellFile, Home};
 use crate::output::{Output, exit};
 use crate::roles::Up;
+
+/// So often it is looked how much room there is for the trail.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Warns each time that there is less room for the trail.
+async fn look_after_room(home: &Home, clock: &dyn Clock, output: &Output) -> Infallible {
+    let mut level = Level::Enough;
+    loop {
+        level = home.warn_of_room(level, output);
+        clock.sleep(LOOK_EVERY).await;
+    }
+}
 
 pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let dir = home.dir()?;
@@ -29,7 +46,10 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
             dir.display()
         )
     })?;
-    end.wait().await;
+    tokio::select! {
+        () = end.wait() => {}
+        never = look_after_room(home, &*handles.clock, output) => match never {},
+    }
     let at_once = Signals::watch()?;
     output.say("The cell ends: commands that are under way have half a minute. Ctrl-C ends it at once.");
     up.end(at_once.wait()).await;

@@ -2,22 +2,23 @@
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, Role, RoleName};
+use domain::{AuditEvent, AuditSink, Clock, Operation, Outcome, Principal, Role, RoleName};
 use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use trail::checkpoint::Checkpoint;
-use trail::note::Verifier;
+use trail::note::{Signer, Verifier};
+use trail::room::{Crossing, Level, Watch};
 use trail::sequencer::Sequencer;
 use trail::witness::Vouches;
 use transport::{Call, Channel, Routes};
-use vault::Client;
+use vault::{Client, Handles};
 
 use super::child::{Job, Serving, Superior};
 use super::member::Member;
@@ -30,6 +31,8 @@ use crate::{cell_trail, home};
 const TAKE_EVERY: Duration = Duration::from_secs(1);
 /// So long it may take what came last, before it ends.
 const TAKE_LAST_MAX: Duration = Duration::from_secs(5);
+/// So often it looks how much room there is, where it takes nothing by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 const CALLERS: &[RoleName] = &[RoleName::Command];
 
@@ -79,12 +82,14 @@ pub(crate) enum Sequences {
     There(There),
 }
 
-/// The sequencer, and the witness that it asks.
+/// The sequencer, the witness that it asks, and whoever sees to the room for both.
 #[derive(Debug)]
 pub(crate) struct Here {
     sequencer: Arc<Sequencer>,
     witness: Arc<dyn Vouches>,
+    watch: Arc<Watch>,
     clock: Arc<dyn Clock>,
+    audit: Arc<dyn AuditSink>,
 }
 
 /// The way to the monitor.
@@ -100,11 +105,35 @@ impl std::fmt::Debug for There {
 }
 
 impl Here {
-    pub(crate) fn new(sequencer: Sequencer, witness: Arc<dyn Vouches>, clock: Arc<dyn Clock>) -> Self {
-        Self { sequencer: Arc::new(sequencer), witness, clock }
+    /// Takes what lies in the trail of the cell at `dir`.
+    pub(crate) fn new(dir: &Path, signer: Signer, witness: Arc<dyn Vouches>, handles: &Handles) -> Self {
+        let folder = cell_trail::folder(dir);
+        let watch = Arc::new(Watch::new(folder.clone()));
+        let (clock, audit) = (Arc::clone(&handles.clock), Arc::clone(&handles.audit));
+        Self { sequencer: Arc::new(Sequencer::new(folder, signer)), witness, watch, clock, audit }
+    }
+
+    /// Looks how much room there is, and puts on record where that is another level than before. Where it cannot, nobody is
+    /// kept from what they do: whoever needs the room finds that there is none.
+    async fn look(&self) {
+        if let Err(error) = self.tell_of_room().await {
+            tracing::warn!("how much room there is for the trail could not be told: {error:#}");
+        }
+    }
+
+    async fn tell_of_room(&self) -> anyhow::Result<()> {
+        let watch = Arc::clone(&self.watch);
+        let Some(crossing) = tokio::task::spawn_blocking(move || watch.find()).await?? else { return Ok(()) };
+        let Crossing { level, room, .. } = &crossing;
+        let outcome = if *level == Level::Enough { Outcome::Done } else { Outcome::Failed };
+        let who = Principal(format!("service/{}", Role::Monitor));
+        let event = AuditEvent::new(who, Operation::TrailRoom, "trail".to_owned(), outcome);
+        self.audit.record(event.with_detail(format!("{}: {room} are left", level.as_str()))).await?;
+        Ok(self.watch.is_told(&crossing)?)
     }
 
     async fn take(&self) -> Result<Option<Newest>, Refusal> {
+        self.look().await;
         let (sequencer, witness, now) =
             (Arc::clone(&self.sequencer), Arc::clone(&self.witness), self.clock.now());
         let taken = tokio::task::spawn_blocking(move || {
@@ -185,9 +214,8 @@ impl Job for Monitors {
         let witness = Arc::new(Elsewhere::over(channel).await?);
         let signer = cell_trail::log_signer(client.id(), client.log_key().await?)?;
         let log = signer.verifier().to_string();
-        let sequencer = Sequencer::new(cell_trail::folder(&dir), signer);
-        let here = Arc::new(Here::new(sequencer, witness, Arc::clone(&clock)));
-        let taking = Arc::clone(&here);
+        let here = Arc::new(Here::new(&dir, signer, witness, &handles));
+        let (taking, looking) = (Arc::clone(&here), Arc::clone(&here));
         let routes = Routes::new()
             .answering(move |_, _: LogVerifier| std::future::ready(Ok(log.clone())))
             .answering(move |_, _: Take| {
@@ -204,10 +232,12 @@ impl Job for Monitors {
         let heard = Arc::clone(&ended);
         let beside = async move {
             let _member = member;
-            if !by_itself {
-                std::future::pending::<()>().await;
-            }
             loop {
+                if !by_itself {
+                    looking.look().await;
+                    clock.sleep(LOOK_EVERY).await;
+                    continue;
+                }
                 tokio::select! {
                     () = clock.sleep(TAKE_EVERY) => {}
                     () = heard.notified() => {}

@@ -5,14 +5,13 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Clock, Id128, Platform, Rng, Role};
+use domain::{Clock, Id128, Platform, Role};
 use flows::FlowError;
 use tokio::sync::{Mutex, OnceCell};
 use trail::note::Signer;
-use trail::sequencer::Sequencer;
 use trail::witness::Vouches;
 use transport::Channel;
-use vault::{Client, Knows, OperatorKey, Passphrase, SignedIn, Vault};
+use vault::{Client, Handles, Knows, OperatorKey, Passphrase, SignedIn, Vault};
 
 use super::member::Member;
 use super::monitor::{Here, Sequences, There};
@@ -47,13 +46,12 @@ pub(crate) struct OpenVault {
 
 impl OpenVault {
     /// A vault that was made just now, in this process: whoever makes it has its keys anyway.
-    pub(crate) fn here(dir: &Path, vault: Vault, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub(crate) fn here(dir: &Path, vault: Vault, handles: &Handles) -> anyhow::Result<Self> {
         let vault = Arc::new(vault);
         let signer: Signer = cell_trail::log_signer(vault.id(), vault.log_key()?)?;
         let witness: Arc<dyn Vouches> = Arc::new(cell_trail::witness(dir, &vault)?);
         let log = signer.verifier().clone();
-        let sequencer = Sequencer::new(cell_trail::folder(dir), signer);
-        let sequences = Sequences::Here(Here::new(sequencer, Arc::clone(&witness), clock));
+        let sequences = Sequences::Here(Here::new(dir, signer, Arc::clone(&witness), handles));
         Ok(Self { client: Client::of(vault), log, sequences, witness })
     }
 }
@@ -90,9 +88,9 @@ impl Processes {
         dir: &Path,
         unseals: Unseals,
         wants: Wants,
-        clock: &Arc<dyn Clock>,
-        rng: &Arc<dyn Rng>,
+        handles: &Handles,
     ) -> anyhow::Result<Self> {
+        let (clock, rng) = (&handles.clock, &handles.rng);
         let (member, place, asks) = match up::join(dir).await? {
             Some(_) if wants == Wants::Alone => {
                 let why = "the cell runs, and knows its vault by what seals it now: end `caretaker up` first";
@@ -106,7 +104,7 @@ impl Processes {
                 (member, Place::Running(joined), Some(unseals))
             }
             None => {
-                let (member, place) = Self::start(dir, unseals, wants != Wants::Any, clock).await?;
+                let (member, place) = Self::start(dir, unseals, wants != Wants::Any, handles).await?;
                 (member, place, None)
             }
         };
@@ -128,14 +126,14 @@ impl Processes {
         dir: &Path,
         unseals: Unseals,
         alone: bool,
-        clock: &Arc<dyn Clock>,
+        handles: &Handles,
     ) -> anyhow::Result<(Member, Place)> {
         let dir = std::path::absolute(dir)?;
-        let supervisor = Supervisor::new(Arc::clone(clock), Keeps::AtMost(STARTS_AGAIN_MAX));
+        let supervisor = Supervisor::new(Arc::clone(&handles.clock), Keeps::AtMost(STARTS_AGAIN_MAX));
         let region = CellFile::read(&dir)?.region;
         supervisor.start(Beginning::Vault { dir: dir.clone(), region, alone, asks: false, unseals }).await?;
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
-        let member = Member::join(sockets, Arc::clone(clock)).await?;
+        let member = Member::join(sockets, Arc::clone(&handles.clock)).await?;
         supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false }).await?;
         Ok((member, Place::Own { supervisor, dir }))
     }

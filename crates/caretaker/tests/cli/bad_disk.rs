@@ -5,7 +5,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
 use crate::cell::{Answer, TestCell, note, points, tell, text};
+use crate::up::{Up, comes};
 
 /// Somebody without any right: what the kernel calls nobody.
 const NOBODY: u32 = 65_534;
@@ -89,10 +93,10 @@ fn a_folder_that_may_not_be_written_to_is_told_and_left_alone() {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// `None` where this machine lets nobody mount and its owner has said so.
-    fn mount(at: &Path) -> Option<Self> {
+    /// With those options. `None` where this machine lets nobody mount and its owner has said so.
+    fn mount(at: &Path, options: &str) -> Option<Self> {
         std::fs::create_dir(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(at).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
         let failed = match mounted {
             Ok(output) if output.status.success() => return Some(Self(at.to_path_buf())),
             Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -105,6 +109,34 @@ impl SmallDisk {
         );
         println!("skipped: no file system can be mounted here");
         None
+    }
+
+    /// A cell that lies there with all it has.
+    fn cell(&self) -> TestCell {
+        TestCell::at(tempfile::tempdir_in(&self.0).unwrap())
+    }
+
+    /// Takes so much room that this is left, and no other.
+    fn leave(&self, bytes: u64) {
+        let filler = std::fs::File::create(self.0.join("filler")).unwrap();
+        let free = || {
+            let told = rustix::fs::statvfs(&self.0).unwrap();
+            told.f_bavail * told.f_frsize
+        };
+        rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, free() - bytes).unwrap();
+        assert_eq!(free(), bytes);
+    }
+
+    /// Takes so many files that these are left.
+    fn leave_files(&self, files: u64) {
+        let folder = self.0.join("fillers");
+        std::fs::create_dir(&folder).unwrap();
+        for turn in 0.. {
+            if rustix::fs::statvfs(&self.0).unwrap().f_favail <= files {
+                return;
+            }
+            std::fs::File::create(folder.join(turn.to_string())).unwrap();
+        }
     }
 }
 
@@ -123,7 +155,7 @@ fn rooms() -> Vec<u64> {
 #[test]
 fn a_full_disk_loses_nothing() {
     let cell = TestCell::new();
-    let Some(disk) = SmallDisk::mount(&cell.home().join("disk")) else { return };
+    let Some(disk) = SmallDisk::mount(&cell.home().join("disk"), "size=6m") else { return };
     // A cell that lies on the small disk with all it has.
     let home = disk.0.join("cell");
     let run = |words: &[&str]| -> Answer {
@@ -200,4 +232,136 @@ fn a_full_disk_loses_nothing() {
     let list = run(&["snapshot", "list", "files"]).succeeds();
     assert_eq!(list["snapshots"].as_array().unwrap().len(), taken + 1);
     note("disk-full");
+}
+
+/// The warnings of a command that tell of the trail's room.
+fn warnings(stderr: &str) -> Vec<Value> {
+    let lines = stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["trail_room"].is_object()).collect()
+}
+
+/// What the trail says of its room: the level, and how that is to be taken.
+fn crossings(cell: &TestCell) -> Vec<(String, u64)> {
+    let listed = cell.run(&["trail", "list", "--last", "500", "--operation", "trail.room"]).succeeds();
+    let told = |event: &Value| {
+        let event = &event["event"];
+        assert_eq!(event["actor"]["user"]["uid"], "service/monitor", "{event}");
+        let detail = event["status_detail"].as_str().unwrap();
+        (detail.split(':').next().unwrap().to_owned(), event["status_id"].as_u64().unwrap())
+    };
+    listed["events"].as_array().unwrap().iter().map(told).collect()
+}
+
+/// What `doctor` says of it: whether it is well, and what it found.
+fn looked_at(cell: &TestCell) -> (bool, String) {
+    let answer = cell.run(&["doctor"]);
+    let found: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    let row = found["findings"].as_array().unwrap().iter().find(|row| row["check"] == "room for the trail");
+    let (ok, detail) = (row.unwrap()["ok"].as_bool().unwrap(), row.unwrap()["detail"].as_str().unwrap());
+    // Nothing else is wrong.
+    assert_eq!((answer.code, &found["sound"]), (Some(i32::from(!ok)), &ok.into()), "{found}");
+    (ok, detail.to_owned())
+}
+
+const MIB: u64 = 1 << 20;
+/// What a command may say that opens a cell.
+const WORDS: [&[&str]; 4] =
+    [&["connection", "list"], &["snapshot", "list", "files"], &["vault", "status"], &["trail", "checkpoint"]];
+
+#[test]
+fn little_room_for_the_trail_is_told_long_before_there_is_none() {
+    let around = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&around.path().join("disk"), "size=64m") else { return };
+    let cell = disk.cell();
+    cell.run(&["connect", "jsonl", "files"]).succeeds();
+    // The control: a quarter is free, and nobody is told anything.
+    disk.leave(17 * MIB);
+    cell.ingest("files", "thing", "{\"id\":\"1\"}\n").succeeds();
+    for words in WORDS {
+        let answer = cell.run(words);
+        answer.succeeds();
+        assert_eq!(warnings(&answer.stderr), [Value::Null; 0], "{words:?}");
+    }
+    let (ok, detail) = looked_at(&cell);
+    assert!(ok && detail.contains("MiB"), "{detail}");
+    assert_eq!(crossings(&cell), []);
+
+    for (left, level, much) in [(12 * MIB, "little", "little"), (3 * MIB, "very_little", "very little")] {
+        disk.leave(left);
+        for words in WORDS {
+            let answer = cell.run(words);
+            answer.succeeds();
+            let told = warnings(&answer.stderr);
+            let [warning] = &told[..] else { panic!("{words:?}: {}", answer.stderr) };
+            assert_eq!(warning["trail_room"]["level"], level);
+            assert_eq!(warning["trail_room"]["bytes"], 64 * MIB);
+            let bytes = warning["trail_room"]["bytes_left"].as_u64().unwrap();
+            assert!(bytes <= left && bytes > left - MIB, "{warning}");
+            let said = warning["warning"].as_str().unwrap();
+            for word in [much, text(&cell.home().join("trail")), "is done any more", "make it larger"] {
+                assert!(said.contains(word), "`{word}` is not in `{said}`");
+            }
+        }
+        // A command that fails says so all the same, and its error comes last.
+        let refused = cell.run(&["snapshot", "list", "nothing"]);
+        refused.refuses(6, &["nothing"]);
+        assert_eq!(warnings(&refused.stderr).len(), 1);
+        let (ok, detail) = looked_at(&cell);
+        assert!(!ok && detail.contains(much) && detail.contains("snapshot prune"), "{detail}");
+    }
+    // People are told in words.
+    let mut plain = crate::cell::binary();
+    plain.args(["--dir", text(&cell.home()), "--passphrase-file", text(&cell.passphrase())]);
+    let plain = Answer::from(plain.args(["connection", "list"]).output().unwrap());
+    assert!(plain.stderr.contains("Beware, there is very little room left for the trail"), "{plain:?}");
+    // Commands that open no cell are not about it.
+    assert_eq!(warnings(&cell.run(&["kinds"]).stderr).len(), 0);
+
+    std::fs::remove_file(disk.0.join("filler")).unwrap();
+    let answer = cell.run(&["connection", "list"]);
+    answer.succeeds();
+    assert_eq!(warnings(&answer.stderr).len(), 0);
+    // Each crossing once, however many commands there were.
+    let told = [("little", 2), ("very_little", 2), ("enough", 1)];
+    assert_eq!(crossings(&cell), told.map(|(level, status)| (level.to_owned(), status)));
+    cell.run(&["trail", "verify"]).succeeds();
+    note("little-room");
+}
+
+#[test]
+fn few_files_that_can_be_made_are_little_room_too() {
+    let around = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&around.path().join("disk"), "size=64m,nr_inodes=2000") else { return };
+    let cell = disk.cell();
+    cell.run(&["connect", "jsonl", "files"]).succeeds();
+    assert!(looked_at(&cell).0);
+    disk.leave_files(400);
+    let answer = cell.run(&["connection", "list"]);
+    answer.succeeds();
+    let told = warnings(&answer.stderr);
+    assert_eq!(told[0]["trail_room"]["level"], "little", "{told:?}");
+    let left = told[0]["trail_room"]["files_left"].as_u64().unwrap();
+    assert!(left <= 400 && told[0]["warning"].to_string().contains(&format!("{left} files")), "{told:?}");
+    assert!(!looked_at(&cell).0);
+    assert_eq!(crossings(&cell), [("little".to_owned(), 2)]);
+}
+
+#[test]
+fn a_cell_that_runs_warns_as_soon_as_there_is_little_room_for_the_trail() {
+    let around = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&around.path().join("disk"), "size=64m") else { return };
+    let cell = disk.cell();
+    let up = Up::of(&cell);
+    disk.leave(12 * MIB);
+    // Nobody gives a command: the cell sees for itself, every few seconds.
+    assert!(comes(|| cell.home().join("trail/log/room.json").exists()));
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    cell.run(&["connection", "list"]).succeeds();
+    up.told(Signal::SIGTERM);
+    let ended = up.ends();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = warnings(&ended.stderr);
+    // Once while it ran, and once more as every command at its end.
+    assert_eq!(told.len(), 2, "{}", ended.stderr);
+    assert_eq!(crossings(&cell), [("little".to_owned(), 2)]);
 }

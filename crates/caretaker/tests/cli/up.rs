@@ -70,7 +70,7 @@ impl Drop for Up {
 }
 
 /// Lets time pass until something holds.
-fn comes(mut holds: impl FnMut() -> bool) -> bool {
+pub(crate) fn comes(mut holds: impl FnMut() -> bool) -> bool {
     (0..1_000).any(|_| {
         let holds = holds();
         if !holds {
