@@ -109,6 +109,8 @@ operations! {
     CellInit = "cell.init", Create;
     /// The installation is looked over.
     CellCheck = "cell.check", Read;
+    /// A process of the cell that says nothing any more is killed; another takes its place.
+    ProcessReplace = "process.replace", Update;
     /// The cell runs, until it is told to end.
     CellRun = "cell.run", Update;
     /// The catalog's tables are changed, or looked at.

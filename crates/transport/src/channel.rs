@@ -35,7 +35,7 @@ const CONNECTIONS_MAX: u32 = 5;
 /// So long an answer is waited for.
 const CALL_MAX: Duration = Duration::from_secs(60);
 /// Whoever tells how a call goes on is taken for dead once so long nothing came.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What gets a connection to another process.
 pub trait Dial: Send + Sync + 'static {

@@ -24,7 +24,7 @@ mod tls;
 
 pub use authority::{Authority, AuthorityError, CERTIFICATE_TTL};
 pub use call::{Call, CallError, Routes};
-pub use channel::{Channel, Dial};
+pub use channel::{Channel, Dial, SILENCE_MAX};
 pub use endpoint::{Endpoint, ServeError};
 pub use identity::{Identities, Identity, IdentityError, Issued, NewKey};
 pub use telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling};

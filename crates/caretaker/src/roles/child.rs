@@ -19,6 +19,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use transport::{Endpoint, ServeError};
@@ -139,12 +140,17 @@ impl Superior {
         self: &Arc<Self>,
     ) -> mpsc::Receiver<(ToProcess<B>, Option<OwnedFd>)> {
         let (send, receive) = mpsc::channel(MESSAGES_MAX);
-        let own = Arc::clone(self);
+        let (own, runtime) = (Arc::clone(self), Handle::current());
         // It waits for the kernel: a thread of its own, which ends with the process.
         std::thread::spawn(move || {
             while let Ok(Some((message, descriptor))) = own.control.receive::<ToProcess<B>>() {
                 match (message, descriptor) {
                     (ToProcess::Given { number }, Some(descriptor)) => own.answer(number, Ok(descriptor)),
+                    (ToProcess::Beat, _) => {
+                        let control = Arc::clone(&own.control);
+                        // Where all else is done: who does nothing else any more does not answer either.
+                        runtime.spawn(async move { control.send(&FromProcess::Lives, None) });
+                    }
                     (ToProcess::Withheld { number, why }, _) => {
                         own.answer(number, Err(io::Error::other(why)));
                     }
@@ -179,8 +185,13 @@ impl Sockets for Superior {
 pub(crate) fn main<J: Job>(control: Control) -> ExitCode {
     // Where it cannot be said, a list of processes names the program alone.
     let _ = rustix::thread::set_name(J::NAME);
-    let Ok(Some((ToProcess::Begin(begin), descriptor))) = control.receive::<ToProcess<J::Begin>>() else {
-        return ExitCode::from(exit::USAGE);
+    let (begin, descriptor) = loop {
+        match control.receive::<ToProcess<J::Begin>>() {
+            Ok(Some((ToProcess::Begin(begin), descriptor))) => break (begin, descriptor),
+            // Whoever is to tell it is slow.
+            Ok(Some((ToProcess::Beat, _))) => drop(control.send(&FromProcess::Lives, None)),
+            _ => return ExitCode::from(exit::USAGE),
+        }
     };
     // Walls are raised before there are other threads, which would stay outside.
     let missing = match raise_walls::<J>(&begin) {

@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -57,11 +58,31 @@ impl Control {
         Ok(sockopt::socket_peercred(&self.0)?.uid)
     }
 
+    /// From here on nobody waits longer than that for a message: an error says that nothing came, which is of the kind of what
+    /// would block.
+    pub(crate) fn wait_at_most(&self, time: Duration) -> io::Result<()> {
+        Ok(sockopt::set_socket_timeout(&self.0, sockopt::Timeout::Recv, Some(time))?)
+    }
+
     /// Sends a message, and a descriptor with it.
     pub(crate) fn send(
         &self,
         message: &impl Serialize,
         descriptor: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
+        self.send_as(message, descriptor, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends a message, unless so many wait at the other end that there is no room for it.
+    pub(crate) fn send_if_room(&self, message: &impl Serialize) -> io::Result<()> {
+        self.send_as(message, None, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_as(
+        &self,
+        message: &impl Serialize,
+        descriptor: Option<BorrowedFd<'_>>,
+        flags: SendFlags,
     ) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -70,7 +91,7 @@ impl Control {
         if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(malformed("there is no room for a descriptor"));
         }
-        let sent = sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        let sent = sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut ancillary, flags)?;
         if sent == bytes.len() { Ok(()) } else { Err(malformed("a message was cut")) }
     }
 

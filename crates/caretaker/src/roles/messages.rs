@@ -25,6 +25,8 @@ pub(super) enum ToProcess<B> {
     Lent { name: Id128 },
     /// A command has ended: what it did is to be taken into the trail's log. For the monitor alone.
     Ended,
+    /// It is to say that it lives.
+    Beat,
     /// Ways out are to be tried.
     #[cfg(debug_assertions)]
     TryEscape(escape::Around),
@@ -42,6 +44,8 @@ pub(super) enum FromProcess {
     Ask { number: u64, what: Ask },
     /// The descriptor is that of a file, for a worker of that role that can connect to those ports: see [`ToProcess::Lent`].
     Lend { to: String, reaching: Vec<u16>, name: Id128 },
+    /// It lives.
+    Lives,
     /// What was tried, with the number of the error that it got.
     #[cfg(debug_assertions)]
     Tried(Vec<(String, Option<i32>)>),

@@ -2,6 +2,7 @@
 
 mod child;
 mod control;
+mod life;
 mod member;
 mod messages;
 mod monitor;

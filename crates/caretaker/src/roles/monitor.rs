@@ -17,7 +17,7 @@ use trail::note::{Signer, Verifier};
 use trail::room::{Crossing, Level, Watch};
 use trail::sequencer::Sequencer;
 use trail::witness::Vouches;
-use transport::{Call, Channel, Routes};
+use transport::{Call, CallError, Channel, Routes};
 use vault::{Client, Handles};
 
 use super::child::{Job, Serving, Superior};
@@ -167,7 +167,12 @@ impl There {
     }
 
     async fn take(&self) -> anyhow::Result<Option<Newest>> {
-        let Some(note) = self.channel.call(&Take {}).await?? else { return Ok(None) };
+        let taken = match self.channel.call(&Take {}).await {
+            // Nothing is taken twice. Whoever was asked has died, and another is there.
+            Err(CallError::Unreachable { .. }) => self.channel.call(&Take {}).await?,
+            taken => taken?,
+        };
+        let Some(note) = taken? else { return Ok(None) };
         let checkpoint: Checkpoint = self.log.open(note.as_bytes())?.0.parse()?;
         Ok(Some((note, checkpoint)))
     }

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use domain::{Clock, Id128, Platform, Role};
+use domain::{Id128, Platform, Role};
 use flows::FlowError;
 use tokio::sync::{Mutex, OnceCell};
 use trail::note::Signer;
@@ -129,7 +129,7 @@ impl Processes {
         handles: &Handles,
     ) -> anyhow::Result<(Member, Place)> {
         let dir = std::path::absolute(dir)?;
-        let supervisor = Supervisor::new(Arc::clone(&handles.clock), Keeps::AtMost(STARTS_AGAIN_MAX));
+        let supervisor = Supervisor::new(handles, Keeps::AtMost(STARTS_AGAIN_MAX));
         let region = CellFile::read(&dir)?.region;
         supervisor.start(Beginning::Vault { dir: dir.clone(), region, alone, asks: false, unseals }).await?;
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));

@@ -11,20 +11,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{Clock, Id128, Platform, Region, Role};
+use domain::{AuditEvent, AuditSink, Clock, Id128, Operation, Outcome, Platform, Principal, Region, Role};
 use flows::FlowError;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use transport::edges;
-use vault::{Passphrase, SealWay, VaultError};
+use vault::{Handles, Passphrase, SealWay, VaultError};
 
 use super::child::Job;
 use super::control::Control;
+use super::life::{Life, Line};
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::monitor::{Monitors, ToMonitor};
@@ -39,6 +40,8 @@ use crate::walls::LOOK_UP_OVER_TCP;
 const START_AGAIN: Duration = Duration::from_millis(20);
 /// After so long at most.
 const START_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// So long it is waited until it is on record that a process is killed.
+const RECORD_MAX: Duration = Duration::from_secs(2);
 /// One that has lived so long is as good as new.
 const LIVES: Duration = Duration::from_secs(60);
 
@@ -213,6 +216,7 @@ fn is_gone(error: &io::Error) -> bool {
 /// A process that was started.
 struct Running {
     child: Child,
+    life: Option<Arc<Life>>,
     control: Arc<Control>,
     /// How often it was started again.
     again: u32,
@@ -221,10 +225,15 @@ struct Running {
 }
 
 impl Running {
-    /// Ends it: it does so when it hears nobody any more, and whoever comes next must not find it still there.
-    fn end(&mut self) {
+    /// Ends it: it does so when it hears nobody any more, or is killed. Whoever comes next must not find it still there; answers
+    /// whether they will not.
+    fn end(&mut self) -> bool {
         self.control.end();
-        let _ = self.child.wait();
+        let is_gone = self.life.as_ref().is_none_or(|life| life.end());
+        if is_gone {
+            let _ = self.child.wait();
+        }
+        is_gone
     }
 }
 
@@ -247,6 +256,7 @@ struct Keeper {
 /// The processes of a cell that this one has started. They end with this, the last that was started first.
 pub(super) struct Supervisor {
     clock: Arc<dyn Clock>,
+    audit: Arc<dyn AuditSink>,
     keeps: Keeps,
     /// In the order in which they were started.
     keepers: Mutex<Vec<Arc<Keeper>>>,
@@ -307,9 +317,10 @@ impl Keeper {
 }
 
 impl Supervisor {
-    pub(super) fn new(clock: Arc<dyn Clock>, keeps: Keeps) -> Arc<Self> {
+    pub(super) fn new(handles: &Handles, keeps: Keeps) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
-            clock,
+            clock: Arc::clone(&handles.clock),
+            audit: Arc::clone(&handles.audit),
             keeps,
             keepers: Mutex::default(),
             sealers: Mutex::default(),
@@ -373,9 +384,10 @@ impl Supervisor {
             let (control, theirs) = Control::pair()?;
             let control = Arc::new(control);
             let child = spawn(beginning.word(), theirs)?;
-            let since = self.clock.monotonic();
-            let running = Running { child, control: Arc::clone(&control), again, since };
-            let begun = self.listen(beginning.role(), &control);
+            let (life, since) = (Life::of(&child), self.clock.monotonic());
+            let line = self.line(&beginning.role(), &child, life.as_ref(), &control);
+            let running = Running { child, life, control: Arc::clone(&control), again, since };
+            let begun = self.listen(beginning.role(), line?);
             beginning.tell(&control)?;
             match begun.await {
                 Ok(FromProcess::Begun { missing }) => {
@@ -402,16 +414,16 @@ impl Supervisor {
     }
 
     /// Hears what a process says, until it is gone: first how it began, then what it asks for.
-    fn listen(&self, role: Role, control: &Arc<Control>) -> oneshot::Receiver<FromProcess> {
+    fn listen(&self, role: Role, mut line: Line) -> oneshot::Receiver<FromProcess> {
         let (begun, answer) = oneshot::channel();
-        let (own, control, runtime) = (Weak::clone(&self.own), Arc::clone(control), Handle::current());
+        let (own, runtime) = (Weak::clone(&self.own), Handle::current());
         // It waits for the kernel: a thread of its own, which ends with the process.
         std::thread::spawn(move || {
             let mut begun = Some(begun);
             let heard = |message| drop(begun.take().map(|begun| begun.send(message)));
-            Self::attend(&own, &role, &control, &runtime, heard);
+            Self::attend(&own, &role, &mut line, &runtime, heard);
             if let Some(own) = own.upgrade().filter(|own| own.keeps == Keeps::Always) {
-                runtime.spawn(async move { own.revive(&role, &control).await });
+                runtime.spawn(async move { own.revive(&role, line.control()).await });
             }
         });
         answer
@@ -421,11 +433,11 @@ impl Supervisor {
     pub(super) fn attend(
         own: &Weak<Self>,
         role: &Role,
-        control: &Arc<Control>,
+        line: &mut Line,
         runtime: &Handle,
         mut heard: impl FnMut(FromProcess),
     ) {
-        while let Ok(Some((message, descriptor))) = control.receive::<FromProcess>() {
+        while let Ok(Some((message, descriptor))) = line.receive() {
             match message {
                 FromProcess::Lend { to, reaching, name } => {
                     let (Some(own), Some(file)) = (own.upgrade(), descriptor) else { return };
@@ -439,7 +451,7 @@ impl Supervisor {
                 }
                 FromProcess::Ask { number, what } if what != Ask::Quiet => {
                     let Some(own) = own.upgrade() else { return };
-                    let (role, control) = (role.clone(), Arc::clone(control));
+                    let (role, control) = (role.clone(), Arc::clone(line.control()));
                     runtime.spawn(async move { own.answer(&role, number, &what, &control).await });
                 }
                 message => heard(message),
@@ -453,6 +465,35 @@ impl Supervisor {
         let running = monitor.running.lock().await;
         // One that is gone takes everything once it was started again.
         drop(running.control.send(&ToProcess::<()>::Ended, None));
+    }
+
+    /// What a process says, which is killed once it says nothing any more.
+    fn line(
+        &self,
+        role: &Role,
+        child: &Child,
+        life: Option<&Arc<Life>>,
+        control: &Arc<Control>,
+    ) -> io::Result<Line> {
+        let Some(life) = life else { return Ok(Line::of(control)) };
+        // The record is the command's: it ends with it, and not when this has heard that.
+        let (clock, audit, runtime) =
+            (Arc::clone(&self.clock), Arc::downgrade(&self.audit), Handle::current());
+        let (role, process) = (role.clone(), child.id());
+        Line::watched(control, life, move |silent| {
+            let silent = silent.as_secs();
+            tracing::warn!("the {role}'s process {process} has said nothing for {silent} s, and is killed");
+            let who = Principal(format!("service/{}", Role::Command));
+            let event = AuditEvent::new(who, Operation::ProcessReplace, role.to_string(), Outcome::Done);
+            let event = event.with_detail(format!("process {process} has said nothing for {silent} s"));
+            let Some(audit) = audit.upgrade() else { return };
+            let recorded = audit.record(event);
+            // It may be the one which keeps it from being recorded: it has a lock, say. Then that comes right after.
+            let waits = async { futures::future::select(recorded, clock.sleep(RECORD_MAX)).await };
+            if let Either::Left((Err(error), _)) = runtime.block_on(waits) {
+                tracing::warn!("{error}");
+            }
+        })
     }
 
     /// Starts a process again that is gone, however often it takes.
@@ -548,7 +589,6 @@ impl Supervisor {
             _ => return Ok(()),
         }
         // What it has not finished is asked for once more.
-        tokio::task::block_in_place(|| running.end());
         self.start_again(&keeper, &mut running, io::ErrorKind::BrokenPipe.into()).await
     }
 
@@ -605,6 +645,14 @@ impl Supervisor {
         running.again += 1;
         running.since = self.clock.monotonic();
         self.wait(running.again).await;
+        // It may be about to end only, and has what the next one needs.
+        if !tokio::task::block_in_place(|| running.end()) {
+            let why = format!(
+                "the {}'s process cannot be ended: the kernel is busy with something for it",
+                keeper.role
+            );
+            return Err(io::Error::other(why));
+        }
         let started = self.run(&beginning, running.again).await;
         *running = started.map_err(io::Error::other)?.0;
         Ok(())

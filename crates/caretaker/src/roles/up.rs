@@ -24,6 +24,7 @@ use vault::{Handles, Vault};
 
 use super::child::Superior;
 use super::control::Control;
+use super::life::Line;
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
@@ -167,7 +168,7 @@ impl Up {
             .with_context(|| format!("could not make `{}`", folder.display()))?;
         let lock = lock(&folder)?;
         let cell = CellFile::read(&dir)?;
-        let supervisor = Supervisor::new(Arc::clone(&handles.clock), Keeps::Always);
+        let supervisor = Supervisor::new(handles, Keeps::Always);
         for beginning in [
             Beginning::Vault {
                 dir: dir.clone(),
@@ -351,7 +352,8 @@ impl Door {
                     // Where it is gone, that shows at once.
                     let _ = tell_quiet(&control, number, quiet);
                 };
-                Supervisor::attend(&supervisor, &Role::Command, &control, &runtime, heard);
+                let mut line = Line::of(&control);
+                Supervisor::attend(&supervisor, &Role::Command, &mut line, &runtime, heard);
             }
             if let Some(supervisor) = supervisor.upgrade() {
                 if alone && room.is_changed() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use catalog::{Catalog, Client};
 use domain::Clock as _;
+use nix::sys::signal::{self, kill};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::shopify::Settings;
@@ -13,8 +14,9 @@ use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto, 
 use vault::system::SystemClock;
 
 use crate::cell::{TestCell, binary, running_until, text};
-use crate::powers::worker_of;
+use crate::powers::stand_still;
 use crate::shop::Shop;
+use crate::silent::BEAT;
 
 #[test]
 fn a_wrong_passphrase_opens_nothing() {
@@ -350,18 +352,19 @@ fn a_sweep_whose_last_page_fails_removes_nothing() {
 #[test]
 fn a_second_backup_at_the_same_time_is_refused() {
     let latency = std::time::Duration::from_millis(30);
-    let (cell, shop) =
-        (TestCell::new(), Shop::open(Settings { products: 8, latency, ..Settings::default() }));
+    let (cell, shop) = (
+        TestCell::new().with(BEAT, "60000"),
+        Shop::open(Settings { products: 8, latency, ..Settings::default() }),
+    );
     shop.connect(&cell, "shop").succeeds();
     let asked = shop.stats().requests;
     let mut first = cell.start(&["backup", "shop"]);
     assert!(running_until(&mut first, || shop.stats().requests > asked + 1));
     // However slow the machine is, the first does not end before the second has begun: its worker stands still, in the middle
-    // of what it sends, and has the connection all the same.
-    let worker = worker_of(&first);
-    kill_process(worker, Signal::STOP).unwrap();
+    // of what it sends, and has the connection all the same. For so long nobody takes its place.
+    let worker = stand_still(&cell, &mut first);
     cell.run(&["backup", "shop"]).refuses(7, &["shop", "wait"]);
-    kill_process(worker, Signal::CONT).unwrap();
+    kill(worker, signal::Signal::SIGCONT).unwrap();
     assert!(first.wait().unwrap().success());
     assert_eq!(cell.snapshots("shop"), [1]);
     assert_eq!(cell.run(&["backup", "shop"]).succeeds()["snapshot"], 2);

@@ -139,6 +139,12 @@ impl TestCell {
         cell
     }
 
+    /// The same, whose commands find something in their environment besides.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.environment.insert(name, value.into());
+        self
+    }
+
     /// A new cell with a connection that takes files.
     pub(crate) fn with_jsonl(name: &str) -> Self {
         let cell = Self::new();

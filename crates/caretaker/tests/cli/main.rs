@@ -42,6 +42,7 @@ mod recover;
 mod root_seal;
 mod rotation;
 mod shop;
+mod silent;
 mod slips;
 mod stolen;
 mod sync_order;

@@ -130,15 +130,14 @@ fn an_address_in_an_error_holds_no_password() {
 fn a_connection_is_not_given_a_credential_while_somebody_writes_to_it() {
     let latency = std::time::Duration::from_millis(30);
     let shop = Shop::open(Settings { products: 8, latency, ..Settings::default() });
-    let cell = TestCell::new();
+    let cell = TestCell::new().with(crate::silent::BEAT, "60000");
     shop.connect(&cell, "shop").succeeds();
     let asked = shop.stats().requests;
     let mut backup = cell.start(&["backup", "shop"]);
     assert!(crate::cell::running_until(&mut backup, || shop.stats().requests > asked + 1));
-    let pid = crate::powers::worker_of(&backup);
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let worker = crate::powers::stand_still(&cell, &mut backup);
     shop.connect(&cell, "shop").refuses(7, &["another command"]);
-    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    nix::sys::signal::kill(worker, nix::sys::signal::Signal::SIGCONT).unwrap();
     assert!(backup.wait().unwrap().success());
     shop.connect(&cell, "shop").succeeds();
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub(crate) struct Waiting {
 }
 
 pub(crate) const VAULT: &str = "caretaker-vault";
-const SERVER: &str = "caretaker-serve";
-const MONITOR: &str = "caretaker-watch";
-const WORKER: &str = "caretaker-work";
+pub(crate) const SERVER: &str = "caretaker-serve";
+pub(crate) const MONITOR: &str = "caretaker-watch";
+pub(crate) const WORKER: &str = "caretaker-work";
 
 pub(crate) fn children(of: u32) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
@@ -40,10 +40,35 @@ pub(crate) fn name(pid: Pid) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim().to_owned()
 }
 
-/// The worker of a command that works.
-pub(crate) fn worker_of(command: &Child) -> rustix::process::Pid {
-    let worker = children(command.id()).into_iter().find(|process| name(*process) == WORKER).unwrap();
-    rustix::process::Pid::from_raw(worker.as_raw()).unwrap()
+/// A process that a command or a cell has, by its name.
+pub(crate) fn child_of(of: u32, named: &str) -> Option<Pid> {
+    children(of).into_iter().find(|process| name(*process) == named)
+}
+
+/// Has the worker of a command stand still that works on a cell, until it is woken or replaced, which takes a while
+/// ([`crate::silent::BEAT`]). It has nothing then for which other commands wait: that of its events' journal is locked while
+/// one is written.
+pub(crate) fn stand_still(cell: &TestCell, command: &mut Child) -> Pid {
+    let worker = child_of(command.id(), WORKER).unwrap();
+    let journals = std::fs::read_dir(cell.home().join("trail/journal")).unwrap();
+    let locks = journals.filter_map(|journal| std::fs::metadata(journal.unwrap().path().join("lock")).ok());
+    let locks: Vec<String> = locks.map(|lock| format!(":{} ", lock.ino())).collect();
+    let holds = |line: &str| {
+        line.contains(&format!(" {worker} ")) && locks.iter().any(|lock| line.contains(lock.as_str()))
+    };
+    assert!(running_until(command, || {
+        kill(worker, Signal::SIGSTOP).unwrap();
+        let still = || std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap().contains(") T ");
+        while !still() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let lets_others = !std::fs::read_to_string("/proc/locks").unwrap().lines().any(holds);
+        if !lets_others {
+            kill(worker, Signal::SIGCONT).unwrap();
+        }
+        lets_others
+    }));
+    worker
 }
 
 pub(crate) fn is_there(pid: Pid) -> bool {
@@ -80,7 +105,11 @@ impl Waiting {
     }
 
     pub(crate) fn kill(&self, process: &str) {
-        kill(self.processes[process], Signal::SIGKILL).unwrap();
+        kill(self.process(process), Signal::SIGKILL).unwrap();
+    }
+
+    pub(crate) fn process(&self, process: &str) -> Pid {
+        self.processes[process]
     }
 
     /// Gives it records. It waits for more then.

@@ -35,6 +35,11 @@ impl Up {
         Self::started(up)
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn started(mut up: Command) -> Self {
         let mut child = up.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -80,7 +85,7 @@ pub(crate) fn comes(mut holds: impl FnMut() -> bool) -> bool {
     })
 }
 
-fn count(cell: &TestCell, code: &str) -> usize {
+pub(crate) fn count(cell: &TestCell, code: &str) -> usize {
     let listed = cell.run(&["trail", "list", "--last", "500"]).succeeds();
     let of = |event: &&Value| event["event"]["metadata"]["event_code"] == code;
     listed["events"].as_array().unwrap().iter().filter(of).count()
