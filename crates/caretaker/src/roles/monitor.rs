@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{AuditEvent, AuditSink, Clock, Operation, Outcome, Principal, Role, RoleName};
@@ -228,9 +228,14 @@ impl Job for Monitors {
                 async move { Ok(here.take().await?.map(|(note, _)| note)) }
             });
         let endpoint = member.endpoint(routes);
+        // What is wrong is told once, and again when it is another thing.
+        let told = Arc::new(Mutex::new(String::new()));
         let take = async move || {
-            if let Err(Refusal { text, .. }) = taking.take().await {
-                tracing::warn!("the trail's log could not be gone on with: {text}");
+            let wrong = taking.take().await.err().map(|Refusal { text, .. }| text).unwrap_or_default();
+            let before =
+                std::mem::replace(&mut *told.lock().unwrap_or_else(PoisonError::into_inner), wrong.clone());
+            if wrong != before && !wrong.is_empty() {
+                tracing::warn!("the trail's log could not be gone on with: {wrong}");
             }
         };
         let (take_last, clock_last, ended) = (take.clone(), Arc::clone(&clock), Arc::new(Notify::new()));
