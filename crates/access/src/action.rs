@@ -106,6 +106,64 @@ actions! {
     VaultStatus = "vault.status", Nothing;
     /// Get the key that signs the log.
     TrailLogKey = "trail.log_key", Nothing;
+    /// Have the catalog looked over for damage.
+    CatalogCheck = "catalog.check", Nothing;
+    /// Add a tenant's row.
+    CatalogTenantAdd = "catalog.tenant.add", Nothing;
+    /// Read the tenants' rows.
+    CatalogTenantList = "catalog.tenant.list", Nothing;
+    /// Add a connection's row.
+    CatalogConnectionAdd = "catalog.connection.add", Nothing;
+    /// Read a connection's row.
+    CatalogConnectionRead = "catalog.connection.read", Nothing;
+    /// Read the rows of a tenant's connections.
+    CatalogConnectionList = "catalog.connection.list", Nothing;
+    /// Change a connection's settings.
+    CatalogConnectionSet = "catalog.connection.set", Nothing;
+    /// Keep a connection's row together with a sealed credential.
+    CatalogConnectionPut = "catalog.connection.put", Nothing;
+    /// Change a connection's tags.
+    CatalogTagChange = "catalog.tag.change", Nothing;
+    /// Read the tags of a tenant's connections.
+    CatalogTagList = "catalog.tag.list", Nothing;
+    /// Keep a connection's sealed credential.
+    CatalogCredentialPut = "catalog.credential.put", Nothing;
+    /// Read a connection's sealed credential.
+    CatalogCredentialRead = "catalog.credential.read", Nothing;
+    /// Keep the sealed credential of a store of the cell.
+    CatalogStoreCredentialPut = "catalog.store_credential.put", Nothing;
+    /// Read the sealed credential of a store of the cell.
+    CatalogStoreCredentialRead = "catalog.store_credential.read", Nothing;
+    /// Read a connection's head.
+    CatalogHeadRead = "catalog.head.read", Nothing;
+    /// Advance a connection's head.
+    CatalogHeadAdvance = "catalog.head.advance", Nothing;
+    /// Take a connection's lease.
+    CatalogLeaseSeize = "catalog.lease.seize", Nothing;
+    /// Read a connection's lease.
+    CatalogLeaseRead = "catalog.lease.read", Nothing;
+    /// Raise a lease's generation.
+    CatalogLeaseRaise = "catalog.lease.raise", Nothing;
+    /// Give a lease back.
+    CatalogLeaseRelease = "catalog.lease.release", Nothing;
+    /// Add a restore's row.
+    CatalogRestoreAdd = "catalog.restore.add", Nothing;
+    /// Read a restore's row.
+    CatalogRestoreRead = "catalog.restore.read", Nothing;
+    /// Read the rows of a connection's restores.
+    CatalogRestoreList = "catalog.restore.list", Nothing;
+    /// Have a restore go from one state to the next.
+    CatalogRestoreMove = "catalog.restore.move", Nothing;
+    /// Note steps of a restore as intended.
+    CatalogStepIntend = "catalog.step.intend", Nothing;
+    /// Note how steps of a restore ended.
+    CatalogStepFinish = "catalog.step.finish", Nothing;
+    /// Read the steps of a restore.
+    CatalogStepList = "catalog.step.list", Nothing;
+    /// Write new ids into a connection's ledger.
+    CatalogLedgerRecord = "catalog.ledger.record", Nothing;
+    /// Read a connection's ledger.
+    CatalogLedgerList = "catalog.ledger.list", Nothing;
 }
 
 /// The actions with the groups in which they are, as the schema says.
@@ -189,6 +247,8 @@ mod tests {
         assert_eq!(groups(Action::DataKeyOpen), ["granted", "open"]);
         assert_eq!(groups(Action::DataKeyRewrap), ["granted"]);
         assert_eq!(groups(Action::Backup), ["run"]);
+        assert_eq!(groups(Action::CatalogHeadRead), ["catalog", "rows"]);
+        assert_eq!(groups(Action::CatalogTagChange), ["catalog"]);
         assert!(Action::ALL.iter().all(|action| action.entity().is_some()));
     }
 

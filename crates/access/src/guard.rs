@@ -7,7 +7,7 @@ use domain::{About, Asked, Decides, Operation, Principal, Region, Scope, Verdict
 
 use crate::action::{Action, UnknownAction};
 use crate::decision::Decision;
-use crate::policies::Policies;
+use crate::policies::{Policies, PolicyError};
 use crate::request::{Grant, Request, Standing};
 use crate::resource::{Place, Resource};
 use crate::who::{OPERATOR, Person, Service, Who};
@@ -57,6 +57,14 @@ impl Guard {
         Self { policies, region }
     }
 
+    /// By the policies that Caretaker comes with: what vault and server of a cell ask.
+    ///
+    /// # Errors
+    /// As [`Policies::built_in`].
+    pub fn built_in(region: Region) -> Result<Self, PolicyError> {
+        Ok(Self::new(Arc::new(Policies::built_in()?), region))
+    }
+
     fn place(&self, cell: &str) -> Place {
         Place { cell: cell.to_owned(), region: self.region.clone() }
     }
@@ -82,6 +90,11 @@ impl Guard {
             About::Connection(scope) => (Some(*scope), self.of(scope, cell, Resource::Connection)),
             About::DataKey(scope) => (Some(*scope), Resource::DataKey((*scope).clone())),
             About::Credential(scope) => (Some(*scope), self.of(scope, cell, Resource::Credential)),
+            About::StoreCredential(store) => {
+                (None, Resource::StoreCredential(self.place(cell), (*store).to_owned()))
+            }
+            About::Tenant(tenant) => (None, Resource::Tenant((*tenant).clone(), self.region.clone())),
+            About::Cell => (None, Resource::Cell(self.place(cell))),
         };
         let grant = grant.map(|facts| Grant {
             genuine: facts.genuine,
@@ -138,7 +151,7 @@ mod tests {
     }
 
     fn guard() -> Guard {
-        Guard::new(Arc::new(Policies::built_in().unwrap()), "eu".parse().unwrap())
+        Guard::built_in("eu".parse().unwrap()).unwrap()
     }
 
     fn verdict(role: &str, operation: Operation, about: About<'_>, whose: Option<&str>) -> Verdict {
@@ -192,6 +205,51 @@ mod tests {
         check("vault", O::DataKeyOpen, About::DataKey(&shop), operator, false);
         // What no policy knows is refused.
         check("command", O::PeerRefuse, About::Vault, None, false);
+    }
+
+    /// What is asked at the server of a connection, a credential, a tenant, the cell and a store of it.
+    #[test]
+    fn every_call_of_the_server_is_for_those_whose_it_is() {
+        let (own, other) = (scope("acme", "shopify", "shop"), scope("acme", "bigcommerce", "shop"));
+        let elsewhere = Scope { region: "us".parse().unwrap(), ..own.clone() };
+        let acme = &own.tenant;
+        // By each action, of what else it is asked than of connections, and whether workers and commands may.
+        let calls = Operation::ALL.iter().filter(|one| one.as_str().starts_with("catalog."));
+        let mut asked = 0;
+        for operation in calls.copied().filter(|one| *one != Operation::CatalogMigrate) {
+            use Operation as O;
+            let abouts = match operation {
+                O::CatalogCheck | O::CatalogTenantList => [About::Cell; 3],
+                O::CatalogTenantAdd | O::CatalogConnectionList | O::CatalogTagList => {
+                    [About::Tenant(acme); 3]
+                }
+                O::CatalogStoreCredentialPut | O::CatalogStoreCredentialRead => {
+                    [About::StoreCredential("key-store"); 3]
+                }
+                O::CatalogCredentialPut | O::CatalogCredentialRead => {
+                    [&own, &other, &elsewhere].map(About::Credential)
+                }
+                _ => [&own, &other, &elsewhere].map(About::Connection),
+            };
+            let of_the_cell = abouts[0] == abouts[1];
+            let commands_alone =
+                [O::CatalogConnectionAdd, O::CatalogTagChange].contains(&operation) || of_the_cell;
+            let looks = [O::CatalogConnectionRead, O::CatalogHeadRead, O::CatalogRestoreRead];
+            let keeps = [O::CatalogCredentialPut, O::CatalogCredentialRead];
+            let for_commands = commands_alone || looks.contains(&operation) || keeps.contains(&operation);
+            let may = |role: &str| abouts.map(|about| verdict(role, operation, about, None).allowed);
+            assert_eq!(may("worker/shopify"), [!commands_alone, false, false], "{operation}");
+            assert_eq!(
+                may("command"),
+                [for_commands, for_commands, for_commands && of_the_cell],
+                "{operation}"
+            );
+            for nobody in ["monitor", "server", "vault"] {
+                assert_eq!(may(nobody), [false; 3], "{nobody} {operation}");
+            }
+            asked += 1;
+        }
+        assert_eq!(asked, 29);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Resource {
     Credential(Scope),
     /// Records of one kind.
     Record(Scope, Kind),
+    /// All that a tenant has, and where it stays.
+    Tenant(TenantId, Region),
     /// The credential of one of the cell's own stores, by the store's name.
     StoreCredential(Place, String),
     /// The vault.
@@ -63,12 +65,13 @@ fn placed(place: &Place) -> Attributes {
     HashMap::from([("cell".to_owned(), text(&place.cell)), ("region".to_owned(), text(&place.region))])
 }
 
-/// A tenant with the groups that look after it.
-fn tenant(tenant: &TenantId) -> Option<Entity> {
+/// A tenant with its region and the groups that look after it.
+fn tenant(tenant: &TenantId, region: &Region) -> Option<Entity> {
     let group = |name: String| Some(RestrictedExpression::new_entity_uid(uid("Group", &name)?));
     let groups = HashMap::from([
         ("owners".to_owned(), group(owners(tenant))?),
         ("viewers".to_owned(), group(viewers(tenant))?),
+        ("region".to_owned(), text(region)),
     ]);
     Entity::new(tenant_uid(tenant)?, groups, [].into()).ok()
 }
@@ -82,6 +85,7 @@ impl fmt::Display for Resource {
             Self::DataKey(scope) => write!(f, "data_key/{}", of(scope)),
             Self::Credential(scope) => write!(f, "credential/{}", of(scope)),
             Self::Record(scope, kind) => write!(f, "record/{}/{kind}", of(scope)),
+            Self::Tenant(tenant, _) => write!(f, "tenant/{tenant}"),
             Self::StoreCredential(_, store) => write!(f, "store_credential/{store}"),
             Self::Vault(_) => f.write_str("vault"),
             Self::Trail(_) => f.write_str("trail"),
@@ -100,6 +104,7 @@ impl Resource {
             Self::DataKey(_) => "DataKey",
             Self::Credential(_) => "Credential",
             Self::Record(..) => "Record",
+            Self::Tenant(..) => "Tenant",
             Self::StoreCredential(..) => "StoreCredential",
             Self::Vault(_) => "Vault",
             Self::Trail(_) => "Trail",
@@ -109,8 +114,8 @@ impl Resource {
     }
 
     /// What a path names: `connection/TENANT/NAME`, `data_key/…`, `credential/…`, `record/TENANT/NAME/KIND`,
-    /// `store_credential/STORE`, `vault`, `trail`, `policies`, `cell`. `scope` says where a connection belongs. `None` for
-    /// any other path.
+    /// `tenant/TENANT`, `store_credential/STORE`, `vault`, `trail`, `policies`, `cell`. `scope` says where a connection belongs.
+    /// `None` for any other path.
     pub fn named(
         path: &str,
         place: &Place,
@@ -124,6 +129,7 @@ impl Resource {
             ["data_key", tenant, name] => Self::DataKey(scope(tenant, name)?),
             ["credential", tenant, name] => Self::Credential(scope(tenant, name)?),
             ["record", tenant, name, kind] => Self::Record(scope(tenant, name)?, Kind::new(kind).ok()?),
+            ["tenant", tenant] => Self::Tenant(TenantId::new(tenant).ok()?, place.region.clone()),
             ["store_credential", store] => Self::StoreCredential(place.clone(), (*store).to_owned()),
             ["vault"] => Self::Vault(place.clone()),
             ["trail"] => Self::Trail(place.clone()),
@@ -150,6 +156,7 @@ impl Resource {
                 connection_uid(of, scope)
             }
             Self::Record(scope, kind) => uid(of, &format!("{}/{}/{kind}", scope.tenant, scope.connection)),
+            Self::Tenant(tenant, _) => tenant_uid(tenant),
             Self::StoreCredential(place, name) => uid(of, &format!("{}/{name}", place.cell)),
             Self::Vault(place) | Self::Trail(place) | Self::Policies(place) | Self::Cell(place) => {
                 uid(of, &place.cell)
@@ -171,8 +178,11 @@ impl Resource {
         if let Some(place) = place {
             return Some(vec![Entity::new(own, placed(place), [].into()).ok()?]);
         }
+        if let Self::Tenant(name, region) = self {
+            return Some(vec![tenant(name, region)?]);
+        }
         let scope = self.scope()?;
-        let of_tenant = tenant(&scope.tenant)?;
+        let of_tenant = tenant(&scope.tenant, &scope.region)?;
         let connection = connection_uid("Connection", scope)?;
         let around =
             Entity::new(connection.clone(), scoped(scope)?, [tenant_uid(&scope.tenant)?].into()).ok()?;

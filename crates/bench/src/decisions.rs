@@ -108,6 +108,7 @@ fn question<'d>(all: &'d Directory, chance: &mut Chance) -> anyhow::Result<(&'d 
         Resource::Policies(_) => (drawn(all.everybody().len())?, Action::PolicyRead),
         Resource::Cell(_) => (drawn(all.everybody().len())?, Action::TenantList),
         Resource::StoreCredential(..) => (drawn(5)?, Action::CredentialOpen),
+        Resource::Tenant(..) => (drawn(5)?, Action::CatalogConnectionList),
     };
     Ok((all.everybody().get(who).context("somebody")?, action, resource))
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use access::{Guard, Policies};
+use access::Guard;
 use anyhow::{Context as _, ensure};
 use domain::{Action, Clock, DataKeys as _, Grant, Rng, Role, Scope};
 use futures::FutureExt as _;
@@ -66,7 +66,7 @@ async fn world(dir: &Path) -> anyhow::Result<World> {
     };
     let home = dir.join("cell");
     let passphrase = Passphrase::new("a passphrase for figures".to_owned())?;
-    let policies = Guard::new(Arc::new(Policies::built_in()?), "local".parse()?);
+    let policies = Guard::built_in("local".parse()?)?;
     let vault = Vault::init(&home, &passphrase, settings, &handles).await?;
     let vault = Arc::new(vault.with_policies(Arc::new(policies)));
     let authority = Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL);

@@ -1,9 +1,10 @@
-//! What may be asked of a catalog over a channel: each question, who may ask it, and which connections it is about. One table
-//! makes the questions, the way to ask them and the way to answer them.
+//! What may be asked of a catalog over a channel: each question, who may ask it, and what it is about. One table makes the
+//! questions, the way to ask them and the way to answer them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use domain::{ConnectionId, Id128, Platform, Role, RoleName, Scope, ServiceId, TenantId, Timestamp};
+use domain::{ConnectionId, Id128, Operation, RoleName, ServiceId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use transport::{Call, Routes};
 
@@ -11,6 +12,7 @@ use crate::client::Client;
 use crate::connection::Connection;
 use crate::database::Catalog;
 use crate::error::{CatalogError, Told};
+use crate::gate::Gate;
 use crate::head::Head;
 use crate::lease::{Lease, LeaseRequest};
 use crate::ledger::LedgerEntry;
@@ -24,12 +26,18 @@ const WORK: &[RoleName] = &[RoleName::Command, RoleName::Worker];
 /// So many rows at most are in one answer.
 pub(crate) const PAGE_LEN_MAX: u32 = 2_000;
 
-/// What a question is about. A worker gets no answer about connections of another platform.
-pub(crate) enum About<'q> {
-    /// The cell, or all connections of a tenant: nothing that a worker may ask.
+/// What a question is about, as it says itself.
+pub(crate) enum Named<'q> {
+    /// The cell.
     Cell,
+    /// All that a tenant has.
+    Tenant(&'q TenantId),
+    /// The credential of one of the cell's own stores.
+    Store(&'q str),
     /// Connections of one tenant.
     Connections(&'q TenantId, Vec<&'q ConnectionId>),
+    /// A credential of a connection.
+    Credential(&'q TenantId, &'q ConnectionId),
     /// A connection that may not be there yet.
     New(&'q Connection),
     /// A restore of one tenant, and connections besides.
@@ -38,12 +46,14 @@ pub(crate) enum About<'q> {
 
 /// A question, and the catalog's way to answer it.
 pub(crate) trait Question: Call<Refusal = Told> {
+    /// What it is on the record, and for the policies.
+    const OPERATION: Operation;
     /// Whether it may be asked again when there was no answer.
     // INVARIANT (asked again): it does no harm then that it was heard the first time.
     const AGAIN: bool;
 
     /// What it is about.
-    fn about(&self) -> About<'_>;
+    fn about(&self) -> Named<'_>;
 
     /// Answers it.
     fn answer(self, catalog: &Catalog) -> impl Future<Output = Result<Self::Answer, CatalogError>> + Send;
@@ -80,7 +90,7 @@ macro_rules! argument {
 macro_rules! questions {
     ($(
         $(#[$doc:meta])*
-        $vis:vis $method:ident, $name:ident = $text:literal for $callers:ident, again $again:literal,
+        $vis:vis $method:ident, $name:ident = $operation:ident for $callers:ident, again $again:literal,
         ($($field:ident: $how:ident $type:ty),* $(,)?) -> $answer:ty,
         about |$q:ident| $about:expr;
     )*) => {
@@ -89,16 +99,17 @@ macro_rules! questions {
             pub(crate) struct $name { $($field: argument!(sent $how $type),)* }
 
             impl Call for $name {
-                const NAME: &'static str = $text;
+                const NAME: &'static str = Operation::$operation.as_str();
                 const CALLERS: &'static [RoleName] = $callers;
                 type Answer = $answer;
                 type Refusal = Told;
             }
 
             impl Question for $name {
+                const OPERATION: Operation = Operation::$operation;
                 const AGAIN: bool = $again;
 
-                fn about(&self) -> About<'_> {
+                fn about(&self) -> Named<'_> {
                     let $q = self;
                     $about
                 }
@@ -116,27 +127,30 @@ macro_rules! questions {
             }
         )*}
 
-        /// What a catalog answers to other processes.
+        /// What a catalog answers to other processes that the gate lets through.
         #[must_use]
-        pub fn routes(catalog: &Catalog) -> Routes {
-            let routes = Routes::new();
+        pub fn routes(catalog: &Catalog, gate: Gate) -> Routes {
+            let (routes, gate) = (Routes::new(), Arc::new(gate));
             $(
-                let held = catalog.clone();
+                let held = (catalog.clone(), Arc::clone(&gate));
                 let routes = routes.answering(move |peer: ServiceId, question: $name| {
-                    answered(held.clone(), peer.role, question)
+                    let (catalog, gate) = held.clone();
+                    answered(catalog, gate, peer, question)
                 });
             )*
             routes
         }
 
-        /// Puts a question of that name to a catalog, for that role. `None` where it cannot be read, else whether it was
+        /// Puts a question of that name to a catalog, for that process. `None` where it cannot be read, else whether it was
         /// answered.
         #[cfg(any(test, feature = "fuzzing"))]
-        pub(crate) async fn asked(catalog: &Catalog, role: &Role, name: &str, text: &[u8]) -> Option<bool> {
+        pub(crate) async fn asked(
+            (catalog, gate): (&Catalog, &Gate), peer: &ServiceId, name: &str, text: &[u8],
+        ) -> Option<bool> {
             $(
                 if name == $name::NAME {
                     let question: $name = serde_json::from_slice(text).ok()?;
-                    return Some(answered(catalog.clone(), role.clone(), question).await.is_ok());
+                    return Some(gate.answer(catalog, peer, question).await.is_ok());
                 }
             )*
             None
@@ -150,255 +164,210 @@ questions! {
     ///
     /// # Errors
     /// [`CatalogError::Damaged`] with the first thing that does not fit.
-    pub check_integrity, CheckIntegrity = "catalog.check" for CELL, again true,
+    pub check_integrity, CheckIntegrity = CatalogCheck for CELL, again true,
         () -> (),
-        about |_q| About::Cell;
+        about |_q| Named::Cell;
     /// Adds a tenant.
     ///
     /// # Errors
     /// [`CatalogError::Exists`] when there is one of that name.
-    pub add_tenant, AddTenant = "tenant.add" for CELL, again false,
+    pub add_tenant, AddTenant = CatalogTenantAdd for CELL, again false,
         (tenant: lent TenantId, at: plain Timestamp) -> (),
-        about |_q| About::Cell;
+        about |q| Named::Tenant(&q.tenant);
     /// All tenants of the cell, by name. For whoever runs the cell, never for a tenant.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub tenants, Tenants = "tenant.list" for CELL, again true,
+    pub tenants, Tenants = CatalogTenantList for CELL, again true,
         () -> Vec<TenantId>,
-        about |_q| About::Cell;
+        about |_q| Named::Cell;
     /// Adds a connection.
     ///
     /// # Errors
     /// [`CatalogError::Exists`] when the tenant has one of that name, [`CatalogError::NotFound`] when there is no
     /// such tenant.
-    pub add_connection, AddConnection = "connection.add" for CELL, again false,
+    pub add_connection, AddConnection = CatalogConnectionAdd for CELL, again false,
         (connection: lent Connection) -> (),
-        about |_q| About::Cell;
+        about |q| Named::New(&q.connection);
     /// One connection.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub connection, ReadConnection = "connection.read" for WORK, again true,
+    pub connection, ReadConnection = CatalogConnectionRead for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId) -> Connection,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// A page of a tenant's connections, by name.
-    pub(crate) connections_after, ConnectionsAfter = "connection.list" for CELL, again true,
+    pub(crate) connections_after, ConnectionsAfter = CatalogConnectionList for CELL, again true,
         (tenant: lent TenantId, after: plain Option<ConnectionId>) -> Vec<Connection>,
-        about |_q| About::Cell;
+        about |q| Named::Tenant(&q.tenant);
     /// Changes what a connection's connector knows beside its address.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has none of that name.
-    pub set_settings, SetSettings = "connection.set" for WORK, again true,
+    pub set_settings, SetSettings = CatalogConnectionSet for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, settings: lent serde_json::Value) -> (),
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Keeps a connection together with the credential for its address: both or neither. One that is there keeps
     /// its platform and region.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when there is no such tenant.
-    pub put_connection, PutConnection = "connection.put" for WORK, again true,
+    pub put_connection, PutConnection = CatalogConnectionPut for WORK, again true,
         (connection: lent Connection, name: lent str, sealed: lent [u8], at: plain Timestamp) -> (),
-        about |q| About::New(&q.connection);
+        about |q| Named::New(&q.connection);
     /// Gives a connection tags and takes others away: both or neither. What it has already, or does not have, is
     /// no error.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub change_tags, ChangeTags = "tag.change" for CELL, again true,
+    pub change_tags, ChangeTags = CatalogTagChange for CELL, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, add: lent [String], remove: lent [String]) -> (),
-        about |_q| About::Cell;
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// The tags of all of a tenant's connections; one without tags is not among them.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub tags, Tags = "tag.list" for CELL, again true,
+    pub tags, Tags = CatalogTagList for CELL, again true,
         (tenant: lent TenantId) -> BTreeMap<ConnectionId, BTreeSet<String>>,
-        about |_q| About::Cell;
+        about |q| Named::Tenant(&q.tenant);
     /// Stores a credential as the vault sealed it, in place of one of the same name.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub put_credential, PutCredential = "credential.put" for WORK, again true,
+    pub put_credential, PutCredential = CatalogCredentialPut for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, name: lent str, sealed: lent [u8], at: plain Timestamp) -> (),
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Credential(&q.tenant, &q.connection);
     /// A credential, as the vault sealed it.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when none of that name was stored for this tenant's connection.
-    pub credential, Credential = "credential.read" for WORK, again true,
+    pub credential, Credential = CatalogCredentialRead for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, name: lent str) -> Vec<u8>,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Credential(&q.tenant, &q.connection);
     /// Stores a store's credential as the vault sealed it, in place of the one before.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub put_store_credential, PutStoreCredential = "store_credential.put" for CELL, again true,
+    pub put_store_credential, PutStoreCredential = CatalogStoreCredentialPut for CELL, again true,
         (store: lent str, sealed: lent [u8], at: plain Timestamp) -> (),
-        about |_q| About::Cell;
+        about |q| Named::Store(&q.store);
     /// A store's credential, as the vault sealed it.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when none was stored.
-    pub store_credential, StoreCredential = "store_credential.read" for CELL, again true,
+    pub store_credential, StoreCredential = CatalogStoreCredentialRead for CELL, again true,
         (store: lent str) -> Vec<u8>,
-        about |_q| About::Cell;
+        about |q| Named::Store(&q.store);
     /// A connection's head; none before its first snapshot.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub head, ReadHead = "head.read" for WORK, again true,
+    pub head, ReadHead = CatalogHeadRead for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId) -> Option<Head>,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
-    pub(crate) swap_head, SwapHead = "head.advance" for WORK, again false,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    pub(crate) swap_head, SwapHead = CatalogHeadAdvance for WORK, again false,
         (tenant: lent TenantId, connection: lent ConnectionId, lease: plain Option<Lease>, expected: plain Option<Head>, new: plain Head) -> (),
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Takes a connection's lease, from whoever had it: the caller holds a lock of the operating system, so a holder
     /// before is gone.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no such connection.
-    pub seize_lease, SeizeLease = "lease.seize" for WORK, again true,
+    pub seize_lease, SeizeLease = CatalogLeaseSeize for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, request: plain LeaseRequest) -> Lease,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// The lease that somebody holds, or let lapse.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub lease, ReadLease = "lease.read" for WORK, again true,
+    pub lease, ReadLease = CatalogLeaseRead for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId) -> Option<Lease>,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Raises a lease's generation above one that was seen in the object store.
     ///
     /// # Errors
     /// [`CatalogError::LeaseLost`] when it was released or taken over.
-    pub raise_lease, RaiseLease = "lease.raise" for WORK, again true,
+    pub raise_lease, RaiseLease = CatalogLeaseRaise for WORK, again true,
         (lease: lent Lease, seen_generation: plain u64) -> Lease,
-        about |q| About::Connections(&q.lease.tenant, vec![&q.lease.connection]);
+        about |q| Named::Connections(&q.lease.tenant, vec![&q.lease.connection]);
     /// Gives a lease back.
     ///
     /// # Errors
     /// [`CatalogError::LeaseLost`] when it was released already or taken over.
-    pub release_lease, ReleaseLease = "lease.release" for WORK, again false,
+    pub release_lease, ReleaseLease = CatalogLeaseRelease for WORK, again false,
         (lease: lent Lease) -> (),
-        about |q| About::Connections(&q.lease.tenant, vec![&q.lease.connection]);
+        about |q| Named::Connections(&q.lease.tenant, vec![&q.lease.connection]);
     /// Adds a restore, before its first step.
     ///
     /// # Errors
     /// [`CatalogError::Exists`] for an id that is taken, [`CatalogError::NotFound`] when the tenant has no such
     /// connection, or no restore of the id that is undone.
-    pub add_restore, AddRestore = "restore.add" for WORK, again false,
+    pub add_restore, AddRestore = CatalogRestoreAdd for WORK, again false,
         (tenant: lent TenantId, restore: lent Restore) -> (),
-        about |q| About::Connections(&q.tenant, vec![&q.restore.connection, &q.restore.target]);
+        about |q| Named::Connections(&q.tenant, vec![&q.restore.connection, &q.restore.target]);
     /// One restore.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has none of that id.
-    pub restore, ReadRestore = "restore.read" for WORK, again true,
+    pub restore, ReadRestore = CatalogRestoreRead for WORK, again true,
         (tenant: lent TenantId, id: plain Id128) -> Restore,
-        about |q| About::Restore(&q.tenant, q.id, Vec::new());
+        about |q| Named::Restore(&q.tenant, q.id, Vec::new());
     /// The restores from a connection's snapshots, oldest first.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub restores, Restores = "restore.list" for WORK, again true,
+    pub restores, Restores = CatalogRestoreList for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId) -> Vec<Restore>,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Moves a restore from one state to the next. Of several that expect the same, exactly one succeeds.
     ///
     /// # Errors
     /// [`CatalogError::RestoreMoved`] when it is in another state than expected, [`CatalogError::NotFound`] when
     /// the tenant has none of that id.
-    pub move_restore, MoveRestore = "restore.move" for WORK, again false,
+    pub move_restore, MoveRestore = CatalogRestoreMove for WORK, again false,
         (tenant: lent TenantId, id: plain Id128, states: plain (RestoreState, RestoreState), at: plain Timestamp) -> (),
-        about |q| About::Restore(&q.tenant, q.id, Vec::new());
+        about |q| Named::Restore(&q.tenant, q.id, Vec::new());
     /// Notes steps as intended, durably, before the first of them is done. A step that is known keeps its state.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no restore of that id; then none is noted.
-    pub intend, Intend = "step.intend" for WORK, again true,
+    pub intend, Intend = CatalogStepIntend for WORK, again true,
         (tenant: lent TenantId, id: plain Id128, steps: lent [String], at: plain Timestamp) -> (),
-        about |q| About::Restore(&q.tenant, q.id, Vec::new());
+        about |q| Named::Restore(&q.tenant, q.id, Vec::new());
     /// Notes how steps ended, and the new ids that came of them: all of it, or nothing.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] when the tenant has no restore of that id, or when a step was never intended.
-    pub finish_steps, FinishSteps = "step.finish" for WORK, again true,
+    pub finish_steps, FinishSteps = CatalogStepFinish for WORK, again true,
         (tenant: lent TenantId, id: plain Id128, results: lent [StepResult], at: plain Timestamp) -> (),
-        about |q| About::Restore(&q.tenant, q.id, named(q.results.iter().filter_map(|result| result.ledger.as_ref())));
+        about |q| Named::Restore(&q.tenant, q.id, named(q.results.iter().filter_map(|result| result.ledger.as_ref())));
     /// A page of what is known of a restore's steps.
-    pub(crate) steps_after, StepsAfter = "step.list" for WORK, again true,
+    pub(crate) steps_after, StepsAfter = CatalogStepList for WORK, again true,
         (tenant: lent TenantId, id: plain Id128, after: plain Option<String>) -> BTreeMap<String, StepState>,
-        about |q| About::Restore(&q.tenant, q.id, Vec::new());
+        about |q| Named::Restore(&q.tenant, q.id, Vec::new());
     /// Writes entries: all of them, or none.
-    pub(crate) record_page, RecordPage = "ledger.record" for WORK, again true,
+    pub(crate) record_page, RecordPage = CatalogLedgerRecord for WORK, again true,
         (tenant: lent TenantId, entries: lent [LedgerEntry]) -> (),
-        about |q| About::Connections(&q.tenant, named(&q.entries));
+        about |q| Named::Connections(&q.tenant, named(&q.entries));
     /// A page of a connection's ledger.
-    pub(crate) ledger_after, LedgerAfter = "ledger.list" for WORK, again true,
+    pub(crate) ledger_after, LedgerAfter = CatalogLedgerList for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, after: plain u64) -> Vec<(u64, LedgerEntry)>,
-        about |q| About::Connections(&q.tenant, vec![&q.connection]);
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+}
+
+/// Answers whoever asks from another process. Whoever goes away meanwhile ends neither what was begun nor the record of it.
+async fn answered<Q: Question + Sync>(
+    catalog: Catalog,
+    gate: Arc<Gate>,
+    peer: ServiceId,
+    question: Q,
+) -> Result<Q::Answer, Told> {
+    let asked = tokio::spawn(async move { gate.answer(&catalog, &peer, question).await });
+    let answer = asked.await.map_err(CatalogError::Stopped).and_then(|answer| answer);
+    answer.map_err(|error| error.to_told())
 }
 
 /// Every connection that entries are about.
 fn named<'e>(entries: impl IntoIterator<Item = &'e LedgerEntry>) -> Vec<&'e ConnectionId> {
-    entries
-        .into_iter()
-        .flat_map(|entry| [&entry.connection, &entry.target])
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect()
-}
-
-/// Answers whoever asks from another process.
-async fn answered<Q: Question>(catalog: Catalog, role: Role, question: Q) -> Result<Q::Answer, Told> {
-    let answered = async {
-        match role {
-            Role::Worker(platform) => {
-                is_theirs(&catalog, &platform, question.about()).await?;
-                question.answer(&catalog.limited_to(platform)).await
-            }
-            _ => question.answer(&catalog).await,
-        }
-    };
-    answered.await.map_err(|error| error.to_told())
-}
-
-/// Refuses what is about a connection of another platform: it is *not found*, as another tenant's is.
-// INVARIANT (one platform): a worker learns of no other platform's connections, not even that they are there.
-async fn is_theirs(catalog: &Catalog, platform: &Platform, about: About<'_>) -> Result<(), CatalogError> {
-    let hidden = |name: &ConnectionId| CatalogError::not_found("connection", name);
-    let (tenant, mut named) = match about {
-        // The table names nobody but whoever runs the cell for those.
-        About::Cell => return Err(CatalogError::not_found("tenant", &"*")),
-        About::Connections(tenant, named) => (tenant, named),
-        About::New(new) => {
-            let Scope { tenant, connection, platform: own, .. } = &new.scope;
-            if own != platform {
-                return Err(hidden(connection));
-            }
-            return match catalog.connection(tenant, connection).await {
-                Ok(found) if found.scope.platform != *platform => Err(hidden(connection)),
-                Err(CatalogError::NotFound { .. }) | Ok(_) => Ok(()),
-                Err(error) => Err(error),
-            };
-        }
-        About::Restore(tenant, id, named) => {
-            let restore = catalog.restore(tenant, id).await?;
-            for of in [&restore.connection, &restore.target] {
-                if catalog.connection(tenant, of).await?.scope.platform != *platform {
-                    return Err(CatalogError::not_found("restore", &id));
-                }
-            }
-            (tenant, named)
-        }
-    };
-    named.dedup();
-    for name in named {
-        if catalog.connection(tenant, name).await?.scope.platform != *platform {
-            return Err(hidden(name));
-        }
-    }
-    Ok(())
+    entries.into_iter().flat_map(|entry| [&entry.connection, &entry.target]).collect()
 }

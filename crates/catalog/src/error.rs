@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use domain::AuditError;
 use serde::{Deserialize, Serialize};
 use transport::CallError;
 
@@ -117,6 +118,15 @@ pub enum CatalogError {
         "the role of `{0}` is a superuser's or bypasses row security, so that tenants would not be kept apart: use one that is neither"
     )]
     RoleUnbound(String),
+    /// The policies do not permit it.
+    #[error("it is not permitted: {0}")]
+    NotPermitted(String),
+    /// What was asked could not be put on the record. Whether a change has been made is not known.
+    #[error("the catalog's record could not be written")]
+    Unrecorded(#[source] AuditError),
+    /// What was asked came to no end. Whether a change has been made is not known.
+    #[error("the question was broken off")]
+    Stopped(#[source] tokio::task::JoinError),
     /// What another process says of the catalog that it has.
     #[error("{}", .0.text)]
     Told(Told),
@@ -151,6 +161,8 @@ pub enum CatalogErrorKind {
     Conflict,
     /// There is nothing there for this tenant.
     NotFound,
+    /// They may not: nothing is gained by asking again.
+    Refused,
     /// Report it, and try again later.
     Unavailable,
     /// Stop: what was read is not what was written.
@@ -169,11 +181,14 @@ impl CatalogError {
             | Self::LeaseLost(_)
             | Self::RestoreMoved { .. }
             | Self::Crossed { .. } => CatalogErrorKind::Conflict,
+            Self::NotPermitted(_) => CatalogErrorKind::Refused,
             Self::OutOfRange(_)
             | Self::SchemaOlder { .. }
             | Self::SchemaNewer { .. }
             | Self::Unavailable { .. }
             | Self::Unanswered(_)
+            | Self::Unrecorded(_)
+            | Self::Stopped(_)
             | Self::RoleUnbound(_)
             | Self::File { .. } => CatalogErrorKind::Unavailable,
             Self::Damaged { .. } => CatalogErrorKind::Damaged,

@@ -4,25 +4,52 @@
 #[cfg(test)]
 mod replay;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use domain::{Role, Timestamp};
+use domain::{Action, Asked, Decides, Id128, Operation, Principal, Role, Scope, ServiceId, Timestamp};
+use domain::{Unrecorded, Verdict};
 use tokio::runtime::Runtime;
 
 use crate::calls;
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::database::Catalog;
+use crate::gate::Gate;
 use crate::head::Head;
 
 /// A catalog with a connection of one platform, and a worker of another that asks.
 struct World {
     runtime: Runtime,
     catalog: Catalog,
+    gate: Gate,
     theirs: Connection,
     head: Head,
-    worker: Role,
+    worker: ServiceId,
     _home: tempfile::TempDir,
+}
+
+/// Policies that permit all: what is tried is the rest of the gate.
+#[derive(Debug)]
+struct All;
+
+impl All {
+    fn permitted() -> Verdict {
+        Verdict { allowed: true, by: Vec::new(), told: String::new() }
+    }
+}
+
+impl Decides for All {
+    fn process(&self, _: &Asked<'_>) -> Verdict {
+        Self::permitted()
+    }
+
+    fn person(&self, _: &Principal, _: Action, _: &Scope) -> Verdict {
+        Self::permitted()
+    }
+
+    fn custodian(&self, _: &Principal, _: Operation) -> Verdict {
+        Self::permitted()
+    }
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
@@ -41,14 +68,16 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         Ok::<_, crate::CatalogError>(catalog)
     };
     let catalog = runtime.block_on(made).expect("a catalog");
-    let worker = Role::Worker("shopify".parse().expect("a name"));
-    World { runtime, catalog, theirs, head, worker, _home: home }
+    let role = Role::Worker("shopify".parse().expect("a name"));
+    let worker = ServiceId { cell: Id128([7; 16]), role };
+    let gate = Gate::new(Arc::new(Unrecorded)).with_policies(Arc::new(All));
+    World { runtime, catalog, gate, theirs, head, worker, _home: home }
 });
 
 fn connection(platform: &str, name: &str) -> Connection {
     let named = "a name";
     Connection {
-        scope: domain::Scope {
+        scope: Scope {
             tenant: "t".parse().expect(named),
             region: "eu".parse().expect(named),
             platform: platform.parse().expect(named),
@@ -65,10 +94,10 @@ pub fn catalog_question(bytes: &[u8]) -> bool {
     let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return false };
     let (name, text) = bytes.split_at(at);
     let (Ok(name), Some(text)) = (std::str::from_utf8(name), text.get(1..)) else { return false };
-    let World { runtime, catalog, theirs, head, worker, .. } = &*WORLD;
+    let World { runtime, catalog, gate, theirs, head, worker, .. } = &*WORLD;
     let (tenant, connection) = (&theirs.scope.tenant, &theirs.scope.connection);
     runtime.block_on(async {
-        let Some(_) = calls::asked(catalog, worker, name, text).await else { return false };
+        let Some(_) = calls::asked((catalog, gate), worker, name, text).await else { return false };
         // Whatever it was, nothing of another platform's has changed.
         let client = Client::from(catalog.clone());
         assert_eq!(&client.connection(tenant, connection).await.expect("it is there"), theirs);

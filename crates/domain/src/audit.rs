@@ -49,7 +49,7 @@ macro_rules! operations {
 
             /// Its name on the trail.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
@@ -115,6 +115,64 @@ operations! {
     CellRun = "cell.run", Update;
     /// The catalog's tables are changed, or looked at.
     CatalogMigrate = "catalog.migrate", Update;
+    /// The catalog is looked over for damage.
+    CatalogCheck = "catalog.check", Read;
+    /// A tenant's row is added.
+    CatalogTenantAdd = "catalog.tenant.add", Create;
+    /// The tenants' rows are read.
+    CatalogTenantList = "catalog.tenant.list", Read;
+    /// A connection's row is added.
+    CatalogConnectionAdd = "catalog.connection.add", Create;
+    /// A connection's row is read.
+    CatalogConnectionRead = "catalog.connection.read", Read;
+    /// The rows of a tenant's connections are read.
+    CatalogConnectionList = "catalog.connection.list", Read;
+    /// A connection's settings are changed.
+    CatalogConnectionSet = "catalog.connection.set", Update;
+    /// A connection's row is kept together with a sealed credential.
+    CatalogConnectionPut = "catalog.connection.put", Update;
+    /// A connection is given tags, or others are taken away.
+    CatalogTagChange = "catalog.tag.change", Update;
+    /// The tags of a tenant's connections are read.
+    CatalogTagList = "catalog.tag.list", Read;
+    /// A sealed credential of a connection is kept.
+    CatalogCredentialPut = "catalog.credential.put", Update;
+    /// A sealed credential of a connection is read.
+    CatalogCredentialRead = "catalog.credential.read", Read;
+    /// A sealed credential of one of the cell's own stores is kept.
+    CatalogStoreCredentialPut = "catalog.store_credential.put", Update;
+    /// A sealed credential of one of the cell's own stores is read.
+    CatalogStoreCredentialRead = "catalog.store_credential.read", Read;
+    /// A connection's head is read.
+    CatalogHeadRead = "catalog.head.read", Read;
+    /// A connection's head advances.
+    CatalogHeadAdvance = "catalog.head.advance", Update;
+    /// A connection's lease is taken.
+    CatalogLeaseSeize = "catalog.lease.seize", Update;
+    /// A connection's lease is read.
+    CatalogLeaseRead = "catalog.lease.read", Read;
+    /// A lease's generation is raised.
+    CatalogLeaseRaise = "catalog.lease.raise", Update;
+    /// A lease is given back.
+    CatalogLeaseRelease = "catalog.lease.release", Update;
+    /// A restore's row is added.
+    CatalogRestoreAdd = "catalog.restore.add", Create;
+    /// A restore's row is read.
+    CatalogRestoreRead = "catalog.restore.read", Read;
+    /// The rows of a connection's restores are read.
+    CatalogRestoreList = "catalog.restore.list", Read;
+    /// A restore goes from one state to the next.
+    CatalogRestoreMove = "catalog.restore.move", Update;
+    /// Steps of a restore are noted as intended.
+    CatalogStepIntend = "catalog.step.intend", Create;
+    /// It is noted how steps of a restore ended.
+    CatalogStepFinish = "catalog.step.finish", Update;
+    /// The steps of a restore are read.
+    CatalogStepList = "catalog.step.list", Read;
+    /// New ids are written into a connection's ledger.
+    CatalogLedgerRecord = "catalog.ledger.record", Create;
+    /// A connection's ledger is read.
+    CatalogLedgerList = "catalog.ledger.list", Read;
     /// A tenant is added.
     TenantAdd = "tenant.add", Create;
     /// Tenants are listed.

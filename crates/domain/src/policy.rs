@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::audit::Operation;
 use crate::grant::{Action, Principal};
-use crate::names::Scope;
+use crate::names::{Scope, TenantId};
 use crate::service::ServiceId;
 
 /// What a process asks about.
@@ -20,6 +20,28 @@ pub enum About<'a> {
     DataKey(&'a Scope),
     /// A connection's credential, or that of one of the cell's own stores.
     Credential(&'a Scope),
+    /// The credential of one of the cell's own stores, by the store's name.
+    StoreCredential(&'a str),
+    /// All that a tenant has.
+    Tenant(&'a TenantId),
+    /// The rest of the cell.
+    Cell,
+}
+
+/// As the trail names it.
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vault => f.write_str("vault"),
+            Self::Trail => f.write_str("trail"),
+            Self::Connection(scope) | Self::DataKey(scope) | Self::Credential(scope) => {
+                write!(f, "{}/{}", scope.tenant, scope.connection)
+            }
+            Self::StoreCredential(store) => f.write_str(store),
+            Self::Tenant(tenant) => tenant.fmt(f),
+            Self::Cell => f.write_str("cell"),
+        }
+    }
 }
 
 /// What was found out about the grant that came along.

@@ -265,9 +265,14 @@ fn catalog_failed(operation: &'static str, error: CatalogError) -> RepositoryErr
         CatalogErrorKind::Damaged => {
             return RepositoryError::Damaged { object: "catalog".to_owned(), detail: told };
         }
-        CatalogErrorKind::NotFound | CatalogErrorKind::Unavailable => {}
+        CatalogErrorKind::Refused | CatalogErrorKind::NotFound | CatalogErrorKind::Unavailable => {}
     }
-    let source = object_store::Error::Generic { store: "catalog", source: Box::new(error) };
+    let source = match error.kind() {
+        CatalogErrorKind::Refused => {
+            object_store::Error::PermissionDenied { path: "catalog".to_owned(), source: Box::new(error) }
+        }
+        _ => object_store::Error::Generic { store: "catalog", source: Box::new(error) },
+    };
     RepositoryError::Store { operation, object: "catalog".to_owned(), source: Box::new(source) }
 }
 
@@ -325,6 +330,7 @@ mod tests {
         };
         check(CatalogError::Damaged { what: "a head".to_owned(), source: None }, ErrorKind::Integrity);
         check(CatalogError::LeaseLost("shop".to_owned()), ErrorKind::Conflict);
+        check(CatalogError::NotPermitted("no policy permits it".to_owned()), ErrorKind::Refused);
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
         check(CatalogError::File { doing: "write", path: "catalog.db".into(), source }, ErrorKind::Failed);
         let ended = |error| repository_kind(&RepositoryError::Key(error));

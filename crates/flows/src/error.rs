@@ -227,6 +227,7 @@ pub fn catalog_kind(error: &catalog::CatalogError) -> ErrorKind {
         catalog::CatalogErrorKind::Conflict => ErrorKind::Conflict,
         catalog::CatalogErrorKind::NotFound => ErrorKind::NotFound,
         catalog::CatalogErrorKind::Damaged => ErrorKind::Integrity,
+        catalog::CatalogErrorKind::Refused => ErrorKind::Refused,
         catalog::CatalogErrorKind::Unavailable => ErrorKind::Failed,
     }
 }

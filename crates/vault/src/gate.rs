@@ -151,15 +151,8 @@ impl Gate {
         if verdict.allowed {
             return Ok(verdict.by);
         }
-        let object = match about {
-            About::Vault => "vault".to_owned(),
-            About::Trail => "trail".to_owned(),
-            About::Connection(scope) | About::DataKey(scope) | About::Credential(scope) => {
-                object(&scope.tenant, &scope.connection)
-            }
-        };
         let principal = person.cloned().unwrap_or_else(|| Principal(UNPROVEN.into()));
-        let event = AuditEvent::new(principal, operation, object, Outcome::Refused);
+        let event = AuditEvent::new(principal, operation, about.to_string(), Outcome::Refused);
         let event = AuditEvent { policies: verdict.by, ..event.with_detail(verdict.told.clone()) };
         match self.handles.audit.record(event).await {
             Ok(()) => Err(NotPermitted(verdict.told)),

@@ -83,7 +83,7 @@ pub(crate) fn resource(chance: &mut Chance) -> Resource {
     let tenant = chance.one(TENANTS);
     let scope = scope(tenant, ["shop", "outlet"][chance.below(2)], chance.one(PLATFORMS), region);
     let place = place(region);
-    match chance.below(9) {
+    match chance.below(10) {
         0 => Resource::Connection(scope),
         1 => Resource::DataKey(scope),
         2 => Resource::Credential(scope),
@@ -92,6 +92,7 @@ pub(crate) fn resource(chance: &mut Chance) -> Resource {
         5 => Resource::Vault(place),
         6 => Resource::Trail(place),
         7 => Resource::Policies(place),
+        8 => Resource::Tenant(scope.tenant, scope.region),
         _ => Resource::Cell(place),
     }
 }
@@ -110,6 +111,7 @@ pub(crate) fn directory(seed: u64) -> Directory {
     }
     let mut everything = Vec::new();
     for tenant in TENANTS {
+        everything.push(Resource::Tenant(tenant.parse().unwrap(), "eu".parse().unwrap()));
         for (platform, name) in PLATFORMS.iter().zip(["shop", "outlet"]) {
             let scope = scope(tenant, name, platform, "eu");
             everything.extend([

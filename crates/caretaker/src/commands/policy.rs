@@ -7,7 +7,7 @@ use access::{
 };
 use anyhow::Context as _;
 use connectors::registry;
-use domain::{Kind, Scope};
+use domain::{Kind, Scope, TenantId};
 use flows::FlowError;
 use flows::store_access::WhichStore;
 use serde_json::json;
@@ -101,6 +101,7 @@ fn test(folder: &PolicyFolder, file: Option<&Path>, output: &Output) -> anyhow::
 /// A cell as policies see it.
 struct Seen {
     place: Place,
+    tenants: Vec<TenantId>,
     scopes: Vec<Scope>,
     operator: Person,
 }
@@ -110,9 +111,10 @@ impl Seen {
         let unlocked = home.unlock().await?;
         let connections = unlocked.catalog.connections(&home.tenant).await?;
         let place = Place { cell: THIS_CELL.to_owned(), region: unlocked.file.region.clone() };
-        let operator = Person::operator(&unlocked.catalog.tenants().await?);
+        let tenants = unlocked.catalog.tenants().await?;
+        let operator = Person::operator(&tenants);
         let scopes = connections.into_iter().map(|connection| connection.scope).collect();
-        Ok(Self { place, scopes, operator })
+        Ok(Self { place, tenants, scopes, operator })
     }
 
     /// The processes that there can be, and the one person.
@@ -131,9 +133,10 @@ impl Seen {
         Ok(all)
     }
 
-    /// What the tenant has, and what the cell has.
+    /// The tenants, what the one of the command has, and what the cell has.
     fn everything(&self) -> anyhow::Result<Vec<Resource>> {
-        let mut all = Vec::new();
+        let tenant = |tenant: &TenantId| Resource::Tenant(tenant.clone(), self.place.region.clone());
+        let mut all: Vec<Resource> = self.tenants.iter().map(tenant).collect();
         for scope in &self.scopes {
             all.extend([
                 Resource::Connection(scope.clone()),
@@ -169,7 +172,12 @@ impl Seen {
         let found = Resource::named(&path, &self.place, |_, name| {
             self.scopes.iter().find(|scope| scope.connection == *name).cloned()
         });
+        let is_there = |found: &Resource| match found {
+            Resource::Tenant(tenant, _) => self.tenants.contains(tenant),
+            _ => true,
+        };
         found
+            .filter(is_there)
             .ok_or_else(|| FlowError::NotFound(format!("`{path}` is nothing that policies know here")).into())
     }
 }

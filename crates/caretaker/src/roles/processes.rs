@@ -187,7 +187,8 @@ impl Processes {
     pub(crate) async fn catalog(&self) -> anyhow::Result<catalog::Client> {
         let catalog = self.catalog.get_or_try_init(async || {
             if let Place::Own { supervisor, dir } = &self.place {
-                supervisor.start(Beginning::Server { dir: dir.clone() }).await?;
+                let region = CellFile::read(dir)?.region;
+                supervisor.start(Beginning::Server { dir: dir.clone(), region }).await?;
             }
             anyhow::Ok(catalog::Client::over(self.member.channel(Role::Server)))
         });

@@ -5,8 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use catalog::Catalog;
-use domain::Role;
+use access::Guard;
+use catalog::{Catalog, Gate};
+use domain::{Region, Role};
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,8 @@ use crate::{cell_trail, home};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ToServe {
     pub(super) dir: PathBuf,
+    /// The cell's region.
+    pub(super) region: Region,
     pub(super) walls: bool,
 }
 
@@ -45,14 +48,17 @@ impl Job for Serves {
     }
 
     async fn begin(
-        ToServe { dir, .. }: ToServe,
+        ToServe { dir, region, .. }: ToServe,
         _: Option<OwnedFd>,
         superior: Arc<Superior>,
     ) -> anyhow::Result<Serving> {
         let handles = home::handles_as(cell_trail::SERVER, &dir)?;
+        // They are read while the vault is waited for.
+        let policies = tokio::task::spawn_blocking(move || Guard::built_in(region));
         let catalog = Catalog::open(dir.as_path()).await?;
         let member = Member::join(superior, Arc::clone(&handles.clock)).await?;
-        let endpoint = member.endpoint(catalog::routes(&catalog));
+        let gate = Gate::new(Arc::clone(&handles.audit)).with_policies(Arc::new(policies.await??));
+        let endpoint = member.endpoint(catalog::routes(&catalog, gate));
         let beside = async move {
             let _member = member;
             std::future::pending::<()>().await;

@@ -100,7 +100,7 @@ impl Unseals {
 /// What a process is told to begin with.
 pub(super) enum Beginning {
     Vault { dir: PathBuf, region: Region, alone: bool, asks: bool, unseals: Unseals },
-    Server { dir: PathBuf },
+    Server { dir: PathBuf, region: Region },
     Monitor { dir: PathBuf, by_itself: bool },
     Worker { dir: PathBuf, cell: CellFile, platform: Platform, ports: Vec<u16> },
 }
@@ -142,7 +142,7 @@ impl Beginning {
                 let (dir, region, unseals) = (dir.clone(), region.clone(), unseals.again()?);
                 Self::Vault { dir, region, alone: *alone, asks: *asks, unseals }
             }
-            Self::Server { dir } => Self::Server { dir: dir.clone() },
+            Self::Server { dir, region } => Self::Server { dir: dir.clone(), region: region.clone() },
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
             Self::Worker { dir, cell, platform, ports } => Self::Worker {
                 dir: dir.clone(),
@@ -184,7 +184,9 @@ impl Beginning {
                     }
                 }
             }
-            Self::Server { dir } => tell(control, ToServe { dir: dir.clone(), walls }, None),
+            Self::Server { dir, region } => {
+                tell(control, ToServe { dir: dir.clone(), region: region.clone(), walls }, None)
+            }
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
             }

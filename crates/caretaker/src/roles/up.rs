@@ -178,7 +178,7 @@ impl Up {
                 unseals,
             },
             Beginning::Monitor { dir: dir.clone(), by_itself: true },
-            Beginning::Server { dir: dir.clone() },
+            Beginning::Server { dir: dir.clone(), region: cell.region.clone() },
         ] {
             supervisor.start(beginning).await?;
         }

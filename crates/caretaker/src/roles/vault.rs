@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::{Guard, Policies};
+use access::Guard;
 use anyhow::Context as _;
 use domain::{
     About, Asked, AuditEvent, Decides, Id128, Operation, Outcome, Principal, Region, Role, ServiceId,
@@ -98,7 +98,7 @@ impl Job for Keys {
             vault
         };
         let (own, next) = (sealer.then(|| finds(false)), next_sealer.then(|| finds(true)));
-        let policies: Arc<dyn Decides> = Arc::new(Guard::new(Arc::new(Policies::built_in()?), region));
+        let policies: Arc<dyn Decides> = Arc::new(Guard::built_in(region)?);
         let vault = vault.with_sealers(Sealers { own, next }).with_policies(Arc::clone(&policies));
         let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);

@@ -41,6 +41,7 @@ mod private;
 mod recover;
 mod root_seal;
 mod rotation;
+mod served;
 mod shop;
 mod silent;
 mod slips;

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use access::{Guard, Policies};
-use domain::{About, Action, Asked, Clock, DataKeys as _, Decides as _, Operation, Principal, Scope};
+use access::Guard;
+use domain::{About, Action, Asked, DataKeys as _, Decides as _, Operation, Principal, Scope};
 use domain::{AuditSink, GrantFacts, Id128, Role, ServiceId, Unrecorded};
 use rustix::io::Errno;
 use tokio::runtime::Runtime;
-use transport::Channel;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Client, Handles, OperatorKey, Passphrase, Vault};
 
 use crate::cell::TestCell;
+use crate::served::{All, Here};
 use crate::shop::Shop;
-use crate::vault_process::{Started, Way};
 use crate::walls::lists;
 
 /// The platforms, each with the connection that the cell has of it.
@@ -58,15 +57,24 @@ fn each(wall: &str, mut gets: impl FnMut(&str, (&str, &str)) -> bool) {
 
 #[test]
 fn the_policies_alone_keep_each_worker_to_its_platform() {
-    let guard = Guard::new(Arc::new(Policies::built_in().unwrap()), "local".parse().unwrap());
+    let guard = Guard::built_in("local".parse().unwrap()).unwrap();
     let principal = Principal("cell-operator".into());
     // Whatever the grant: it is taken for a good one.
     let grant = Some(GrantFacts { principal: &principal, genuine: true, covers: true, live: true });
-    each("policies", |own, (platform, name)| {
+    let allowed = |own: &str, operation, about: About<'_>, grant| {
         let service = ServiceId { cell: Id128([7; 16]), role: worker(own) };
-        let scope = scope(platform, name);
-        let (operation, about) = (Operation::DataKeyOpen, About::DataKey(&scope));
         guard.process(&Asked { service: &service, operation, about, grant }).allowed
+    };
+    each("policies at the vault", |own, (platform, name)| {
+        allowed(own, Operation::DataKeyOpen, About::DataKey(&scope(platform, name)), grant)
+    });
+    for operation in [Operation::CatalogConnectionRead, Operation::CatalogHeadAdvance] {
+        each("policies at the server", |own, (platform, name)| {
+            allowed(own, operation, About::Connection(&scope(platform, name)), None)
+        });
+    }
+    each("policies at the server", |own, (platform, name)| {
+        allowed(own, Operation::CatalogCredentialRead, About::Credential(&scope(platform, name)), None)
     });
 }
 
@@ -111,25 +119,17 @@ fn the_catalog_alone_keeps_each_worker_to_its_platform() {
     each("catalog", |_, _| found.next().unwrap());
 }
 
-/// Whether each worker is told of each connection.
+/// Whether each worker is told of each connection, where policies permit all.
 async fn found_in_the_catalog(cell: &TestCell) -> Vec<bool> {
-    let vault = Started::opened(cell);
-    let (server, begun) = vault.beside("serve", "server", cell, false);
-    assert!(begun["begun"].is_object(), "{begun}");
-    let server = Arc::new(server);
+    let here = Here::of(cell).await;
     let mut found = Vec::new();
     for (own, _) in PLATFORMS {
-        let identities = vault.enrol(&format!("worker/{own}")).await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let channel = Channel::new(Role::Server, identities, Way(Arc::clone(&server)), clock);
-        let catalog = catalog::Client::over(Arc::new(channel));
+        let catalog = here.over(Some(Arc::new(All)), &worker(own));
         for (platform, name) in PLATFORMS {
             let Scope { tenant, connection, .. } = scope(platform, name);
             found.push(catalog.connection(&tenant, &connection).await.is_ok());
         }
     }
-    assert!(Arc::into_inner(server).unwrap().ends().success());
-    assert!(Arc::into_inner(vault).unwrap().ends().success());
     found
 }
 

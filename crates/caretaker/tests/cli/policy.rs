@@ -111,6 +111,10 @@ fn it_is_told_who_can_do_what_in_a_cell() {
     assert_eq!(who("data_key.open", "data_key/files"), ["worker/jsonl"]);
     assert_eq!(who("credential.seal", "credential/files"), ["server", "worker/jsonl"]);
     assert_eq!(who("trail.log_key", "trail"), ["monitor"]);
+    assert_eq!(who("catalog.lease.seize", "connection/files"), ["worker/jsonl"]);
+    assert_eq!(who("catalog.head.read", "connection/files"), ["command", "worker/jsonl"]);
+    assert_eq!(who("catalog.connection.list", "tenant/default"), ["command"]);
+    assert_eq!(who("catalog.tenant.list", "cell"), ["command"]);
     assert_eq!(who("vault.rotate", "vault"), ["cell-operator", "command"]);
 
     let can = |who: &str| {
@@ -138,6 +142,7 @@ fn it_is_told_who_can_do_what_in_a_cell() {
     cell.run(&["policy", "can", "mary"]).refuses(6, &["mary"]);
     cell.run(&["policy", "who-can", "look", "vault"]).refuses(2, &["`look` is no action", "data_key.open"]);
     cell.run(&["policy", "who-can", "read", "connection/none"]).refuses(6, &["connection/default/none"]);
+    cell.run(&["policy", "who-can", "catalog.tag.list", "tenant/none"]).refuses(6, &["tenant/none"]);
     // By other policies, others can.
     let empty = TempDir::new().unwrap();
     let empty = empty.path().to_str().unwrap();

@@ -80,7 +80,7 @@ impl Started {
         let platform = role.split_once('/').map_or("jsonl", |(_, platform)| platform);
         let of_a_worker = json!({ "format": 1, "region": "local" });
         let begin = json!({
-            "dir": cell.home(), "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
+            "dir": cell.home(), "region": "local", "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
         });
         started.tell(&json!({ "begin": begin }), None);
         loop {

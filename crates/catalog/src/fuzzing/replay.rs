@@ -36,29 +36,35 @@ fn questions() -> Vec<Vec<u8>> {
             json!({ "holder": id, "seen_generation": 0, "now": at, "ttl": { "secs": 60, "nanos": 0 } });
         let connection = connection(if name == "files" { "jsonl" } else { "shopify" }, name);
         vec![
-            ("connection.read", own.clone()),
-            ("connection.set", with(json!({ "settings": {} }))),
-            ("connection.put", json!({ "connection": connection, "name": "token", "sealed": [1], "at": at })),
-            ("credential.put", with(json!({ "name": "token", "sealed": [1, 2], "at": at }))),
-            ("credential.read", with(json!({ "name": "token" }))),
-            ("head.read", own.clone()),
-            ("head.advance", with(json!({ "lease": null, "expected": null, "new": head }))),
-            ("lease.seize", with(json!({ "request": request }))),
-            ("lease.raise", json!({ "lease": lease, "seen_generation": 4 })),
-            ("lease.release", json!({ "lease": lease })),
-            ("restore.add", json!({ "tenant": "t", "restore": restore })),
-            ("restore.read", json!({ "tenant": "t", "id": id })),
-            ("restore.move", json!({ "tenant": "t", "id": id, "states": ["applying", "done"], "at": at })),
-            ("step.intend", json!({ "tenant": "t", "id": id, "steps": ["a"], "at": at })),
+            ("catalog.connection.read", own.clone()),
+            ("catalog.connection.set", with(json!({ "settings": {} }))),
             (
-                "step.finish",
+                "catalog.connection.put",
+                json!({ "connection": connection, "name": "token", "sealed": [1], "at": at }),
+            ),
+            ("catalog.credential.put", with(json!({ "name": "token", "sealed": [1, 2], "at": at }))),
+            ("catalog.credential.read", with(json!({ "name": "token" }))),
+            ("catalog.head.read", own.clone()),
+            ("catalog.head.advance", with(json!({ "lease": null, "expected": null, "new": head }))),
+            ("catalog.lease.seize", with(json!({ "request": request }))),
+            ("catalog.lease.raise", json!({ "lease": lease, "seen_generation": 4 })),
+            ("catalog.lease.release", json!({ "lease": lease })),
+            ("catalog.restore.add", json!({ "tenant": "t", "restore": restore })),
+            ("catalog.restore.read", json!({ "tenant": "t", "id": id })),
+            (
+                "catalog.restore.move",
+                json!({ "tenant": "t", "id": id, "states": ["applying", "done"], "at": at }),
+            ),
+            ("catalog.step.intend", json!({ "tenant": "t", "id": id, "steps": ["a"], "at": at })),
+            (
+                "catalog.step.finish",
                 json!({
                     "tenant": "t", "id": id, "results": [{ "step": "a", "state": "done", "ledger": entry }], "at": at,
                 }),
             ),
-            ("ledger.record", json!({ "tenant": "t", "entries": [entry] })),
-            ("ledger.list", with(json!({ "after": 0 }))),
-            ("tenant.list", json!({})),
+            ("catalog.ledger.record", json!({ "tenant": "t", "entries": [entry] })),
+            ("catalog.ledger.list", with(json!({ "after": 0 }))),
+            ("catalog.tenant.list", json!({})),
         ]
     };
     let all = of("files").into_iter().chain(of("shop"));

@@ -95,6 +95,13 @@ impl Cell {
         Self { catalog, place, channel }
     }
 
+    /// With a connection of the first tenant besides, into which is restored.
+    pub(crate) async fn with_target(backend: &Backend) -> Self {
+        let cell = Self::new(backend).await;
+        cell.catalog.add_connection(&connection("t", "other")).await.unwrap();
+        cell
+    }
+
     /// The database behind the catalog's back.
     pub(crate) async fn behind(&self) -> Behind {
         self.place.behind().await

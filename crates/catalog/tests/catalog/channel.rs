@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use catalog::{
-    Catalog, CatalogErrorKind, Client, Connection, LeaseRequest, Restore, RestoreState, StepResult, StepState,
+    Catalog, CatalogErrorKind, Client, Connection, Gate, LeaseRequest, Restore, RestoreState, StepResult,
+    StepState,
 };
-use domain::{Clock, Id128, KeyError, Role, SigningKey, Timestamp};
+use domain::{Action, Asked, Clock, Decides, Id128, KeyError, Operation, Principal, Role, Scope, SigningKey};
+use domain::{Timestamp, Unrecorded, Verdict};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, pending};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -22,7 +24,7 @@ use crate::cell::{Cell, connection, entry, head, restore, says, second, shop, te
 use crate::isolation::fill;
 
 #[derive(Debug)]
-struct TestClock(tokio::time::Instant);
+pub(crate) struct TestClock(pub(crate) tokio::time::Instant);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -49,6 +51,28 @@ impl SigningKey for Pair {
     fn sign(&self, message: &[u8]) -> Result<[u8; 64], KeyError> {
         Ok(self.0.sign(message).as_ref().try_into().unwrap())
     }
+}
+
+/// Policies that permit all: what they decide is tried where they stand.
+#[derive(Debug)]
+struct All;
+
+impl Decides for All {
+    fn process(&self, _: &Asked<'_>) -> Verdict {
+        permitted()
+    }
+
+    fn person(&self, _: &Principal, _: Action, _: &Scope) -> Verdict {
+        permitted()
+    }
+
+    fn custodian(&self, _: &Principal, _: Operation) -> Verdict {
+        permitted()
+    }
+}
+
+fn permitted() -> Verdict {
+    Verdict { allowed: true, by: vec!["all".to_owned()], told: "permitted by all".to_owned() }
 }
 
 /// Connects to an endpoint in this process.
@@ -111,12 +135,21 @@ pub(crate) fn to(catalog: &Catalog, role: &Role) -> Client {
 
 /// The same, and what makes it lose the next answer.
 fn cuttable(catalog: &Catalog, role: &Role) -> (Client, Arc<AtomicBool>) {
+    past(Gate::new(Arc::new(Unrecorded)).with_policies(Arc::new(All)), catalog, role)
+}
+
+/// The same past that gate.
+pub(crate) fn past(gate: Gate, catalog: &Catalog, role: &Role) -> (Client, Arc<AtomicBool>) {
     let clock: Arc<dyn Clock> = Arc::new(TestClock(tokio::time::Instant::now()));
     let key = Ed25519KeyPair::from_seed_unchecked(&[1; 32]).unwrap();
     let authority = Authority::new(Id128([7; 16]), Arc::new(Pair(key)), CERTIFICATE_TTL);
     let identity = |role: &Role| Identities::new(authority.identity(role, clock.now()).unwrap().0);
-    let routes = catalog::routes(catalog);
-    let endpoint = Endpoint::new(identity(&Role::Server), routes, Arc::clone(&clock), CERTIFICATE_TTL);
+    let endpoint = Endpoint::new(
+        identity(&Role::Server),
+        catalog::routes(catalog, gate),
+        Arc::clone(&clock),
+        CERTIFICATE_TTL,
+    );
     let cut = Arc::new(AtomicBool::new(false));
     let beside = Beside { endpoint, cut: Arc::clone(&cut) };
     (Client::over(Arc::new(Channel::new(Role::Server, identity(role), beside, clock))), cut)

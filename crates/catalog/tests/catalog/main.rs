@@ -17,6 +17,7 @@ mod cell;
 mod channel;
 mod connections;
 mod files;
+mod gate;
 mod heads;
 mod isolation;
 mod leases;

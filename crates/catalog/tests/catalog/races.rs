@@ -80,7 +80,7 @@ pub(crate) async fn who_takes_a_lease_over_finds_a_head_that_nobody_else_moves(b
 }
 
 pub(crate) async fn of_many_that_move_one_restore_one_wins(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let id = restore(1).id;
     cell.catalog.add_restore(&tenant("t"), &restore(1)).await.unwrap();
     let ways = [
@@ -104,7 +104,7 @@ pub(crate) async fn of_many_that_move_one_restore_one_wins(backend: &Backend) {
 
 pub(crate) async fn a_ledger_that_many_write_has_each_item_once(backend: &Backend) {
     const ITEMS: u8 = 20;
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let entries = || (0..ITEMS).map(|item| entry(&item.to_string(), &format!("1{item:02}"), 1));
     let results = race(&cell, |_, catalog| async move {
         catalog.record_ids(&tenant("t"), &entries().collect::<Vec<_>>()).await
@@ -118,7 +118,7 @@ pub(crate) async fn a_ledger_that_many_write_has_each_item_once(backend: &Backen
 }
 
 pub(crate) async fn of_many_that_add_one_name_one_wins(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let results = race(&cell, |_, catalog| async move {
         (
             catalog.add_tenant(&tenant("new"), second(1)).await,

@@ -13,7 +13,7 @@ fn done(step: &str, ledger: Option<catalog::LedgerEntry>) -> StepResult {
 }
 
 pub(crate) async fn a_restore_moves_from_the_expected_state_only(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let t = tenant("t");
     let (one, undo) = (restore(1), Restore { undo_of: Some(Id128([1; 16])), ..restore(2) });
     cell.catalog.add_restore(&t, &one).await.unwrap();
@@ -31,7 +31,7 @@ pub(crate) async fn a_restore_moves_from_the_expected_state_only(backend: &Backe
 }
 
 pub(crate) async fn what_was_intended_and_not_finished_is_found_after_a_crash(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let t = tenant("t");
     let id = restore(1).id;
     cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
@@ -57,7 +57,7 @@ pub(crate) async fn what_was_intended_and_not_finished_is_found_after_a_crash(ba
 }
 
 pub(crate) async fn steps_and_their_new_ids_are_written_together_or_not_at_all(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let t = tenant("t");
     let id = restore(1).id;
     cell.catalog.add_restore(&t, &restore(1)).await.unwrap();
@@ -73,7 +73,7 @@ pub(crate) async fn steps_and_their_new_ids_are_written_together_or_not_at_all(b
 }
 
 pub(crate) async fn the_ledger_keeps_every_id(backend: &Backend) {
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let t = tenant("t");
     let ids = [entry("1", "101", 1), entry("2", "102", 1), entry("1", "201", 2)];
     cell.catalog.record_ids(&t, &ids).await.unwrap();
@@ -85,7 +85,7 @@ pub(crate) async fn the_ledger_keeps_every_id(backend: &Backend) {
 pub(crate) async fn steps_and_ledgers_of_many_pages_are_whole(backend: &Backend) {
     /// More than two pages.
     const MANY: usize = 4_100;
-    let cell = Cell::new(backend).await;
+    let cell = Cell::with_target(backend).await;
     let t = tenant("t");
     let id = restore(1).id;
     cell.catalog.add_restore(&t, &restore(1)).await.unwrap();

@@ -58,6 +58,16 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "principal is Service::Command, action == Action::\"credential.open\", resource is StoreCredential",
         "principal is Service::Command, action == Action::\"credential.open\", resource",
     ),
+    (
+        "workers-ask-about-connections",
+        "principal is Service::Worker, action in Action::\"rows\", resource",
+        "principal is Service::Worker, action in Action::\"catalog\", resource",
+    ),
+    (
+        "catalog-for-work",
+        "principal is Service::Monitor, action == Action::\"vault.status\", resource is Vault",
+        "principal is Service::Monitor, action in [Action::\"vault.status\", Action::\"catalog.tenant.list\"], resource",
+    ),
     ("two-factors", "!context.two_factors", "!context.two_factors && resource is Vault"),
     ("grant-that-holds", "context.grant.covers && context.grant.live", "context.grant.covers"),
     (
