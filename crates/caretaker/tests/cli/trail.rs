@@ -74,7 +74,7 @@ fn each_command_tells_who_did_what_on_which_grant() {
         .collect();
     assert_eq!(ends, [(99, "default/files/thing", false), (1, "default/files/thing", true)].repeat(2));
     // Each process numbers its own, without a gap.
-    let mut numbers = BTreeMap::from([("cell", 0), ("vault", 0)]);
+    let mut numbers = BTreeMap::from([("cell", 0), ("server", 0), ("vault", 0)]);
     for (index, event) in events.iter().enumerate() {
         assert_eq!(event["index"], u64::try_from(index).unwrap());
         let (source, number) = event["event"]["metadata"]["uid"].as_str().unwrap().split_once('-').unwrap();
