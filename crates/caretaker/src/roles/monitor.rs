@@ -154,11 +154,20 @@ impl From<Refusal> for anyhow::Error {
     }
 }
 
+/// Asks the monitor, and where that one has died, whoever is there in its place: nothing is taken twice.
+async fn ask<C: Call<Refusal = Refusal>>(channel: &Channel, call: &C) -> anyhow::Result<C::Answer> {
+    let answered = match channel.call(call).await {
+        Err(CallError::Unreachable { .. }) => channel.call(call).await?,
+        answered => answered?,
+    };
+    Ok(answered?)
+}
+
 impl There {
     /// # Errors
     /// When the monitor does not answer.
     pub(super) async fn over(channel: Arc<Channel>) -> anyhow::Result<Self> {
-        let log = channel.call(&LogVerifier {}).await??.parse()?;
+        let log = ask(&channel, &LogVerifier {}).await?.parse()?;
         Ok(Self { channel, log })
     }
 
@@ -167,12 +176,7 @@ impl There {
     }
 
     async fn take(&self) -> anyhow::Result<Option<Newest>> {
-        let taken = match self.channel.call(&Take {}).await {
-            // Nothing is taken twice. Whoever was asked has died, and another is there.
-            Err(CallError::Unreachable { .. }) => self.channel.call(&Take {}).await?,
-            taken => taken?,
-        };
-        let Some(note) = taken? else { return Ok(None) };
+        let Some(note) = ask(&self.channel, &Take {}).await? else { return Ok(None) };
         let checkpoint: Checkpoint = self.log.open(note.as_bytes())?.0.parse()?;
         Ok(Some((note, checkpoint)))
     }
