@@ -28,7 +28,7 @@ fn cell() -> TestCell {
     cell
 }
 
-fn scope(platform: &str, name: &str) -> Scope {
+pub(crate) fn scope(platform: &str, name: &str) -> Scope {
     Scope {
         tenant: "default".parse().unwrap(),
         region: "local".parse().unwrap(),

@@ -21,6 +21,7 @@ use vault::system::{SystemClock, SystemRng};
 use vault::{Handles, Passphrase, Vault};
 
 use crate::cell::TestCell;
+use crate::matrix::scope;
 use crate::vault_process::{Started, Way};
 
 /// The platforms, each with the connection that the cell has of it.
@@ -65,15 +66,6 @@ const OF_THE_CELL: &[(&str, &str)] = &[
 
 fn at() -> Timestamp {
     "2026-11-29T12:00:00Z".parse().unwrap()
-}
-
-fn scope(platform: &str, name: &str) -> Scope {
-    Scope {
-        tenant: "default".parse().unwrap(),
-        region: "local".parse().unwrap(),
-        platform: platform.parse().unwrap(),
-        connection: name.parse().unwrap(),
-    }
 }
 
 fn connection(platform: &str, name: &str) -> Connection {
