@@ -71,12 +71,8 @@ enum Command {
     },
     /// A large practice store, unthrottled
     Shop {
-        #[arg(long, default_value_t = 20_000)]
-        products: u32,
-        #[arg(long, default_value_t = 5_000)]
-        customers: u32,
-        #[arg(long, default_value_t = 50_000)]
-        orders: u32,
+        #[command(flatten)]
+        size: Size,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
@@ -118,12 +114,8 @@ enum Command {
     },
     /// A cell set up again from its stores and the recovery key
     Again {
-        #[arg(long, default_value_t = 20_000)]
-        products: u32,
-        #[arg(long, default_value_t = 5_000)]
-        customers: u32,
-        #[arg(long, default_value_t = 50_000)]
-        orders: u32,
+        #[command(flatten)]
+        size: Size,
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
@@ -158,9 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut bench = Bench::open(place.caretaker, &place.dir)?;
     match command {
         Command::Records { records, rounds } => records::run(&mut bench, records, place.seed, rounds.max(1))?,
-        Command::Shop { products, customers, orders, rounds } => {
-            shop::run(&mut bench, &Size { products, customers, orders }, rounds.max(1))?;
-        }
+        Command::Shop { size, rounds } => shop::run(&mut bench, &size, rounds.max(1))?,
         Command::Throttle { products, customers, orders, points_per_second, latency_ms, job_ms } => {
             let (latency, job_time) = (Duration::from_millis(latency_ms), Duration::from_millis(job_ms));
             let ways = throttle::Ways { points_per_second, latency, job_time };
@@ -169,9 +159,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Events { events, seconds } => events::run(&mut bench, events, seconds.max(1))?,
         Command::Opens { count } => opens::run(&mut bench, count)?,
         Command::Running { rounds } => running::run(&mut bench, rounds.max(1))?,
-        Command::Again { products, customers, orders, rounds } => {
-            again::run(&mut bench, &Size { products, customers, orders }, rounds.max(1))?;
-        }
+        Command::Again { size, rounds } => again::run(&mut bench, &size, rounds.max(1))?,
         Command::Decisions { count } => decisions::run(&bench, count, place.seed)?,
         Command::Large { records } => large::run(&mut bench, records, place.seed)?,
         Command::Meter { .. } => {}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cell::{Bench, Cell, count, text};
@@ -19,9 +20,13 @@ const IDLE_BYTES_MAX: f64 = 65_536.0;
 const RECORDS_PER_SECOND_MIN: f64 = 10_000.0;
 
 /// How large the store is.
+#[derive(Args)]
 pub(crate) struct Size {
+    #[arg(long, default_value_t = 20_000)]
     pub(crate) products: u32,
+    #[arg(long, default_value_t = 5_000)]
     pub(crate) customers: u32,
+    #[arg(long, default_value_t = 50_000)]
     pub(crate) orders: u32,
 }
 
