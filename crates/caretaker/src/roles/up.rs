@@ -251,8 +251,12 @@ impl Room {
     /// Waits until all others are gone. Says in words why that is not to be.
     async fn quiet(&self, clock: &dyn Clock) -> Result<(), String> {
         let file = std::fs::read(&self.vault).map_err(|error| error.to_string())?;
-        if self.inside().alone.replace(file).is_some() {
-            return Err("another command is to be alone there already".to_owned());
+        {
+            let mut inside = self.inside();
+            if inside.alone.is_some() {
+                return Err("another command is to be alone there already".to_owned());
+            }
+            inside.alone = Some(file);
         }
         let give_up = clock.monotonic().saturating_add(QUIET_MAX);
         while self.inside().commands > 1 {
