@@ -78,6 +78,10 @@ actions! {
     VaultRotate = "vault.rotate", TwoFactors;
     /// Have the vault forget its old keys.
     VaultRetire = "vault.retire", TwoFactors;
+    /// Have a host join the cell.
+    HostInvite = "host.invite", TwoFactors;
+    /// Take a host out of the cell.
+    HostRemove = "host.remove", TwoFactors;
     /// Ask the vault for a grant, for somebody who has signed in.
     GrantGive = "grant.give", TwoFactors;
     /// Open a data key.

@@ -46,6 +46,8 @@ fn action(operation: Operation) -> Result<Action, Verdict> {
     match operation {
         // The vault's root key is replaced by it, as all keys are by a rotation.
         Operation::VaultSeal => Ok(Action::VaultRotate),
+        // Which hosts there are is a part of the vault's state.
+        Operation::HostList => Ok(Action::VaultStatus),
         other => other.as_str().parse().map_err(|unknown: UnknownAction| undecided(&unknown)),
     }
 }
@@ -199,6 +201,12 @@ mod tests {
         check("command", O::GrantGive, About::Connection(&store), None, true);
         check("command", O::VaultSeal, About::Vault, None, true);
         check("monitor", O::VaultSeal, About::Vault, None, false);
+        check("command", O::HostInvite, About::Vault, None, true);
+        check("command", O::HostRemove, About::Vault, None, true);
+        check("command", O::HostList, About::Vault, None, true);
+        check("worker/shopify", O::HostInvite, About::Vault, None, false);
+        check("server", O::HostRemove, About::Vault, None, false);
+        check("worker/shopify", O::HostList, About::Vault, None, false);
         check("monitor", O::LogKeyGive, About::Trail, None, true);
         check("command", O::LogKeyGive, About::Trail, None, false);
         check("worker/shopify", O::CertificateIssue, About::Vault, None, true);
@@ -264,6 +272,8 @@ mod tests {
         assert!(!guard().person(&stranger, domain::Action::Connect, &store).allowed);
         assert!(guard().custodian(&operator, Operation::VaultRetire).allowed);
         assert!(!guard().custodian(&stranger, Operation::VaultRetire).allowed);
+        assert!(guard().custodian(&operator, Operation::HostInvite).allowed);
+        assert!(!guard().custodian(&stranger, Operation::HostInvite).allowed);
     }
 
     #[test]

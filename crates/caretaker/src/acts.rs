@@ -4,8 +4,8 @@
 use domain::{Kind, Operation, TenantId};
 
 use crate::arguments::{
-    Command, Connect, ConnectionCommand, ItemCommand, PolicyCommand, RestoreCommand, SnapshotCommand,
-    StoreCommand, TenantCommand, TrailCommand, VaultCommand,
+    Command, Connect, ConnectionCommand, HostCommand, ItemCommand, PolicyCommand, RestoreCommand,
+    SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
 };
 use crate::names::Names;
 
@@ -49,6 +49,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Monitor
         | Command::Work
         | Command::Sealer
+        | Command::Worker(_)
         | Command::Policy(
             PolicyCommand::Show { .. } | PolicyCommand::Test { .. } | PolicyCommand::Prove(_),
         )
@@ -56,7 +57,10 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
             return None;
         }
         Command::Init(_) => (O::CellInit, None),
-        Command::Up => (O::CellRun, None),
+        Command::Up(_) => (O::CellRun, None),
+        Command::Host(HostCommand::Invite { role, .. }) => (O::HostInvite, name(&role.0)),
+        Command::Host(HostCommand::List) => (O::HostList, None),
+        Command::Host(HostCommand::Remove { id, .. }) => (O::HostRemove, name(id)),
         Command::Doctor => (O::CellCheck, None),
         Command::Migrate { .. } => (O::CatalogMigrate, None),
         Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),

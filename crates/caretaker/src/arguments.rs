@@ -1,12 +1,13 @@
 //! The command line's words. A contract: names stay as they are.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use domain::{ConnectionId, Kind, Region, TenantId};
+use domain::{ConnectionId, Id128, Kind, Platform, Region, TenantId};
 
-use crate::names::{Names, Tag};
+use crate::names::{Names, Place, RoleWord, Tag};
 use crate::stores::StoreCredentialFiles;
 
 /// Backs up online stores item by item, keeps every version, and puts any of them back.
@@ -125,7 +126,12 @@ pub(crate) enum Command {
         command: Option<VaultCommand>,
     },
     /// Run the cell until it is told to end: commands that are given meanwhile join it
-    Up,
+    Up(Up),
+    /// Run a platform's worker on a machine that is not the vault's, until it is told to end
+    Worker(Worker),
+    /// The machines on which workers run that are not the vault's: have one join, list all, take one out
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Has the catalog, for other commands: they start it
     Serve,
     /// Takes what all others record into the trail's log: commands start it
@@ -160,6 +166,55 @@ pub(crate) enum Command {
     Kinds {
         /// Only this platform's
         platform: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where other hosts find the vault, the server or the monitor, which listens there: all three are needed where workers run
+    /// elsewhere
+    #[arg(long, value_name = "ROLE=IP:PORT")]
+    pub(crate) at: Vec<Place>,
+    /// Where a worker is found that runs on another host: `worker/shopify=IP:PORT`. None is started here then
+    #[arg(long, value_name = "ROLE=IP:PORT")]
+    pub(crate) elsewhere: Vec<Place>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// The platform
+    #[arg(long)]
+    pub(crate) platform: Platform,
+    /// Join the cell first, by the invitation in this file: once, with --listen
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) join: Option<PathBuf>,
+    /// Where the cell finds this worker
+    #[arg(long, value_name = "IP:PORT", requires = "join")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A port at which stores are spoken to, beside that of HTTPS; may be repeated
+    #[arg(long, value_name = "PORT")]
+    pub(crate) reaching: Vec<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// Write an invitation, with which one machine joins the cell that runs. It is good once
+    Invite {
+        /// What is to run there: `worker/shopify`
+        role: RoleWord,
+        /// The file to write. Whoever has it can join: bring it there, and nowhere else
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// For so many minutes it is good
+        #[arg(long, value_name = "N", default_value_t = 60)]
+        minutes: u64,
+    },
+    /// All of them
+    List,
+    /// Take one out: it gets no certificate any more, and the one that it has ends within half an hour
+    Remove {
+        /// Its id, as `host list` shows it
+        id: Id128,
     },
 }
 
@@ -430,12 +485,12 @@ pub(crate) enum RestoreCommand {
     /// Take a restore back
     Undo {
         /// The restore's id
-        restore: domain::Id128,
+        restore: Id128,
     },
     /// What a restore did
     Show {
         /// The restore's id
-        restore: domain::Id128,
+        restore: Id128,
     },
 }
 
@@ -503,7 +558,7 @@ pub(crate) enum SandboxCommand {
 pub(crate) struct SandboxShopify {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
-    pub(crate) listen: std::net::SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// All content follows from it
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

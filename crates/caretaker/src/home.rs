@@ -29,7 +29,7 @@ use crate::acts::Act;
 use crate::arguments::Common;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::{Output, exit};
-use crate::roles::{OpenVault, Outside, Processes, Unseals, Wants};
+use crate::roles::{OpenVault, Outside, Places, Processes, Unseals, Wants};
 use crate::works::Session;
 use crate::{files, stores};
 
@@ -378,6 +378,21 @@ impl Home {
     /// The processes that this command has started, by their roles: none where it has joined a cell that runs.
     pub(crate) async fn own_processes(&self) -> anyhow::Result<Vec<(Role, u32)>> {
         Ok(self.opened()?.own().await)
+    }
+
+    /// Where other hosts find the processes of a cell that runs; `None` where it does not.
+    pub(crate) fn places(&self) -> anyhow::Result<Option<&Places>> {
+        Ok(self.opened()?.places())
+    }
+
+    /// The certificate of the cell's authority, DER.
+    pub(crate) fn authority(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(self.opened()?.authority())
+    }
+
+    /// Whether that role's process runs on another host.
+    pub(crate) fn is_elsewhere(&self, role: &Role) -> anyhow::Result<bool> {
+        Ok(self.opened()?.is_elsewhere(role))
     }
 
     fn opened(&self) -> anyhow::Result<&Processes> {

@@ -1,11 +1,12 @@
 //! Where a NAME stands: one connection, all of them, or those with a tag.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use catalog::Connection;
 use clap::Args;
-use domain::{ConnectionId, TenantId};
+use domain::{ConnectionId, Role, TenantId};
 use flows::FlowError;
 
 /// Which connections a command is for.
@@ -52,6 +53,43 @@ impl FromStr for Tag {
         Err(format!(
             "a tag has 1 to {TAG_LEN_MAX} characters from a-z, 0-9, `-` and `_`, beginning with a letter or digit"
         ))
+    }
+}
+
+/// A role of a process, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RoleWord(pub(crate) Role);
+
+impl FromStr for RoleWord {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!("`{text}` is no role: `vault`, `server`, `monitor` and `worker/PLATFORM` are, such as `worker/shopify`")
+        })
+    }
+}
+
+/// Where a process is found by its role: `worker/shopify=10.0.0.2:7104`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) role: Role,
+    pub(crate) address: SocketAddr,
+}
+
+impl FromStr for Place {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (role, address) = text.split_once('=').ok_or("it is `ROLE=IP:PORT`")?;
+        let RoleWord(role) = role.parse()?;
+        let address: SocketAddr = address
+            .parse()
+            .map_err(|_| format!("`{address}` is no address: `10.0.0.2:7104` and `[fd00::2]:7104` are"))?;
+        if address.ip().is_unspecified() || address.port() == 0 {
+            return Err(format!(
+                "nobody is found at `{address}`: say the address by which others reach it, and a port"
+            ));
+        }
+        Ok(Self { role, address })
     }
 }
 

@@ -2,6 +2,7 @@
 //! takes and no other. A worker tells how far it is, and answers with what came of it; how that is shown is the command's.
 
 mod desk;
+mod lending;
 mod session;
 mod table;
 
@@ -14,6 +15,7 @@ use transport::call::Telling;
 use transport::{Call, Routes};
 
 pub(crate) use desk::{Bench, Desk, Inner, Lent, folders};
+pub(crate) use lending::Comings;
 pub(crate) use session::{Aids, Session};
 pub(crate) use table::*;
 
@@ -86,5 +88,5 @@ impl<W: Work> Telling for Job<W> {
 
 /// All that a worker does.
 pub(crate) fn routes(bench: &Bench) -> Routes {
-    table::routes(bench, Routes::new())
+    lending::answering(table::routes(bench, Routes::new()), bench)
 }

@@ -103,6 +103,14 @@ operations! {
     CredentialOpen = "credential.open", Read;
     /// A process of the cell gets a certificate.
     CertificateIssue = "certificate.issue", Create;
+    /// A host is invited to join the cell.
+    HostInvite = "host.invite", Create;
+    /// A host joins the cell.
+    HostJoin = "host.join", Create;
+    /// A host is taken out of the cell.
+    HostRemove = "host.remove", Delete;
+    /// The hosts of the cell are listed.
+    HostList = "host.list", Read;
     /// Somebody who connects is refused.
     PeerRefuse = "peer.refuse", SignIn;
     /// A cell is made, or set up again from its stores.

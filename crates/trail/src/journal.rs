@@ -5,7 +5,7 @@
 //! event's number, so that those that the log has can be deleted.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -25,6 +25,8 @@ use crate::tree::{Hash, leaf};
 const WAITING_MAX: usize = 1_024;
 /// The last event of a piece is looked for in so many bytes at its end, and in all of it only where it does not begin there.
 const TAIL_LEN: u64 = 1 << 17;
+/// So many bytes of it are brought elsewhere at once at most.
+const BROUGHT_LEN_MAX: usize = 256 << 10;
 /// From this size on a journal goes on in another piece.
 const SEGMENT_LEN: u64 = 4 << 20;
 
@@ -155,6 +157,7 @@ struct Last {
     gone: bool,
 }
 
+#[derive(Debug)]
 struct Writer {
     trail: Folder,
     source: Source,
@@ -193,11 +196,7 @@ impl Writer {
 
     /// Writes events down, durably.
     fn append(&mut self, batch: &[Waiting]) -> io::Result<()> {
-        let file = match &self.lock {
-            Some(file) => file.try_clone()?,
-            None => self.lock.insert(self.segments.lock_file()?).try_clone()?,
-        };
-        let _lock = Lock::alone(file)?;
+        let _lock = self.locked()?;
         let mut last = self.last()?;
         let first = last.number + 1;
         let mut lines = Vec::new();
@@ -215,11 +214,25 @@ impl Writer {
             lines.extend_from_slice(&line);
             lines.push(b'\n');
         }
+        self.put(first, &lines, last)
+    }
+
+    /// Keeps others out who would write.
+    fn locked(&mut self) -> io::Result<Lock> {
+        let file = match &self.lock {
+            Some(file) => file.try_clone()?,
+            None => self.lock.insert(self.segments.lock_file()?).try_clone()?,
+        };
+        Lock::alone(file)
+    }
+
+    /// Adds lines, durably, of which the first has that number.
+    fn put(&mut self, first: u64, lines: &[u8], last: Last) -> io::Result<()> {
         let tail = match self.tail.take().filter(|tail| tail.len < SEGMENT_LEN) {
             Some(tail) => tail,
             None => begin(&self.segments, first, last)?,
         };
-        self.tail = Some(write(tail, &lines, last)?);
+        self.tail = Some(write(tail, lines, last)?);
         Ok(())
     }
 
@@ -257,6 +270,118 @@ impl Writer {
             gone: true,
         }))
     }
+}
+
+/// A journal that another host has written, or writes: brought from there to where the log is, in the order of its events. Two
+/// things are for its own host alone: new events, and what it keeps until they are known to have arrived.
+#[derive(Debug)]
+pub struct Brought(Writer);
+
+/// Why lines are not taken that were brought.
+#[derive(Debug, thiserror::Error)]
+pub enum BringError {
+    /// The journal cannot be used.
+    #[error("the journal of `{0}` cannot be used")]
+    Files(Source, #[source] io::Error),
+    /// They are not what that source writes.
+    #[error("what was brought is no part of the journal of `{0}`")]
+    Foreign(Source),
+}
+
+impl Brought {
+    /// The journal of that source, in the trail's folder where the log is.
+    #[must_use]
+    pub fn new(folder: &Folder, source: Source) -> Self {
+        let process = Process { id: std::process::id(), user: rustix::process::geteuid().as_raw() };
+        let segments = Segments::of(folder, &source);
+        Self(Writer { trail: folder.clone(), source, segments, process, lock: None, tail: None })
+    }
+
+    /// The number of the last event that is there, in the journal or in the log.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn reached(&mut self) -> Result<u64, BringError> {
+        let source = self.0.source.clone();
+        let reached = self.0.locked().and_then(|_lock| Ok(self.0.last()?.number));
+        reached.map_err(|error| BringError::Files(source, error))
+    }
+
+    /// Adds whole lines, durably, each an event of that source. Those that are there already are passed over; where some are
+    /// missing before one, that shows in the log. Answers the number of the last that is there then.
+    ///
+    /// # Errors
+    /// [`BringError::Foreign`] where a line is no event of that source, or they are not in order: none is taken then.
+    pub fn bring(&mut self, lines: &[u8]) -> Result<u64, BringError> {
+        let source = self.0.source.clone();
+        let files = |error| BringError::Files(source.clone(), error);
+        let _lock = self.0.locked().map_err(files)?;
+        let mut last = self.0.last().map_err(files)?;
+        let (mut first, mut new, mut before) = (0, Vec::new(), None);
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let foreign = || BringError::Foreign(source.clone());
+            let link = line.strip_suffix(b"\n").and_then(|line| Link::read(line).ok()).ok_or_else(foreign)?;
+            let follows = before.is_none_or(|before: u64| before.checked_add(1) == Some(link.id.number));
+            if link.id.source != source || !follows || link.id.number == 0 {
+                return Err(foreign());
+            }
+            before = Some(link.id.number);
+            if link.id.number > last.number {
+                first = if new.is_empty() { link.id.number } else { first };
+                last = Last { number: link.id.number, hash: Some(link.hash), time: link.time, gone: false };
+                new.extend_from_slice(line);
+            }
+        }
+        if !new.is_empty() {
+            self.0.put(first, &new, last).map_err(files)?;
+        }
+        Ok(last.number)
+    }
+}
+
+/// The whole lines of a source's events after that number, as many as are brought at once; none where there are none. On the
+/// host that writes the journal.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn after(folder: &Folder, source: &Source, number: u64) -> io::Result<Vec<u8>> {
+    let segments = Segments::of(folder, source);
+    // What is being written now is not durable yet.
+    let _lock = Lock::shared(segments.lock_file()?)?;
+    let firsts = segments.list()?;
+    let next = number.saturating_add(1);
+    // The piece in which the next event is, or those behind it: it may have been the last of its piece.
+    let from = firsts.partition_point(|first| *first <= next).saturating_sub(1);
+    let mut lines = Vec::new();
+    for first in firsts.into_iter().skip(from) {
+        for line in BufReader::new(File::open(segments.path(first))?).split(b'\n') {
+            let line = line?;
+            if !Link::read(&line).is_ok_and(|link| link.id.number >= next) {
+                continue;
+            }
+            if lines.len() + line.len() >= BROUGHT_LEN_MAX {
+                return Ok(lines);
+            }
+            lines.extend_from_slice(&line);
+            lines.push(b'\n');
+        }
+    }
+    Ok(lines)
+}
+
+/// Deletes the pieces of a journal that hold no event after that number, but for the newest: it is gone on with.
+///
+/// # Errors
+/// When one cannot be deleted.
+pub fn forget(folder: &Folder, source: &Source, number: u64) -> io::Result<()> {
+    let segments = Segments::of(folder, source);
+    let firsts = segments.list()?;
+    for (first, next) in firsts.iter().zip(firsts.iter().skip(1)) {
+        if *next <= number.saturating_add(1) {
+            std::fs::remove_file(segments.path(*first))?;
+        }
+    }
+    Ok(())
 }
 
 /// A piece of a journal that begins with that number.

@@ -87,6 +87,14 @@ impl Authority {
         Ok((key.with(&issued)?, issued.renew_after()))
     }
 
+    /// The authority's own certificate, DER (RFC 5280): what others must have to believe those that it makes.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn certificate(&self, now: Timestamp) -> Result<Vec<u8>, AuthorityError> {
+        Ok(self.own(now)?.self_signed(&self.key)?.der().to_vec())
+    }
+
     /// What the authority's own certificate says. It may be made anew at any time: name and key stay.
     fn own(&self, now: Timestamp) -> Result<CertificateParams, AuthorityError> {
         let mut params = CertificateParams::default();

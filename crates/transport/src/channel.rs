@@ -74,6 +74,12 @@ impl Channel {
         self.identities.newest().id.cell
     }
 
+    /// The role of the other end.
+    #[must_use]
+    pub fn to(&self) -> &Role {
+        &self.to
+    }
+
     /// The role of this end.
     #[must_use]
     pub fn own(&self) -> Role {
@@ -330,7 +336,7 @@ impl AsyncWrite for Overheard {
 }
 
 /// The failure of TLS in an error, which an error of input or output may hold.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     error.downcast_ref().or_else(|| inside?.downcast_ref())
 }

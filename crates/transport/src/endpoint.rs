@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio_rustls::TlsAcceptor;
 
 use crate::call::{Answered, BODY_LEN_MAX, Routes};
+use crate::hosts::{self, Admits};
 use crate::identity::Identities;
 use crate::telling::Body;
 use crate::{Stream, telling, tls};
@@ -55,6 +56,7 @@ pub struct Endpoint {
     routes: Arc<Routes>,
     clock: Arc<dyn Clock>,
     age_max: Duration,
+    admits: Option<Arc<dyn Admits>>,
 }
 
 impl Endpoint {
@@ -62,7 +64,13 @@ impl Endpoint {
     /// the handshake; it then ends without a lost call.
     #[must_use]
     pub fn new(identities: Identities, routes: Routes, clock: Arc<dyn Clock>, age_max: Duration) -> Self {
-        Self { identities, routes: Arc::new(routes), clock, age_max }
+        Self { identities, routes: Arc::new(routes), clock, age_max, admits: None }
+    }
+
+    /// The same, which lets hosts that have no certificate yet ask for one.
+    #[must_use]
+    pub fn admitting(self, admits: Arc<dyn Admits>) -> Self {
+        Self { admits: Some(admits), ..self }
     }
 
     /// Serves one connection to its end, or until `stop`: calls that were begun are answered then.
@@ -74,13 +82,25 @@ impl Endpoint {
         stream: impl Stream + 'static,
         stop: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let config = tls::accepting(&self.identities.newest(), &self.clock).map_err(ServeError::Own)?;
+        let (newest, strangers) = (self.identities.newest(), self.admits.is_some());
+        let config = tls::accepting(&newest, strangers, &self.clock).map_err(ServeError::Own)?;
         let handshake = pin!(TlsAcceptor::from(config).accept(stream));
         let stream = match select(handshake, self.clock.sleep(HANDSHAKE_MAX)).await {
             Either::Left((taken, _)) => taken.map_err(ServeError::Refused)?,
             Either::Right(_) => return Err(ServeError::Silent),
         };
         let own = |error| ServeError::Refused(io::Error::other(error));
+        let tls = stream.get_ref().1;
+        if let Some(admits) = &self.admits
+            && tls.alpn_protocol() == Some(tls::JOIN_ALPN)
+            && tls.peer_certificates().is_none()
+        {
+            return match select(pin!(hosts::answer(stream, &**admits)), self.clock.sleep(HANDSHAKE_MAX)).await
+            {
+                Either::Left((answered, _)) => answered.map_err(ServeError::Refused),
+                Either::Right(_) => Err(ServeError::Silent),
+            };
+        }
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let shown = shown.ok_or_else(|| own("no certificate was shown".into()))?;
         let peer = tls::service(shown)

@@ -21,12 +21,18 @@ pub enum EnrolError {
     /// The other end is gone, or says nothing that is understood.
     #[error("no certificate was got")]
     Broken(#[from] io::Error),
+    /// Whoever is at the other end is not the vault of this cell, or the two clocks are apart.
+    #[error("no certificate was got: the other end is not to be believed")]
+    Distrusted(#[source] rustls::Error),
     /// It was refused.
     #[error("no certificate was got: {0}")]
     Refused(String),
     /// What was got cannot be used.
     #[error(transparent)]
     Unusable(#[from] IdentityError),
+    /// The cell's authority, as it was told, is none.
+    #[error("the cell's authority is not to be believed: {0}")]
+    Authority(#[from] rustls::Error),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -42,14 +48,14 @@ enum Answer {
     Refused(String),
 }
 
-async fn say(stream: &mut impl Stream, what: &impl Serialize) -> io::Result<()> {
+pub(crate) async fn say(stream: &mut impl Stream, what: &impl Serialize) -> io::Result<()> {
     let mut line = serde_json::to_vec(what)?;
     line.push(b'\n');
     stream.write_all(&line).await?;
     stream.flush().await
 }
 
-async fn hear<T: for<'de> Deserialize<'de>>(stream: &mut impl Stream) -> io::Result<T> {
+pub(crate) async fn hear<T: for<'de> Deserialize<'de>>(stream: &mut impl Stream) -> io::Result<T> {
     let mut line = Vec::new();
     BufReader::new(stream.take(LINE_LEN_MAX)).read_until(b'\n', &mut line).await?;
     Ok(serde_json::from_slice(&line)?)

@@ -95,8 +95,8 @@ impl NewKey {
         let key = CertifiedKey::from_der(vec![certificate], key, &tls::provider())
             .map_err(|error| refused(&error))?;
         let mut authorities = RootCertStore::empty();
-        authorities.add(authority).map_err(|error| refused(&error))?;
-        Ok(Identity { id, key: Arc::new(key), authorities: Arc::new(authorities) })
+        authorities.add(authority.clone()).map_err(|error| refused(&error))?;
+        Ok(Identity { id, key: Arc::new(key), authority, authorities: Arc::new(authorities) })
     }
 }
 
@@ -106,7 +106,16 @@ pub struct Identity {
     /// Its name.
     pub id: ServiceId,
     pub(crate) key: Arc<CertifiedKey>,
+    authority: CertificateDer<'static>,
     pub(crate) authorities: Arc<RootCertStore>,
+}
+
+impl Identity {
+    /// The certificate of its cell's authority, DER (RFC 5280).
+    #[must_use]
+    pub fn authority(&self) -> &[u8] {
+        &self.authority
+    }
 }
 
 /// The identity of a process as it is now. Connections that are made from then on show a new one; those that stand go on.

@@ -5,6 +5,7 @@
 //! calls and their answers ([`call`]), many at a time (HTTP/2): an [`Endpoint`] answers them, a [`Channel`] makes them, and a
 //! call that takes long may tell how it goes on ([`Telling`]). What carries the bytes is the caller's: a pair of sockets that
 //! a parent process gave to both, or a port.
+//! On another host a process has no parent who could say who it is: it proves that with a key of its host ([`hosts`]).
 //!
 //! Nothing here knows what is called. Nobody but an [`Authority`] can make a certificate.
 
@@ -14,6 +15,7 @@ pub mod enrol;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod hosts;
 pub mod identity;
 
 mod authority;

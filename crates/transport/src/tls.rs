@@ -23,6 +23,8 @@ use crate::identity::Identity;
 
 /// What is spoken inside: HTTP/2 (RFC 9113).
 const ALPN: &[u8] = b"h2";
+/// What is spoken by whoever has no certificate yet: see [`crate::hosts`].
+pub(crate) const JOIN_ALPN: &[u8] = b"caretaker-join-1";
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
@@ -86,11 +88,14 @@ struct Check {
     own: ServiceId,
     authorities: Arc<RootCertStore>,
     other: Other,
+    /// Whether whoever shows no certificate is spoken to: about how to get one.
+    strangers: bool,
 }
 
 impl Check {
-    fn new(identity: &Identity, other: Other) -> Arc<Self> {
-        Arc::new(Self { own: identity.id.clone(), authorities: Arc::clone(&identity.authorities), other })
+    fn new(identity: &Identity, other: Other, strangers: bool) -> Arc<Self> {
+        let (own, authorities) = (identity.id.clone(), Arc::clone(&identity.authorities));
+        Arc::new(Self { own, authorities, other, strangers })
     }
 
     fn check(
@@ -164,6 +169,10 @@ impl ClientCertVerifier for Check {
         &[]
     }
 
+    fn client_auth_mandatory(&self) -> bool {
+        !self.strangers
+    }
+
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -231,14 +240,19 @@ impl ServerCertVerifier for Check {
     }
 }
 
-/// How connections are taken. A session is never resumed: each is looked at anew.
-pub(crate) fn accepting(identity: &Identity, clock: &Arc<dyn Clock>) -> Result<Arc<ServerConfig>, Error> {
+/// How connections are taken, also of strangers or not. A session is never resumed: each is looked at anew.
+pub(crate) fn accepting(
+    identity: &Identity,
+    strangers: bool,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<ServerConfig>, Error> {
     let time = Arc::new(Time(Arc::clone(clock)));
     let mut config = ServerConfig::builder_with_details(provider(), time)
         .with_protocol_versions(&[&TLS13])?
-        .with_client_cert_verifier(Check::new(identity, Other::Caller))
+        .with_client_cert_verifier(Check::new(identity, Other::Caller, strangers))
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols.extend(strangers.then(|| JOIN_ALPN.to_vec()));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
@@ -254,9 +268,28 @@ pub(crate) fn connecting(
     let mut config = ClientConfig::builder_with_details(provider(), time)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Check::new(identity, Other::Callee(to.clone())))
+        .with_custom_certificate_verifier(Check::new(identity, Other::Callee(to.clone()), false))
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.key))));
     config.alpn_protocols = vec![ALPN.to_vec()];
+    config.resumption = Resumption::disabled();
+    config.enable_sni = false;
+    Ok(Arc::new(config))
+}
+
+/// How whoever has no certificate yet connects to the vault of its cell: it believes that authority.
+pub(crate) fn joining(
+    own: ServiceId,
+    authorities: Arc<RootCertStore>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<ClientConfig>, Error> {
+    let time = Arc::new(Time(Arc::clone(clock)));
+    let check = Check { own, authorities, other: Other::Callee(Role::Vault), strangers: false };
+    let mut config = ClientConfig::builder_with_details(provider(), time)
+        .with_protocol_versions(&[&TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(check))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![JOIN_ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(Arc::new(config))

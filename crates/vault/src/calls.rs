@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{About, Action, DataKeyId, Grant, KeyError, Operation, Principal, RoleName, Scope};
+use domain::{About, Action, DataKeyId, Grant, Id128, KeyError, Operation, Principal, RoleName, Scope};
 use serde::{Deserialize, Serialize};
 use transport::{Call, CallError, Routes};
 
@@ -12,6 +12,7 @@ use crate::data_key::KeyMaterial;
 use crate::encoding::HexBytes;
 use crate::error::{Told, VaultError};
 use crate::gate::Caller;
+use crate::hosts::Host;
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
@@ -187,6 +188,10 @@ questions! {
     Reseal = "vault.seal" for COMMANDS {
         session: HexBytes, passphrase: Option<HexBytes>, next: Option<HexBytes>,
     } -> SealedBy, VaultError => Told;
+    /// The secret with which one host may join, with a process of that role.
+    InviteHost = "host.invite" for COMMANDS { session: HexBytes, role: String, ttl: Duration } -> HexBytes, VaultError => Told;
+    ListHosts = "host.list" for COMMANDS {} -> Vec<Host>, VaultError => Told;
+    RemoveHost = "host.remove" for COMMANDS { session: HexBytes, id: Id128 } -> Host, VaultError => Told;
     /// The key that signs the log. Whoever sequences the trail has it.
     LogKey = "trail.log_key" for MONITOR {} -> HexBytes, VaultError => Told;
 }
@@ -374,6 +379,41 @@ impl Question for Reseal {
         vault.admit_custodian(&caller, &person, Operation::VaultSeal).await?;
         let (now, next) = (passphrase(self.passphrase)?, passphrase(self.next)?);
         vault.reseal(now.as_ref(), next.as_ref()).await
+    }
+}
+
+impl Question for InviteHost {
+    type Error = VaultError;
+
+    // Each gives another.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<HexBytes, VaultError> {
+        let person = vault.signed_in(self.session.as_ref(), Operation::HostInvite).await?;
+        vault.admit_custodian(&caller, &person, Operation::HostInvite).await?;
+        Ok((&vault.invite_host(&person, &self.role, self.ttl).await?).into())
+    }
+}
+
+impl Question for ListHosts {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Vec<Host>, VaultError> {
+        vault.admit(&caller, Operation::HostList, About::Vault).await?;
+        vault.hosts()
+    }
+}
+
+impl Question for RemoveHost {
+    type Error = VaultError;
+
+    // Of one that is gone it says so.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Host, VaultError> {
+        let person = vault.signed_in(self.session.as_ref(), Operation::HostRemove).await?;
+        vault.admit_custodian(&caller, &person, Operation::HostRemove).await?;
+        vault.remove_host(&person, self.id).await
     }
 }
 

@@ -18,6 +18,7 @@ use crate::data_key::{KeyMaterial, OpenedKey};
 use crate::encoding::HexBytes;
 use crate::error::{VaultError, VaultErrorKind};
 use crate::gate::{Caller, Serving};
+use crate::hosts::Host;
 use crate::operator::OperatorKey;
 use crate::recovery::RecoveryKey;
 use crate::root_seal::SealedBy;
@@ -127,6 +128,14 @@ impl Client {
     /// When it does not answer.
     pub async fn sealed_by(&self) -> Result<SealedBy, VaultError> {
         self.ask(calls::RootSealedBy {}).await
+    }
+
+    /// The hosts of the cell.
+    ///
+    /// # Errors
+    /// When the vault does not answer, and when their list is damaged.
+    pub async fn hosts(&self) -> Result<Vec<Host>, VaultError> {
+        self.ask(calls::ListHosts {}).await
     }
 
     /// The key that signs the trail's log.
@@ -399,6 +408,24 @@ impl SignedIn {
         let question =
             |session| calls::Reseal { session, passphrase: exposed(passphrase), next: exposed(next) };
         self.ask(question).await
+    }
+
+    /// Lets one host join the cell, with a process of that role. Answers the invitation's secret, which is good once.
+    ///
+    /// # Errors
+    /// [`VaultError::Host`] for a role whose processes run where the vault does, and for a longer time than
+    /// [`crate::INVITATION_TTL_MAX`]; and when the record cannot be written.
+    pub async fn invite_host(&self, role: &Role, ttl: Duration) -> Result<Secret, VaultError> {
+        let question = |session| calls::InviteHost { session, role: role.to_string(), ttl };
+        Ok(Secret::new(self.ask(question).await?.into_bytes()))
+    }
+
+    /// Takes a host out of the cell: it gets no certificate any more. The one that it has ends by itself.
+    ///
+    /// # Errors
+    /// [`VaultError::NoHost`] where there is none; and when the list cannot be written.
+    pub async fn remove_host(&self, id: Id128) -> Result<Host, VaultError> {
+        self.ask(|session| calls::RemoveHost { session, id }).await
     }
 
     /// Asks what takes a sign-in; a vault that was opened anew in between knows none from before.

@@ -137,6 +137,32 @@ pub enum VaultError {
     /// A grant was asked for that the vault does not give.
     #[error("the grant was refused: {0}")]
     GrantRefused(String),
+    /// An invitation lets nobody in.
+    #[error(
+        "the invitation is not good: it was used already, its time is over, or the vault was started again since; ask \
+         for another with `caretaker host invite`"
+    )]
+    Invitation,
+    /// A host cannot be taken in so.
+    #[error("no host can be invited so: {0}")]
+    Host(String),
+    /// No host of the cell has that key.
+    #[error(
+        "this host is not of the cell: it never joined, was removed, or the vault's older keys were retired since; \
+         have it join with `caretaker host invite`"
+    )]
+    UnknownHost,
+    /// There is no host of that name.
+    #[error("there is no host `{0}`: `caretaker host list` shows all of them")]
+    NoHost(domain::Id128),
+    /// A list beside the vault has no room.
+    #[error("the {what} has {most} entries already, and takes no more: end some of them")]
+    Full {
+        /// Which list.
+        what: &'static str,
+        /// Its most.
+        most: usize,
+    },
     /// The policies do not permit it.
     #[error("it is not permitted: {0}")]
     NotPermitted(String),
@@ -206,7 +232,7 @@ impl VaultError {
     #[must_use]
     pub fn kind(&self) -> VaultErrorKind {
         match self {
-            Self::Missing { .. } => VaultErrorKind::NotFound,
+            Self::Missing { .. } | Self::NoHost(_) => VaultErrorKind::NotFound,
             Self::Exists { .. }
             | Self::EmptyPassphrase
             | Self::SealedOtherwise { .. }
@@ -214,10 +240,14 @@ impl VaultError {
             | Self::PassphraseNeeded { .. }
             | Self::Unusable { .. }
             | Self::Shares(_)
+            | Self::Host(_)
+            | Self::Full { .. }
             | Self::Recipient(_) => VaultErrorKind::Usage,
             Self::WrongPassphrase { .. }
             | Self::NotOperator
             | Self::GrantRefused(_)
+            | Self::Invitation
+            | Self::UnknownHost
             | Self::NotPermitted(_) => VaultErrorKind::Refused,
             Self::NotSignedIn => VaultErrorKind::SignedOut,
             Self::Told(told) => told.kind,

@@ -23,6 +23,9 @@ const GRANT_LAYOUT: &[u8] = b"caretaker-grant-2";
 /// What a session's token is a MAC over begins with this.
 const SESSION: &[u8] = b"caretaker-session-1";
 
+/// What the key of the lists is a MAC over.
+const LISTS: &[u8] = b"caretaker-lists-1";
+
 /// Whoever asked without a proof of who it is.
 pub const UNPROVEN: &str = "unproven";
 
@@ -170,6 +173,11 @@ impl Gate {
     /// What proves a sign-in that answered a challenge. Nobody else can tell it.
     pub(crate) fn session_token(&self, challenge: &[u8]) -> KeyBytes {
         KeyBytes::new(mac(&self.key, &fields(&[SESSION, challenge])))
+    }
+
+    /// The key of the MAC on the lists of what the vault lets others do.
+    pub(crate) fn lists_key(&self) -> KeyBytes {
+        KeyBytes::new(mac(&self.key, LISTS))
     }
 
     fn is_genuine(&self, grant: &Grant) -> bool {

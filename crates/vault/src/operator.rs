@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use domain::{Id128, Rng};
-use serde::{Deserialize, Serialize};
 
-use crate::cipher::{key_bytes, random_key};
-use crate::document::{self, Document};
-use crate::encoding::{HexBytes, fields};
+use crate::encoding::fields;
 use crate::error::VaultError;
-use crate::private_file;
-use crate::secret::KeyBytes;
+#[cfg(any(test, feature = "fuzzing"))]
+use crate::key_file::KeyFile;
+use crate::key_file::{self, Whose};
 
 /// The file's name in the cell's directory.
 const FILE_NAME: &str = "operator.key";
@@ -23,27 +21,16 @@ const SIGN_IN: &[u8] = b"caretaker-sign-in-1";
 /// It signs the vault's challenge; it cannot open anything.
 pub struct OperatorKey(Ed25519KeyPair);
 
-#[derive(Serialize, Deserialize)]
-pub(crate) struct OperatorKeyFile {
-    format: String,
-    public: HexBytes,
-    seed: HexBytes,
-    checksum: HexBytes,
-}
+/// That a key is an operator's.
+pub(crate) struct Operator;
 
-impl Document for OperatorKeyFile {
+impl Whose for Operator {
     const WHAT: &'static str = "operator key";
     const FORMAT: &'static str = "caretaker-operator-key-1";
-
-    fn checksum(&mut self) -> &mut HexBytes {
-        &mut self.checksum
-    }
 }
 
-fn pair(seed: &KeyBytes) -> Result<Ed25519KeyPair, VaultError> {
-    Ed25519KeyPair::from_seed_unchecked(seed.as_slice())
-        .map_err(|_| VaultError::Crypto("an Ed25519 key could not be made"))
-}
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) type OperatorKeyFile = KeyFile<Operator>;
 
 impl OperatorKey {
     /// Where the operator key of the cell at `dir` lies.
@@ -57,35 +44,18 @@ impl OperatorKey {
     /// # Errors
     /// When the file is missing, damaged, or can be read by others than its owner.
     pub fn read(dir: &Path) -> Result<Self, VaultError> {
-        let path = Self::path(dir);
-        private_file::refuse_exposed(OperatorKeyFile::WHAT, &path)?;
-        Self::open(&document::read(&path)?, &path)
+        key_file::read::<Operator>(&Self::path(dir)).map(Self)
     }
 
     /// The key of a file that is spelled as it was written.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn open(file: &OperatorKeyFile, path: &Path) -> Result<Self, VaultError> {
-        let damaged =
-            |problem| VaultError::Damaged { what: OperatorKeyFile::WHAT, path: path.into(), problem };
-        let seed = key_bytes(file.seed.as_ref()).ok_or_else(|| damaged("the key has a wrong length"))?;
-        let key = Self(pair(&seed)?);
-        if key.public() != file.public.as_ref() {
-            return Err(damaged("its two halves do not belong together"));
-        }
-        Ok(key)
+        file.open(path).map(Self)
     }
 
     /// Makes a new key file.
     pub(crate) fn create(dir: &Path, rng: &dyn Rng) -> Result<Self, VaultError> {
-        let seed = random_key(rng);
-        let key = Self(pair(&seed)?);
-        let file = OperatorKeyFile {
-            format: OperatorKeyFile::FORMAT.into(),
-            public: key.public().into(),
-            seed: seed.as_slice().into(),
-            checksum: HexBytes::default(),
-        };
-        document::create(&Self::path(dir), file)?;
-        Ok(key)
+        key_file::create::<Operator>(&Self::path(dir), rng).map(Self)
     }
 
     /// The public half, 32 bytes.

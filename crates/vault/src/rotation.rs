@@ -23,6 +23,8 @@ use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
 use crate::gate::{Caller, Request};
 use crate::handles::Handles;
+use crate::hosts::Host;
+use crate::list;
 use crate::passphrase::Argon2Cost;
 use crate::ring::Rings;
 use crate::root_seal::{RootSeal, SealedBy};
@@ -175,6 +177,11 @@ impl AtHand<'_> {
 }
 
 impl Vault {
+    /// That nobody else changes a file of the vault's, as long as it is there.
+    pub(crate) fn changing(&self) -> Result<InUse, VaultError> {
+        InUse::changing(&self.dir)
+    }
+
     /// Gives the vault new keys, beside those that it has. Other processes that have it open go on with theirs.
     pub(crate) async fn rotate(&self, passphrase: Option<&Passphrase>) -> Result<KeyVersions, VaultError> {
         let (path, handles) = (file::path(&self.dir), self.gate.handles());
@@ -236,6 +243,8 @@ impl Vault {
             })
         });
         let (contents, _) = record_opening(handles, Operation::VaultRetire, &path, retired).await?;
+        // The next vault would not believe them.
+        list::forget::<Host>(&self.dir)?;
         Ok(self.go_on_with(contents))
     }
 

@@ -70,7 +70,8 @@ pub(crate) fn pair(seed: &KeyBytes) -> Result<Arc<dyn SigningKey>, KeyError> {
     Ok(Arc::new(Pair(pair)))
 }
 
-struct Pair(Ed25519KeyPair);
+/// A key pair as whoever has something signed knows it.
+pub(crate) struct Pair(pub(crate) Ed25519KeyPair);
 
 impl SigningKey for Pair {
     fn public(&self) -> [u8; 32] {

@@ -17,6 +17,7 @@ use crate::error::VaultError;
 use crate::file::{self, Contents, VaultFile};
 use crate::gate::{Caller, Gate, NotPermitted, Request, UNPROVEN, object};
 use crate::handles::Handles;
+use crate::hosts::Invitations;
 use crate::operator::{OperatorKey, answer_holds};
 use crate::passphrase::Argon2Cost;
 use crate::private_file;
@@ -77,6 +78,7 @@ pub struct Vault {
     pub(crate) rings: RwLock<Arc<Rings>>,
     signs: RootKeys,
     sessions: Sessions,
+    pub(crate) invitations: Invitations,
     pub(crate) gate: Gate,
     pub(crate) in_use: InUse,
     sealed_by: SealedBy,
@@ -300,6 +302,7 @@ impl Vault {
             rings: RwLock::new(Rings { data, credentials }.into()),
             signs,
             sessions: Sessions::default(),
+            invitations: Invitations::default(),
             gate,
             in_use,
             sealed_by,
@@ -322,6 +325,7 @@ impl Vault {
             ),
             signs: RootKeys { trail, authority: seed },
             sessions: Sessions::default(),
+            invitations: Invitations::default(),
             in_use,
             gate: Gate::new(grants, handles),
             sealed_by: SealedBy::Passphrase,

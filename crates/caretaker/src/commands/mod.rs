@@ -6,6 +6,7 @@ mod demo;
 mod diff;
 mod doctor;
 mod export;
+mod host;
 mod ingest;
 mod init;
 mod item;
@@ -25,6 +26,7 @@ mod trail;
 mod up;
 mod vault;
 mod verify;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -80,7 +82,9 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Demo(demo) => demo::run(home, demo, output).await,
         Command::Vault { command: Some(command) } => vault::run(home, command, output).await,
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
-        Command::Up => up::run(home, output).await,
+        Command::Up(up) => up::run(home, up, output).await,
+        Command::Worker(worker) => worker::run(home, worker, output).await,
+        Command::Host(command) => host::run(home, command, output).await,
         Command::Serve => Err(roles::misplaced::<roles::Serves>()),
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),

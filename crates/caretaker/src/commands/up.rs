@@ -4,13 +4,16 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use ::trail::room::Level;
-use domain::Clock;
+use domain::{Clock, Role};
+use flows::FlowError;
 use serde_json::{Value, json};
 
+use crate::arguments;
 use crate::commands::sandbox::Signals;
 use crate::home::{self, CellFile, Home};
+use crate::names::Place;
 use crate::output::{Output, exit};
-use crate::roles::Up;
+use crate::roles::{CALLED, Hosts, Places, Up};
 
 /// So often it is looked how much room there is for the trail.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -24,15 +27,47 @@ async fn look_after_room(home: &Home, clock: &dyn Clock, output: &Output) -> Inf
     }
 }
 
-pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
-    let dir = home.dir()?;
+/// Who is where, as it was given.
+fn hosts(words: &arguments::Up) -> Result<Hosts, FlowError> {
+    let placed = |places: &[Place], fits: fn(&Role) -> bool, why: &str| {
+        let mut all = Places::new();
+        for Place { role, address } in places {
+            if !fits(role) {
+                return Err(FlowError::Input(format!("`{role}={address}`: {why}")));
+            }
+            if all.insert(role.clone(), *address).is_some() {
+                return Err(FlowError::Input(format!("the {role} cannot be at two places")));
+            }
+        }
+        Ok(all)
+    };
+    let at = placed(
+        &words.at,
+        |role| CALLED.contains(role),
+        "other hosts look for the vault, the server and the monitor",
+    )?;
+    let is_worker = |role: &Role| matches!(role, Role::Worker(_));
+    let elsewhere = placed(&words.elsewhere, is_worker, "workers run elsewhere, and nobody else")?;
+    if let Some(missing) = CALLED.iter().find(|role| !at.contains_key(role))
+        && !(at.is_empty() && elsewhere.is_empty())
+    {
+        let why = format!(
+            "a worker on another host calls the {missing} too: say where it is found, with `--at {missing}=IP:PORT`"
+        );
+        return Err(FlowError::Input(why));
+    }
+    Ok(Hosts { at, elsewhere })
+}
+
+pub(crate) async fn run(home: &Home, words: &arguments::Up, output: &Output) -> anyhow::Result<u8> {
+    let (dir, hosts) = (home.dir()?, hosts(words)?);
     CellFile::read(dir)?;
     let handles = home::handles(dir)?;
     // Before anybody is told that it runs: whoever reads that may end it at once.
     let end = Signals::watch()?;
     let unseals = home.unseals()?;
     home.begin_unproven(&handles).await?;
-    let up = Up::start(dir, unseals, &handles).await?;
+    let up = Up::start(dir, unseals, hosts, &handles).await?;
     for (role, missing) in up.missing() {
         output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
     }

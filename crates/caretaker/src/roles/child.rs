@@ -16,13 +16,14 @@ use flows::FlowError;
 use flows::error::Told;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use rustix::net::{AddressFamily, sockopt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use transport::{Endpoint, ServeError};
+use transport::{Endpoint, ServeError, Stream};
 use vault::Handles;
 
 use super::control::Control;
@@ -104,11 +105,20 @@ pub(crate) struct Superior {
     next: AtomicU64,
 }
 
-/// A socket that was handed over, as the runtime has them.
-pub(super) fn stream(descriptor: OwnedFd) -> io::Result<UnixStream> {
-    let stream = std::os::unix::net::UnixStream::from(descriptor);
-    stream.set_nonblocking(true)?;
-    UnixStream::from_std(stream)
+/// A socket that was handed over, as the runtime has them: one of a pair, or one that leads to another host.
+pub(super) fn stream(descriptor: OwnedFd) -> io::Result<Box<dyn Stream>> {
+    match sockopt::socket_domain(&descriptor)? {
+        AddressFamily::UNIX => {
+            let stream = std::os::unix::net::UnixStream::from(descriptor);
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(UnixStream::from_std(stream)?))
+        }
+        _ => {
+            let stream = std::net::TcpStream::from(descriptor);
+            stream.set_nonblocking(true)?;
+            Ok(Box::new(TcpStream::from_std(stream)?))
+        }
+    }
 }
 
 impl Superior {
@@ -127,12 +137,13 @@ impl Superior {
         drop(asked.map(|asked| asked.send(answer)));
     }
 
-    async fn ask(&self, what: Ask) -> io::Result<UnixStream> {
+    /// A socket that was asked for.
+    pub(super) async fn ask(&self, what: Ask) -> io::Result<OwnedFd> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (asked, answer) = oneshot::channel();
         self.asked().insert(number, asked);
         self.control.send(&FromProcess::Ask { number, what }, None)?;
-        stream(answer.await.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))??)
+        answer.await.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?
     }
 
     /// What comes over the control socket beside answers, until its other end is gone.
@@ -166,8 +177,8 @@ impl Superior {
 }
 
 impl Sockets for Superior {
-    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>> {
-        self.ask(what).boxed()
+    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        async move { stream(self.ask(what).await?) }.boxed()
     }
 
     fn lend<'a>(

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Clock, Id128, Role};
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 use transport::{Channel, Dial, Endpoint, Identities, Identity, Routes, Stream, enrol};
 
+use super::host::OfHost;
 use super::messages::Ask;
 
 /// How long a certificate is good for, and a connection. A build for tests may be told another time, in seconds.
@@ -28,7 +27,7 @@ pub(super) fn certificate_ttl() -> Duration {
 /// Whoever gives this process the sockets over which it speaks to others, and says to the others who it is.
 pub(super) trait Sockets: Send + Sync + 'static {
     /// One that was asked for.
-    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>>;
+    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
 
     /// Lends a file to a worker that can connect to those ports, under that name.
     fn lend<'a>(
@@ -56,14 +55,29 @@ struct Way {
 
 impl Dial for Way {
     fn dial(&self) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
-        let asked =
-            self.sockets.get(Ask::Connection { to: self.to.to_string(), reaching: self.reaching.clone() });
-        async move { Ok(Box::new(asked.await?) as Box<dyn Stream>) }.boxed()
+        self.sockets.get(Ask::Connection { to: self.to.to_string(), reaching: self.reaching.clone() })
     }
 }
 
-async fn enrol(sockets: &dyn Sockets) -> anyhow::Result<(Identity, Duration)> {
-    Ok(enrol::ask(sockets.get(Ask::Certificate).await?).await?)
+/// What says to the vault who this process is.
+pub(super) enum Proof {
+    /// Whoever has started it.
+    Parent,
+    /// The key of its host.
+    Host(OfHost),
+}
+
+impl Proof {
+    async fn enrol(
+        &self,
+        sockets: &dyn Sockets,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<(Identity, Duration)> {
+        match self {
+            Self::Parent => Ok(enrol::ask(sockets.get(Ask::Certificate).await?).await?),
+            Self::Host(host) => host.enrol(sockets, clock).await,
+        }
+    }
 }
 
 impl Member {
@@ -72,13 +86,32 @@ impl Member {
     /// # Errors
     /// When there is none to be had.
     pub(super) async fn join(sockets: Arc<dyn Sockets>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let (identity, due) = enrol(&*sockets).await?;
+        Self::join_by(Proof::Parent, sockets, clock).await
+    }
+
+    /// The same, by that proof.
+    ///
+    /// # Errors
+    /// When there is none to be had.
+    pub(super) async fn join_by(
+        proof: Proof,
+        sockets: Arc<dyn Sockets>,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let (identity, due) = proof.enrol(&*sockets, &clock).await?;
         let identities = Identities::new(identity);
         let renewing = {
             let (own, sockets, clock) = (identities.clone(), Arc::clone(&sockets), Arc::clone(&clock));
-            tokio::spawn(async move { own.keep_fresh(due, clock, || enrol(&*sockets)).await })
+            tokio::spawn(async move {
+                own.keep_fresh(due, Arc::clone(&clock), || proof.enrol(&*sockets, &clock)).await;
+            })
         };
         Ok(Self { identities, sockets, clock, renewing })
+    }
+
+    /// The certificate of the cell's authority, DER.
+    pub(super) fn authority(&self) -> Vec<u8> {
+        self.identities.newest().authority().to_vec()
     }
 
     /// The way to those of another role.

@@ -1,7 +1,10 @@
 //! Processes with a role of their own, and how they are started and spoken to.
 
+mod brings;
 mod child;
 mod control;
+mod far;
+mod host;
 mod life;
 mod member;
 mod messages;
@@ -17,11 +20,13 @@ mod worker;
 
 pub(crate) use child::{main, misplaced, misplaced_word};
 pub(crate) use control::Control;
+pub(crate) use far::Places;
+pub(crate) use host::{CALLED, FarWorker, HostFile, Invitation, join as join_cell};
 pub(crate) use monitor::{Monitors, Sequences};
 pub(crate) use processes::{OpenVault, Processes, Wants};
 pub(crate) use sealer::{OwnSealer, WORD as SEALER, main as sealer};
 pub(crate) use server::Serves;
 pub(crate) use supervisor::{Outside, Unseals};
-pub(crate) use up::Up;
+pub(crate) use up::{Hosts, Up};
 pub(crate) use vault::Keys;
 pub(crate) use worker::Works;

@@ -20,6 +20,7 @@ use trail::witness::Vouches;
 use transport::{Call, CallError, Channel, Routes};
 use vault::{Client, Handles};
 
+use super::brings;
 use super::child::{Job, Serving, Superior};
 use super::member::Member;
 use super::witness::Elsewhere;
@@ -231,7 +232,7 @@ impl Job for Monitors {
                 let here = Arc::clone(&here);
                 async move { Ok(here.take().await?.map(|(note, _)| note)) }
             });
-        let endpoint = member.endpoint(routes);
+        let endpoint = member.endpoint(brings::answering(routes, &cell_trail::folder(&dir)));
         // What is wrong is told once, and again when it is another thing.
         let told = Arc::new(Mutex::new(String::new()));
         let take = async move || {

@@ -13,6 +13,7 @@ use trail::witness::Vouches;
 use transport::Channel;
 use vault::{Client, Handles, Knows, OperatorKey, Passphrase, SignedIn, Vault};
 
+use super::far::Places;
 use super::member::Member;
 use super::monitor::{Here, Sequences, There};
 use super::supervisor::{As, Beginning, Keeps, Supervisor, Unseals};
@@ -129,7 +130,7 @@ impl Processes {
         handles: &Handles,
     ) -> anyhow::Result<(Member, Place)> {
         let dir = std::path::absolute(dir)?;
-        let supervisor = Supervisor::new(handles, Keeps::AtMost(STARTS_AGAIN_MAX));
+        let supervisor = Supervisor::new(handles, Keeps::AtMost(STARTS_AGAIN_MAX), Places::new());
         let region = CellFile::read(&dir)?.region;
         supervisor.start(Beginning::Vault { dir: dir.clone(), region, alone, asks: false, unseals }).await?;
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
@@ -242,6 +243,24 @@ impl Processes {
         file: BorrowedFd<'_>,
     ) -> anyhow::Result<()> {
         Ok(self.member.lend(to, name, file).await?)
+    }
+
+    /// Whether that role's process runs on another host: nothing can be lent to it that is not sent.
+    pub(crate) fn is_elsewhere(&self, role: &Role) -> bool {
+        matches!(&self.place, Place::Running(joined) if joined.elsewhere.contains(role))
+    }
+
+    /// Where other hosts find the cell's processes; `None` where the cell does not run.
+    pub(crate) fn places(&self) -> Option<&Places> {
+        match &self.place {
+            Place::Own { .. } => None,
+            Place::Running(joined) => Some(&joined.places),
+        }
+    }
+
+    /// The certificate of the cell's authority, DER.
+    pub(crate) fn authority(&self) -> Vec<u8> {
+        self.member.authority()
     }
 
     /// What this machine's kernel cannot keep them from, in words.

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::CommandExt as _;
@@ -17,14 +18,14 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use transport::edges;
+use transport::{Stream, edges};
 use vault::{Handles, Passphrase, SealWay, VaultError};
 
-use super::child::Job;
+use super::child::{Job, stream};
 use super::control::Control;
+use super::far::{self, Places};
 use super::life::{Life, Line};
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
@@ -99,10 +100,29 @@ impl Unseals {
 
 /// What a process is told to begin with.
 pub(super) enum Beginning {
-    Vault { dir: PathBuf, region: Region, alone: bool, asks: bool, unseals: Unseals },
-    Server { dir: PathBuf, region: Region },
-    Monitor { dir: PathBuf, by_itself: bool },
-    Worker { dir: PathBuf, cell: CellFile, platform: Platform, ports: Vec<u16> },
+    Vault {
+        dir: PathBuf,
+        region: Region,
+        alone: bool,
+        asks: bool,
+        unseals: Unseals,
+    },
+    Server {
+        dir: PathBuf,
+        region: Region,
+    },
+    Monitor {
+        dir: PathBuf,
+        by_itself: bool,
+    },
+    /// `far`: that the vault is on another host.
+    Worker {
+        dir: PathBuf,
+        cell: CellFile,
+        platform: Platform,
+        ports: Vec<u16>,
+        far: bool,
+    },
 }
 
 impl Beginning {
@@ -113,7 +133,17 @@ impl Beginning {
             ports.push(HTTPS);
         }
         let (dir, cell) = (dir.to_path_buf(), cell.clone());
-        Self::Worker { dir, cell, platform, ports }
+        Self::Worker { dir, cell, platform, ports, far: false }
+    }
+
+    /// The same, for a worker whose vault is on another host.
+    pub(super) fn far(self) -> Self {
+        match self {
+            Self::Worker { dir, cell, platform, ports, .. } => {
+                Self::Worker { dir, cell, platform, ports, far: true }
+            }
+            other => other,
+        }
     }
 
     fn role(&self) -> Role {
@@ -144,11 +174,12 @@ impl Beginning {
             }
             Self::Server { dir, region } => Self::Server { dir: dir.clone(), region: region.clone() },
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
-            Self::Worker { dir, cell, platform, ports } => Self::Worker {
+            Self::Worker { dir, cell, platform, ports, far } => Self::Worker {
                 dir: dir.clone(),
                 cell: cell.clone(),
                 platform: platform.clone(),
                 ports: ports.clone(),
+                far: *far,
             },
         })
     }
@@ -190,9 +221,9 @@ impl Beginning {
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
             }
-            Self::Worker { dir, cell, platform, ports } => {
+            Self::Worker { dir, cell, platform, ports, far } => {
                 let (dir, cell, platform) = (dir.clone(), cell.clone(), platform.clone());
-                tell(control, ToWork { dir, platform, cell, ports: ports.clone(), walls }, None)
+                tell(control, ToWork { dir, platform, cell, ports: ports.clone(), far: *far, walls }, None)
             }
         }
     }
@@ -263,6 +294,8 @@ pub(super) struct Supervisor {
     /// In the order in which they were started.
     keepers: Mutex<Vec<Arc<Keeper>>>,
     sealers: Mutex<Sealers>,
+    /// Where those are found that run on other hosts.
+    elsewhere: Places,
     own: Weak<Self>,
 }
 
@@ -319,13 +352,14 @@ impl Keeper {
 }
 
 impl Supervisor {
-    pub(super) fn new(handles: &Handles, keeps: Keeps) -> Arc<Self> {
+    pub(super) fn new(handles: &Handles, keeps: Keeps, elsewhere: Places) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             clock: Arc::clone(&handles.clock),
             audit: Arc::clone(&handles.audit),
             keeps,
             keepers: Mutex::default(),
             sealers: Mutex::default(),
+            elsewhere,
             own: Weak::clone(own),
         })
     }
@@ -538,16 +572,23 @@ impl Supervisor {
         }
     }
 
-    /// One end of a pair of sockets, for a process of that role. Whoever it has asked for gets the other.
-    async fn socket(&self, role: &Role, what: &Ask) -> io::Result<Socket> {
+    /// One end of a pair of sockets, for a process of that role: whoever it has asked for gets the other. Or what leads to them on
+    /// another host.
+    async fn socket(&self, role: &Role, what: &Ask) -> io::Result<OwnedFd> {
         match what {
-            Ask::Certificate => self.pair(&Role::Vault, &ToProcess::Enrol { role: role.to_string() }).await,
+            Ask::Certificate => {
+                let enrol = ToProcess::Enrol { role: role.to_string() };
+                self.pair(&Role::Vault, &enrol).await.map(Into::into)
+            }
             Ask::Connection { to, reaching } => {
                 let to = connects(role, to)?;
+                if let Some(address) = self.elsewhere.get(&to) {
+                    return far::dial(*address, &*self.clock).await;
+                }
                 self.widen(&to, reaching).await?;
-                self.pair(&to, &ToProcess::Connect).await
+                self.pair(&to, &ToProcess::Connect).await.map(Into::into)
             }
-            Ask::Sealer { next } => self.sealer(role, *next).map_err(io::Error::other),
+            Ask::Sealer { next } => self.sealer(role, *next).map(Into::into).map_err(io::Error::other),
             Ask::Quiet => Err(io::Error::other(format!("it is never quiet for a {role}"))),
         }
     }
@@ -615,6 +656,22 @@ impl Supervisor {
         }
     }
 
+    /// Lets those in who come to that role from other hosts, as long as what is answered lives.
+    ///
+    /// # Errors
+    /// When nobody can be heard at that address.
+    pub(super) async fn let_in(&self, role: Role, address: SocketAddr) -> anyhow::Result<far::Listening> {
+        let (own, clock) = (Weak::clone(&self.own), Arc::clone(&self.clock));
+        far::listen(address, clock, move |socket| {
+            let (own, role) = (Weak::clone(&own), role.clone());
+            async move {
+                let own = own.upgrade().ok_or(io::ErrorKind::NotConnected)?;
+                own.hand(&role, &ToProcess::Connect, socket.as_fd()).await
+            }
+        })
+        .await
+    }
+
     async fn pair(&self, with: &Role, message: &ToProcess<()>) -> io::Result<Socket> {
         let (ours, theirs) = Socket::pair()?;
         self.hand(with, message, theirs.as_fd()).await?;
@@ -665,12 +722,10 @@ impl Supervisor {
 pub(super) struct As(pub(super) Role, pub(super) Weak<Supervisor>);
 
 impl Sockets for As {
-    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<UnixStream>> {
+    fn get(&self, what: Ask) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         async move {
             let supervisor = self.1.upgrade().ok_or_else(|| io::Error::other("its command has ended"))?;
-            let socket = supervisor.socket(&self.0, &what).await?;
-            socket.set_nonblocking(true)?;
-            UnixStream::from_std(socket)
+            stream(supervisor.socket(&self.0, &what).await?)
         }
         .boxed()
     }

@@ -1,8 +1,10 @@
 //! A cell that runs until it is told to end, and how commands join it: over a socket in `DIR/run`, by the messages that its
 //! processes and their supervisor exchange. Whoever has another user's id is not answered.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
@@ -24,6 +26,7 @@ use vault::{Handles, Vault};
 
 use super::child::Superior;
 use super::control::Control;
+use super::far::{Listening, Places};
 use super::life::Line;
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
@@ -45,6 +48,19 @@ const QUIET_EVERY: Duration = Duration::from_millis(50);
 struct Welcome {
     /// What the kernel cannot keep the cell's processes from: of which role, in words.
     missing: Vec<(String, String)>,
+    /// Whose processes run on other hosts.
+    elsewhere: Vec<String>,
+    /// Where other hosts find those that run here.
+    places: Vec<(String, SocketAddr)>,
+}
+
+/// Which of a cell's processes other hosts find here, and which run there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hosts {
+    /// Those that are found here.
+    pub(crate) at: Places,
+    /// Those that run there.
+    pub(crate) elsewhere: Places,
 }
 
 fn folder(dir: &Path) -> PathBuf {
@@ -64,6 +80,8 @@ fn socket() -> io::Result<OwnedFd> {
 pub(super) struct Joined {
     superior: Arc<Superior>,
     pub(super) missing: Vec<(Role, String)>,
+    pub(super) elsewhere: BTreeSet<Role>,
+    pub(super) places: Places,
 }
 
 impl Joined {
@@ -103,7 +121,7 @@ pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
         (control, heard)
     })
     .await?;
-    let Some((ToProcess::Begin(Welcome { missing }), _)) = heard? else {
+    let Some((ToProcess::Begin(Welcome { missing, elsewhere, places }), _)) = heard? else {
         let why =
             "the cell that runs does not let this command in: it may be ending, or be run by another user";
         return Err(FlowError::Refused(why.to_owned()).into());
@@ -112,7 +130,14 @@ pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
     // It is told nothing else.
     drop(superior.listen::<Welcome>());
     let missing = missing.into_iter().map(|(role, missing)| Ok((role.parse()?, missing)));
-    Ok(Some(Joined { superior, missing: missing.collect::<anyhow::Result<_>>()? }))
+    let elsewhere = elsewhere.iter().map(|role| role.parse());
+    let places = places.into_iter().map(|(role, address)| Ok((role.parse()?, address)));
+    Ok(Some(Joined {
+        superior,
+        missing: missing.collect::<anyhow::Result<_>>()?,
+        elsewhere: elsewhere.collect::<Result<_, _>>()?,
+        places: places.collect::<anyhow::Result<_>>()?,
+    }))
 }
 
 /// A cell that runs.
@@ -120,6 +145,8 @@ pub(crate) struct Up {
     supervisor: Arc<Supervisor>,
     listener: Arc<OwnedFd>,
     accepting: thread::JoinHandle<()>,
+    /// Where others are let in that come from other hosts.
+    listening: Vec<Listening>,
     /// Ends when no command is there any more.
     commands: mpsc::Receiver<()>,
     clock: Arc<dyn Clock>,
@@ -158,7 +185,12 @@ impl Up {
     ///
     /// # Errors
     /// As the processes tell; a conflict where the cell runs already.
-    pub(crate) async fn start(dir: &Path, unseals: Unseals, handles: &Handles) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        dir: &Path,
+        unseals: Unseals,
+        hosts: Hosts,
+        handles: &Handles,
+    ) -> anyhow::Result<Self> {
         let dir = std::path::absolute(dir)?;
         let folder = folder(&dir);
         DirBuilder::new()
@@ -168,7 +200,7 @@ impl Up {
             .with_context(|| format!("could not make `{}`", folder.display()))?;
         let lock = lock(&folder)?;
         let cell = CellFile::read(&dir)?;
-        let supervisor = Supervisor::new(handles, Keeps::Always);
+        let supervisor = Supervisor::new(handles, Keeps::Always, hosts.elsewhere.clone());
         for beginning in [
             Beginning::Vault {
                 dir: dir.clone(),
@@ -183,18 +215,25 @@ impl Up {
             supervisor.start(beginning).await?;
         }
         for platform in worker::platforms()? {
-            supervisor.start(Beginning::worker(&dir, &cell, platform, &[])).await?;
+            if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
+                supervisor.start(Beginning::worker(&dir, &cell, platform, &[])).await?;
+            }
+        }
+        let mut listening = Vec::new();
+        for (role, address) in &hosts.at {
+            listening.push(supervisor.let_in(role.clone(), *address).await?);
         }
         let listener =
             listen(&folder).with_context(|| format!("could not listen in `{}`", folder.display()))?;
         let listener = Arc::new(listener);
         let (there, commands) = mpsc::channel(1);
         let room = Arc::new(Room { vault: Vault::path(&dir), ..Room::default() });
-        let door = Door { supervisor: Arc::clone(&supervisor), handles: handles.clone(), there, room };
+        let door = Door { supervisor: Arc::clone(&supervisor), handles: handles.clone(), hosts, there, room };
         let (runtime, own) = (Handle::current(), Arc::clone(&listener));
         // It waits for the kernel: a thread of its own, which ends when the cell is to end.
         let accepting = thread::spawn(move || door.accept(&own, &runtime));
-        Ok(Self { supervisor, listener, accepting, commands, clock: Arc::clone(&handles.clock), _lock: lock })
+        let clock = Arc::clone(&handles.clock);
+        Ok(Self { supervisor, listener, accepting, listening, commands, clock, _lock: lock })
     }
 
     /// The processes that run, by their roles.
@@ -217,6 +256,7 @@ impl Up {
             () = self.clock.sleep(DRAIN_MAX) => {}
             () = at_once => {}
         }
+        self.listening.clear();
     }
 }
 
@@ -291,6 +331,7 @@ impl Room {
 struct Door {
     supervisor: Arc<Supervisor>,
     handles: Handles,
+    hosts: Hosts,
     /// Whoever is there has one of these.
     there: mpsc::Sender<()>,
     room: Arc<Room>,
@@ -338,6 +379,9 @@ impl Door {
     fn admit(&self, control: Control, runtime: &Handle) {
         let missing = self.supervisor.missing();
         let missing = missing.into_iter().map(|(role, missing)| (role.to_string(), missing)).collect();
+        let elsewhere = self.hosts.elsewhere.keys().map(ToString::to_string).collect();
+        let places = self.hosts.at.iter().map(|(role, address)| (role.to_string(), *address)).collect();
+        let welcome = Welcome { missing, elsewhere, places };
         let (supervisor, there) = (Arc::downgrade(&self.supervisor), self.there.clone());
         let (room, clock) = (Arc::clone(&self.room), Arc::clone(&self.handles.clock));
         let runtime = runtime.clone();
@@ -345,7 +389,7 @@ impl Door {
             room.enter();
             let control = Arc::new(control);
             let mut alone = false;
-            if control.send(&ToProcess::Begin(Welcome { missing }), None).is_ok() {
+            if control.send(&ToProcess::Begin(welcome), None).is_ok() {
                 let heard = |message| {
                     let FromProcess::Ask { number, what: Ask::Quiet } = message else { return };
                     let quiet = match supervisor.upgrade().is_some_and(|own| own.can_start_all_anew()) {

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use access::Guard;
 use anyhow::Context as _;
-use domain::{
-    About, Asked, AuditEvent, Decides, Id128, Operation, Outcome, Principal, Region, Role, ServiceId,
-};
+use domain::{About, Asked, AuditEvent, Decides, Operation, Outcome, Principal, Region, Role, ServiceId};
 use flows::FlowError;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use transport::hosts::Admits;
 use transport::{Authority, Endpoint, Identities, Issued, enrol};
 use vault::{FindsSealer, Handles, Passphrase, RootSeal, Sealer, Sealers, Vault};
+use zeroize::Zeroizing;
 
 use super::child::{Enrols, Job, Serving, Superior, stream};
-use super::member::{Sockets as _, certificate_ttl};
+use super::member::certificate_ttl;
 use super::messages::Ask;
 use super::witness;
 use crate::walls::{Own, Walls};
@@ -77,7 +78,7 @@ impl Job for Keys {
             let superior = Arc::clone(&superior);
             Box::new(move || {
                 let superior = Arc::clone(&superior);
-                async move { Sealer::over(superior.get(Ask::Sealer { next }).await?.into_std()?) }.boxed()
+                async move { Sealer::over(superior.ask(Ask::Sealer { next }).await?.into()) }.boxed()
             })
         };
         let handles = home::handles_as(cell_trail::VAULT, &dir)?;
@@ -108,14 +109,14 @@ impl Job for Keys {
             .identity(&Role::Vault, handles.clock.now())
             .context("the vault's own certificate could not be made")?;
         let identities = Identities::new(own);
-        let endpoint =
-            Endpoint::new(identities.clone(), routes, Arc::clone(&handles.clock), certificate_ttl());
-        let (clock, own) = (Arc::clone(&handles.clock), Arc::clone(&authority));
+        let (clock, own, renewed) = (Arc::clone(&handles.clock), Arc::clone(&authority), identities.clone());
         let beside = async move {
             let obtain = || std::future::ready(own.identity(&Role::Vault, clock.now()));
-            identities.keep_fresh(due, Arc::clone(&clock), obtain).await;
+            renewed.keep_fresh(due, Arc::clone(&clock), obtain).await;
         };
-        let issuer = Arc::new(Issuer { cell: vault.id(), authority, policies, handles: handles.clone() });
+        let issuer = Arc::new(Issuer { vault, authority, policies, handles: handles.clone() });
+        let endpoint = Endpoint::new(identities, routes, Arc::clone(&handles.clock), certificate_ttl());
+        let endpoint = endpoint.admitting(Arc::clone(&issuer) as Arc<dyn Admits>);
         let enrols: Enrols = Arc::new(move |role, descriptor| {
             let issuer = Arc::clone(&issuer);
             async move { issuer.enrol(&role, descriptor).await }.boxed()
@@ -136,7 +137,7 @@ impl Job for Keys {
 
 /// Who makes certificates.
 struct Issuer {
-    cell: Id128,
+    vault: Arc<Vault>,
     authority: Arc<Authority>,
     policies: Arc<dyn Decides>,
     handles: Handles,
@@ -147,7 +148,7 @@ impl Issuer {
     async fn enrol(&self, role: &str, descriptor: OwnedFd) {
         let issued = async |public: Vec<u8>| {
             let role: Role = role.parse().map_err(|error: domain::NameError| error.to_string())?;
-            self.issue(&role, &public).await
+            self.issue(&role, &public, "").await
         };
         let answered = async { enrol::answer(stream(descriptor)?, issued).await };
         if let Err(error) = answered.await {
@@ -155,8 +156,9 @@ impl Issuer {
         }
     }
 
-    async fn issue(&self, role: &Role, public: &[u8]) -> Result<Issued, String> {
-        let service = ServiceId { cell: self.cell, role: role.clone() };
+    /// `told`: what else is to be known of it.
+    async fn issue(&self, role: &Role, public: &[u8], told: &str) -> Result<Issued, String> {
+        let service = ServiceId { cell: self.vault.id(), role: role.clone() };
         let operation = Operation::CertificateIssue;
         let asked = Asked { service: &service, operation, about: About::Vault, grant: None };
         let verdict = self.policies.process(&asked);
@@ -168,7 +170,7 @@ impl Issuer {
             false => Err((Outcome::Refused, verdict.told)),
         };
         let (outcome, detail) = match &issued {
-            Ok(_) => (Outcome::Done, String::new()),
+            Ok(_) => (Outcome::Done, told.to_owned()),
             Err((outcome, why)) => (*outcome, why.clone()),
         };
         let event =
@@ -177,5 +179,32 @@ impl Issuer {
         self.handles.audit.record(event).await.map_err(|error| error.to_string())?;
         tracing::debug!("{operation} of {role}: {}", if issued.is_ok() { "done" } else { "refused" });
         issued.map_err(|(_, why)| why)
+    }
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Issuer({})", self.vault.id())
+    }
+}
+
+impl Admits for Issuer {
+    fn join(&self, secret: Zeroizing<Vec<u8>>, key: [u8; 32]) -> BoxFuture<'_, Result<(), String>> {
+        let joined = async move {
+            let host =
+                self.vault.join_host(&secret, key).await.map_err(|error| domain::with_causes(&error))?;
+            tracing::debug!("{} has joined on the host {}", host.role, host.id);
+            Ok(())
+        };
+        joined.boxed()
+    }
+
+    fn certify(&self, key: [u8; 32], public: Vec<u8>) -> BoxFuture<'_, Result<Issued, String>> {
+        let issued = async move {
+            let host = self.vault.host_of(key).await.map_err(|error| domain::with_causes(&error))?;
+            let role: Role = host.role.parse().map_err(|error: domain::NameError| error.to_string())?;
+            self.issue(&role, &public, &format!("host {}", host.id)).await
+        };
+        issued.boxed()
     }
 }

@@ -11,11 +11,13 @@ use flows::store_access::WhichStore;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
+use super::brings::Brings;
 use super::child::{Job, Serving, Superior};
-use super::member::Member;
+use super::host::{self, HostFile};
+use super::member::{Member, Proof};
 use crate::home::CellFile;
 use crate::walls::{Own, Walls};
-use crate::works::{self, Bench, Lent};
+use crate::works::{self, Bench, Comings, Lent};
 use crate::{cell_trail, home, stores};
 
 /// With whose stores of which cell is to be worked.
@@ -26,6 +28,8 @@ pub(crate) struct ToWork {
     pub(super) cell: CellFile,
     /// The ports at which stores are spoken to.
     pub(super) ports: Vec<u16>,
+    /// That the vault is on another host.
+    pub(super) far: bool,
     pub(super) walls: bool,
 }
 
@@ -42,14 +46,19 @@ pub(super) fn platforms() -> anyhow::Result<Vec<Platform>> {
     Ok(registry::names().map(Platform::new).collect::<Result<_, _>>()?)
 }
 
-/// The name that events of a worker have.
-fn source(platform: &Platform) -> String {
+/// The name that events of a worker have. On a host of its own it has more.
+pub(super) fn source(platform: &Platform) -> String {
     format!("worker-{platform}")
 }
 
 impl ToWork {
     fn role(&self) -> Role {
         Role::Worker(self.platform.clone())
+    }
+
+    /// The host on which it is, where that is not the vault's.
+    fn host(&self) -> anyhow::Result<Option<HostFile>> {
+        self.far.then(|| HostFile::read(&self.dir)).transpose()
     }
 
     fn urls(&self) -> [(WhichStore, String); 2] {
@@ -63,7 +72,12 @@ impl Job for Works {
     const WORD: &'static str = "work";
 
     fn walls(begin: &ToWork) -> anyhow::Result<Option<Walls>> {
-        let mut own = cell_trail::own(&begin.dir, &source(&begin.platform))?;
+        let host = begin.host()?;
+        let name = host.as_ref().map_or_else(|| source(&begin.platform), |host| host.source().to_owned());
+        let mut own = cell_trail::own(&begin.dir, &name)?;
+        if host.is_some() {
+            own.push(Own { path: host::own(&begin.dir), writes: false });
+        }
         let mut ports = begin.ports.clone();
         for folder in works::folders(&begin.dir, &begin.platform) {
             own.push(Own::made(&folder)?);
@@ -89,11 +103,20 @@ impl Job for Works {
     }
 
     async fn begin(begin: ToWork, _: Option<OwnedFd>, superior: Arc<Superior>) -> anyhow::Result<Serving> {
-        let handles = home::handles_as(&source(&begin.platform), &begin.dir)?;
-        let member = Member::join(superior, Arc::clone(&handles.clock)).await?;
+        let (name, proof, far) = match begin.host()? {
+            Some(host) => (host.source().to_owned(), Proof::Host(host.proof(&begin.dir)?), true),
+            None => (source(&begin.platform), Proof::Parent, false),
+        };
+        let handles = home::handles_as(&name, &begin.dir)?;
+        let member = Member::join_by(proof, superior, Arc::clone(&handles.clock)).await?;
         let (clock, rng) = (Arc::clone(&handles.clock), Arc::clone(&handles.rng));
         let (role, urls) = (begin.role(), begin.urls());
         let ToWork { dir, platform, cell, .. } = begin;
+        let brings = match far {
+            true => Some(Brings::new(&dir, &name, member.channel(Role::Monitor), &handles)?),
+            false => None,
+        };
+        let brings_last = brings.clone();
         let bench = Bench::new(works::Inner {
             dir,
             platform,
@@ -103,11 +126,24 @@ impl Job for Works {
             catalog: catalog::Client::over(member.channel(Role::Server)),
             handles: handles.clone(),
             lent: Lent::default(),
+            comings: Comings::default(),
         });
         let endpoint = member.endpoint(works::routes(&bench));
+        let member = Arc::new(member);
+        // What is recorded last is brought while this process has a certificate.
+        let stays = Arc::clone(&member);
         let beside = async move {
             let _member = member;
-            std::future::pending::<()>().await;
+            match brings {
+                Some(brings) => match brings.all_the_time().await {},
+                None => std::future::pending().await,
+            }
+        };
+        let last = async move {
+            let _member = stays;
+            if let Some(brings) = brings_last {
+                brings.last().await;
+            }
         };
         let lends: super::child::Lends = Arc::new(move |name, file| bench.lent().put(name, file));
         Ok(Serving {
@@ -115,7 +151,7 @@ impl Job for Works {
             endpoint,
             handles,
             beside: beside.boxed(),
-            last: std::future::ready(()).boxed(),
+            last: last.boxed(),
             enrols: None,
             lends: Some(lends),
             hears: None,

@@ -27,12 +27,13 @@ use tokio::sync::Notify;
 use transport::call::Teller;
 use vault::{Client, Handles};
 
+use super::lending::Comings;
 use super::{Job, Refusal, Told, Work};
 use crate::output;
 use crate::stores;
 
 /// So many files that were lent are held for work that has not come yet. Whoever lends one more takes the oldest's place.
-const LENT_MAX: usize = 16;
+pub(super) const LENT_MAX: usize = 16;
 /// So long work waits for what was lent for it.
 const LENT_WAIT_MAX: Duration = Duration::from_secs(10);
 /// Progress is told at most so often.
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) catalog: catalog::Client,
     pub(crate) handles: Handles,
     pub(crate) lent: Lent,
+    pub(crate) comings: Comings,
 }
 
 /// Files that were lent for work.
@@ -109,6 +111,15 @@ impl Bench {
         &self.0.lent
     }
 
+    /// Files that are lent from other hosts.
+    pub(super) fn comings(&self) -> &Comings {
+        &self.0.comings
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.handles.clock)
+    }
+
     async fn store(&self, which: WhichStore, job: &Ways) -> anyhow::Result<Arc<dyn ObjectStore>> {
         let Inner { platform, region, urls, vault, .. } = &*self.0;
         let url = urls.iter().find(|(own, _)| *own == which).map(|(_, url)| url.as_str()).unwrap_or_default();
@@ -162,7 +173,9 @@ impl Bench {
 
     async fn work<W: Work>(self, job: Job<W>, teller: Teller<Told>) -> Result<W::Answer, Refusal> {
         let Job { tenant, connection, grants, stores, lent, work } = job;
-        let clock = Arc::clone(&self.0.handles.clock);
+        let clock = self.clock();
+        // Also where the work is broken off.
+        let _forgets = lent.map(|name| Forgets(self.clone(), name));
         let lent = match lent {
             Some(name) => Some(self.0.lent.take(name, &*clock).await.ok_or(Refusal::NotLent)?),
             None => None,
@@ -176,6 +189,15 @@ impl Bench {
             work.does(&Desk { cell, platform, tenant, name: connection, lent, tells }).await
         };
         done.await.map_err(|error| failed(&error))
+    }
+}
+
+/// Ends what is lent to a piece of work with the work.
+struct Forgets(Bench, Id128);
+
+impl Drop for Forgets {
+    fn drop(&mut self) {
+        self.0.comings().forget(self.1);
     }
 }
 

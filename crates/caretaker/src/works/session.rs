@@ -10,11 +10,13 @@ use flows::error::Told as Failed;
 use flows::export::Folder;
 use flows::store_access::{self, SealedWay, Way, WhichStore};
 use flows::{ErrorKind, FlowError};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either, select};
 use repository::CommitName;
 use transport::CallError;
 use transport::call::Frame;
 
-use super::{Job, Refusal, Told, Work};
+use super::{Job, Refusal, Told, Work, lending};
 use crate::home::{Home, Unlocked};
 use crate::output::Output;
 use crate::stores;
@@ -101,13 +103,20 @@ impl<'h> Session<'h> {
             };
             // These serve for a minute.
             job.stores = self.ways(&connection.scope.platform).await?;
+            let mut sent = None;
             if let Some(file) = aids.lent {
                 let name = self.handles.rng.next_id();
-                self.home.lend((&role, &ports), name, file.as_fd()).await?;
+                match self.home.is_elsewhere(&role)? {
+                    true => sent = Some(lending::send(&channel, name, file).boxed()),
+                    false => self.home.lend((&role, &ports), name, file.as_fd()).await?,
+                }
                 job.lent = Some(name);
             }
             let mut hears = Hears { files: aids.files, output, name: String::new() };
-            let why = match channel.follow(&job, |frame| hears.hear(frame)).await {
+            // Apart: it is large, and every command holds one.
+            let followed = Box::pin(channel.follow(&job, |frame| hears.hear(frame)));
+            let followed = beside(followed, sent);
+            let why = match followed.await {
                 Ok(Ok(Ok(answer))) => {
                     output.clear();
                     return Ok(answer);
@@ -160,6 +169,19 @@ impl<'h> Session<'h> {
             }
         }
         Ok(ways)
+    }
+}
+
+/// What comes of a piece of work, while what it reads is sent to it. Where that fails, so does the work.
+async fn beside<T>(
+    followed: impl Future<Output = Result<T, CallError>> + Unpin,
+    sent: Option<BoxFuture<'_, Result<(), CallError>>>,
+) -> Result<T, CallError> {
+    let Some(sent) = sent else { return followed.await };
+    match select(followed, sent).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right((Ok(()), followed)) => followed.await,
+        Either::Right((Err(error), _)) => Err(error),
     }
 }
 

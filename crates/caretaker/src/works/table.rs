@@ -470,7 +470,10 @@ async fn plan_restore(desk: &Desk, work: PlanRestore) -> anyhow::Result<Plan> {
 
 async fn apply_restore(desk: &Desk, _: ApplyRestore) -> anyhow::Result<RestoreReport> {
     let mut file = desk.lent()?;
-    file.rewind()?;
+    // Whoever lent it has read it; what came from another host is read here first.
+    if file.metadata()?.is_file() {
+        file.rewind()?;
+    }
     let file = BufReader::new(file);
     let plan: Plan = serde_json::from_reader(file)
         .map_err(|error| FlowError::Conflict(format!("the plan is not as it was drawn up: {error}")))?;

@@ -23,6 +23,7 @@ mod demo;
 mod dumps;
 mod half_made;
 mod hasty;
+mod hosts;
 mod import_files;
 mod keeping;
 mod kill_and_resume;

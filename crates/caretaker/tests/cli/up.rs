@@ -40,7 +40,7 @@ impl Up {
         self.child.id()
     }
 
-    fn started(mut up: Command) -> Self {
+    pub(crate) fn started(mut up: Command) -> Self {
         let mut child = up.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -1,6 +1,9 @@
 use std::fs;
 
 use domain::{AuditSink as _, Clock as _, Operation, Outcome};
+use trail::event::Source;
+use trail::head::Folder;
+use trail::journal::{BringError, Brought, after, forget};
 
 use crate::world::{World, event};
 
@@ -165,4 +168,101 @@ async fn refusals_stand_on_the_record_like_all_else() {
     let line: serde_json::Value = serde_json::from_str(&lines(&world, "vault")[0]).unwrap();
     assert_eq!((&line["status_code"], &line["severity_id"]), (&"refused".into(), &3.into()));
     assert_eq!(line["metadata"]["uid"], "vault-1");
+}
+
+/// A journal that lies on another host than the log, and is brought there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_of_another_host_is_brought_whole_and_once() {
+    let (here, there) = (World::new(), World::new());
+    let (here_trail, there_trail) = (Folder::new(here.path("trail")), Folder::new(there.path("trail")));
+    let source: Source = "worker-shopify-0a1b2c3d".parse().unwrap();
+    let mut brought = Brought::new(&here_trail, source.clone());
+    assert_eq!(brought.reached().unwrap(), 0);
+    there.record("worker-shopify-0a1b2c3d", 3).await;
+    let lines = after(&there_trail, &source, 0).unwrap();
+    assert_eq!(brought.bring(&lines).unwrap(), 3);
+    assert_eq!(brought.bring(&lines).unwrap(), 3, "what is there already is passed over");
+    there.record("worker-shopify-0a1b2c3d", 2).await;
+    // Also by another process than before, to which more is brought than it needs.
+    let mut brought = Brought::new(&here_trail, source.clone());
+    assert_eq!(brought.bring(&after(&there_trail, &source, 1).unwrap()).unwrap(), 5);
+    assert_eq!(lines_of(&here), lines_of(&there));
+    assert_eq!(after(&there_trail, &source, 5).unwrap(), b"");
+    // And the log takes them, which needs them in the journal no more.
+    here.record("vault", 1).await;
+    assert_eq!(here.findings(&[]).await, [""; 0]);
+    assert_eq!(Brought::new(&here_trail, source).reached().unwrap(), 5);
+}
+
+fn lines_of(world: &World) -> Vec<String> {
+    lines(world, "worker-shopify-0a1b2c3d")
+}
+
+#[tokio::test]
+async fn what_is_no_part_of_a_journal_is_not_brought() {
+    let (here, there) = (World::new(), World::new());
+    let (here_trail, there_trail) = (Folder::new(here.path("trail")), Folder::new(there.path("trail")));
+    let (own, other): (Source, Source) = ("worker-a".parse().unwrap(), "worker-b".parse().unwrap());
+    there.record("worker-a", 3).await;
+    there.record("worker-b", 3).await;
+    let good = after(&there_trail, &own, 0).unwrap();
+    let foreign = after(&there_trail, &other, 0).unwrap();
+    let first = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let mut brought = Brought::new(&here_trail, own);
+    let without_the_second = {
+        let second = first + good[first..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        [&good[..first], &good[second..]].concat()
+    };
+    for wrong in [
+        foreign.as_slice(),
+        b"no event\n",
+        b"\n",
+        &good[..good.len() - 1],
+        &[&good[first..], &good[..first]].concat(),
+        &without_the_second,
+    ] {
+        assert!(matches!(brought.bring(wrong), Err(BringError::Foreign(_))));
+        assert_eq!(brought.reached().unwrap(), 0, "nothing of it is there");
+    }
+    assert_eq!(brought.bring(&good).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn events_that_are_missing_on_the_way_show_in_the_log() {
+    let (here, there) = (World::new(), World::new());
+    let (here_trail, there_trail) = (Folder::new(here.path("trail")), Folder::new(there.path("trail")));
+    let source: Source = "worker-a".parse().unwrap();
+    there.record("worker-a", 5).await;
+    let mut brought = Brought::new(&here_trail, source.clone());
+    let all = after(&there_trail, &source, 0).unwrap();
+    let first = all.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    assert_eq!(brought.bring(&all[..first]).unwrap(), 1);
+    assert_eq!(brought.bring(&after(&there_trail, &source, 3).unwrap()).unwrap(), 5);
+    let findings = here.findings(&[]).await;
+    assert!(
+        !findings.is_empty() && findings.iter().any(|finding| finding.contains("worker-a")),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_brought_is_deleted_but_for_the_piece_that_is_gone_on_with() {
+    let world = World::new();
+    let (trail, source): (Folder, Source) = (Folder::new(world.path("trail")), "worker-a".parse().unwrap());
+    let pieces = || fs::read_dir(world.path("trail/journal/worker-a")).unwrap().count() - 1;
+    // Pieces of so many events that there are several.
+    let journal = world.journal("worker-a");
+    let record = |number| journal.record(domain::AuditEvent { detail: "a".repeat(4_000), ..event(number) });
+    for batch in 0..5 {
+        futures::future::try_join_all((0..600).map(|number| record(batch * 600 + number))).await.unwrap();
+    }
+    assert!(pieces() >= 3, "{}", pieces());
+    let all = pieces();
+    forget(&trail, &source, 0).unwrap();
+    assert_eq!(pieces(), all);
+    forget(&trail, &source, 3_000).unwrap();
+    assert_eq!(pieces(), 1);
+    journal.record(event(1)).await.unwrap();
+    let last = String::from_utf8(after(&trail, &source, 3_000).unwrap()).unwrap();
+    assert!(last.contains("\"sequence\":3001") && last.lines().count() == 1);
 }

@@ -5,6 +5,7 @@ mod calls;
 mod certificates;
 mod edges;
 mod enrolling;
+mod joining;
 mod renewing;
 mod telling;
 mod world;

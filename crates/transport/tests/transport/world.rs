@@ -60,7 +60,11 @@ impl Clock for TestClock {
     }
 }
 
-struct Pair(Ed25519KeyPair);
+pub(crate) struct Pair(Ed25519KeyPair);
+
+pub(crate) fn key_pair(seed: u8) -> Pair {
+    Pair(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
+}
 
 impl SigningKey for Pair {
     fn public(&self) -> [u8; 32] {
@@ -73,8 +77,7 @@ impl SigningKey for Pair {
 }
 
 pub(crate) fn authority_of(cell: Id128, seed: u8, ttl: Duration) -> Authority {
-    let key = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-    Authority::new(cell, Arc::new(Pair(key)), ttl)
+    Authority::new(cell, Arc::new(key_pair(seed)), ttl)
 }
 
 /// Asks for a text twice as long.

@@ -7,6 +7,7 @@ mod data_keys;
 mod doubles;
 mod files;
 mod grants;
+mod hosts;
 mod recovery;
 mod rotation;
 mod shares;
