@@ -84,6 +84,8 @@ actions! {
     HostRemove = "host.remove", TwoFactors;
     /// Ask the vault for a grant, for somebody who has signed in.
     GrantGive = "grant.give", TwoFactors;
+    /// Get the next grant on an order that stands.
+    OrderRenew = "order.renew", Nothing;
     /// Open a data key.
     DataKeyOpen = "data_key.open", Grant;
     /// Make a data key, which comes opened.

@@ -46,8 +46,10 @@ fn action(operation: Operation) -> Result<Action, Verdict> {
     match operation {
         // The vault's root key is replaced by it, as all keys are by a rotation.
         Operation::VaultSeal => Ok(Action::VaultRotate),
-        // Which hosts there are is a part of the vault's state.
-        Operation::HostList => Ok(Action::VaultStatus),
+        // Which hosts there are, and which orders stand, is a part of the vault's state.
+        Operation::HostList | Operation::OrderList => Ok(Action::VaultStatus),
+        // Whoever may have a grant given may have it given again.
+        Operation::OrderGive | Operation::OrderEnd => Ok(Action::GrantGive),
         other => other.as_str().parse().map_err(|unknown: UnknownAction| undecided(&unknown)),
     }
 }
@@ -201,6 +203,14 @@ mod tests {
         check("command", O::GrantGive, About::Connection(&store), None, true);
         check("command", O::VaultSeal, About::Vault, None, true);
         check("monitor", O::VaultSeal, About::Vault, None, false);
+        check("command", O::OrderGive, About::Connection(&shop), None, true);
+        check("command", O::OrderEnd, About::Connection(&shop), None, true);
+        check("command", O::OrderList, About::Vault, None, true);
+        check("command", O::OrderRenew, About::Connection(&shop), None, false);
+        check("worker/shopify", O::OrderRenew, About::Connection(&shop), None, true);
+        check("worker/shopify", O::OrderRenew, About::Connection(&other), None, false);
+        check("worker/shopify", O::OrderGive, About::Connection(&shop), None, false);
+        check("server", O::OrderRenew, About::Connection(&shop), None, false);
         check("command", O::HostInvite, About::Vault, None, true);
         check("command", O::HostRemove, About::Vault, None, true);
         check("command", O::HostList, About::Vault, None, true);

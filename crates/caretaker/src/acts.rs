@@ -4,8 +4,8 @@
 use domain::{Kind, Operation, TenantId};
 
 use crate::arguments::{
-    Command, Connect, ConnectionCommand, HostCommand, ItemCommand, PolicyCommand, RestoreCommand,
-    SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
+    Command, Connect, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand,
+    RestoreCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
 };
 use crate::names::Names;
 
@@ -58,6 +58,8 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         }
         Command::Init(_) => (O::CellInit, None),
         Command::Up(_) => (O::CellRun, None),
+        Command::Order(OrderCommand::List) => (O::OrderList, None),
+        Command::Order(OrderCommand::End { id }) => (O::OrderEnd, name(id)),
         Command::Host(HostCommand::Invite { role, .. }) => (O::HostInvite, name(&role.0)),
         Command::Host(HostCommand::List) => (O::HostList, None),
         Command::Host(HostCommand::Remove { id, .. }) => (O::HostRemove, name(id)),

@@ -129,6 +129,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Run a platform's worker on a machine that is not the vault's, until it is told to end
     Worker(Worker),
+    /// The standing orders, by which work goes on when whoever gave it has gone: list them, end one
+    #[command(subcommand)]
+    Order(OrderCommand),
     /// The machines on which workers run that are not the vault's: have one join, list all, take one out
     #[command(subcommand)]
     Host(HostCommand),
@@ -194,6 +197,17 @@ pub(crate) struct Worker {
     /// A port at which stores are spoken to, beside that of HTTPS; may be repeated
     #[arg(long, value_name = "PORT")]
     pub(crate) reaching: Vec<u16>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderCommand {
+    /// All that stand. Work that is under way has one, and what a command left that was killed
+    List,
+    /// End one: no grant is given on it any more, and the one that was ends within the hour
+    End {
+        /// Its id, as `order list` shows it
+        id: Id128,
+    },
 }
 
 #[derive(Debug, Subcommand)]

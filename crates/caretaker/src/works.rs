@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use transport::call::Telling;
 use transport::{Call, Routes};
+use vault::Order;
 
 pub(crate) use desk::{Bench, Desk, Inner, Lent, folders};
 pub(crate) use lending::Comings;
@@ -28,6 +29,9 @@ pub(crate) trait Work: Serialize + DeserializeOwned + Send + Sync + 'static {
     const NAME: &'static str;
     /// What it is done with: one grant for all of these is given for each connection that it is about.
     const ACTIONS: &'static [Action];
+    /// What of that it may go on with for longer than a grant lasts, by an order that stands as long as it does. What takes records out
+    /// of the cell has none.
+    const ORDERED: &'static [Action] = &[];
     /// Whether it may be done once more where it was not heard how it ended.
     const AGAIN: bool = true;
     /// What comes of it.
@@ -48,6 +52,8 @@ pub(crate) struct Job<W> {
     tenant: TenantId,
     connection: ConnectionId,
     grants: Vec<Grant>,
+    /// The orders that stand for it.
+    orders: Vec<Order>,
     /// The ways into the cell's stores, of those that are buckets.
     stores: Vec<(WhichStore, SealedWay)>,
     /// Under what a file was lent for it.

@@ -87,6 +87,14 @@ operations! {
     SignIn = "sign_in", SignIn;
     /// Leave is given.
     GrantGive = "grant.give", Create;
+    /// Leave is given for work that goes on when whoever gave it has gone.
+    OrderGive = "order.give", Create;
+    /// Further leave is given on such an order.
+    OrderRenew = "order.renew", Create;
+    /// Such an order is ended.
+    OrderEnd = "order.end", Delete;
+    /// The orders that stand are listed.
+    OrderList = "order.list", Read;
     /// A data key is made.
     DataKeyCreate = "data_key.create", Create;
     /// A connection's next data key is made.

@@ -126,6 +126,16 @@ impl Grant {
     /// # Errors
     /// Says which condition fails.
     pub fn allows(&self, action: Action, scope: &Scope, now: Timestamp) -> Result<(), GrantError> {
+        self.covers(action, scope)?;
+        if now >= self.expires_at { Err(GrantError::Expired(self.expires_at)) } else { Ok(()) }
+    }
+
+    /// Whether this grant, if it is genuine, allows `action` on the connection for its time. When that is over the vault alone
+    /// knows: on a standing order it gives the next one.
+    ///
+    /// # Errors
+    /// Says which condition fails.
+    pub fn covers(&self, action: Action, scope: &Scope) -> Result<(), GrantError> {
         if *self.scope != *scope {
             let named = |Scope { tenant, region, platform, connection }: &Scope| {
                 format!("{tenant}/{connection} ({platform}, {region})")
@@ -134,9 +144,6 @@ impl Grant {
         }
         if !self.actions.contains(&action) {
             return Err(GrantError::Action(action));
-        }
-        if now >= self.expires_at {
-            return Err(GrantError::Expired(self.expires_at));
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Checks that the grant allows `action` here and now. The vault checks the grant itself when a key is opened.
+    /// Checks that the grant allows `action` here. The vault checks the grant itself, and its time, when a key is opened.
     /// `area` is the connection's place in the key store, `objects` that in the object store.
     pub(crate) fn new(
         scope: Scope,
@@ -61,7 +61,7 @@ impl Keyring {
         area: Area,
         objects: Area,
     ) -> Result<Self> {
-        grant.allows(action, &scope, clock.now())?;
+        grant.covers(action, &scope)?;
         let (opened, current) = (Mutex::default(), Mutex::default());
         Ok(Self { scope, grant, keys, clock, area, objects, opened, current })
     }

@@ -13,6 +13,7 @@ use crate::encoding::HexBytes;
 use crate::error::{Told, VaultError};
 use crate::gate::Caller;
 use crate::hosts::Host;
+use crate::orders::{Order, Wanted};
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
@@ -188,6 +189,13 @@ questions! {
     Reseal = "vault.seal" for COMMANDS {
         session: HexBytes, passphrase: Option<HexBytes>, next: Option<HexBytes>,
     } -> SealedBy, VaultError => Told;
+    /// An order on which a worker is given further grants.
+    GiveOrder = "order.give" for COMMANDS {
+        session: HexBytes, scope: Scope, actions: Vec<Action>, purpose: String, ttl: Duration,
+    } -> Order, VaultError => Told;
+    RenewGrant = "order.renew" for WORKERS { order: Id128 } -> Grant, VaultError => Told;
+    ListOrders = "order.list" for COMMANDS {} -> Vec<Order>, VaultError => Told;
+    EndOrder = "order.end" for COMMANDS { session: HexBytes, id: Id128 } -> Order, VaultError => Told;
     /// The secret with which one host may join, with a process of that role.
     InviteHost = "host.invite" for COMMANDS { session: HexBytes, role: String, ttl: Duration } -> HexBytes, VaultError => Told;
     ListHosts = "host.list" for COMMANDS {} -> Vec<Host>, VaultError => Told;
@@ -379,6 +387,49 @@ impl Question for Reseal {
         vault.admit_custodian(&caller, &person, Operation::VaultSeal).await?;
         let (now, next) = (passphrase(self.passphrase)?, passphrase(self.next)?);
         vault.reseal(now.as_ref(), next.as_ref()).await
+    }
+}
+
+impl Question for GiveOrder {
+    type Error = VaultError;
+
+    // Each gives another.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Order, VaultError> {
+        let Self { session, scope, actions, purpose, ttl } = self;
+        let principal = vault.signed_in(session.as_ref(), Operation::OrderGive).await?;
+        let wanted = Wanted { scope: &scope, actions: &actions, purpose: &purpose, ttl };
+        vault.give_order((&caller, principal), wanted).await
+    }
+}
+
+impl Question for RenewGrant {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Grant, VaultError> {
+        vault.renew_grant(&caller, self.order).await
+    }
+}
+
+impl Question for ListOrders {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Vec<Order>, VaultError> {
+        vault.admit(&caller, Operation::OrderList, About::Vault).await?;
+        vault.orders()
+    }
+}
+
+impl Question for EndOrder {
+    type Error = VaultError;
+
+    // Of one that is gone it says so.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Order, VaultError> {
+        let person = vault.signed_in(self.session.as_ref(), Operation::OrderEnd).await?;
+        vault.end_order((&caller, &person), self.id).await
     }
 }
 

@@ -20,11 +20,13 @@ use crate::error::{VaultError, VaultErrorKind};
 use crate::gate::{Caller, Serving};
 use crate::hosts::Host;
 use crate::operator::OperatorKey;
+use crate::orders::Order;
 use crate::recovery::RecoveryKey;
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
 use crate::signing::pair;
+use crate::standing::Standing;
 use crate::vault::Vault;
 use crate::wrapped::WrappedDataKey;
 
@@ -49,7 +51,7 @@ struct Inner {
 
 /// A way to a vault. Every answer is on its record before it is given.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<Inner>, Arc<Standing>);
 
 /// What a vault answers to other processes.
 #[must_use]
@@ -63,14 +65,14 @@ impl Client {
     pub fn of(vault: Arc<Vault>) -> Self {
         let handles = vault.gate.handles();
         let (id, clock, rng) = (vault.id(), Arc::clone(&handles.clock), Arc::clone(&handles.rng));
-        Self(Arc::new(Inner { way: Way::Here(vault), id, clock, rng }))
+        Self(Arc::new(Inner { way: Way::Here(vault), id, clock, rng }), Arc::default())
     }
 
     /// The way to the vault at the other end of a channel.
     #[must_use]
     pub fn over(channel: Arc<Channel>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
         let id = channel.cell();
-        Self(Arc::new(Inner { way: Way::There(channel), id, clock, rng }))
+        Self(Arc::new(Inner { way: Way::There(channel), id, clock, rng }), Arc::default())
     }
 
     /// The way to the vault at the other end of channels, each for what their owner's role may ask.
@@ -82,7 +84,19 @@ impl Client {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Self {
-        Self(Arc::new(Inner { way: Way::ThereAs(channels), id, clock, rng }))
+        Self(Arc::new(Inner { way: Way::ThereAs(channels), id, clock, rng }), Arc::default())
+    }
+
+    /// The same way, for work on which these orders stand: where a grant for it comes to its end, the next one is asked for, and
+    /// counts in its place.
+    #[must_use]
+    pub fn on_orders(&self, orders: Vec<Order>) -> Self {
+        Self(Arc::clone(&self.0), Arc::new(Standing::on(orders)))
+    }
+
+    /// The grant, or that which has come in its place.
+    async fn newest(&self, grant: &Grant) -> Grant {
+        self.1.newest(grant, &self.0.clock, |order| self.ask(calls::RenewGrant { order })).await
     }
 
     async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer, Q::Error> {
@@ -128,6 +142,14 @@ impl Client {
     /// When it does not answer.
     pub async fn sealed_by(&self) -> Result<SealedBy, VaultError> {
         self.ask(calls::RootSealedBy {}).await
+    }
+
+    /// The orders that stand.
+    ///
+    /// # Errors
+    /// When the vault does not answer, and when their list is damaged.
+    pub async fn orders(&self) -> Result<Vec<Order>, VaultError> {
+        self.ask(calls::ListOrders {}).await
     }
 
     /// The hosts of the cell.
@@ -200,7 +222,7 @@ impl Client {
         scope: &Scope,
         previous: &[u8],
     ) -> Result<NewDataKey, KeyError> {
-        let (grant, scope, previous) = (grant.clone(), scope.clone(), previous.into());
+        let (grant, scope, previous) = (self.newest(grant).await, scope.clone(), previous.into());
         self.made(self.ask(calls::CreateNextDataKey { grant, scope, previous }).await?)
     }
 
@@ -269,7 +291,8 @@ impl Client {
         name: &str,
         sealed: &[u8],
     ) -> Result<Secret, KeyError> {
-        let (grant, scope, name, sealed) = (grant.clone(), scope.clone(), name.to_owned(), sealed.into());
+        let (grant, scope) = (self.newest(grant).await, scope.clone());
+        let (name, sealed) = (name.to_owned(), sealed.into());
         Ok(Secret::new(self.ask(calls::OpenCredential { grant, scope, name, sealed }).await?.into_bytes()))
     }
 
@@ -301,7 +324,7 @@ impl DataKeys for Client {
         scope: &'a Scope,
     ) -> BoxFuture<'a, Result<NewDataKey, KeyError>> {
         async move {
-            let (grant, scope) = (grant.clone(), scope.clone());
+            let (grant, scope) = (self.newest(grant).await, scope.clone());
             self.made(self.ask(calls::CreateDataKey { grant, scope }).await?)
         }
         .boxed()
@@ -314,7 +337,7 @@ impl DataKeys for Client {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Arc<dyn DataKey>, KeyError>> {
         async move {
-            let (grant, scope, wrapped) = (grant.clone(), scope.clone(), wrapped.into());
+            let (grant, scope, wrapped) = (self.newest(grant).await, scope.clone(), wrapped.into());
             self.opened(&self.ask(calls::OpenDataKey { grant, scope, wrapped }).await?)
         }
         .boxed()
@@ -408,6 +431,36 @@ impl SignedIn {
         let question =
             |session| calls::Reseal { session, passphrase: exposed(passphrase), next: exposed(next) };
         self.ask(question).await
+    }
+
+    /// Gives an order: work on the connection goes on when whoever has signed in has gone.
+    ///
+    /// # Errors
+    /// [`VaultError::OrderRefused`] for other actions than [`crate::ORDERED`], for longer than [`crate::ORDER_TTL_MAX`]; and when the
+    /// record or the list cannot be written.
+    pub async fn order(
+        &self,
+        scope: &Scope,
+        actions: &[Action],
+        purpose: &str,
+        ttl: Duration,
+    ) -> Result<Order, VaultError> {
+        let question = |session| calls::GiveOrder {
+            session,
+            scope: scope.clone(),
+            actions: actions.to_vec(),
+            purpose: purpose.to_owned(),
+            ttl,
+        };
+        self.ask(question).await
+    }
+
+    /// Ends an order. What was given on it ends by itself.
+    ///
+    /// # Errors
+    /// [`VaultError::NoOrder`] where none stands; and when the record or the list cannot be written.
+    pub async fn end_order(&self, id: Id128) -> Result<Order, VaultError> {
+        self.ask(|session| calls::EndOrder { session, id }).await
     }
 
     /// Lets one host join the cell, with a process of that role. Answers the invitation's secret, which is good once.

@@ -155,6 +155,12 @@ pub enum VaultError {
     /// There is no host of that name.
     #[error("there is no host `{0}`: `caretaker host list` shows all of them")]
     NoHost(domain::Id128),
+    /// An order was given that the vault does not keep.
+    #[error("the order was refused: {0}")]
+    OrderRefused(String),
+    /// No such order stands.
+    #[error("no order `{0}` stands: it was ended, its time is over, or it was never given")]
+    NoOrder(domain::Id128),
     /// A list beside the vault has no room.
     #[error("the {what} has {most} entries already, and takes no more: end some of them")]
     Full {
@@ -232,7 +238,7 @@ impl VaultError {
     #[must_use]
     pub fn kind(&self) -> VaultErrorKind {
         match self {
-            Self::Missing { .. } | Self::NoHost(_) => VaultErrorKind::NotFound,
+            Self::Missing { .. } | Self::NoHost(_) | Self::NoOrder(_) => VaultErrorKind::NotFound,
             Self::Exists { .. }
             | Self::EmptyPassphrase
             | Self::SealedOtherwise { .. }
@@ -247,6 +253,7 @@ impl VaultError {
             | Self::NotOperator
             | Self::GrantRefused(_)
             | Self::Invitation
+            | Self::OrderRefused(_)
             | Self::UnknownHost
             | Self::NotPermitted(_) => VaultErrorKind::Refused,
             Self::NotSignedIn => VaultErrorKind::SignedOut,

@@ -25,6 +25,7 @@ use crate::gate::{Caller, Request};
 use crate::handles::Handles;
 use crate::hosts::Host;
 use crate::list;
+use crate::orders::Order;
 use crate::passphrase::Argon2Cost;
 use crate::ring::Rings;
 use crate::root_seal::{RootSeal, SealedBy};
@@ -245,6 +246,7 @@ impl Vault {
         let (contents, _) = record_opening(handles, Operation::VaultRetire, &path, retired).await?;
         // The next vault would not believe them.
         list::forget::<Host>(&self.dir)?;
+        list::forget::<Order>(&self.dir)?;
         Ok(self.go_on_with(contents))
     }
 

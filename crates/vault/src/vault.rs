@@ -19,6 +19,7 @@ use crate::gate::{Caller, Gate, NotPermitted, Request, UNPROVEN, object};
 use crate::handles::Handles;
 use crate::hosts::Invitations;
 use crate::operator::{OperatorKey, answer_holds};
+use crate::orders::ORDERED_GRANT_TTL;
 use crate::passphrase::Argon2Cost;
 use crate::private_file;
 use crate::recipient::{RecipientOwner, RecoveryRecipient};
@@ -83,6 +84,8 @@ pub struct Vault {
     pub(crate) in_use: InUse,
     sealed_by: SealedBy,
     pub(crate) sealers: Sealers,
+    /// So long a grant lasts that was given on an order.
+    pub(crate) ordered_ttl: Duration,
 }
 
 /// Who speaks for an open vault to tokens and services. None, for most of what a vault does.
@@ -260,6 +263,12 @@ impl Vault {
         Self { sealers, ..self }
     }
 
+    /// Has grants that are given on orders last so long, instead of [`ORDERED_GRANT_TTL`].
+    #[must_use]
+    pub fn with_ordered_ttl(self, ordered_ttl: Duration) -> Self {
+        Self { ordered_ttl, ..self }
+    }
+
     /// By what its root key is sealed, as of when it was opened.
     #[must_use]
     pub fn sealed_by(&self) -> &SealedBy {
@@ -307,6 +316,7 @@ impl Vault {
             in_use,
             sealed_by,
             sealers: Sealers::default(),
+            ordered_ttl: ORDERED_GRANT_TTL,
         }
     }
 
@@ -330,6 +340,7 @@ impl Vault {
             gate: Gate::new(grants, handles),
             sealed_by: SealedBy::Passphrase,
             sealers: Sealers::default(),
+            ordered_ttl: ORDERED_GRANT_TTL,
         }
     }
 

@@ -14,6 +14,7 @@ mod kinds;
 mod man;
 mod many;
 mod migrate;
+mod order;
 mod policy;
 mod recover;
 mod recovery;
@@ -84,6 +85,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
         Command::Up(up) => up::run(home, up, output).await,
         Command::Worker(worker) => worker::run(home, worker, output).await,
+        Command::Order(command) => order::run(home, command, output).await,
         Command::Host(command) => host::run(home, command, output).await,
         Command::Serve => Err(roles::misplaced::<roles::Serves>()),
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),

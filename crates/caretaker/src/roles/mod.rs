@@ -28,5 +28,5 @@ pub(crate) use sealer::{OwnSealer, WORD as SEALER, main as sealer};
 pub(crate) use server::Serves;
 pub(crate) use supervisor::{Outside, Unseals};
 pub(crate) use up::{Hosts, Up};
-pub(crate) use vault::Keys;
+pub(crate) use vault::{Keys, ordered_grant_ttl};
 pub(crate) use worker::Works;

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use access::Guard;
 use anyhow::Context as _;
@@ -23,6 +24,17 @@ use super::messages::Ask;
 use super::witness;
 use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
+
+/// How long a grant lasts for work that has an order. A build for tests may be told another time, in seconds.
+pub(crate) fn ordered_grant_ttl() -> Duration {
+    #[cfg(debug_assertions)]
+    if let Some(seconds) =
+        std::env::var("CARETAKER_TEST_GRANT_SECONDS").ok().and_then(|text| text.parse().ok())
+    {
+        return Duration::from_secs(seconds);
+    }
+    vault::ORDERED_GRANT_TTL
+}
 
 /// Which vault is to be opened. The descriptor gives the passphrase, where there is no sealer.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +113,7 @@ impl Job for Keys {
         let (own, next) = (sealer.then(|| finds(false)), next_sealer.then(|| finds(true)));
         let policies: Arc<dyn Decides> = Arc::new(Guard::built_in(region)?);
         let vault = vault.with_sealers(Sealers { own, next }).with_policies(Arc::clone(&policies));
+        let vault = vault.with_ordered_ttl(ordered_grant_ttl());
         let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
         let routes = witness::answering(vault::routes(&vault), own_witness);

@@ -172,7 +172,7 @@ impl Bench {
     }
 
     async fn work<W: Work>(self, job: Job<W>, teller: Teller<Told>) -> Result<W::Answer, Refusal> {
-        let Job { tenant, connection, grants, stores, lent, work } = job;
+        let Job { tenant, connection, grants, orders, stores, lent, work } = job;
         let clock = self.clock();
         // Also where the work is broken off.
         let _forgets = lent.map(|name| Forgets(self.clone(), name));
@@ -183,7 +183,8 @@ impl Bench {
         let done = async {
             let given = Given::new(grants)
                 .ok_or_else(|| FlowError::Refused(format!("no grant was given for `{}`", W::NAME)))?;
-            let cell = self.cell(&stores, given).await?;
+            let mut cell = self.cell(&stores, given).await?;
+            cell.vault = cell.vault.on_orders(orders);
             let tells = Tells { teller, clock, told: Mutex::default() };
             let platform = self.0.platform.clone();
             work.does(&Desk { cell, platform, tenant, name: connection, lent, tells }).await

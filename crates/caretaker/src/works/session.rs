@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::ops::Deref;
 use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use catalog::Connection;
-use domain::{ConnectionId, Grant, Ids as _, Platform, Role};
+use domain::{ConnectionId, Grant, Id128, Ids as _, Platform, Role};
 use flows::error::Told as Failed;
 use flows::export::Folder;
 use flows::store_access::{self, SealedWay, Way, WhichStore};
@@ -15,14 +16,18 @@ use futures::future::{BoxFuture, Either, select};
 use repository::CommitName;
 use transport::CallError;
 use transport::call::Frame;
+use vault::Order;
 
 use super::{Job, Refusal, Told, Work, lending};
 use crate::home::{Home, Unlocked};
 use crate::output::Output;
-use crate::stores;
+use crate::{roles, stores};
 
 /// Work whose worker has died is asked for again so often.
 const AGAIN_MAX: u32 = 20;
+
+/// An order for a piece of work is ended with it. One whose command was killed stands so long.
+const ORDER_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What a command lends to a piece of work, and takes from it.
 #[derive(Default, Clone, Copy)]
@@ -83,6 +88,24 @@ impl<'h> Session<'h> {
         aids: Aids<'_>,
         output: &Output,
     ) -> anyhow::Result<W::Answer> {
+        let mut orders = Vec::new();
+        let done = self.ordered(connection, work, (aids, &mut orders), output).await;
+        for order in orders {
+            // It ends by itself, too.
+            if let Err(error) = self.operator.end_order(order).await {
+                output.warn(&format!("The standing order {order} was not ended: {error}"));
+            }
+        }
+        done
+    }
+
+    async fn ordered<W: Work>(
+        &self,
+        connection: &Connection,
+        work: W,
+        (aids, given): (Aids<'_>, &mut Vec<Id128>),
+        output: &Output,
+    ) -> anyhow::Result<W::Answer> {
         let is_file = |file: &File| file.metadata().is_ok_and(|meta| meta.is_file());
         // What is read from a pipe is gone when it was read.
         let again = W::AGAIN && aids.lent.is_none_or(is_file);
@@ -93,8 +116,10 @@ impl<'h> Session<'h> {
         let (grants, reached) =
             futures::join!(self.grants::<W>(&about), self.home.reach_worker(&role, &ports));
         let (grants, mut reached) = (grants?, reached?);
+        let orders = self.orders::<W>(&about).await?;
+        given.extend(orders.iter().map(|order| order.id));
         let (tenant, name) = (connection.scope.tenant.clone(), connection.scope.connection.clone());
-        let mut job = Job { tenant, connection: name, grants, stores: Vec::new(), lent: None, work };
+        let mut job = Job { tenant, connection: name, grants, orders, stores: Vec::new(), lent: None, work };
         let mut tried = 0;
         loop {
             let channel = match reached.take() {
@@ -149,12 +174,23 @@ impl<'h> Session<'h> {
 
     /// A grant for each of them.
     async fn grants<W: Work>(&self, about: &[Connection]) -> anyhow::Result<Vec<Grant>> {
-        let purpose = W::NAME.trim_start_matches("work.");
+        let ttl = if W::ORDERED.is_empty() { vault::GRANT_TTL_MAX } else { roles::ordered_grant_ttl() };
         let mut grants = Vec::new();
         for Connection { scope, .. } in about {
-            grants.push(self.operator.grant(scope, W::ACTIONS, purpose, vault::GRANT_TTL_MAX).await?);
+            grants.push(self.operator.grant(scope, W::ACTIONS, purpose::<W>(), ttl).await?);
         }
         Ok(grants)
+    }
+
+    /// An order for each of them, where the work may outlast its grants.
+    async fn orders<W: Work>(&self, about: &[Connection]) -> anyhow::Result<Vec<Order>> {
+        let mut orders = Vec::new();
+        if !W::ORDERED.is_empty() {
+            for Connection { scope, .. } in about {
+                orders.push(self.operator.order(scope, W::ORDERED, purpose::<W>(), ORDER_TTL).await?);
+            }
+        }
+        Ok(orders)
     }
 
     /// The ways into those of the cell's stores that are buckets.
@@ -183,6 +219,11 @@ async fn beside<T>(
         Either::Right((Ok(()), followed)) => followed.await,
         Either::Right((Err(error), _)) => Err(error),
     }
+}
+
+/// What a piece of work is called on the record.
+fn purpose<W: Work>() -> &'static str {
+    W::NAME.trim_start_matches("work.")
 }
 
 /// What is done with what a worker tells.

@@ -27,7 +27,7 @@ use crate::output::{exit, exit_code};
 macro_rules! works {
     ($(
         $(#[$doc:meta])*
-        $name:ident = $text:literal with [$($action:ident),*], again $again:literal, { $($field:ident: $type:ty),* $(,)? } -> $answer:ty,
+        $name:ident = $text:literal with [$($action:ident),*] $(on [$($ordered:ident),*])?, again $again:literal, { $($field:ident: $type:ty),* $(,)? } -> $answer:ty,
         $does:path $(, beside $beside:ident)?;
     )*) => {
         $(
@@ -38,6 +38,7 @@ macro_rules! works {
             impl Work for $name {
                 const NAME: &'static str = $text;
                 const ACTIONS: &'static [Action] = &[$(Action::$action),*];
+                $(const ORDERED: &'static [Action] = &[$(Action::$ordered),*];)?
                 const AGAIN: bool = $again;
                 type Answer = $answer;
 
@@ -66,11 +67,11 @@ works! {
         { platform: Platform, url: String, ca_pem: Option<String>, credential: SecretBytes } -> Connected,
         connect;
     /// Reads a store into a new snapshot.
-    BackUp = "work.backup" with [Backup, Read], again true,
+    BackUp = "work.backup" with [Backup, Read] on [Backup], again true,
         { full: bool } -> RunReport,
         back_up;
     /// Takes a file that was lent into a new snapshot.
-    IngestFile = "work.ingest" with [Backup], again true,
+    IngestFile = "work.ingest" with [Backup] on [Backup], again true,
         { kind: Kind, id: String, subject: Option<String>, all: bool, may_remove_all: bool, name: String } -> RunReport,
         ingest;
     /// What can be backed up and put back.
@@ -106,7 +107,7 @@ works! {
         { without: Vec<String> } -> CommitName,
         rebuild;
     /// Opens everything that is stored.
-    Verify = "work.verify" with [Verify], again true,
+    Verify = "work.verify" with [Verify] on [Verify], again true,
         { all_bytes: bool, expected: Option<CommitName> } -> VerifyReport,
         verify;
     /// The records of a kind.
@@ -138,11 +139,11 @@ works! {
         { at: Option<String>, revert: Option<String>, kinds: Vec<Kind>, ids: Vec<String>, options: RestoreOptions, to: Option<ConnectionId> } -> Plan,
         plan_restore, beside to;
     /// Does what the plan that was lent says.
-    ApplyRestore = "work.restore.apply" with [Restore, Backup, Read], again true,
+    ApplyRestore = "work.restore.apply" with [Restore, Backup, Read] on [Restore, Backup], again true,
         { to: Option<ConnectionId> } -> RestoreReport,
         apply_restore, beside to;
     /// Takes a restore back.
-    UndoRestore = "work.restore.undo" with [Restore, Backup, Read], again false,
+    UndoRestore = "work.restore.undo" with [Restore, Backup, Read] on [Restore, Backup], again false,
         { restore: Id128, to: Option<ConnectionId> } -> RestoreReport,
         undo_restore, beside to;
     /// What a restore did.

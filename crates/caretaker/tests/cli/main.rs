@@ -35,6 +35,7 @@ mod many;
 mod matrix;
 mod offline;
 mod one_store;
+mod orders;
 mod policy;
 mod powers;
 mod practice;

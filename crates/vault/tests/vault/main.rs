@@ -8,6 +8,7 @@ mod doubles;
 mod files;
 mod grants;
 mod hosts;
+mod orders;
 mod recovery;
 mod rotation;
 mod shares;
