@@ -65,7 +65,9 @@ impl Authority {
         let own = self.own(now)?;
         let mut params = CertificateParams::default();
         (params.not_before, params.not_after) = valid(now, self.ttl)?;
-        params.distinguished_name = named(&id.role.to_string());
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::OrganizationName, self.cell.to_string());
+        params.distinguished_name.push(DnType::CommonName, id.role.to_string());
         params.subject_alt_names = vec![SanType::URI(id.to_string().try_into()?)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
@@ -104,6 +106,12 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         Ok(params)
     }
+}
+
+/// The subject of a service's certificate, as text (RFC 2253): for whoever looks at that alone.
+#[must_use]
+pub fn subject(id: &ServiceId) -> String {
+    format!("CN={},O={}", id.role, id.cell)
 }
 
 fn named(name: &str) -> DistinguishedName {

@@ -4,15 +4,18 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use aws_lc_rs::pkcs8::Document;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{Clock, ServiceId};
 use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::tls;
 
@@ -33,7 +36,7 @@ pub enum IdentityError {
 /// A key that was just made, and has no certificate yet. ECDSA over P-256 (FIPS 186-5).
 pub struct NewKey {
     pair: EcdsaKeyPair,
-    document: aws_lc_rs::pkcs8::Document,
+    document: Document,
 }
 
 /// What an authority answers to whoever shows it a public key.
@@ -92,30 +95,112 @@ impl NewKey {
         let (certificate, authority) = (der(&issued.certificate)?, der(&issued.authority)?);
         let id = tls::service(&certificate).map_err(|error| refused(&error))?;
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.document.as_ref().to_vec()));
-        let key = CertifiedKey::from_der(vec![certificate], key, &tls::provider())
+        let key = CertifiedKey::from_der(vec![certificate.clone()], key, &tls::provider())
             .map_err(|error| refused(&error))?;
         let mut authorities = RootCertStore::empty();
         authorities.add(authority.clone()).map_err(|error| refused(&error))?;
-        Ok(Identity { id, key: Arc::new(key), authority, authorities: Arc::new(authorities) })
+        let own = Own { certificate, document: self.document };
+        Ok(Identity {
+            id,
+            key: Arc::new(key),
+            authority,
+            authorities: Arc::new(authorities),
+            own: Arc::new(own),
+        })
     }
 }
 
 /// Who a process is, and whose certificates it believes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Identity {
     /// Its name.
     pub id: ServiceId,
     pub(crate) key: Arc<CertifiedKey>,
     authority: CertificateDer<'static>,
     pub(crate) authorities: Arc<RootCertStore>,
+    own: Arc<Own>,
+}
+
+/// What an identity is made of.
+struct Own {
+    certificate: CertificateDer<'static>,
+    document: Document,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A certificate with its key as PEM (RFC 7468), for a library that speaks TLS by itself. It is never shown, and wiped when it is
+/// dropped; what the library copies is the library's.
+pub struct ClientPem {
+    /// The certificate.
+    pub certificate: String,
+    key: Zeroizing<String>,
+}
+
+impl ClientPem {
+    /// The private key, PKCS#8.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        &self.key
+    }
 }
 
 impl Identity {
+    /// What it takes to be this one towards somebody outside of the cell, who is spoken to by a library of its own.
+    #[must_use]
+    pub fn client_pem(&self) -> ClientPem {
+        let key = Zeroizing::new(pem("PRIVATE KEY", self.own.document.as_ref()));
+        ClientPem { certificate: certificate_pem(&self.own.certificate), key }
+    }
+
     /// The certificate of its cell's authority, DER (RFC 5280).
     #[must_use]
     pub fn authority(&self) -> &[u8] {
         &self.authority
     }
+
+    /// Whether a text as PEM has a certificate of the authority that made this one. Of several that it made of itself, each will do.
+    #[must_use]
+    pub fn is_of(&self, text: &str) -> bool {
+        let known = CertificateDer::pem_slice_iter(text.as_bytes()).flatten();
+        let known = known
+            .filter_map(|other| webpki::anchor_from_trusted_cert(&other).ok().map(|known| known.to_owned()));
+        known.into_iter().any(|known| {
+            self.authorities.roots.iter().any(|own| {
+                own.subject == known.subject && own.subject_public_key_info == known.subject_public_key_info
+            })
+        })
+    }
+}
+
+/// A certificate as PEM (RFC 7468).
+#[must_use]
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem(CERTIFICATE, der)
+}
+
+/// What PEM calls a certificate.
+const CERTIFICATE: &str = "CERTIFICATE";
+/// So many letters of base64 are on one line of PEM.
+const LINE_LEN: usize = 64;
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let body = Zeroizing::new(STANDARD.encode(der));
+    // Long enough from the beginning: a text that moves leaves a copy behind.
+    let mut text = String::with_capacity(body.len() + body.len() / LINE_LEN + 2 * label.len() + 40);
+    text += &format!("-----BEGIN {label}-----\n");
+    let mut rest = &**body;
+    while !rest.is_empty() {
+        let (line, next) = rest.split_at(rest.len().min(LINE_LEN));
+        text += line;
+        text.push('\n');
+        rest = next;
+    }
+    text + &format!("-----END {label}-----\n")
 }
 
 /// The identity of a process as it is now. Connections that are made from then on show a new one; those that stand go on.

@@ -24,11 +24,11 @@ mod endpoint;
 mod telling;
 mod tls;
 
-pub use authority::{Authority, AuthorityError, CERTIFICATE_TTL};
+pub use authority::{Authority, AuthorityError, CERTIFICATE_TTL, subject};
 pub use call::{Call, CallError, Routes};
 pub use channel::{Channel, Dial, SILENCE_MAX};
 pub use endpoint::{Endpoint, ServeError};
-pub use identity::{Identities, Identity, IdentityError, Issued, NewKey};
+pub use identity::{ClientPem, Identities, Identity, IdentityError, Issued, NewKey, certificate_pem};
 pub use telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling};
 
 use tokio::io::{AsyncRead, AsyncWrite};

@@ -6,6 +6,7 @@ mod certificates;
 mod edges;
 mod enrolling;
 mod joining;
+mod outside;
 mod renewing;
 mod telling;
 mod world;
