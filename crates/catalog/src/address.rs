@@ -1,13 +1,16 @@
 //! Where a cell's catalog is: a file in the cell's directory, or a database of a PostgreSQL server.
 //!
 //! What an address says is all that is looked at: no variable of the environment, no file of passwords, no
-//! service file. A server is spoken to over TLS with its name verified, or not at all.
+//! service file. A server is spoken to over TLS with its name verified, or not at all. Who asks is said beside the
+//! address, never in it: by a certificate, or by a password.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use domain::ServiceId;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use transport::{Identities, Identity};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -15,6 +18,8 @@ use zeroize::Zeroizing;
 const FORM: &str = "postgres://USER@HOST[:PORT]/DATABASE";
 /// Where PostgreSQL listens when nobody says otherwise.
 const PORT: u16 = 5432;
+/// What the lines of a server are called together that say which certificates are which role's.
+const MAP: &str = "caretaker";
 /// Variables by which the client's library would take a credential or settings that the address does not name.
 const FOREIGN_VARIABLES: [&str; 3] = ["PGOPTIONS", "PGSSLCERT", "PGSSLKEY"];
 /// What certificates as PEM hold at least once.
@@ -25,8 +30,8 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 pub enum CatalogAddress {
     /// The file `catalog/catalog.db` in the cell's directory.
     Embedded(PathBuf),
-    /// A database of a PostgreSQL server.
-    Server(ServerAddress),
+    /// A database of a PostgreSQL server, and who asks.
+    Server(ServerAddress, Credential),
 }
 
 impl From<&Path> for CatalogAddress {
@@ -41,9 +46,33 @@ impl From<&PathBuf> for CatalogAddress {
     }
 }
 
-impl From<ServerAddress> for CatalogAddress {
-    fn from(server: ServerAddress) -> Self {
-        Self::Server(server)
+impl fmt::Display for CatalogAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(dir) => dir.display().fmt(f),
+            Self::Server(address, _) => address.fmt(f),
+        }
+    }
+}
+
+/// By what a server knows whose role it is.
+#[derive(Clone)]
+pub enum Credential {
+    /// The role's password.
+    Password(Password),
+    /// The certificate that this process has of its cell: the newest one at any time.
+    Certificate(Identities),
+}
+
+impl From<Password> for Credential {
+    fn from(password: Password) -> Self {
+        Self::Password(password)
+    }
+}
+
+impl From<Identities> for Credential {
+    fn from(identities: Identities) -> Self {
+        Self::Certificate(identities)
     }
 }
 
@@ -67,23 +96,41 @@ impl Password {
 /// A database of a PostgreSQL server, and how it is reached.
 ///
 /// ```
-/// use catalog::{Password, ServerAddress};
+/// use catalog::ServerAddress;
 ///
-/// let given = |url| ServerAddress::new(url, Password::new("secret".into()), None);
-/// let address = given("postgres://caretaker@db.example/cell")?;
+/// let address = ServerAddress::new("postgres://caretaker@db.example/cell", None)?;
 /// assert_eq!(address.to_string(), "postgres://caretaker@db.example:5432/cell");
-/// assert!(given("postgres://caretaker@db.example/cell?sslmode=require").is_err());
+/// assert!(ServerAddress::new("postgres://caretaker@db.example/cell?sslmode=require", None).is_err());
 /// # Ok::<(), catalog::AddressError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ServerAddress {
     user: String,
     host: String,
     port: u16,
     database: String,
-    password: Password,
     /// Certificates as PEM, beside those of the public authorities.
     authorities: Vec<u8>,
+}
+
+/// What a server of PostgreSQL must be told, so that it lets a process of a cell in that shows its certificate.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The line of `pg_hba.conf`.
+    pub hba: String,
+    /// The line of `pg_ident.conf`.
+    pub ident: String,
+}
+
+impl fmt::Display for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hba, ident } = self;
+        write!(
+            f,
+            "it needs `{hba}` in pg_hba.conf, `{ident}` in pg_ident.conf, and the certificate in the cell's `authority.pem` in the \
+             file that `ssl_ca_file` names"
+        )
+    }
 }
 
 /// Why an address of a catalog cannot be used. None of them repeats a password.
@@ -93,7 +140,9 @@ pub enum AddressError {
     #[error("the catalog's address is not of the form {FORM}: {0}")]
     Form(&'static str),
     /// A password stands in it.
-    #[error("the catalog's address holds a password: give that in a file of its own, and write {FORM}")]
+    #[error(
+        "the catalog's address holds a password: write {FORM}, and have the server let the role in by its certificate"
+    )]
     Password,
     /// It names a socket of this machine.
     #[error("the catalog's address names a Unix socket, where no TLS says who answers: write {FORM}")]
@@ -113,13 +162,13 @@ pub enum AddressError {
 }
 
 impl ServerAddress {
-    /// Takes an address `postgres://USER@HOST[:PORT]/DATABASE`, the password of that user, and, for a server whose
-    /// certificate no public authority has signed, its authority's certificate as PEM.
+    /// Takes an address `postgres://USER@HOST[:PORT]/DATABASE` and, for a server whose certificate no public authority
+    /// has signed, its authority's certificate as PEM.
     ///
     /// # Errors
     /// When the address is of another form, holds a password, or asks for less than TLS with a verified name; when
     /// the authority's certificate is none.
-    pub fn new(url: &str, password: Password, authority: Option<&[u8]>) -> Result<Self, AddressError> {
+    pub fn new(url: &str, authority: Option<&[u8]>) -> Result<Self, AddressError> {
         if let Some(name) = FOREIGN_VARIABLES.into_iter().find(|name| std::env::var_os(name).is_some()) {
             return Err(AddressError::Variable(name));
         }
@@ -143,25 +192,71 @@ impl ServerAddress {
         }
         let host = host(&url)?;
         Ok(Self {
-            user: name(url.username(), "its user is not of letters, digits, `-`, `_` and `.`")?,
+            user: user(url.username())?,
             host,
             port: url.port().unwrap_or(PORT),
             database: name(
                 url.path().trim_start_matches('/'),
                 "its database is not of letters, digits, `-`, `_` and `.`",
             )?,
-            password,
             authorities: authority.map(certificates).transpose()?.unwrap_or_default(),
         })
     }
 
+    /// The same database, for another of the server's roles.
+    ///
+    /// # Errors
+    /// When its name is of other letters than an address takes.
+    pub fn with_user(self, name: &str) -> Result<Self, AddressError> {
+        Ok(Self { user: user(name)?, ..self })
+    }
+
+    /// The catalog that is there, for whoever has that credential.
+    #[must_use]
+    pub fn with(self, credential: impl Into<Credential>) -> CatalogAddress {
+        CatalogAddress::Server(self, credential.into())
+    }
+
+    /// The server's role that asks.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The port at which the server is spoken to.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What the server must be told, so that it lets that process in as the address's user.
+    #[must_use]
+    pub fn admission(&self, who: &ServiceId) -> Admission {
+        let Self { user, database, .. } = self;
+        Admission {
+            hba: format!("hostssl {database} {user} all cert clientname=DN map={MAP}"),
+            ident: format!("{MAP} \"{}\" {user}", transport::subject(who)),
+        }
+    }
+
     /// How the client's library is to connect. Everything that it would otherwise take from the environment is said.
-    pub(crate) fn options(&self) -> PgConnectOptions {
+    pub(crate) fn options_with_password(&self, password: &Password) -> PgConnectOptions {
+        self.options().password(password.expose_secret())
+    }
+
+    /// The same, with a certificate. The library keeps a copy of its key.
+    pub(crate) fn options_with_certificate(&self, identity: &Identity) -> PgConnectOptions {
+        let pem = identity.client_pem();
+        let options = self.options().ssl_client_cert_from_pem(pem.certificate.as_bytes());
+        options.ssl_client_key_from_pem(pem.expose_secret())
+    }
+
+    fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .host(&self.host)
             .port(self.port)
             .username(&self.user)
-            .password(self.password.expose_secret())
+            .password("")
             .database(&self.database)
             .ssl_mode(PgSslMode::VerifyFull)
             .ssl_root_cert_from_pem(self.authorities.clone())
@@ -179,6 +274,11 @@ impl fmt::Display for ServerAddress {
             write!(f, "postgres://{user}@{host}:{port}/{database}")
         }
     }
+}
+
+/// A role's name.
+fn user(text: &str) -> Result<String, AddressError> {
+    name(text, "its user is not of letters, digits, `-`, `_` and `.`")
 }
 
 /// A name that needs no escape anywhere.
@@ -216,9 +316,7 @@ mod tests {
     use super::*;
 
     fn given(url: &str) -> Result<String, String> {
-        ServerAddress::new(url, Password::new("secret".into()), None)
-            .map(|address| address.to_string())
-            .map_err(|error| error.to_string())
+        ServerAddress::new(url, None).map(|address| address.to_string()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -282,7 +380,7 @@ mod tests {
     #[test]
     fn an_authority_has_a_certificate() {
         let taken = |pem: &str| {
-            ServerAddress::new("postgres://u@h/d", Password::new("secret".into()), Some(pem.as_bytes()))
+            ServerAddress::new("postgres://u@h/d", Some(pem.as_bytes()))
                 .map(|address| address.authorities.len())
         };
         for pem in ["", "-----BEGIN PRIVATE KEY-----"] {

@@ -56,7 +56,7 @@ pub(crate) trait Question: Call<Refusal = Told> {
     fn about(&self) -> Named<'_>;
 
     /// Answers it.
-    fn answer(self, catalog: &Catalog) -> impl Future<Output = Result<Self::Answer, CatalogError>> + Send;
+    fn answer(&self, catalog: &Catalog) -> impl Future<Output = Result<Self::Answer, CatalogError>> + Send;
 }
 
 /// What an argument is on its way: lent ones are copied, plain ones are sent as they are.
@@ -83,7 +83,7 @@ macro_rules! argument {
         std::borrow::Borrow::borrow(&$value)
     };
     (take plain $value:expr) => {
-        $value
+        ToOwned::to_owned(&$value)
     };
 }
 
@@ -114,7 +114,7 @@ macro_rules! questions {
                     $about
                 }
 
-                async fn answer(self, catalog: &Catalog) -> Result<$answer, CatalogError> {
+                async fn answer(&self, catalog: &Catalog) -> Result<$answer, CatalogError> {
                     catalog.$method($(argument!(take $how self.$field)),*).await
                 }
             }

@@ -9,7 +9,7 @@ use transport::{CallError, Channel};
 use crate::calls::{PAGE_LEN_MAX, Question};
 use crate::connection::Connection;
 use crate::database::Catalog;
-use crate::error::CatalogError;
+use crate::error::{CatalogError, CatalogErrorKind};
 use crate::head::Head;
 use crate::lease::Lease;
 use crate::ledger::LedgerEntry;
@@ -118,7 +118,7 @@ impl Client {
             let swapped =
                 self.swap_head(tenant, connection, lease.cloned(), expected.cloned(), new.clone()).await;
             match swapped {
-                Err(CatalogError::Unanswered(CallError::Unreachable { .. })) if tried < ASKED_AGAIN_MAX => {
+                Err(error) if is_unheard(&error) && tried < ASKED_AGAIN_MAX => {
                     tried += 1;
                     if self.head(tenant, connection).await?.as_ref() == Some(new) {
                         return Ok(());
@@ -183,6 +183,12 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether what was asked may have been done without a word of it: whoever has the catalog is gone, or whoever it has it of.
+fn is_unheard(error: &CatalogError) -> bool {
+    matches!(error, CatalogError::Unanswered(CallError::Unreachable { .. }))
+        || error.kind() == CatalogErrorKind::Away
 }
 
 /// Whether a page of that length is the last.

@@ -6,10 +6,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use domain::Platform;
-use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 
-use crate::address::CatalogAddress;
+use crate::address::{CatalogAddress, Credential, ServerAddress};
 use crate::error::{CatalogError, failed};
 use crate::session::{Seen, Session, Whose};
 use crate::sqlite::Journal;
@@ -41,7 +40,7 @@ pub struct SchemaState {
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(postgres::Server),
 }
 
 impl Database {
@@ -50,39 +49,38 @@ impl Database {
             CatalogAddress::Embedded(dir) => {
                 Self::Sqlite(sqlite::connect(&Catalog::path(dir), journal).await?)
             }
-            CatalogAddress::Server(server) => Self::Postgres(postgres::connect(server).await?),
+            CatalogAddress::Server(address, credential) => {
+                Self::Postgres(postgres::Server::new(address, credential))
+            }
         })
     }
 
     pub(crate) async fn reading(&self, seen: Seen<'_>, doing: &'static str) -> Result<Session, CatalogError> {
         match self {
-            Self::Sqlite(pool) => sqlite::reading(pool).await.map(Session::Sqlite),
-            Self::Postgres(pool) => postgres::reading(pool, seen).await.map(Session::Postgres),
+            Self::Sqlite(pool) => sqlite::reading(pool).await.map(Session::Sqlite).map_err(failed(doing)),
+            Self::Postgres(server) => server.reading(seen, doing).await.map(Session::Postgres),
         }
-        .map_err(failed(doing))
     }
 
     pub(crate) async fn writing(&self, seen: Seen<'_>, doing: &'static str) -> Result<Session, CatalogError> {
         match self {
-            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite),
-            Self::Postgres(pool) => postgres::writing(pool, seen).await.map(Session::Postgres),
+            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite).map_err(failed(doing)),
+            Self::Postgres(server) => server.writing(seen, doing).await.map(Session::Postgres),
         }
-        .map_err(failed(doing))
     }
 
     /// Begins a migration, after any other that is under way.
     pub(crate) async fn migrating(&self, doing: &'static str) -> Result<Session, CatalogError> {
         match self {
-            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite),
-            Self::Postgres(pool) => postgres::migrating(pool).await.map(Session::Postgres),
+            Self::Sqlite(pool) => sqlite::writing(pool).await.map(Session::Sqlite).map_err(failed(doing)),
+            Self::Postgres(server) => server.migrating(doing).await.map(Session::Postgres),
         }
-        .map_err(failed(doing))
     }
 
     async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(server) => server.close().await,
         }
     }
 }
@@ -116,17 +114,17 @@ impl Catalog {
                 schema::migrate(&database).await?;
                 Ok(Self { database, limit: None })
             }
-            CatalogAddress::Server(server) => {
-                let pool = postgres::connect(&server).await?;
-                postgres::is_bound(&pool, &server).await?;
-                let database = Database::Postgres(pool);
+            CatalogAddress::Server(address, credential) => {
+                let server = postgres::Server::new(&address, &credential);
+                server.is_bound().await?;
+                let database = Database::Postgres(server);
                 if schema::state(&database).await?.found == 0 {
                     schema::migrate(&database).await?;
                 }
                 schema::is_known(&database).await?;
                 let catalog = Self { database, limit: None };
                 if !catalog.tenants().await?.is_empty() {
-                    return Err(CatalogError::Exists { what: "catalog", name: server.to_string() });
+                    return Err(CatalogError::Exists { what: "catalog", name: address.to_string() });
                 }
                 Ok(catalog)
             }
@@ -141,8 +139,8 @@ impl Catalog {
     pub async fn open(address: impl Into<CatalogAddress>) -> Result<Self, CatalogError> {
         let address = address.into();
         let database = Database::connect(&address, Journal::Kept).await?;
-        if let (Database::Postgres(pool), CatalogAddress::Server(server)) = (&database, &address) {
-            postgres::is_bound(pool, server).await?;
+        if let Database::Postgres(server) = &database {
+            server.is_bound().await?;
         }
         schema::is_known(&database).await?;
         Ok(Self { database, limit: None })
@@ -171,6 +169,20 @@ impl Catalog {
         before
     }
 
+    /// Lets an address's role use the schema `caretaker` of a server's database, whose owner is the one that asks.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when there is no such role.
+    pub async fn admit(
+        address: &ServerAddress,
+        (owner, credential): (&ServerAddress, &Credential),
+    ) -> Result<(), CatalogError> {
+        let server = postgres::Server::new(owner, credential);
+        let admitted = server.admit(address.user()).await;
+        server.close().await;
+        admitted
+    }
+
     /// Ends it in good order: the embedded one is one file then.
     pub async fn close(&self) {
         self.database.close().await;
@@ -188,8 +200,13 @@ impl Catalog {
     pub(crate) async fn check_integrity(&self) -> Result<(), CatalogError> {
         match &self.database {
             Database::Sqlite(pool) => sqlite::check_integrity(pool).await,
-            Database::Postgres(pool) => postgres::check_integrity(pool).await,
+            Database::Postgres(server) => server.check_integrity().await,
         }
+    }
+
+    /// Begins a migration, after any other that is under way.
+    pub(crate) async fn migrating(&self, doing: &'static str) -> Result<Session, CatalogError> {
+        self.database.migrating(doing).await
     }
 
     /// Begins to ask.

@@ -103,8 +103,63 @@ pub enum CatalogError {
         #[source]
         source: Option<sqlx::Error>,
     },
-    /// The database did not answer: locked for too long, disk full, not readable, server away. Whether a change whose
-    /// commit was under way has been made is not known.
+    /// The server is away, or nothing was free there for as long as anybody waits. Nothing was changed.
+    #[error(
+        "cannot {doing}: the catalog's server `{address}` is away; give the command again once it is back"
+    )]
+    Away {
+        /// What was tried.
+        doing: &'static str,
+        /// Where the server is.
+        address: String,
+        /// What was heard of it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The server went away before a change was to be made durable. Nothing was changed.
+    #[error("cannot {doing}: the catalog's server went away meanwhile; give the command again")]
+    Lost {
+        /// What was tried.
+        doing: &'static str,
+        /// What was heard of it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The server went away while a change was to be made durable. Whether it has been made is not known.
+    #[error(
+        "cannot {doing}: the catalog's server went away meanwhile, and may have done it; look, and give the command again if it has not"
+    )]
+    Unsure {
+        /// What was tried.
+        doing: &'static str,
+        /// What was heard of it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The server does not let this process in.
+    #[error("the catalog's server does not let this cell in at `{address}`: {needs}")]
+    NotAdmitted {
+        /// Where the server is.
+        address: String,
+        /// What it must be told.
+        needs: String,
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Who answers is not who should: no authority that is believed vouches for it, or it has another name.
+    #[error(
+        "what answers at `{address}` does not prove by TLS that it is the catalog's server: look whether the address has the name \
+         that is in its certificate, and whether the authority that was given is the one which signed that"
+    )]
+    Unverified {
+        /// Where the server is.
+        address: String,
+        /// What is wrong with it.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The database did not answer: locked for too long, disk full, not readable.
     #[error("cannot {doing}: the catalog is not available")]
     Unavailable {
         /// What was tried.
@@ -163,6 +218,8 @@ pub enum CatalogErrorKind {
     NotFound,
     /// They may not: nothing is gained by asking again.
     Refused,
+    /// A server is away: the same can be asked again once it is back.
+    Away,
     /// Report it, and try again later.
     Unavailable,
     /// Stop: what was read is not what was written.
@@ -181,7 +238,10 @@ impl CatalogError {
             | Self::LeaseLost(_)
             | Self::RestoreMoved { .. }
             | Self::Crossed { .. } => CatalogErrorKind::Conflict,
-            Self::NotPermitted(_) => CatalogErrorKind::Refused,
+            Self::NotPermitted(_) | Self::NotAdmitted { .. } | Self::Unverified { .. } => {
+                CatalogErrorKind::Refused
+            }
+            Self::Away { .. } | Self::Lost { .. } | Self::Unsure { .. } => CatalogErrorKind::Away,
             Self::OutOfRange(_)
             | Self::SchemaOlder { .. }
             | Self::SchemaNewer { .. }
@@ -193,6 +253,15 @@ impl CatalogError {
             | Self::File { .. } => CatalogErrorKind::Unavailable,
             Self::Damaged { .. } => CatalogErrorKind::Damaged,
             Self::Told(told) => told.kind,
+        }
+    }
+
+    /// Whether the same may be asked once more at once, of a question that does no harm twice or of one that does.
+    pub(crate) fn is_worth_another_try(&self, harmless: bool) -> bool {
+        match self {
+            Self::Lost { .. } => true,
+            Self::Unsure { .. } => harmless,
+            _ => false,
         }
     }
 
@@ -215,6 +284,14 @@ impl CatalogError {
 pub(crate) enum Meaning {
     Damaged,
     Crossed,
+    /// There is no database of that name.
+    Missing,
+    /// The server went away, or is about to.
+    Gone,
+    /// The server does not let whoever asks in.
+    NotAdmitted,
+    /// The other end is not whom it should be.
+    Unverified,
     Unavailable,
 }
 
@@ -225,13 +302,19 @@ pub(crate) fn failed(doing: &'static str) -> impl FnOnce(sqlx::Error) -> Catalog
             CatalogError::Damaged { what: format!("could not {doing}"), source: Some(source) }
         }
         Meaning::Crossed => CatalogError::Crossed { doing, source },
-        Meaning::Unavailable => CatalogError::Unavailable { doing, source },
+        Meaning::Gone => CatalogError::Lost { doing, source },
+        // The rest is said where a connection is made.
+        Meaning::Missing | Meaning::NotAdmitted | Meaning::Unverified | Meaning::Unavailable => {
+            CatalogError::Unavailable { doing, source }
+        }
     }
 }
 
-fn meaning(error: &sqlx::Error) -> Meaning {
+pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => Meaning::Damaged,
+        sqlx::Error::Io(error) => postgres::network_meaning(error),
+        sqlx::Error::Tls(_) => Meaning::Unverified,
         sqlx::Error::Database(told) => match told.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
             Some(told) => postgres::meaning(told.code()),
             None => sqlite::meaning(&told.code().unwrap_or_default(), told.message()),

@@ -18,6 +18,9 @@ use crate::error::CatalogError;
 /// So many connections, and so many restores, are known without looking.
 const KNOWN_MAX: usize = 4_096;
 
+/// So often a question is asked again under which the catalog's server has gone away.
+const TRIES_MAX: u32 = 5;
+
 /// Lets through what the policies permit, of those that are asked.
 #[derive(Debug)]
 pub struct Gate {
@@ -127,6 +130,18 @@ struct Decided {
     let_through: Result<(), Refusal>,
 }
 
+/// Answers a question. One under which the catalog's server has gone away is asked once more, as a whole: to begin waits until the
+/// server is back.
+async fn answered<Q: Question>(catalog: &Catalog, question: &Q) -> Result<Q::Answer, CatalogError> {
+    let mut tried = 0;
+    loop {
+        match question.answer(catalog).await {
+            Err(error) if error.is_worth_another_try(Q::AGAIN) && tried < TRIES_MAX => tried += 1,
+            answer => return answer,
+        }
+    }
+}
+
 impl Gate {
     /// Lets nobody through yet: without policies every process is refused.
     #[must_use]
@@ -152,8 +167,8 @@ impl Gate {
             Err(Refusal::Refused(told, why)) => (Err(told), Outcome::Refused, why),
             Err(Refusal::NotFound(error)) => ended(Err(error)),
             Ok(()) => ended(match &caller.role {
-                Role::Worker(platform) => question.answer(&catalog.limited_to(platform.clone())).await,
-                _ => question.answer(catalog).await,
+                Role::Worker(platform) => answered(&catalog.limited_to(platform.clone()), &question).await,
+                _ => answered(catalog, &question).await,
             }),
         };
         // The certificate says who it is.
@@ -172,7 +187,14 @@ impl Gate {
     /// Finds what a question is about, and has it decided for each of that.
     async fn decide<Q: Question>(&self, catalog: &Catalog, caller: &ServiceId, question: &Q) -> Decided {
         let named = question.about();
-        let subjects = match self.find(catalog, &named).await {
+        let mut tried = 0;
+        let found = loop {
+            match self.find(catalog, &named).await {
+                Err(error) if error.is_worth_another_try(true) && tried < TRIES_MAX => tried += 1,
+                found => break found,
+            }
+        };
+        let subjects = match found {
             Ok(subjects) => subjects,
             Err(error) => {
                 let let_through = Err(Refusal::NotFound(error));

@@ -54,6 +54,7 @@ mod gate;
 mod head;
 mod lease;
 mod ledger;
+mod moving;
 mod postgres;
 mod restore;
 mod schema;
@@ -63,7 +64,7 @@ mod store_credential;
 mod tag;
 mod tenant;
 
-pub use address::{AddressError, CatalogAddress, Password, ServerAddress};
+pub use address::{AddressError, Admission, CatalogAddress, Credential, Password, ServerAddress};
 pub use calls::routes;
 pub use client::Client;
 pub use connection::Connection;

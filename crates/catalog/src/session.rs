@@ -89,7 +89,10 @@ impl Session {
             Self::Sqlite(transaction) => transaction.commit().await,
             Self::Postgres(transaction) => transaction.commit().await,
         }
-        .map_err(failed(doing))
+        .map_err(|source| match failed(doing)(source) {
+            CatalogError::Lost { doing, source } => CatalogError::Unsure { doing, source },
+            error => error,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use repository::{CommitName, Generation, Heads, Repository, RepositoryError, Sto
 use rustix::fs::FlockOperation;
 use vault::Client;
 
-use crate::error::{FlowError, Result};
+use crate::error::{CATALOGS_SERVER, FlowError, Result};
 use crate::leave::Leave;
 
 /// A lease ends by itself after this time, unless it is renewed.
@@ -265,11 +265,17 @@ fn catalog_failed(operation: &'static str, error: CatalogError) -> RepositoryErr
         CatalogErrorKind::Damaged => {
             return RepositoryError::Damaged { object: "catalog".to_owned(), detail: told };
         }
-        CatalogErrorKind::Refused | CatalogErrorKind::NotFound | CatalogErrorKind::Unavailable => {}
+        CatalogErrorKind::Refused
+        | CatalogErrorKind::NotFound
+        | CatalogErrorKind::Away
+        | CatalogErrorKind::Unavailable => {}
     }
     let source = match error.kind() {
         CatalogErrorKind::Refused => {
             object_store::Error::PermissionDenied { path: "catalog".to_owned(), source: Box::new(error) }
+        }
+        CatalogErrorKind::Away => {
+            object_store::Error::Generic { store: CATALOGS_SERVER, source: Box::new(error) }
         }
         _ => object_store::Error::Generic { store: "catalog", source: Box::new(error) },
     };
@@ -331,6 +337,8 @@ mod tests {
         check(CatalogError::Damaged { what: "a head".to_owned(), source: None }, ErrorKind::Integrity);
         check(CatalogError::LeaseLost("shop".to_owned()), ErrorKind::Conflict);
         check(CatalogError::NotPermitted("no policy permits it".to_owned()), ErrorKind::Refused);
+        let away = serde_json::json!({ "kind": "away", "text": "the server is away" });
+        check(CatalogError::Told(serde_json::from_value(away).unwrap()), ErrorKind::Unavailable);
         let source = std::io::Error::from(std::io::ErrorKind::StorageFull);
         check(CatalogError::File { doing: "write", path: "catalog.db".into(), source }, ErrorKind::Failed);
         let ended = |error| repository_kind(&RepositoryError::Key(error));

@@ -194,6 +194,9 @@ pub fn repository_kind(error: &RepositoryError) -> ErrorKind {
     }
 }
 
+/// What the server of a catalog is called where it stands for a store.
+pub(crate) const CATALOGS_SERVER: &str = "the catalog's server";
+
 /// How a command ends whose store did not do what was asked: a disk has failed, a server does not answer or does
 /// not let us in.
 fn store_kind(error: &RepositoryError) -> ErrorKind {
@@ -202,7 +205,7 @@ fn store_kind(error: &RepositoryError) -> ErrorKind {
         object_store::Error::Unauthenticated { .. } | object_store::Error::PermissionDenied { .. } => {
             ErrorKind::Refused
         }
-        object_store::Error::Generic { store: "S3", .. } => ErrorKind::Unavailable,
+        object_store::Error::Generic { store: "S3" | CATALOGS_SERVER, .. } => ErrorKind::Unavailable,
         _ => ErrorKind::Failed,
     }
 }
@@ -228,6 +231,7 @@ pub fn catalog_kind(error: &catalog::CatalogError) -> ErrorKind {
         catalog::CatalogErrorKind::NotFound => ErrorKind::NotFound,
         catalog::CatalogErrorKind::Damaged => ErrorKind::Integrity,
         catalog::CatalogErrorKind::Refused => ErrorKind::Refused,
+        catalog::CatalogErrorKind::Away => ErrorKind::Unavailable,
         catalog::CatalogErrorKind::Unavailable => ErrorKind::Failed,
     }
 }

@@ -61,10 +61,14 @@ impl Server {
         format!("postgres://{role}@{host}:{}/{database}", self.get("port"))
     }
 
-    pub(crate) fn address(&self, role: &str, database: &str) -> ServerAddress {
+    pub(crate) fn address(&self, role: &str, database: &str) -> CatalogAddress {
         let url = self.url(role, "localhost", database);
-        let password = Password::new(self.get("password").to_owned());
-        ServerAddress::new(&url, password, Some(&self.certificate("authority"))).unwrap()
+        self.with_password(ServerAddress::new(&url, Some(&self.certificate("authority"))).unwrap())
+    }
+
+    /// An address, with the password that all roles have.
+    pub(crate) fn with_password(&self, address: ServerAddress) -> CatalogAddress {
+        address.with(Password::new(self.get("password").to_owned()))
     }
 
     /// The certificate of one of the authorities, as PEM.
@@ -129,7 +133,7 @@ impl Place {
     pub(crate) fn address_for(&self, role: &str) -> CatalogAddress {
         match self {
             Self::Directory(dir) => dir.path().into(),
-            Self::Database { server, name } => server.address(role, name).into(),
+            Self::Database { server, name } => server.address(role, name),
         }
     }
 
@@ -169,7 +173,7 @@ impl Place {
     pub(crate) fn of(backend: &Backend, told: &str) -> CatalogAddress {
         match backend {
             Backend::Embedded | Backend::Channel => Path::new(told).into(),
-            Backend::Postgres(server) => server.address(SERVICE, told).into(),
+            Backend::Postgres(server) => server.address(SERVICE, told),
         }
     }
 
@@ -177,7 +181,7 @@ impl Place {
     pub(crate) fn nowhere(&self) -> CatalogAddress {
         match self {
             Self::Directory(dir) => dir.path().join("nowhere").as_path().into(),
-            Self::Database { server, .. } => server.address(SERVICE, "nowhere").into(),
+            Self::Database { server, .. } => server.address(SERVICE, "nowhere"),
         }
     }
 

@@ -21,6 +21,7 @@ mod gate;
 mod heads;
 mod isolation;
 mod leases;
+mod moving;
 mod outages;
 mod races;
 mod restores;

@@ -123,7 +123,7 @@ async fn errors_say_what_a_caller_does_next() {
         ("53100", CatalogErrorKind::Unavailable), // The disk is full.
         ("55P03", CatalogErrorKind::Unavailable), // Locked for too long.
         ("57014", CatalogErrorKind::Unavailable), // It took too long.
-        ("57P01", CatalogErrorKind::Unavailable), // The server is shut down.
+        ("57P01", CatalogErrorKind::Away),        // The server is shut down.
         ("42501", CatalogErrorKind::Unavailable), // The role may not.
     ] {
         let raise = format!(

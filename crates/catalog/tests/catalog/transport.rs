@@ -24,8 +24,7 @@ async fn a_server_that_is_not_proven_to_be_the_one_is_refused() {
     let Place::Database { server, name } = &cell.place else { panic!("not a server") };
     let open = async |host: &str, authority: Option<&[u8]>| {
         let url = server.url(SERVICE, host, name);
-        let password = Password::new(server.get("password").to_owned());
-        Catalog::open(ServerAddress::new(&url, password, authority).unwrap()).await
+        Catalog::open(server.with_password(ServerAddress::new(&url, authority).unwrap())).await
     };
     let [authority, stranger] = ["authority", "stranger"].map(|name| server.certificate(name));
     let (authority, stranger) = (Some(&*authority), Some(&*stranger));
@@ -36,9 +35,9 @@ async fn a_server_that_is_not_proven_to_be_the_one_is_refused() {
         ("127.0.0.1", authority, "certificate not valid for name"),
     ] {
         let error = open(host, authority).await.unwrap_err();
-        assert_eq!(error.kind(), CatalogErrorKind::Unavailable);
+        assert_eq!(error.kind(), CatalogErrorKind::Refused);
         let told = chain(&error);
-        assert!(told.contains(expected), "{host}: {told}");
+        assert!(told.contains(expected) && told.contains("authority"), "{host}: {told}");
     }
     open("localhost", authority).await.unwrap();
     backend.done();
@@ -53,10 +52,10 @@ async fn a_wrong_password_is_refused_and_not_shown() {
         let url = server.url(SERVICE, "localhost", name);
         let authority = server.certificate("authority");
         let password = Password::new(password.to_owned());
-        Catalog::open(ServerAddress::new(&url, password, Some(&authority)).unwrap()).await
+        Catalog::open(ServerAddress::new(&url, Some(&authority)).unwrap().with(password)).await
     };
     let error = open("not this one").await.unwrap_err();
-    assert_eq!(error.kind(), CatalogErrorKind::Unavailable);
+    assert_eq!(error.kind(), CatalogErrorKind::Refused);
     let told = format!("{} {error:?}", chain(&error));
     assert!(told.contains("password authentication failed") && !told.contains("not this one"), "{told}");
     let catalog = open(server.get("password")).await.unwrap();
