@@ -64,7 +64,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Host(HostCommand::List) => (O::HostList, None),
         Command::Host(HostCommand::Remove { id, .. }) => (O::HostRemove, name(id)),
         Command::Doctor => (O::CellCheck, None),
-        Command::Migrate { .. } => (O::CatalogMigrate, None),
+        Command::Migrate(_) => (O::CatalogMigrate, None),
         Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),
         Command::Tenant(TenantCommand::List) => (O::TenantList, None),
         Command::Connect(Connect::Shopify(words)) => (O::Connect, name(&words.name)),

@@ -153,12 +153,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// What is wrong with this installation, and how to put it right
     Doctor,
-    /// Bring the catalog's schema up to this version's
-    Migrate {
-        /// Only say whether it is
-        #[arg(long)]
-        check: bool,
-    },
+    /// Bring the catalog's schema up to this version's; and a new cell's catalog to the server where it is to be
+    Migrate(Migrate),
     /// Write manual pages, one for each command
     Man {
         /// The folder to write them to
@@ -262,6 +258,26 @@ pub(crate) struct Init {
     pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) credentials: StoreCredentialFiles,
+    /// Where the catalog is kept, if not in DIR/catalog: postgres://USER@HOST[:PORT]/DATABASE. `migrate` puts it there. No password:
+    /// the server knows the cell by its certificate
+    #[arg(long, value_name = "URL")]
+    pub(crate) catalog: Option<String>,
+    /// The authority of the catalog's server, in PEM, where no public one has signed its certificate
+    #[arg(long, value_name = "FILE", requires = "catalog")]
+    pub(crate) catalog_ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Only say whether it is
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Where the catalog is on a server: the server's role that owns its tables, or is to make them
+    #[arg(long, value_name = "ROLE", requires = "owner_password_file")]
+    pub(crate) owner: Option<String>,
+    /// The file that holds that role's password
+    #[arg(long, value_name = "FILE", requires = "owner")]
+    pub(crate) owner_password_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 //! A cell's home on this machine: what lies where, and how it is opened.
 //!
-//! `DIR/cell.json` says where the stores are; `DIR/store` and `DIR/keys` are the embedded ones, `DIR/vault` the
-//! vault, `DIR/catalog` the catalog, `DIR/trail` the record of what was done.
+//! `DIR/cell.json` says where the stores and the catalog are; `DIR/store`, `DIR/keys` and `DIR/catalog` are the embedded
+//! ones, `DIR/vault` the vault, `DIR/trail` the record of what was done.
 
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::acts::Act;
 use crate::arguments::Common;
+use crate::catalog_server::CatalogServer;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::{Output, exit};
 use crate::roles::{OpenVault, Outside, Places, Processes, Unseals, Wants};
@@ -47,14 +48,17 @@ pub(crate) struct CellFile {
     /// Where wrapped keys lie; `None`: in DIR/keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) keys_store: Option<String>,
+    /// The server that has the catalog; `None`: it is in DIR/catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) catalog: Option<CatalogServer>,
 }
 
 /// The only format that there is.
 const FORMAT: u8 = 1;
 
 impl CellFile {
-    pub(crate) fn new(region: Region, store: Option<String>, keys_store: Option<String>) -> Self {
-        Self { format: FORMAT, region, store, keys_store }
+    pub(crate) fn new(region: Region) -> Self {
+        Self { format: FORMAT, region, store: None, keys_store: None, catalog: None }
     }
 
     /// Says that here is a cell: the last step of making one.
@@ -126,8 +130,11 @@ pub(crate) fn taken(dir: &Path) -> Option<FlowError> {
     if !dir.join(CELL_FILE).exists() {
         return half_made(dir);
     }
+    // What a server has is no part of what lies here.
+    let is_elsewhere = CellFile::read(dir).is_ok_and(|file| file.catalog.is_some());
+    let parts = parts(dir).into_iter().filter(|part| !is_elsewhere || *part != Catalog::path(dir));
     let missing: Vec<String> =
-        parts(dir).iter().filter(|part| !part.exists()).map(|part| format!("`{}`", part.display())).collect();
+        parts.filter(|part| !part.exists()).map(|part| format!("`{}`", part.display())).collect();
     Some(FlowError::Conflict(if missing.is_empty() {
         format!(
             "there is a cell at `{}`, and none is ever written over: name another directory",

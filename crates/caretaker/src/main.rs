@@ -4,6 +4,7 @@
 
 mod acts;
 mod arguments;
+mod catalog_server;
 mod cell_trail;
 mod commands;
 mod dumps;

@@ -236,3 +236,30 @@ impl Catalog {
         synced.map_err(|source| CatalogError::File { doing: "sync", path: folder, source })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_column_of_every_table_is_moved() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::create(dir.path()).await.unwrap();
+        let sql = "SELECT t.name AS \"table\", c.name AS \"column\" FROM sqlite_schema t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND t.name <> 'schema_version'";
+        let mut session = catalog.reading(Whose::Cell, READ).await.unwrap();
+        let rows = session.query(sql).fetch_all().await.unwrap();
+        let there = rows.iter().map(|row| (row.get("table").unwrap(), row.get("column").unwrap()));
+        let mut there: BTreeSet<(String, String)> = there.collect();
+        // The database's own.
+        assert!(there.remove(&("id_ledger".to_owned(), "entry".to_owned())));
+        let moved = OF_CELL.iter().chain(OF_TENANT).flat_map(|Table { insert, columns, .. }| {
+            let table = insert.split(' ').nth(2).unwrap().to_owned();
+            columns.iter().map(move |(column, _)| (table.clone(), (*column).to_owned()))
+        });
+        assert_eq!(moved.collect::<BTreeSet<_>>(), there);
+    }
+}

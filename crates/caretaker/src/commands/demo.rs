@@ -312,7 +312,7 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Home, PathBuf)> {
     let catalog = catalog::Client::from(Catalog::create(dir).await?);
     let tenant = "default".parse()?;
     catalog.add_tenant(&tenant, handles.clock.now()).await?;
-    CellFile::new(Region::new("local")?, None, None).write(dir)?;
+    CellFile::new(Region::new("local")?).write(dir)?;
     let words =
         Common { dir: Some(dir.to_path_buf()), json: false, tenant, passphrase_file: Some(passphrase_file) };
     let home = Home::new(&words, None);

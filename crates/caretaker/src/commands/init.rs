@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use catalog::Catalog;
+use catalog::{Admission, Catalog};
 use flows::FlowError;
 use flows::store_access::{self, Way, WhichStore};
 use repository::Stores;
+use serde::Serialize;
 use serde_json::json;
+use transport::{Authority, CERTIFICATE_TTL, certificate_pem};
 use vault::system::{SystemClock, SystemRng};
 use vault::{
     Argon2Cost, Handles, InitSettings, OperatorKey, Passphrase, RecoveryKey, RecoveryRecipient,
@@ -15,6 +17,7 @@ use vault::{
 };
 
 use crate::arguments::Init;
+use crate::catalog_server::{self, CatalogServer};
 use crate::files;
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit};
@@ -38,21 +41,22 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
             let recovery = RecoverySetting::New { file: out, passphrase: recovery_passphrase.as_ref() };
             let given = Given::new(init, dir)?;
             stores::are_empty(&given.make(dir).await?).await?;
-            let key = make(home, init, dir, &seal, recovery, &given).await?;
+            let (key, waits) = make(home, init, dir, &seal, recovery, &given).await?;
             let shown = out.display().to_string();
-            output.result(
-                &json!({ "dir": dir, "region": init.region, "recovery_key": shown, "recovery_key_fingerprint": key }),
-                || {
-                    format!(
-                        "A new cell in {}, region {}.\n\
-                         The recovery key {key} was written to {shown}, once. Keep it away from this machine:\n\
-                         with it and the two stores everything can be read, without it and {} nothing.\n",
-                        dir.display(),
-                        init.region,
-                        seal.noun(),
-                    )
-                },
-            )?;
+            let made = json!({
+                "dir": dir, "region": init.region, "recovery_key": shown, "recovery_key_fingerprint": key,
+            });
+            output.result(&Made { made: &made, catalog: waits.as_ref() }, || {
+                format!(
+                    "A new cell in {}, region {}.\n\
+                     The recovery key {key} was written to {shown}, once. Keep it away from this machine:\n\
+                     with it and the two stores everything can be read, without it and {} nothing.\n{}",
+                    dir.display(),
+                    init.region,
+                    seal.noun(),
+                    told(waits.as_ref()),
+                )
+            })?;
             Ok(exit::DONE)
         }
         _ => {
@@ -60,6 +64,41 @@ pub(crate) async fn run(home: &Home, init: &Init, output: &Output) -> anyhow::Re
                 .into())
         }
     }
+}
+
+/// A catalog that waits in the cell's home for the server where it is to be.
+#[derive(Serialize)]
+struct Waits {
+    /// What PostgreSQL is to believe.
+    authority: PathBuf,
+    pg_hba: String,
+    pg_ident: String,
+}
+
+/// What was made, and what there is to do for its catalog.
+#[derive(Serialize)]
+struct Made<'a, T> {
+    #[serde(flatten)]
+    made: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog: Option<&'a Waits>,
+}
+
+impl Waits {
+    fn for_server(authority: PathBuf, Admission { hba, ident }: Admission) -> Self {
+        Self { authority, pg_hba: hba, pg_ident: ident }
+    }
+}
+
+/// What there is to do for a catalog that waits.
+fn told(waits: Option<&Waits>) -> String {
+    let Some(Waits { authority, pg_hba, pg_ident }) = waits else { return String::new() };
+    format!(
+        "The catalog waits here for its server. Give PostgreSQL the certificate in {}, in the file that `ssl_ca_file` names,\n\
+         and these lines, the first in pg_hba.conf, the second in pg_ident.conf:\n  {pg_hba}\n  {pg_ident}\n\
+         Then `caretaker migrate --owner ROLE --owner-password-file FILE` moves it there.\n",
+        authority.display(),
+    )
 }
 
 /// What is to seal the new vault.
@@ -96,10 +135,11 @@ impl<'a> From<&'a NewSeal> for RootSeal<'a> {
     }
 }
 
-/// The stores as they were given; `None`: in the cell's home.
+/// The stores, and the catalog's server, as they were given; `None`: in the cell's home.
 struct Given {
     objects: Option<GivenStore>,
     keys: Option<GivenStore>,
+    catalog: Option<CatalogServer>,
 }
 
 impl Given {
@@ -110,6 +150,11 @@ impl Given {
         let given = Self {
             objects: given(WhichStore::Objects, init.store.as_ref().or(init.from_store.as_ref()))?,
             keys: given(WhichStore::Keys, init.keys_store.as_ref())?,
+            catalog: init
+                .catalog
+                .as_ref()
+                .map(|url| CatalogServer::given(url, init.catalog_ca_file.as_deref()))
+                .transpose()?,
         };
         let file = given.cell_file(init);
         stores::are_apart(&file.url(WhichStore::Objects, dir), &file.url(WhichStore::Keys, dir))?;
@@ -118,7 +163,12 @@ impl Given {
 
     fn cell_file(&self, init: &Init) -> CellFile {
         let url = |given: &Option<GivenStore>| given.as_ref().map(|given| given.url.clone());
-        CellFile::new(init.region.clone(), url(&self.objects), url(&self.keys))
+        CellFile {
+            store: url(&self.objects),
+            keys_store: url(&self.keys),
+            catalog: self.catalog.clone(),
+            ..CellFile::new(init.region.clone())
+        }
     }
 
     /// The stores of a new cell: directories are made, buckets are tried out.
@@ -155,7 +205,8 @@ impl Drop for Unfinished {
     }
 }
 
-/// Makes a new cell: vault and catalog, and last what says that here is a cell. Answers the recovery key's fingerprint.
+/// Makes a new cell: vault and catalog, and last what says that here is a cell. Answers the recovery key's fingerprint, and what
+/// is to be done for the catalog.
 async fn make(
     home: &Home,
     init: &Init,
@@ -163,16 +214,28 @@ async fn make(
     seal: &NewSeal,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<String> {
-    let (vault, key, catalog, handles, unfinished) = begin(home, init, dir, seal, recovery, given).await?;
+) -> anyhow::Result<(String, Option<Waits>)> {
+    let Begun { vault, key, catalog, waits, handles, unfinished } =
+        begin(home, init, dir, seal, recovery, given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     given.cell_file(init).write(dir)?;
     unfinished.finish();
     home.use_trail(dir, vault, &handles);
-    Ok(key)
+    Ok((key, waits))
 }
 
-/// Makes vault and catalog. Answers the recovery key's fingerprint besides.
+/// A cell that is being made.
+struct Begun {
+    vault: OpenVault,
+    /// The recovery key's fingerprint.
+    key: String,
+    catalog: catalog::Client,
+    waits: Option<Waits>,
+    handles: Handles,
+    unfinished: Unfinished,
+}
+
+/// Makes vault and catalog: that of a server too is made here first, since no server can know the cell yet.
 async fn begin(
     home: &Home,
     init: &Init,
@@ -180,7 +243,7 @@ async fn begin(
     seal: &NewSeal,
     recovery: RecoverySetting<'_>,
     given: &Given,
-) -> anyhow::Result<(OpenVault, String, catalog::Client, Handles, Unfinished)> {
+) -> anyhow::Result<Begun> {
     files::make_private_folder(dir)?;
     let handles = home::handles(dir)?;
     home.begin_unproven(&handles).await?;
@@ -204,6 +267,17 @@ async fn begin(
     }));
     let catalog = catalog::Client::from(Catalog::create(dir).await?);
     let key = vault.recipients().first().map(RecoveryRecipient::fingerprint).unwrap_or_default();
+    let waits = match &given.catalog {
+        Some(server) => {
+            let path = catalog_server::authority_path(dir);
+            unfinished.made.push(path.clone());
+            let authority = Authority::new(vault.id(), vault.authority_key()?, CERTIFICATE_TTL);
+            let certificate = certificate_pem(&authority.certificate(handles.clock.now())?);
+            files::write_private(&path, certificate.as_bytes())?;
+            Some(Waits::for_server(path, server.admission(vault.id())?))
+        }
+        None => None,
+    };
     let vault = OpenVault::here(dir, vault, &handles)?;
     for (which, given) in [(WhichStore::Objects, &given.objects), (WhichStore::Keys, &given.keys)] {
         let Some(GivenStore { url, options, .. }) = given else { continue };
@@ -212,7 +286,7 @@ async fn begin(
             store_access::keep(&vault.client, &catalog, &*handles.clock, &way, (url, credentials)).await?;
         }
     }
-    Ok((vault, key, catalog, handles, unfinished))
+    Ok(Begun { vault, key, catalog, waits, handles, unfinished })
 }
 
 async fn again(
@@ -239,7 +313,8 @@ async fn again(
     keys.try_out(&stores.keys, &SystemRng).await?;
 
     let known = RecoverySetting::Known(recovery.recipient().clone());
-    let (vault, _, catalog, handles, unfinished) = begin(home, init, dir, seal, known, &given).await?;
+    let Begun { vault, catalog, waits, handles, unfinished, .. } =
+        begin(home, init, dir, seal, known, &given).await?;
     catalog.add_tenant(&home.tenant, handles.clock.now()).await?;
     let (dir, file) = (dir.to_path_buf(), given.cell_file(init));
     let operator = vault.client.sign_in(OperatorKey::read(&dir)?).await?;
@@ -254,16 +329,17 @@ async fn again(
     unfinished.finish();
     home.use_trail(&cell.dir, vault, &handles);
     home.trail_is_published_in(&cell.stores.objects);
-    output.result(&done, || {
+    output.result(&Made { made: &done, catalog: waits.as_ref() }, || {
         let mut text = String::new();
         for (name, snapshot) in &done.connections {
             text += &format!("{name}: up to snapshot {snapshot}\n");
         }
         text + &format!(
             "The cell in {} runs again; {} entries of the id ledger came back.\n\
-             Give each store its credential again: `caretaker connect …` with the connection's name.",
+             Give each store its credential again: `caretaker connect …` with the connection's name.\n{}",
             cell.dir.display(),
-            done.ledger
+            done.ledger,
+            told(waits.as_ref()),
         )
     })?;
     Ok(exit::DONE)

@@ -95,7 +95,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Policy(command) => policy::run(home, command, output).await,
         Command::Doctor => doctor::run(home, output).await,
-        Command::Migrate { check } => migrate::run(home, *check, output).await,
+        Command::Migrate(words) => migrate::run(home, words, output).await,
         Command::Man { out } => man::run(out, output),
         Command::Kinds { platform } => kinds::run(platform.as_deref(), output),
     }

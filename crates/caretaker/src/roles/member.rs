@@ -114,6 +114,11 @@ impl Member {
         self.identities.newest().authority().to_vec()
     }
 
+    /// Who this process is, over time.
+    pub(super) fn identities(&self) -> Identities {
+        self.identities.clone()
+    }
+
     /// The way to those of another role.
     pub(crate) fn channel(&self, to: Role) -> Arc<Channel> {
         self.channel_reaching(to, Vec::new())

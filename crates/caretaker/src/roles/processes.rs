@@ -19,8 +19,8 @@ use super::monitor::{Here, Sequences, There};
 use super::supervisor::{As, Beginning, Keeps, Supervisor, Unseals};
 use super::up::{self, Joined};
 use super::witness::Elsewhere;
-use crate::cell_trail;
 use crate::home::CellFile;
+use crate::{catalog_server, cell_trail};
 
 /// A process that has died is started again so often within one command.
 const STARTS_AGAIN_MAX: u32 = 20;
@@ -109,6 +109,9 @@ impl Processes {
                 (member, place, None)
             }
         };
+        if CellFile::read(dir)?.catalog.is_some() {
+            catalog_server::keep_authority(dir, &member.identities().newest())?;
+        }
         let channel = member.channel(Role::Vault);
         let vault = Client::over(Arc::clone(&channel), Arc::clone(clock), Arc::clone(rng));
         let (catalog, workers) = (OnceCell::new(), Mutex::default());
@@ -188,8 +191,8 @@ impl Processes {
     pub(crate) async fn catalog(&self) -> anyhow::Result<catalog::Client> {
         let catalog = self.catalog.get_or_try_init(async || {
             if let Place::Own { supervisor, dir } = &self.place {
-                let region = CellFile::read(dir)?.region;
-                supervisor.start(Beginning::Server { dir: dir.clone(), region }).await?;
+                let cell = CellFile::read(dir)?;
+                supervisor.start(Beginning::Server { dir: dir.clone(), cell }).await?;
             }
             anyhow::Ok(catalog::Client::over(self.member.channel(Role::Server)))
         });

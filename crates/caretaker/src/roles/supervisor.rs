@@ -109,7 +109,7 @@ pub(super) enum Beginning {
     },
     Server {
         dir: PathBuf,
-        region: Region,
+        cell: CellFile,
     },
     Monitor {
         dir: PathBuf,
@@ -132,7 +132,8 @@ impl Beginning {
         if connectors::registry::platform(platform.as_str()).is_some() {
             ports.push(HTTPS);
         }
-        let (dir, cell) = (dir.to_path_buf(), cell.clone());
+        // The catalog is none of its business.
+        let (dir, cell) = (dir.to_path_buf(), CellFile { catalog: None, ..cell.clone() });
         Self::Worker { dir, cell, platform, ports, far: false }
     }
 
@@ -172,7 +173,7 @@ impl Beginning {
                 let (dir, region, unseals) = (dir.clone(), region.clone(), unseals.again()?);
                 Self::Vault { dir, region, alone: *alone, asks: *asks, unseals }
             }
-            Self::Server { dir, region } => Self::Server { dir: dir.clone(), region: region.clone() },
+            Self::Server { dir, cell } => Self::Server { dir: dir.clone(), cell: cell.clone() },
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
             Self::Worker { dir, cell, platform, ports, far } => Self::Worker {
                 dir: dir.clone(),
@@ -215,8 +216,9 @@ impl Beginning {
                     }
                 }
             }
-            Self::Server { dir, region } => {
-                tell(control, ToServe { dir: dir.clone(), region: region.clone(), walls }, None)
+            Self::Server { dir, cell: CellFile { region, catalog, .. } } => {
+                let (dir, region, catalog) = (dir.clone(), region.clone(), catalog.clone());
+                tell(control, ToServe { dir, region, catalog, walls }, None)
             }
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)

@@ -210,7 +210,7 @@ impl Up {
                 unseals,
             },
             Beginning::Monitor { dir: dir.clone(), by_itself: true },
-            Beginning::Server { dir: dir.clone(), region: cell.region.clone() },
+            Beginning::Server { dir: dir.clone(), cell: cell.clone() },
         ] {
             supervisor.start(beginning).await?;
         }

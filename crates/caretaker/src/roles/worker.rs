@@ -36,7 +36,7 @@ pub(crate) struct ToWork {
 /// The port of HTTPS, at which platforms are spoken to.
 pub(super) const HTTPS: u16 = 443;
 /// The port at which names are looked up.
-const DNS: u16 = 53;
+pub(super) const DNS: u16 = 53;
 
 /// Works.
 pub(crate) struct Works;

@@ -37,6 +37,7 @@ mod offline;
 mod one_store;
 mod orders;
 mod policy;
+mod postgres;
 mod powers;
 mod practice;
 mod private;

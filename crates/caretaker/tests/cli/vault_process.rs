@@ -79,8 +79,11 @@ impl Started {
         let started = Self::by_word(word);
         let platform = role.split_once('/').map_or("jsonl", |(_, platform)| platform);
         let of_a_worker = json!({ "format": 1, "region": "local" });
+        let file = std::fs::read(cell.home().join("cell.json")).unwrap();
+        let catalog = &serde_json::from_slice::<Value>(&file).unwrap()["catalog"];
         let begin = json!({
             "dir": cell.home(), "region": "local", "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
+            "catalog": catalog,
         });
         started.tell(&json!({ "begin": begin }), None);
         loop {

@@ -87,27 +87,51 @@ pub(crate) fn lists(cell: &TestCell, platform: &str, folders: &[PathBuf]) -> Vec
     tried.split_off(tried.len() - folders.len()).into_iter().map(|(_, error)| error).collect()
 }
 
-/// What a process could not do, with the kernel's reason, and `None` for what it could.
-fn tried((word, role, own): (&str, &str, &str), walls: bool) -> BTreeMap<String, Option<i32>> {
-    let (cell, around) = (TestCell::with_jsonl("files"), Around::new());
+/// Puts what is another platform's into a cell.
+pub(crate) fn fill(cell: &TestCell) {
     for folder in ["store/t/other", "keys/t/other", "lock/other", "scratch/other"] {
         let folder = cell.home().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("file"), b"of another platform\n").unwrap();
     }
+}
+
+fn tried(process: (&str, &str, &str), walls: bool) -> BTreeMap<String, Option<i32>> {
+    let cell = TestCell::with_jsonl("files");
+    fill(&cell);
+    tried_in(&cell, process, process.1 == "worker/shopify", walls)
+}
+
+/// What a process could not do, with the kernel's reason, and `None` for what it could.
+pub(crate) fn tried_in(
+    cell: &TestCell,
+    (word, role, own): (&str, &str, &str),
+    networks: bool,
+    walls: bool,
+) -> BTreeMap<String, Option<i32>> {
+    let around = Around::new();
     let vault = Started::new();
-    let opened = vault.open_with(&cell, &std::fs::read(cell.passphrase()).unwrap(), walls);
+    let opened = vault.open_with(cell, &std::fs::read(cell.passphrase()).unwrap(), walls);
     let (process, begun) = match word {
         "vault" => (None, opened),
         _ => {
-            let (process, begun) = vault.beside(word, role, &cell, walls);
+            let (process, begun) = vault.beside(word, role, cell, walls);
             (Some(process), begun)
         }
     };
     assert_eq!(begun, json!({ "begun": { "missing": [] } }), "this kernel holds all of it");
     let trying = process.as_ref().unwrap_or(&vault);
-    trying.tell(&around.told(&cell, own, role == "worker/shopify"), None);
+    // A cell that has its catalog on a server has no file that could be read.
+    let catalog = cell.home().join("catalog/catalog.db");
+    let is_elsewhere = !catalog.exists();
+    if is_elsewhere {
+        std::fs::write(&catalog, b"a catalog\n").unwrap();
+    }
+    trying.tell(&around.told(cell, own, networks), None);
     let answer = trying.hears();
+    if is_elsewhere {
+        std::fs::remove_file(&catalog).unwrap();
+    }
     let tried = serde_json::from_value::<Vec<(String, Option<i32>)>>(answer["tried"].clone()).unwrap();
     assert!(process.is_none_or(|process| process.ends().success()) && vault.ends().success());
     let count = tried.len();
