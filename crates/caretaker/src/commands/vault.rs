@@ -80,11 +80,18 @@ async fn rotate(home: &Home, output: &Output) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
+/// What there is to do after older keys were retired, where a server has the catalog.
+const NEW_AUTHORITY: &str = "\nThe cell has a new authority, whose certificate the next command writes to its `authority.pem`: PostgreSQL needs that.";
+
 async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
     let (unseals, passphrase) = home.seals()?;
+    let dir = home.dir()?;
+    let on_a_server = CellFile::read(dir)?.catalog.is_some();
     // While others have the vault open, they may still wrap by keys that it had when they opened it. And no work goes on that
-    // began with what is retired too: grants and certificates.
-    let unlocked = home.unlock_with(unseals, Wants::Quiet).await?;
+    // began with what is retired too: grants and certificates. PostgreSQL does not know the authority yet that comes after it, so that
+    // a cell which runs could not go on.
+    let wants = if on_a_server { Wants::Alone } else { Wants::Quiet };
+    let unlocked = home.unlock_with(unseals, wants).await?;
     let operator = Arc::clone(&unlocked.operator);
     let cell = home.with_stores(unlocked).await?;
     let older = survey(&cell).await?.older_than(cell.vault.key_versions().await?.newest());
@@ -98,7 +105,8 @@ async fn retire(home: &Home, output: &Output) -> anyhow::Result<u8> {
     output.result(&json!({ "data_keys": data, "credentials": credentials }), || {
         format!(
             "The vault has keys of version {data} alone. Copies of its file from before open nothing that is in the stores now.\n\
-             Whoever copied wrapped keys before can still open those with them."
+             Whoever copied wrapped keys before can still open those with them.{}",
+            if on_a_server { NEW_AUTHORITY } else { "" }
         )
     })?;
     Ok(exit::DONE)

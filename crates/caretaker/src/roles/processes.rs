@@ -94,7 +94,7 @@ impl Processes {
         let (clock, rng) = (&handles.clock, &handles.rng);
         let (member, place, asks) = match up::join(dir).await? {
             Some(_) if wants == Wants::Alone => {
-                let why = "the cell runs, and knows its vault by what seals it now: end `caretaker up` first";
+                let why = "the cell runs, and knows its vault as it is now: end `caretaker up` first";
                 return Err(FlowError::Conflict(why.to_owned()).into());
             }
             Some(joined) => {

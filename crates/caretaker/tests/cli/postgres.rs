@@ -222,6 +222,18 @@ fn change_cell_file(cell: &TestCell, change: impl FnOnce(&mut Value)) -> String 
     before
 }
 
+/// The cell does not begin to run, and says why. Its other processes may have a last word after that.
+#[track_caller]
+fn does_not_run(cell: &TestCell, code: i32, words: &[&str]) {
+    let up = cell.run(&["up"]);
+    assert!(up.code == Some(code) && up.stdout.is_empty(), "{up:?}");
+    let lines: Vec<Value> = up.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().find(|line| line["exit_code"] == code).unwrap();
+    for word in words {
+        assert!(error["error"].as_str().unwrap().contains(word), "`{word}` is not in {error}");
+    }
+}
+
 #[test]
 fn a_cell_lives_on_postgresql() {
     let Some(database) = Database::start() else { return };
@@ -233,7 +245,7 @@ fn a_cell_lives_on_postgresql() {
     let words =
         ["not moved", "cell_server all cert clientname=DN", ident, "ssl_ca_file", "caretaker migrate"];
     cell.run(&["connect", "jsonl", "files"]).refuses(7, &words);
-    cell.run(&["up"]).refuses(7, &words);
+    does_not_run(&cell, 7, &words);
     cell.run(&["migrate"]).refuses(2, &["--owner ROLE"]);
     let password = cell.file("password", OWNERS_PASSWORD);
     let owner = ["--owner", "cell_owner", "--owner-password-file", password.as_str()];
@@ -494,6 +506,15 @@ fn postgresql_restarted_under_load_costs_no_snapshot_and_no_hand() {
     cell.ingest("files", "thing", "{\"id\":\"away\"}\n").succeeds();
     up.told(Signal::SIGTERM);
     assert_eq!(up.ends().code, Some(0));
+    // So does one that has processes of its own; where it comes back meanwhile, the command goes on.
+    database.stop();
+    cell.run(&["connection", "list"]).refuses(8, &["is away"]);
+    does_not_run(&cell, 8, &["is away"]);
+    let list =
+        cell.command(&["connection", "list"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    database.start_again();
+    Answer::from(list.wait_with_output().unwrap()).succeeds();
     cell.run(&["trail", "verify"]).succeeds();
     crate::cell::tell(&format!(
         "PostgreSQL restarted {RESTARTS} times under two loops of ingests: exit codes {results:?}"
@@ -533,6 +554,11 @@ fn a_vault_that_retired_its_keys_tells_postgresqls_owner_of_a_new_authority() {
     }
     cell.run(&["connection", "list"]).succeeds();
     assert_eq!(std::fs::read(&kept).unwrap(), older);
+    // Processes that run could not go on with the new one.
+    let up = Up::of(&cell);
+    cell.run(&["vault", "retire"]).refuses(7, &["caretaker up"]);
+    up.told(Signal::SIGTERM);
+    assert_eq!(up.ends().code, Some(0));
     cell.run(&["vault", "retire"]).succeeds();
     cell.run(&["connection", "list"])
         .refuses(5, &["does not let this cell in", "authority.pem", "ssl_ca_file"]);
