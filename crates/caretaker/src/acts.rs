@@ -48,6 +48,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Serve
         | Command::Monitor
         | Command::Work
+        | Command::Certify
         | Command::Sealer
         | Command::Worker(_)
         | Command::Policy(

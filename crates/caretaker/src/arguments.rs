@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::{ConnectionId, Id128, Kind, Platform, Region, TenantId};
+use url::Url;
 
 use crate::names::{Names, Place, RoleWord, Tag};
+use crate::public::PublicUrl;
 use crate::stores::StoreCredentialFiles;
 
 /// Backs up online stores item by item, keeps every version, and puts any of them back.
@@ -141,6 +143,8 @@ pub(crate) enum Command {
     Monitor,
     /// Reads and writes what is kept of one platform's stores, and speaks to these: commands start it
     Work,
+    /// Gets certificates for the public endpoint: `up` starts it
+    Certify,
     /// Speaks to a token or a key management service for the vault: commands start it
     Sealer,
     /// The recovery key: split it among people, put it together again
@@ -170,6 +174,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) listens: Listens,
     /// Where other hosts find the vault, the server or the monitor, which listens there: all three are needed where workers run
     /// elsewhere
     #[arg(long, value_name = "ROLE=IP:PORT")]
@@ -265,6 +271,10 @@ pub(crate) struct Init {
     /// The authority of the catalog's server, in PEM, where no public one has signed its certificate
     #[arg(long, value_name = "FILE", requires = "catalog")]
     pub(crate) catalog_ca_file: Option<PathBuf>,
+    /// Where others find this cell: https://HOST or https://HOST:PORT. It is fixed for good; without one there is no public
+    /// endpoint
+    #[arg(long, value_name = "URL")]
+    pub(crate) public_url: Option<PublicUrl>,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +288,33 @@ pub(crate) struct Migrate {
     /// The file that holds that role's password
     #[arg(long, value_name = "FILE", requires = "owner")]
     pub(crate) owner_password_file: Option<PathBuf>,
+}
+
+/// The public endpoint.
+#[derive(Debug, Args)]
+pub(crate) struct Listens {
+    /// Have a public endpoint, and listen there; HTTPS alone is spoken. `init --public-url` says what it is called
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Its certificate, in PEM, with those between it and its authority. When another is put in its place, that is used
+    #[arg(long, value_name = "FILE", requires = "listen", requires = "certificate_key_file")]
+    pub(crate) certificate_file: Option<PathBuf>,
+    /// The private key of that certificate, in PEM; it may stand in the same file
+    #[arg(long, value_name = "FILE", requires = "certificate_file")]
+    pub(crate) certificate_key_file: Option<PathBuf>,
+    /// Get certificates from an authority instead (ACME): the address of its directory. It must reach this cell at port 443 of
+    /// the public name
+    #[arg(long, value_name = "URL", requires = "listen", conflicts_with = "certificate_file")]
+    pub(crate) acme: Option<Url>,
+    /// You have read that authority's terms, and agree to them
+    #[arg(long, requires = "acme")]
+    pub(crate) acme_agree: bool,
+    /// To which mail address that authority may write
+    #[arg(long, value_name = "MAIL", requires = "acme")]
+    pub(crate) acme_contact: Option<String>,
+    /// One more authority to trust when that one is spoken to, in PEM
+    #[arg(long, value_name = "FILE", requires = "acme")]
+    pub(crate) acme_ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

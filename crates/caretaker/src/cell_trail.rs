@@ -32,6 +32,9 @@ pub(crate) const SERVER: &str = "server";
 /// Whose events are what the monitor does.
 pub(crate) const MONITOR: &str = "monitor";
 
+/// Whose events are what is asked of whoever makes certificates for the public endpoint.
+pub(crate) const CERTIFIER: &str = "certifier";
+
 /// Where its trail lies in a cell's home.
 pub(crate) fn folder(dir: &Path) -> Folder {
     Folder::new(dir.join("trail"))

@@ -30,6 +30,7 @@ use crate::arguments::Common;
 use crate::catalog_server::CatalogServer;
 use crate::cell_trail::{self, CellTrail};
 use crate::output::{Output, exit};
+use crate::public::PublicUrl;
 use crate::roles::{OpenVault, Outside, Places, Processes, Unseals, Wants};
 use crate::works::Session;
 use crate::{files, stores};
@@ -51,6 +52,9 @@ pub(crate) struct CellFile {
     /// The server that has the catalog; `None`: it is in DIR/catalog.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) catalog: Option<CatalogServer>,
+    /// Where others find the cell; `None`: it has no public endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_url: Option<PublicUrl>,
 }
 
 /// The only format that there is.
@@ -58,7 +62,7 @@ const FORMAT: u8 = 1;
 
 impl CellFile {
     pub(crate) fn new(region: Region) -> Self {
-        Self { format: FORMAT, region, store: None, keys_store: None, catalog: None }
+        Self { format: FORMAT, region, store: None, keys_store: None, catalog: None, public_url: None }
     }
 
     /// Says that here is a cell: the last step of making one.

@@ -14,6 +14,7 @@ mod log;
 mod names;
 mod output;
 mod prover;
+mod public;
 mod roles;
 mod stores;
 mod walls;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
             Command::Sealer => return roles::sealer(control),
             Command::Monitor => return roles::main::<roles::Monitors>(control),
             Command::Work => return roles::main::<roles::Works>(control),
+            Command::Certify => return roles::main::<roles::Certifies>(control),
             _ => {}
         }
     }

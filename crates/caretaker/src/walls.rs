@@ -87,6 +87,8 @@ pub(crate) struct Walls {
     pub(crate) ports: Vec<u16>,
     /// Whether it gives files of its own second names: a directory that is a store does.
     pub(crate) links: bool,
+    /// Whether it lets others in at a socket that listens and was handed over. It makes none that does.
+    pub(crate) accepts: bool,
 }
 
 impl Walls {
@@ -108,7 +110,6 @@ const REFUSED: &[libc::c_long] = &[
     libc::SYS_bind,
     libc::SYS_listen,
     libc::SYS_accept,
-    libc::SYS_accept4,
     // Other processes.
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -204,6 +205,11 @@ const REFUSED_WHERE: &[(libc::c_long, u8, SeccompCmpOp, u64)] = &[
     (libc::SYS_sched_setscheduler, 0, SeccompCmpOp::Ne, 0),
     (libc::SYS_sched_setparam, 0, SeccompCmpOp::Ne, 0),
     (libc::SYS_sched_setattr, 0, SeccompCmpOp::Ne, 0),
+    // What connects with the first bytes is not looked at as what connects before. A socket that listened and was shut can be
+    // connected so, too, and then it needs no other.
+    (libc::SYS_sendto, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN),
+    (libc::SYS_sendmsg, 2, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN),
+    (libc::SYS_sendmmsg, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN),
 ];
 
 /// Calls that are refused besides where there is no network: other addresses than those of the sockets that were handed over.
@@ -224,11 +230,10 @@ const REFUSED_WITH_NETWORK: &[&[(libc::c_long, u8, SeccompCmpOp, u64)]] = &[
     &[(libc::SYS_socket, 2, SeccompCmpOp::Ne, 0), (libc::SYS_socket, 2, SeccompCmpOp::Ne, IPPROTO_TCP)],
     // One of a pair can be connected elsewhere, to a socket with a name, if it is of this type.
     &[(libc::SYS_socketpair, 1, SeccompCmpOp::MaskedEq(SOCK_TYPE), SOCK_DGRAM)],
-    // What connects with the first bytes is not looked at as what connects before.
-    &[(libc::SYS_sendto, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
-    &[(libc::SYS_sendmsg, 2, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
-    &[(libc::SYS_sendmmsg, 3, SeccompCmpOp::MaskedEq(MSG_FASTOPEN), MSG_FASTOPEN)],
 ];
+
+/// Calls that are refused besides to whoever lets nobody in.
+const REFUSED_WITHOUT_LISTENER: &[libc::c_long] = &[libc::SYS_accept4];
 
 /// Calls that are refused besides where no second names are given.
 const REFUSED_WITHOUT_LINKS: &[libc::c_long] = &[
@@ -268,6 +273,7 @@ fn filter(rules: Rules, errno: i32) -> anyhow::Result<BpfProgram> {
 
 fn refused(walls: &Walls) -> anyhow::Result<Rules> {
     let always = REFUSED.iter().chain(REFUSED_WITHOUT_LINKS.iter().filter(|_| !walls.links));
+    let always = always.chain(REFUSED_WITHOUT_LISTENER.iter().filter(|_| !walls.accepts));
     let mut rules: Rules = always.map(|call| (*call, Vec::new())).collect();
     let others = (libc::SYS_tgkill, 0, SeccompCmpOp::Ne, u64::from(std::process::id()));
     let alone = REFUSED_WHERE.iter().chain([&others]);

@@ -35,6 +35,8 @@ pub enum Effect {
     SignIn,
     /// A request goes out to somebody else's system.
     Request,
+    /// A request comes in, from whoever asks.
+    Answer,
 }
 
 macro_rules! operations {
@@ -247,6 +249,20 @@ operations! {
     PolicyRead = "policy.read", Read;
     /// A request is sent to a platform.
     PlatformRequest = "platform.request", Request;
+    /// Somebody asks the public endpoint whether the cell's processes answer.
+    PublicHealth = "public.health", Answer;
+    /// Somebody asks the public endpoint for what it does not have.
+    PublicUnknown = "public.unknown", Answer;
+    /// Requests to the public endpoint that came too fast to be told of one by one.
+    PublicCount = "public.count", Read;
+    /// The public endpoint has another certificate from now on, or stays with the one that it has.
+    PublicCertificateUse = "public.certificate.use", Update;
+    /// The public endpoint's certificate ends soon, or has ended.
+    PublicCertificateEnd = "public.certificate.end", Read;
+    /// A certificate for the public endpoint is asked for.
+    PublicCertificateOrder = "public.certificate.order", Create;
+    /// A request is sent to whoever makes certificates for public endpoints.
+    PublicCertificateRequest = "public.certificate.request", Request;
 }
 
 impl fmt::Display for Operation {

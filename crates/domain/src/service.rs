@@ -18,6 +18,8 @@ pub enum Role {
     Command,
     /// Speaks to the stores of one platform.
     Worker(Platform),
+    /// Gets certificates for the public endpoint. It speaks to nobody of the cell, and proves to nobody who it is.
+    Certifier,
 }
 
 /// A role without what it is limited to, as tables name it.
@@ -33,6 +35,8 @@ pub enum RoleName {
     Command,
     /// [`Role::Worker`] of any platform.
     Worker,
+    /// [`Role::Certifier`].
+    Certifier,
 }
 
 impl Role {
@@ -45,6 +49,7 @@ impl Role {
             Self::Monitor => RoleName::Monitor,
             Self::Command => RoleName::Command,
             Self::Worker(_) => RoleName::Worker,
+            Self::Certifier => RoleName::Certifier,
         }
     }
 }
@@ -57,6 +62,7 @@ impl fmt::Display for Role {
             Self::Monitor => f.write_str("monitor"),
             Self::Command => f.write_str("command"),
             Self::Worker(platform) => write!(f, "worker/{platform}"),
+            Self::Certifier => f.write_str("certifier"),
         }
     }
 }
@@ -70,6 +76,7 @@ impl FromStr for Role {
             ("server", _) => Ok(Self::Server),
             ("monitor", _) => Ok(Self::Monitor),
             ("command", _) => Ok(Self::Command),
+            ("certifier", _) => Ok(Self::Certifier),
             (_, Some(platform)) => platform.parse().map(Self::Worker),
             _ => Err(NameError::Service { value: text.into() }),
         }
@@ -121,6 +128,7 @@ mod tests {
         check(&format!("spiffe://{cell}/server"), Some(&Role::Server));
         check(&format!("spiffe://{cell}/monitor"), Some(&Role::Monitor));
         check(&format!("spiffe://{cell}/command"), Some(&Role::Command));
+        check(&format!("spiffe://{cell}/certifier"), Some(&Role::Certifier));
         check(&format!("spiffe://{cell}/worker/shopify"), Some(&Role::Worker("shopify".parse().unwrap())));
         for wrong in ["vault/", "Vault", "worker", "worker/", "worker/a/b", "worker/A", "", "/vault"] {
             check(&format!("spiffe://{cell}/{wrong}"), None);

@@ -264,7 +264,9 @@ fn class(event: &AuditEvent) -> (u32, u32) {
         Effect::Update => (6003, 3),
         Effect::Delete => (6003, 4),
         Effect::SignIn => (3002, 1),
-        Effect::Request => (4002, method(event.request.as_ref().map_or("", |request| request.method))),
+        Effect::Request | Effect::Answer => {
+            (4002, method(event.request.as_ref().map_or("", |request| request.method)))
+        }
     }
 }
 
@@ -352,7 +354,10 @@ pub fn line(
         service: signs_in.then_some(Service { name: "vault" }),
         api: (!signs_in && request.is_none()).then_some(Api { operation: event.operation.as_str() }),
         resources: (class_uid == 6003).then_some([Named { uid: object }]),
-        src_endpoint: SourceEndpoint { name: "localhost" },
+        // Who asks from elsewhere is not told: an address may be a person's, and what is in the log stays.
+        src_endpoint: SourceEndpoint {
+            name: if event.operation.effect() == Effect::Answer { "elsewhere" } else { "localhost" },
+        },
         dst_endpoint: request.map(|request| endpoint(&request.host)),
         http_request: request.map(|HttpFacts { method, host, path, sent, .. }| HttpRequest {
             http_method: method,

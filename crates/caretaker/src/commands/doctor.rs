@@ -1,5 +1,6 @@
 //! `caretaker doctor`: what is wrong with this installation, and how to put it right.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use flows::store_access::WhichStore;
 use object_store::ObjectStore;
 use serde::Serialize;
 use serde_json::json;
+use vault::system::SystemClock;
 
 use crate::home::{self, CellFile, Home, Unlocked};
 use crate::output::{Output, exit, exit_code};
 use crate::prover;
+use crate::public::{self, Certificate, Given};
 use crate::roles::Wants;
 use crate::works::{Look, Session, State};
 use crate::{cell_trail, dumps};
@@ -76,6 +79,11 @@ pub(crate) async fn run(home: &Home, output: &Output) -> anyhow::Result<u8> {
     findings.push(finding("memory", kept_out));
     findings.push(finding("room for the trail", room(dir)));
     findings.push(finding("policies", policies().await));
+    match Given::last(dir) {
+        Ok(None) => {}
+        Ok(Some(given)) => findings.push(finding("public certificate", public_certificate(&given))),
+        Err(error) => findings.push(finding("public certificate", Err(error.into()))),
+    }
     let sound = findings.iter().all(|finding| finding.ok);
     let damaged = findings.iter().any(|finding| finding.is_damage);
     output.result(&json!({ "sound": sound, "findings": findings }), || {
@@ -196,12 +204,36 @@ fn room(dir: &Path) -> Result<String, Wrong> {
     }
 }
 
+/// Whether the public endpoint, as `up` was given it last, has a certificate that fits, for long enough.
+fn public_certificate(given: &Given) -> Result<String, Wrong> {
+    let (certificate, key) = given.certified.files();
+    let now = SystemClock.now();
+    let read = |path: &Path| File::open(path).and_then(|file| public::read_whole(&file));
+    let looked = match (read(certificate), read(key)) {
+        (Ok(certificate), Ok(key)) => Certificate::read(&certificate, &key, &given.url, now),
+        (Err(error), _) | (_, Err(error)) => Err(error.into()),
+    };
+    let found = looked.map_err(|unfit| {
+        let what = format!("the certificate of {} in `{}` cannot be used", given.url, certificate.display());
+        Wrong::from(anyhow::Error::from(unfit).context(what))
+    })?;
+    if found.alarm_from(given.certified.renewed()) <= now {
+        let ending = public::ending(found.ends(), now);
+        return Err(Wrong::new(format!(
+            "the certificate of {} in `{}`: {ending}",
+            given.url,
+            certificate.display()
+        )));
+    }
+    Ok(format!("that of {} fits, and ends at {}", given.url, found.ends()))
+}
+
 /// Whether the kernel keeps the cell's processes from all that they do not need.
 fn walls(missing: &[(Role, String)]) -> Result<String, Wrong> {
     if missing.is_empty() {
         let what = "the cell's processes reach no file but their own, no program and no network, but for workers, which reach the ports of \
-                    their platform and of buckets, and the server of a catalog that is on PostgreSQL, which reaches that port; \
-                    whatever the address";
+                    their platform and of buckets, the server of a catalog that is on PostgreSQL, which reaches that port, and who gets \
+                    certificates, which reaches that of an authority; whatever the address";
         return Ok(what.to_owned());
     }
     let told: Vec<String> =

@@ -167,6 +167,7 @@ impl Given {
             store: url(&self.objects),
             keys_store: url(&self.keys),
             catalog: self.catalog.clone(),
+            public_url: init.public_url.clone(),
             ..CellFile::new(init.region.clone())
         }
     }

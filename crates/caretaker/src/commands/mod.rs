@@ -91,6 +91,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Work => Err(roles::misplaced::<roles::Works>()),
+        Command::Certify => Err(roles::misplaced::<roles::Certifies>()),
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Policy(command) => policy::run(home, command, output).await,

@@ -13,6 +13,7 @@ use crate::commands::sandbox::Signals;
 use crate::home::{self, CellFile, Home};
 use crate::names::Place;
 use crate::output::{Output, exit};
+use crate::public::Given;
 use crate::roles::{CALLED, Hosts, Places, Up};
 
 /// So often it is looked how much room there is for the trail.
@@ -61,24 +62,30 @@ fn hosts(words: &arguments::Up) -> Result<Hosts, FlowError> {
 
 pub(crate) async fn run(home: &Home, words: &arguments::Up, output: &Output) -> anyhow::Result<u8> {
     let (dir, hosts) = (home.dir()?, hosts(words)?);
-    CellFile::read(dir)?;
+    let public = Given::of(&words.listens, &CellFile::read(dir)?, dir)?;
     let handles = home::handles(dir)?;
     // Before anybody is told that it runs: whoever reads that may end it at once.
     let end = Signals::watch()?;
     let unseals = home.unseals()?;
     home.begin_unproven(&handles).await?;
-    let up = Up::start(dir, unseals, hosts, &handles).await?;
+    let up = Up::start(dir, (unseals, public), hosts, &handles).await?;
     for (role, missing) in up.missing() {
         output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
     }
     let processes = up.processes().await;
     let pids: serde_json::Map<String, Value> =
         processes.iter().map(|(role, pid)| (role.to_string(), (*pid).into())).collect();
-    output.result(&json!({ "ready": true, "dir": dir, "processes": pids }), || {
+    let mut told = json!({ "ready": true, "dir": dir, "processes": pids });
+    if let (Some(Given { url, listen, .. }), Some(told)) = (up.public(), told.as_object_mut()) {
+        told.insert("public".to_owned(), json!({ "url": url, "listen": listen }));
+    }
+    output.result(&told, || {
         let running: String = processes.iter().map(|(role, pid)| format!("  {role:<8} {pid}\n")).collect();
+        let public = up.public().map(|Given { url, listen, .. }| format!("Public at {url}, listening on {listen}.\n"));
         format!(
-            "The cell in {} runs:\n{running}Commands join it as they come. Ctrl-C ends it, once those that are under way have ended.",
-            dir.display()
+            "The cell in {} runs:\n{running}{}Commands join it as they come. Ctrl-C ends it, once those that are under way have ended.",
+            dir.display(),
+            public.unwrap_or_default()
         )
     })?;
     tokio::select! {

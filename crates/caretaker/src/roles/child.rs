@@ -73,7 +73,8 @@ pub(super) type Hears = Arc<dyn Fn() + Send + Sync>;
 /// A process that has begun, and what it takes to let others speak to it.
 pub(crate) struct Serving {
     pub(super) role: Role,
-    pub(super) endpoint: Endpoint,
+    /// What answers the cell's other processes. `None` where none of them connects.
+    pub(super) endpoint: Option<Endpoint>,
     pub(super) handles: Handles,
     /// What goes on besides, as long as the process lives.
     pub(super) beside: BoxFuture<'static, ()>,
@@ -137,7 +138,7 @@ impl Superior {
         drop(asked.map(|asked| asked.send(answer)));
     }
 
-    /// A socket that was asked for.
+    /// A descriptor that was asked for.
     pub(super) async fn ask(&self, what: Ask) -> io::Result<OwnedFd> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (asked, answer) = oneshot::channel();
@@ -269,8 +270,8 @@ impl Serving {
         control: &Control,
     ) {
         let Self { role, endpoint, handles, beside, last, enrols, lends, hears } = self;
-        let (clock, connections) =
-            (Arc::clone(&handles.clock), Arc::new(Connections { role, endpoint, handles }));
+        let clock = Arc::clone(&handles.clock);
+        let connections = endpoint.map(|endpoint| Arc::new(Connections { role, endpoint, handles }));
         let (end, ending) = watch::channel(());
         // It never ends by itself, whatever else there is to do.
         let mut beside = pin!(beside);
@@ -284,7 +285,8 @@ impl Serving {
             let Some(message) = message else { break };
             match message {
                 (ToProcess::Connect, Some(descriptor)) => {
-                    let (connections, mut ending) = (Arc::clone(&connections), ending.clone());
+                    let Some(connections) = connections.clone() else { continue };
+                    let mut ending = ending.clone();
                     tasks.spawn(async move {
                         let gone = async move { ending.changed().await.unwrap_or_default() };
                         connections.serve(descriptor, gone).await;
@@ -306,8 +308,9 @@ impl Serving {
                     }
                 }
                 #[cfg(debug_assertions)]
-                (ToProcess::TryEscape(around), _) => {
-                    let _ = control.send(&FromProcess::Tried(walls::escape::try_all(&around)), None);
+                (ToProcess::TryEscape(around), listener) => {
+                    let tried = walls::escape::try_all(&around, listener.as_ref());
+                    let _ = control.send(&FromProcess::Tried(tried), None);
                 }
                 _ => {}
             }

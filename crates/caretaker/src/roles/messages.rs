@@ -4,6 +4,7 @@ use domain::Id128;
 use flows::error::Told;
 use serde::{Deserialize, Serialize};
 
+use crate::public::Part;
 #[cfg(debug_assertions)]
 use crate::walls::escape;
 
@@ -65,4 +66,8 @@ pub(super) enum Ask {
     /// At its other end is nobody: it says that no other command is there, and that none is let in before this one is gone. For
     /// commands that have joined a cell.
     Quiet,
+    /// A part of the public endpoint: a file, or the socket that listens. For the server alone.
+    Public(Part),
+    /// At its other end is nobody: it says that the process of that role is there, and answers. For the server alone.
+    Lives { role: String },
 }

@@ -1,6 +1,7 @@
 //! Processes with a role of their own, and how they are started and spoken to.
 
 mod brings;
+mod certifier;
 mod child;
 mod control;
 mod far;
@@ -18,6 +19,7 @@ mod vault;
 mod witness;
 mod worker;
 
+pub(crate) use certifier::Certifies;
 pub(crate) use child::{main, misplaced, misplaced_word};
 pub(crate) use control::Control;
 pub(crate) use far::Places;

@@ -267,7 +267,7 @@ impl Job for Monitors {
         };
         Ok(Serving {
             role: Role::Monitor,
-            endpoint,
+            endpoint: Some(endpoint),
             handles,
             beside: beside.boxed(),
             last: last.boxed(),

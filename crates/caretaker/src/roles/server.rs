@@ -10,11 +10,15 @@ use catalog::{Catalog, Gate};
 use domain::{Region, Role};
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use trail::room::Level;
+use vault::Handles;
 
 use super::child::{Job, Serving, Superior};
 use super::member::Member;
+use super::messages::Ask;
 use super::worker::DNS;
 use crate::catalog_server::CatalogServer;
+use crate::public::{Given, Hall, Part, Setting};
 use crate::walls::{Own, Walls};
 use crate::{cell_trail, home};
 
@@ -27,10 +31,21 @@ pub(crate) struct ToServe {
     /// The server that has the catalog; `None`: it is in DIR/catalog.
     #[serde(default)]
     pub(super) catalog: Option<CatalogServer>,
+    /// The public endpoint that it has.
+    #[serde(default)]
+    pub(super) public: Option<ToPublish>,
     pub(super) walls: bool,
 }
 
-/// Answers from the catalog.
+/// The public endpoint, and who waits for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ToPublish {
+    pub(super) given: Given,
+    /// Somebody waits to hear whether the certificate fits. Else all that does not need one goes on without.
+    pub(super) at_start: bool,
+}
+
+/// Answers from the catalog; and whoever asks in public.
 pub(crate) struct Serves;
 
 impl Job for Serves {
@@ -38,18 +53,19 @@ impl Job for Serves {
     const NAME: &'static CStr = c"caretaker-serve";
     const WORD: &'static str = "serve";
 
-    fn walls(ToServe { dir, catalog, .. }: &ToServe) -> anyhow::Result<Option<Walls>> {
+    fn walls(ToServe { dir, catalog, public, .. }: &ToServe) -> anyhow::Result<Option<Walls>> {
         let folder = Catalog::folder(dir);
         if catalog.is_none() && !folder.is_dir() {
             return Ok(None);
         }
+        let accepts = public.is_some();
         let mut own = cell_trail::own(dir, cell_trail::SERVER)?;
         let Some(server) = catalog else {
             own.push(Own::folder(folder));
-            return Ok(Some(Walls::around(own)));
+            return Ok(Some(Walls { accepts, ..Walls::around(own) }));
         };
         own.extend(Own::to_find_others());
-        Ok(Some(Walls { own, ports: vec![server.address()?.port(), DNS], links: false }))
+        Ok(Some(Walls { ports: vec![server.address()?.port(), DNS], accepts, ..Walls::around(own) }))
     }
 
     fn has_walls(begin: &ToServe) -> bool {
@@ -57,14 +73,14 @@ impl Job for Serves {
     }
 
     async fn begin(
-        ToServe { dir, region, catalog, .. }: ToServe,
+        ToServe { dir, region, catalog, public, .. }: ToServe,
         _: Option<OwnedFd>,
         superior: Arc<Superior>,
     ) -> anyhow::Result<Serving> {
         let handles = home::handles_as(cell_trail::SERVER, &dir)?;
         // They are read while the vault is waited for.
         let policies = tokio::task::spawn_blocking(move || Guard::built_in(region));
-        let join = Member::join(superior, Arc::clone(&handles.clock));
+        let join = Member::join(Arc::clone(&superior) as _, Arc::clone(&handles.clock));
         let (catalog, member) = match catalog {
             None => (Catalog::open(dir.as_path()).await?, join.await?),
             Some(server) => {
@@ -74,14 +90,31 @@ impl Job for Serves {
         };
         let gate = Gate::new(Arc::clone(&handles.audit)).with_policies(Arc::new(policies.await??));
         let endpoint = member.endpoint(catalog::routes(&catalog, gate));
+        let running = match public {
+            Some(ToPublish { given, at_start }) => {
+                Some(Hall::open(&given, at_start, setting(superior, dir, &handles)).await?)
+            }
+            None => None,
+        };
+        let hall = running.as_ref().map(|running| running.hall());
         let beside = async move {
             let _member = member;
+            if let Some(running) = running {
+                running.run().await;
+            }
+            // Whatever becomes of that, the cell goes on.
             std::future::pending::<()>().await;
         };
-        let last = async move { catalog.close().await }.boxed();
+        let last = async move {
+            if let Some(hall) = hall {
+                hall.close().await;
+            }
+            catalog.close().await;
+        };
+        let last = last.boxed();
         Ok(Serving {
             role: Role::Server,
-            endpoint,
+            endpoint: Some(endpoint),
             handles,
             beside: beside.boxed(),
             last,
@@ -89,5 +122,24 @@ impl Job for Serves {
             lends: None,
             hears: None,
         })
+    }
+}
+
+/// What the public endpoint has of this process: whoever has started it opens its parts, and knows who lives.
+fn setting(superior: Arc<Superior>, dir: PathBuf, handles: &Handles) -> Setting {
+    let own = Arc::clone(&superior);
+    Setting {
+        opens: Arc::new(move |part: Part| {
+            let own = Arc::clone(&own);
+            async move { own.ask(Ask::Public(part)).await }.boxed()
+        }),
+        lives: Arc::new(move |role: Role| {
+            let own = Arc::clone(&superior);
+            async move { own.ask(Ask::Lives { role: role.to_string() }).await.is_ok() }.boxed()
+        }),
+        // Where it cannot be told, it is not assumed.
+        room: Arc::new(move || cell_trail::room(&dir).map_or(Level::VeryLittle, |room| room.level())),
+        audit: Arc::clone(&handles.audit),
+        clock: Arc::clone(&handles.clock),
     }
 }

@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -23,6 +24,7 @@ use tokio::sync::oneshot;
 use transport::{Stream, edges};
 use vault::{Handles, Passphrase, SealWay, VaultError};
 
+use super::certifier::{Certifies, ToCertify};
 use super::child::{Job, stream};
 use super::control::Control;
 use super::far::{self, Places};
@@ -31,10 +33,11 @@ use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::monitor::{Monitors, ToMonitor};
 use super::sealer::SealerProcess;
-use super::server::{Serves, ToServe};
+use super::server::{Serves, ToPublish, ToServe};
 use super::vault::{Keys, ToOpen};
 use super::worker::{HTTPS, ToWork, Works};
 use crate::home::CellFile;
+use crate::public::{Acme, Open, Part, PublicUrl};
 use crate::walls::LOOK_UP_OVER_TCP;
 
 /// A process that has died is started again after so long, times how often it was.
@@ -110,6 +113,7 @@ pub(super) enum Beginning {
     Server {
         dir: PathBuf,
         cell: CellFile,
+        public: Option<ToPublish>,
     },
     Monitor {
         dir: PathBuf,
@@ -122,6 +126,11 @@ pub(super) enum Beginning {
         platform: Platform,
         ports: Vec<u16>,
         far: bool,
+    },
+    Certifier {
+        dir: PathBuf,
+        url: PublicUrl,
+        acme: Acme,
     },
 }
 
@@ -153,6 +162,7 @@ impl Beginning {
             Self::Server { .. } => Role::Server,
             Self::Monitor { .. } => Role::Monitor,
             Self::Worker { platform, .. } => Role::Worker(platform.clone()),
+            Self::Certifier { .. } => Role::Certifier,
         }
     }
 
@@ -163,6 +173,7 @@ impl Beginning {
             Self::Server { .. } => Serves::WORD,
             Self::Monitor { .. } => Monitors::WORD,
             Self::Worker { .. } => Works::WORD,
+            Self::Certifier { .. } => Certifies::WORD,
         }
     }
 
@@ -173,7 +184,11 @@ impl Beginning {
                 let (dir, region, unseals) = (dir.clone(), region.clone(), unseals.again()?);
                 Self::Vault { dir, region, alone: *alone, asks: *asks, unseals }
             }
-            Self::Server { dir, cell } => Self::Server { dir: dir.clone(), cell: cell.clone() },
+            Self::Server { dir, cell, public } => {
+                let again = |public: &ToPublish| ToPublish { at_start: false, ..public.clone() };
+                let (dir, cell, public) = (dir.clone(), cell.clone(), public.as_ref().map(again));
+                Self::Server { dir, cell, public }
+            }
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
             Self::Worker { dir, cell, platform, ports, far } => Self::Worker {
                 dir: dir.clone(),
@@ -182,6 +197,9 @@ impl Beginning {
                 ports: ports.clone(),
                 far: *far,
             },
+            Self::Certifier { dir, url, acme } => {
+                Self::Certifier { dir: dir.clone(), url: url.clone(), acme: acme.clone() }
+            }
         })
     }
 
@@ -216,9 +234,10 @@ impl Beginning {
                     }
                 }
             }
-            Self::Server { dir, cell: CellFile { region, catalog, .. } } => {
-                let (dir, region, catalog) = (dir.clone(), region.clone(), catalog.clone());
-                tell(control, ToServe { dir, region, catalog, walls }, None)
+            Self::Server { dir, cell: CellFile { region, catalog, .. }, public } => {
+                let (dir, region) = (dir.clone(), region.clone());
+                let (catalog, public) = (catalog.clone(), public.clone());
+                tell(control, ToServe { dir, region, catalog, public, walls }, None)
             }
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
@@ -226,6 +245,16 @@ impl Beginning {
             Self::Worker { dir, cell, platform, ports, far } => {
                 let (dir, cell, platform) = (dir.clone(), cell.clone(), platform.clone());
                 tell(control, ToWork { dir, platform, cell, ports: ports.clone(), far: *far, walls }, None)
+            }
+            Self::Certifier { dir, url, acme } => {
+                let ca = match &acme.ca_file {
+                    Some(path) => Some(File::open(path).with_context(|| {
+                        format!("could not read the authorities in `{}`", path.display())
+                    })?),
+                    None => None,
+                };
+                let begin = ToCertify { dir: dir.clone(), url: url.clone(), acme: acme.clone(), walls };
+                tell(control, begin, ca.as_ref().map(|ca| ca.as_fd()))
             }
         }
     }
@@ -284,6 +313,8 @@ struct Keeper {
     /// `None` where it cannot be started again.
     again: Mutex<Option<Beginning>>,
     running: tokio::sync::Mutex<Running>,
+    /// It has begun, and nobody has found it gone since.
+    lives: AtomicBool,
     /// What this machine's kernel cannot keep it from, in words.
     missing: Vec<String>,
 }
@@ -298,6 +329,8 @@ pub(super) struct Supervisor {
     sealers: Mutex<Sealers>,
     /// Where those are found that run on other hosts.
     elsewhere: Places,
+    /// What the server gets the parts of.
+    public: OnceLock<Open>,
     own: Weak<Self>,
 }
 
@@ -311,10 +344,7 @@ struct Sealers {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // A vault that waits for one of them must not be waited for.
-        self.sealers.get_mut().unwrap_or_else(PoisonError::into_inner).running.clear();
-        let keepers = self.keepers.get_mut().unwrap_or_else(PoisonError::into_inner);
-        while keepers.pop().is_some() {}
+        self.end();
     }
 }
 
@@ -362,6 +392,7 @@ impl Supervisor {
             keepers: Mutex::default(),
             sealers: Mutex::default(),
             elsewhere,
+            public: OnceLock::new(),
             own: Weak::clone(own),
         })
     }
@@ -376,9 +407,28 @@ impl Supervisor {
         }
         let (running, missing) = self.run(&beginning, 0).await?;
         let (role, again) = (beginning.role(), beginning.again());
-        let keeper = Keeper { role, again: again.into(), running: running.into(), missing };
+        let (again, running, lives) = (again.into(), running.into(), AtomicBool::new(true));
+        let keeper = Keeper { role, again, running, lives, missing };
         self.keepers().push(Arc::new(keeper));
         Ok(())
+    }
+
+    /// Ends all processes, the last that was started first: those before it are there for it to the end.
+    pub(super) fn end(&self) {
+        // A vault that waits for one of them must not be waited for.
+        self.sealers.lock().unwrap_or_else(PoisonError::into_inner).running.clear();
+        loop {
+            let last = self.keepers().pop();
+            if last.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Has the server get the parts of a public endpoint.
+    pub(super) fn publish(&self, public: Open) {
+        // There is one in a cell's life.
+        let _ = self.public.set(public);
     }
 
     fn keepers(&self) -> MutexGuard<'_, Vec<Arc<Keeper>>> {
@@ -565,7 +615,7 @@ impl Supervisor {
 
     async fn answer(&self, role: &Role, number: u64, what: &Ask, control: &Control) {
         let told = match self.socket(role, what).await {
-            Ok(socket) => control.send(&ToProcess::<()>::Given { number }, Some(socket.as_fd())),
+            Ok(descriptor) => control.send(&ToProcess::<()>::Given { number }, Some(descriptor.as_fd())),
             Err(error) => control.send(&ToProcess::<()>::Withheld { number, why: error.to_string() }, None),
         };
         if let Err(error) = told {
@@ -578,6 +628,7 @@ impl Supervisor {
     /// another host.
     async fn socket(&self, role: &Role, what: &Ask) -> io::Result<OwnedFd> {
         match what {
+            _ if *role == Role::Certifier => Err(io::Error::other(format!("a {role} asks for nothing"))),
             Ask::Certificate => {
                 let enrol = ToProcess::Enrol { role: role.to_string() };
                 self.pair(&Role::Vault, &enrol).await.map(Into::into)
@@ -592,6 +643,27 @@ impl Supervisor {
             }
             Ask::Sealer { next } => self.sealer(role, *next).map(Into::into).map_err(io::Error::other),
             Ask::Quiet => Err(io::Error::other(format!("it is never quiet for a {role}"))),
+            Ask::Lives { role: who } => self.lives(role, who).map(Into::into),
+            Ask::Public(part) => self.part(role, *part),
+        }
+    }
+
+    /// A part of the public endpoint, for the server.
+    fn part(&self, role: &Role, part: Part) -> io::Result<OwnedFd> {
+        match self.public.get() {
+            Some(public) if *role == Role::Server => public.part(part),
+            _ => Err(io::Error::other(format!("a {role} has no part in a public endpoint"))),
+        }
+    }
+
+    /// A socket with nobody at its other end, if the process of a role is there.
+    fn lives(&self, role: &Role, who: &str) -> io::Result<Socket> {
+        let who: Role = who.parse().map_err(io::Error::other)?;
+        let keeper = self.keeper(&who).filter(|_| *role == Role::Server);
+        if keeper.is_some_and(|keeper| keeper.lives.load(Ordering::Relaxed)) {
+            Ok(Socket::pair()?.0)
+        } else {
+            Err(io::Error::other(format!("the {who} is not there")))
         }
     }
 
@@ -694,6 +766,7 @@ impl Supervisor {
 
     /// Starts a process again after it was found gone.
     async fn start_again(&self, keeper: &Keeper, running: &mut Running, gone: io::Error) -> io::Result<()> {
+        keeper.lives.store(false, Ordering::Relaxed);
         if self.clock.monotonic().saturating_sub(running.since) > LIVES {
             running.again = 0;
         }
@@ -716,6 +789,7 @@ impl Supervisor {
         }
         let started = self.run(&beginning, running.again).await;
         *running = started.map_err(io::Error::other)?.0;
+        keeper.lives.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -743,5 +817,50 @@ impl Sockets for As {
             supervisor.lend(&self.0, (&to.to_string(), reaching), name, file).await
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use domain::Unrecorded;
+    use vault::system::{SystemClock, SystemRng};
+
+    use super::*;
+
+    /// What somebody of that role is given, or why not.
+    async fn asks(supervisor: &Supervisor, role: &Role, what: Ask) -> Result<(), String> {
+        let (own, theirs) = Control::pair().unwrap();
+        supervisor.answer(role, 7, &what, &own).await;
+        match Control::over(theirs).receive::<ToProcess<()>>().unwrap().unwrap() {
+            (ToProcess::Given { number: 7 }, Some(_)) => Ok(()),
+            (ToProcess::Withheld { number: 7, why }, None) => Err(why),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_public_endpoint_is_the_servers_and_a_certifier_is_given_nothing() {
+        let (clock, rng, audit) = (Arc::new(SystemClock), Arc::new(SystemRng), Arc::new(Unrecorded));
+        let supervisor = Supervisor::new(&Handles { clock, rng, audit }, Keeps::Always, Places::new());
+        let listener = || Ask::Public(Part::Listener);
+        let none = asks(&supervisor, &Role::Server, listener()).await.unwrap_err();
+        assert!(none.contains("no part"), "{none}");
+
+        let given = r#"{"url":"https://caretaker.example","listen":"127.0.0.1:0","certified":{"files":{"certificate":"/none","key":"/none"}}}"#;
+        supervisor.publish(Open::new(serde_json::from_str(given).unwrap()).unwrap());
+        asks(&supervisor, &Role::Server, listener()).await.unwrap();
+        let gone = asks(&supervisor, &Role::Server, Ask::Public(Part::Key)).await.unwrap_err();
+        assert!(gone.contains("No such file"), "{gone}");
+        let worker = Role::Worker("shopify".parse().unwrap());
+        for other in [Role::Command, Role::Vault, Role::Monitor, Role::Certifier, worker] {
+            asks(&supervisor, &other, listener()).await.unwrap_err();
+            asks(&supervisor, &other, Ask::Lives { role: "vault".into() }).await.unwrap_err();
+        }
+        let connection = Ask::Connection { to: "vault".into(), reaching: Vec::new() };
+        for what in [Ask::Certificate, connection, Ask::Sealer { next: false }, Ask::Quiet] {
+            let refused = asks(&supervisor, &Role::Certifier, what).await.unwrap_err();
+            assert_eq!(refused, "a certifier asks for nothing");
+        }
     }
 }

@@ -30,9 +30,11 @@ use super::far::{Listening, Places};
 use super::life::Line;
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
+use super::server::ToPublish;
 use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
 use super::worker;
 use crate::home::CellFile;
+use crate::public::{Certified, Given, Open};
 
 /// So many commands wait to be let in.
 const BACKLOG: i32 = 64;
@@ -143,6 +145,7 @@ pub(super) async fn join(dir: &Path) -> anyhow::Result<Option<Joined>> {
 /// A cell that runs.
 pub(crate) struct Up {
     supervisor: Arc<Supervisor>,
+    public: Option<Given>,
     listener: Arc<OwnedFd>,
     accepting: thread::JoinHandle<()>,
     /// Where others are let in that come from other hosts.
@@ -187,7 +190,7 @@ impl Up {
     /// As the processes tell; a conflict where the cell runs already.
     pub(crate) async fn start(
         dir: &Path,
-        unseals: Unseals,
+        (unseals, public): (Unseals, Option<Given>),
         hosts: Hosts,
         handles: &Handles,
     ) -> anyhow::Result<Self> {
@@ -201,27 +204,23 @@ impl Up {
         let lock = lock(&folder)?;
         let cell = CellFile::read(&dir)?;
         let supervisor = Supervisor::new(handles, Keeps::Always, hosts.elsewhere.clone());
-        for beginning in [
-            Beginning::Vault {
-                dir: dir.clone(),
-                region: cell.region.clone(),
-                alone: false,
-                asks: true,
-                unseals,
-            },
-            Beginning::Monitor { dir: dir.clone(), by_itself: true },
-            Beginning::Server { dir: dir.clone(), cell: cell.clone() },
-        ] {
-            supervisor.start(beginning).await?;
-        }
-        for platform in worker::platforms()? {
-            if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
-                supervisor.start(Beginning::worker(&dir, &cell, platform, &[])).await?;
+        let public = public.map(Open::new).transpose()?.map(|open| {
+            let given = open.given().clone();
+            supervisor.publish(open);
+            given
+        });
+        let begun = Self::begin(&supervisor, (&dir, &cell), unseals, (public.as_ref(), &hosts)).await;
+        let listening = match begun {
+            Ok(listening) => listening,
+            Err(error) => {
+                // Others may hold it for a moment still, and they would end in no order.
+                tokio::task::block_in_place(|| supervisor.end());
+                return Err(error);
             }
-        }
-        let mut listening = Vec::new();
-        for (role, address) in &hosts.at {
-            listening.push(supervisor.let_in(role.clone(), *address).await?);
+        };
+        match &public {
+            Some(given) => given.keep(&dir)?,
+            None => Given::forget(&dir)?,
         }
         let listener =
             listen(&folder).with_context(|| format!("could not listen in `{}`", folder.display()))?;
@@ -233,7 +232,50 @@ impl Up {
         // It waits for the kernel: a thread of its own, which ends when the cell is to end.
         let accepting = thread::spawn(move || door.accept(&own, &runtime));
         let clock = Arc::clone(&handles.clock);
-        Ok(Self { supervisor, listener, accepting, listening, commands, clock, _lock: lock })
+        Ok(Self { supervisor, public, listener, accepting, listening, commands, clock, _lock: lock })
+    }
+
+    /// Starts its processes, and lets those in that come from other hosts.
+    async fn begin(
+        supervisor: &Supervisor,
+        (dir, cell): (&Path, &CellFile),
+        unseals: Unseals,
+        (public, hosts): (Option<&Given>, &Hosts),
+    ) -> anyhow::Result<Vec<Listening>> {
+        let dir = dir.to_path_buf();
+        let to_publish = public.cloned().map(|given| ToPublish { given, at_start: true });
+        for beginning in [
+            Beginning::Vault {
+                dir: dir.clone(),
+                region: cell.region.clone(),
+                alone: false,
+                asks: true,
+                unseals,
+            },
+            Beginning::Monitor { dir: dir.clone(), by_itself: true },
+            Beginning::Server { dir: dir.clone(), cell: cell.clone(), public: to_publish },
+        ] {
+            supervisor.start(beginning).await?;
+        }
+        for platform in worker::platforms()? {
+            if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
+                supervisor.start(Beginning::worker(&dir, cell, platform, &[])).await?;
+            }
+        }
+        if let Some(Given { url, certified: Certified::Acme { acme, .. }, .. }) = public {
+            let (url, acme) = (url.clone(), acme.clone());
+            supervisor.start(Beginning::Certifier { dir, url, acme }).await?;
+        }
+        let mut listening = Vec::new();
+        for (role, address) in &hosts.at {
+            listening.push(supervisor.let_in(role.clone(), *address).await?);
+        }
+        Ok(listening)
+    }
+
+    /// Its public endpoint, with the address at which it listens.
+    pub(crate) fn public(&self) -> Option<&Given> {
+        self.public.as_ref()
     }
 
     /// The processes that run, by their roles.

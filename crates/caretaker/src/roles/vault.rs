@@ -137,7 +137,7 @@ impl Job for Keys {
         let last = std::future::ready(()).boxed();
         Ok(Serving {
             role: Role::Vault,
-            endpoint,
+            endpoint: Some(endpoint),
             handles,
             beside: beside.boxed(),
             last,

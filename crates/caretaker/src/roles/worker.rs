@@ -95,7 +95,7 @@ impl Job for Works {
             ports.push(DNS);
             own.extend(Own::to_find_others());
         }
-        Ok(Some(Walls { own, ports, links: true }))
+        Ok(Some(Walls { own, ports, links: true, ..Walls::default() }))
     }
 
     fn has_walls(begin: &ToWork) -> bool {
@@ -148,7 +148,7 @@ impl Job for Works {
         let lends: super::child::Lends = Arc::new(move |name, file| bench.lent().put(name, file));
         Ok(Serving {
             role,
-            endpoint,
+            endpoint: Some(endpoint),
             handles,
             beside: beside.boxed(),
             last: last.boxed(),

@@ -12,7 +12,8 @@ use std::process::Command;
 
 use rustix::fs::{CWD, Mode};
 use rustix::net::{
-    AddressFamily, Protocol, SendFlags, SocketAddrUnix, SocketFlags, SocketType, socket_with, socketpair,
+    AddressFamily, Protocol, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with,
+    socket_with, socketpair,
 };
 use rustix::process::{Pid, Resource, Signal};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub(crate) struct Around {
     pub(crate) other: i32,
     /// Whether the process has a network: then it may have sockets of TCP, and reaches no port but its own.
     pub(crate) networks: bool,
+    /// Whether the process lets others in.
+    pub(crate) accepts: bool,
     /// Folders that are listed besides.
     pub(crate) lists: Vec<PathBuf>,
 }
@@ -252,6 +255,19 @@ const WITHOUT_NETWORK: &[(&str, Attempt)] = &[
     ("have a socket of TCP over IPv6", |_| socket(AddressFamily::INET6, SocketType::STREAM).map(drop)),
 ];
 
+type AttemptWith = fn(&Around, &OwnedFd) -> io::Result<()>;
+
+/// What is tried with a socket that listens and was handed over, for which somebody waits: by a process that lets nobody in.
+const WITHOUT_LISTENER: &[(&str, AttemptWith)] =
+    &[("let somebody in", |_, listener| Ok(accept_with(listener, SocketFlags::CLOEXEC).map(drop)?))];
+
+/// The same, by each.
+const WITH_LISTENER: &[(&str, AttemptWith)] = &[("connect a socket that listened", |around, listener| {
+    rustix::net::shutdown(listener, Shutdown::Read)?;
+    let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, around.port);
+    Ok(rustix::net::sendto(listener, b"x", SendFlags::from_bits_retain(FAST_OPEN), &to).map(drop)?)
+})];
+
 /// Sends the first bytes together with what connects (Linux's `MSG_FASTOPEN`, RFC 7413).
 const FAST_OPEN: u32 = 0x2000_0000;
 /// The protocol of MPTCP (RFC 8684), 262.
@@ -259,13 +275,16 @@ const MULTIPATH: Option<Protocol> = Some(rustix::net::ipproto::MPTCP);
 
 /// Tries all of them. Answers for each what it does, and the number of the error that it got; `None` where it worked, and 0
 /// for an error that is not the kernel's.
-pub(crate) fn try_all(around: &Around) -> Vec<(String, Option<i32>)> {
+pub(crate) fn try_all(around: &Around, listener: Option<&OwnedFd>) -> Vec<(String, Option<i32>)> {
     let foreign = OF_THE_CELL.iter().filter(|(_, path, _)| !Path::new(path).starts_with(&around.own));
     let of_cell = foreign.map(|(name, path, attempt)| (*name, attempt(&around.dir.join(path))));
     let without = WITHOUT_NETWORK.iter().filter(|_| !around.networks);
     let beside = ATTEMPTS.iter().chain(without).map(|(name, attempt)| (*name, attempt(around)));
+    let lets_in = WITHOUT_LISTENER.iter().filter(|_| !around.accepts).chain(WITH_LISTENER);
+    let with = listener.into_iter().flat_map(|listener| lets_in.clone().map(move |one| (one, listener)));
+    let with = with.map(|((name, attempt), listener)| (*name, attempt(around, listener)));
     let number = |error: io::Error| error.raw_os_error().unwrap_or_default();
-    let tried = of_cell.chain(beside).map(|(name, tried)| (name.to_owned(), tried));
+    let tried = of_cell.chain(beside).chain(with).map(|(name, tried)| (name.to_owned(), tried));
     let lists = around.lists.iter().map(|folder| (format!("list {}", folder.display()), list(folder)));
     tried.chain(lists).map(|(name, tried)| (name, tried.err().map(number))).collect()
 }

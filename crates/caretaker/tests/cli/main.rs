@@ -41,6 +41,7 @@ mod postgres;
 mod powers;
 mod practice;
 mod private;
+mod public;
 mod recover;
 mod root_seal;
 mod rotation;

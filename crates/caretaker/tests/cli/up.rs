@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,8 @@ pub(crate) struct Up {
     child: Child,
     /// The processes that it said it has, by their roles.
     pub(crate) processes: BTreeMap<String, Pid>,
+    /// Where its public endpoint listens.
+    pub(crate) listens: Option<SocketAddr>,
 }
 
 fn pid(child: &Child) -> Pid {
@@ -30,7 +33,12 @@ fn pid(child: &Child) -> Pid {
 
 impl Up {
     pub(crate) fn of(cell: &TestCell) -> Self {
-        let mut up = cell.command(&["up"]);
+        Self::with(cell, &[])
+    }
+
+    /// The same, with more words.
+    pub(crate) fn with(cell: &TestCell, words: &[&str]) -> Self {
+        let mut up = cell.command(&[&["up"], words].concat());
         up.stderr(Stdio::piped());
         Self::started(up)
     }
@@ -51,7 +59,8 @@ impl Up {
                 (role.clone(), Pid::from_raw(i32::try_from(pid.as_i64().unwrap()).unwrap()))
             });
         let processes = processes.collect();
-        Self { child, processes }
+        let listens = ready["public"]["listen"].as_str().map(|address| address.parse().unwrap());
+        Self { child, processes, listens }
     }
 
     pub(crate) fn told(&self, signal: Signal) {

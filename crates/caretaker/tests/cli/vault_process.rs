@@ -76,19 +76,46 @@ impl Started {
 
     /// Another process of the cell, which gets its sockets from this vault. The answer is how it began.
     pub(crate) fn beside(&self, word: &str, role: &str, cell: &TestCell, walls: bool) -> (Self, Value) {
+        self.beside_with((word, role), cell, walls, &json!({}))
+    }
+
+    /// The same, which is told more to begin with. Of a public endpoint it gets a socket that listens, and no file.
+    pub(crate) fn beside_with(
+        &self,
+        (word, role): (&str, &str),
+        cell: &TestCell,
+        walls: bool,
+        more: &Value,
+    ) -> (Self, Value) {
         let started = Self::by_word(word);
         let platform = role.split_once('/').map_or("jsonl", |(_, platform)| platform);
         let of_a_worker = json!({ "format": 1, "region": "local" });
         let file = std::fs::read(cell.home().join("cell.json")).unwrap();
         let catalog = &serde_json::from_slice::<Value>(&file).unwrap()["catalog"];
-        let begin = json!({
+        let acme = json!({ "directory": "https://localhost:1/dir", "ca_file": null, "contact": null });
+        let mut begin = json!({
             "dir": cell.home(), "region": "local", "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
-            "catalog": catalog,
+            "url": "https://caretaker.example", "acme": acme, "catalog": catalog,
         });
+        for (name, value) in more.as_object().unwrap() {
+            begin[name] = value.clone();
+        }
         started.tell(&json!({ "begin": begin }), None);
         loop {
             let heard = started.hears();
             let Some(ask) = heard.get("ask") else { return (started, heard) };
+            if let Some(part) = ask["what"].get("public") {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                listener.set_nonblocking(true).unwrap();
+                let number = &ask["number"];
+                match part.as_str() {
+                    Some("listener") => {
+                        started.tell(&json!({ "given": { "number": number } }), Some(listener.as_fd()));
+                    }
+                    _ => started.tell(&json!({ "withheld": { "number": number, "why": "none" } }), None),
+                }
+                continue;
+            }
             let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
             let message = match ask["what"].as_str() {
                 Some("certificate") => json!({ "enrol": { "role": role } }),

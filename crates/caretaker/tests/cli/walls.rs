@@ -1,7 +1,8 @@
 //! What the kernel keeps the cell's processes from, and that it is the walls that keep it: without them all of it works.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::PathBuf;
@@ -49,10 +50,10 @@ impl Around {
         }
     }
 
-    fn told(&self, cell: &TestCell, own: &str, networks: bool) -> Value {
+    fn told(&self, cell: &TestCell, own: &str, (networks, accepts): (bool, bool)) -> Value {
         json!({ "try_escape": {
             "dir": cell.home(), "own": own, "elsewhere": self.elsewhere.path(), "port": self.tcp.local_addr().unwrap().port(),
-            "hidden": self.hidden, "other": self.other.id(), "networks": networks, "lists": self.lists,
+            "hidden": self.hidden, "other": self.other.id(), "networks": networks, "accepts": accepts, "lists": self.lists,
         } })
     }
 }
@@ -65,13 +66,20 @@ impl Drop for Around {
 }
 
 /// Those that there are: the word that starts it, the role that it has, and the folder of the cell that is its own.
-const PROCESSES: [(&str, &str, &str); 5] = [
+const PROCESSES: [(&str, &str, &str); 7] = [
     ("vault", "vault", "vault"),
     ("serve", "server", "catalog"),
+    ("serve", PUBLIC, "catalog"),
+    ("certify", "certifier", "public"),
     ("monitor", "monitor", "trail"),
     ("work", "worker/jsonl", "store/t/jsonl"),
     ("work", "worker/shopify", "store/t/shopify"),
 ];
+
+/// The server of a cell that has a public endpoint.
+const PUBLIC: &str = "server, in public";
+/// Those that have a network of a few ports.
+const NETWORKS: [&str; 2] = ["certifier", "worker/shopify"];
 
 /// Which of these folders the worker of a platform cannot list, with the kernel's reason, and nothing else to keep it from that.
 pub(crate) fn lists(cell: &TestCell, platform: &str, folders: &[PathBuf]) -> Vec<Option<i32>> {
@@ -80,7 +88,7 @@ pub(crate) fn lists(cell: &TestCell, platform: &str, folders: &[PathBuf]) -> Vec
     let vault = Started::new();
     vault.open_with(cell, &std::fs::read(cell.passphrase()).unwrap(), true);
     let (worker, _) = vault.beside("work", &format!("worker/{platform}"), cell, true);
-    worker.tell(&around.told(cell, &format!("store/t/{platform}"), true), None);
+    worker.tell(&around.told(cell, &format!("store/t/{platform}"), (true, false)), None);
     let answer = worker.hears();
     let mut tried = serde_json::from_value::<Vec<(String, Option<i32>)>>(answer["tried"].clone()).unwrap();
     assert!(worker.ends().success() && vault.ends().success());
@@ -99,7 +107,7 @@ pub(crate) fn fill(cell: &TestCell) {
 fn tried(process: (&str, &str, &str), walls: bool) -> BTreeMap<String, Option<i32>> {
     let cell = TestCell::with_jsonl("files");
     fill(&cell);
-    tried_in(&cell, process, process.1 == "worker/shopify", walls)
+    tried_in(&cell, process, NETWORKS.contains(&process.1), walls)
 }
 
 /// What a process could not do, with the kernel's reason, and `None` for what it could.
@@ -114,6 +122,13 @@ pub(crate) fn tried_in(
     let opened = vault.open_with(cell, &std::fs::read(cell.passphrase()).unwrap(), walls);
     let (process, begun) = match word {
         "vault" => (None, opened),
+        _ if role == PUBLIC => {
+            let certified = json!({ "files": { "certificate": "/none", "key": "/none" } });
+            let given = json!({ "url": "https://caretaker.example", "listen": "127.0.0.1:0", "certified": certified });
+            let more = json!({ "public": { "given": given, "at_start": false } });
+            let (process, begun) = vault.beside_with((word, "server"), cell, walls, &more);
+            (Some(process), begun)
+        }
         _ => {
             let (process, begun) = vault.beside(word, role, cell, walls);
             (Some(process), begun)
@@ -127,7 +142,10 @@ pub(crate) fn tried_in(
     if is_elsewhere {
         std::fs::write(&catalog, b"a catalog\n").unwrap();
     }
-    trying.tell(&around.told(cell, own, networks), None);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let _waits = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let told = around.told(cell, own, (networks, role == PUBLIC));
+    trying.tell(&told, Some(listener.as_fd()));
     let answer = trying.hears();
     if is_elsewhere {
         std::fs::remove_file(&catalog).unwrap();

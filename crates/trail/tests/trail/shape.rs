@@ -1,7 +1,7 @@
 //! Events are in the shape of the Open Cybersecurity Schema Framework, as its repository (ocsf/ocsf-schema) has the classes
 //! and objects: which attributes there are, which must be there, of which at least one must be. Only facts of it stand here.
 
-use domain::{AuditEvent, AuditSink as _, HttpFacts, Id128, Operation, Outcome, Principal};
+use domain::{AuditEvent, AuditSink as _, Effect, HttpFacts, Id128, Operation, Outcome, Principal};
 use serde_json::Value;
 
 use crate::world::World;
@@ -258,7 +258,8 @@ async fn every_operation_with_every_outcome_is_an_event_of_its_class() {
                 sent: 1,
                 received: 2,
             };
-            let request = (*operation == Operation::PlatformRequest).then_some(request);
+            let is_request = matches!(operation.effect(), Effect::Request | Effect::Answer);
+            let request = is_request.then_some(request);
             let took = Some(std::time::Duration::from_millis(3));
             journal.record(AuditEvent { grant: Some(Id128([1; 16])), took, request, ..event }).await.unwrap();
         }
