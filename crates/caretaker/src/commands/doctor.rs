@@ -113,7 +113,8 @@ async fn look(home: &Home, dir: &Path, findings: &mut Vec<Finding>, output: &Out
             return Ok(());
         }
     };
-    findings.push(finding("cell", Ok(format!("region {}", file.region))));
+    let public = file.public_url.as_ref().map(|url| format!(", in public {url}")).unwrap_or_default();
+    findings.push(finding("cell", Ok(format!("region {}{public}", file.region))));
     let is_embedded = file.catalog.is_none();
     let mut is_sound = true;
     if is_embedded {

@@ -54,6 +54,8 @@ const IDLE_MAX: Duration = Duration::from_secs(60);
 const CONNECTION_MAX: Duration = Duration::from_secs(10 * 60);
 /// What was begun is finished within that time.
 const FINISH_MAX: Duration = Duration::from_secs(4);
+/// What was found of the cell's processes counts for so long.
+const HEALTH_LASTS: Duration = Duration::from_millis(10);
 /// When nobody can be let in, it is tried again after so long.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -68,6 +70,24 @@ pub(crate) struct Setting {
     pub(crate) room: Arc<dyn Fn() -> Level + Send + Sync>,
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether vault and monitor lived, and when that was found.
+    pub(crate) found: tokio::sync::Mutex<Option<(Duration, (bool, bool))>>,
+}
+
+impl Setting {
+    /// Whether vault and monitor live. However many ask that at a time, one asks for all of them.
+    pub(super) async fn health(&self) -> (bool, bool) {
+        let mut found = self.found.lock().await;
+        let now = self.clock.monotonic();
+        if let Some((when, health)) = *found
+            && now.saturating_sub(when) < HEALTH_LASTS
+        {
+            return health;
+        }
+        let health = futures::join!((self.lives)(Role::Vault), (self.lives)(Role::Monitor));
+        *found = Some((now, health));
+        health
+    }
 }
 
 /// The public endpoint.

@@ -1,7 +1,7 @@
 //! What the public endpoint answers: one table. A route without an event's type would not compile.
 
 use bytes::Bytes;
-use domain::{Operation, Role};
+use domain::Operation;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http_body_util::Full;
@@ -60,7 +60,7 @@ pub(super) fn told(method: &Method) -> &'static str {
 
 /// Whether the processes without which nothing is done answer whoever has started them. Nothing of what they do.
 async fn health(setting: &Setting) -> Answer {
-    let (vault, monitor) = futures::join!((setting.lives)(Role::Vault), (setting.lives)(Role::Monitor));
+    let (vault, monitor) = setting.health().await;
     let status = if vault && monitor { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     answer(status, "application/json", &json!({ "vault": vault, "monitor": monitor }))
 }

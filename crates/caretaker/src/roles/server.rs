@@ -141,5 +141,6 @@ fn setting(superior: Arc<Superior>, dir: PathBuf, handles: &Handles) -> Setting 
         room: Arc::new(move || cell_trail::room(&dir).map_or(Level::VeryLittle, |room| room.level())),
         audit: Arc::clone(&handles.audit),
         clock: Arc::clone(&handles.clock),
+        found: tokio::sync::Mutex::default(),
     }
 }
