@@ -399,3 +399,40 @@ impl Drop for UnderWay {
         self.0.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// A clock for which every time is over at once.
+    #[derive(Debug)]
+    struct Over;
+
+    impl Clock for Over {
+        fn now(&self) -> domain::Timestamp {
+            domain::Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+            std::future::ready(()).boxed()
+        }
+    }
+
+    #[test]
+    fn a_connection_is_idle_once_nothing_was_under_way_for_long_enough() {
+        let busy = Arc::new(Busy::new());
+        let (one, two) = (busy.begin(), busy.begin());
+        let mut idle = pin!(busy.is_idle(&Over));
+        assert!(idle.as_mut().now_or_never().is_none());
+        drop(one);
+        assert!(idle.as_mut().now_or_never().is_none(), "one is under way still");
+        drop(two);
+        assert!(idle.as_mut().now_or_never().is_some());
+    }
+}

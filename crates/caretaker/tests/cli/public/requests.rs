@@ -19,12 +19,22 @@ type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 /// A connection on which anything can be said, over these versions of TLS.
 fn connect(public: &Public, versions: &[&'static SupportedProtocolVersion]) -> Result<Tls, rustls::Error> {
+    connect_as(public, versions, b"http/1.1")
+}
+
+/// The same, which says what it is about to speak.
+fn connect_as(
+    public: &Public,
+    versions: &[&'static SupportedProtocolVersion],
+    protocol: &[u8],
+) -> Result<Tls, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(public.maker.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
-    let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
-    let connection = ClientConnection::new(config, ServerName::try_from(NAME).unwrap())?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from(NAME).unwrap())?;
     let stream = TcpStream::connect(public.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     Ok(StreamOwned::new(connection, stream))
@@ -108,6 +118,11 @@ fn nothing_is_ever_said_in_clear() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let answer = say(&mut connect(&public, &[version]).unwrap(), HEALTH);
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("}"), "{answer}");
+    }
+    // What only an authority speaks, and what nobody does.
+    for protocol in [&b"acme-tls/1"[..], b"spdy/3"] {
+        let answer = say(&mut connect_as(&public, rustls::ALL_VERSIONS, protocol).unwrap(), HEALTH);
+        assert_eq!(answer, "", "{}", String::from_utf8_lossy(protocol));
     }
     assert!(of(&public.events(), "public.unknown").is_empty(), "nobody has asked for anything in clear");
 }
