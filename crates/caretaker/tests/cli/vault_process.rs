@@ -94,7 +94,7 @@ impl Started {
         let catalog = &serde_json::from_slice::<Value>(&file).unwrap()["catalog"];
         let acme = json!({ "directory": "https://localhost:1/dir", "ca_file": null, "contact": null });
         let mut begin = json!({
-            "dir": cell.home(), "region": "local", "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [],
+            "dir": cell.home(), "region": "local", "by_itself": false, "walls": walls, "platform": platform, "cell": of_a_worker, "ports": [], "far": false,
             "url": "https://caretaker.example", "acme": acme, "catalog": catalog,
         });
         for (name, value) in more.as_object().unwrap() {
