@@ -141,6 +141,8 @@ impl Decides for Guard {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::LazyLock;
+
     use domain::{GrantFacts, Id128, Role, ServiceId};
 
     use super::*;
@@ -154,8 +156,11 @@ mod tests {
         }
     }
 
+    /// Read once: that takes longer than all that is asked of it.
+    static GUARD: LazyLock<Guard> = LazyLock::new(|| Guard::built_in("eu".parse().unwrap()).unwrap());
+
     fn guard() -> Guard {
-        Guard::built_in("eu".parse().unwrap()).unwrap()
+        GUARD.clone()
     }
 
     fn verdict(role: &str, operation: Operation, about: About<'_>, whose: Option<&str>) -> Verdict {
