@@ -183,7 +183,7 @@ impl Vault {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::list::spelled;
+    use crate::list::canonical;
 
     fn role() -> Role {
         "worker/shopify".parse().unwrap()
@@ -229,7 +229,7 @@ mod tests {
             vec![one.clone(), one],
         ];
         for (at, list) in lists.iter().enumerate() {
-            assert_eq!(lists.iter().position(|other| spelled(other) == spelled(list)), Some(at));
+            assert_eq!(lists.iter().position(|other| canonical(other) == canonical(list)), Some(at));
         }
     }
 }

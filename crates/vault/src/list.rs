@@ -1,5 +1,6 @@
-//! Lists beside the vault, of what it lets others do: under a MAC, by a key that follows from that of the grants' seals. A vault that
-//! has retired its older keys believes none of them any more, as it believes no grant.
+//! Lists beside the vault, of what it lets others do: under a MAC, by a key that follows from that of the grants' seals. A list says by
+//! which key that is. To a vault that has retired its older keys one of before is as good as none, as its grants are, also where
+//! it broke off before it had taken the list away.
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::cipher::{mac, mac_holds};
 use crate::document::{self, Document};
-use crate::encoding::{HexBytes, fields};
+use crate::encoding::{HexBytes, fields, to_hex};
 use crate::error::VaultError;
+use crate::secret::KeyBytes;
 use crate::vault::Vault;
+
+/// What the name of a key is a MAC over.
+const NAME: &[u8] = b"name";
 
 /// An entry of such a list.
 pub(crate) trait Listed: Serialize + DeserializeOwned {
@@ -33,6 +38,8 @@ pub(crate) trait Listed: Serialize + DeserializeOwned {
 #[serde(bound(serialize = "T: Serialize", deserialize = "T: DeserializeOwned"))]
 struct ListFile<T> {
     format: String,
+    /// Which key the MAC is by.
+    by: String,
     entries: Vec<T>,
     mac: HexBytes,
     checksum: HexBytes,
@@ -48,7 +55,7 @@ impl<T: Listed> Document for ListFile<T> {
 }
 
 /// What all entries say, in one spelling.
-fn canonical<T: Listed>(entries: &[T]) -> Vec<u8> {
+pub(crate) fn canonical<T: Listed>(entries: &[T]) -> Vec<u8> {
     let each: Vec<Vec<u8>> = entries.iter().map(Listed::canonical).collect();
     let each: Vec<&[u8]> = each.iter().map(Vec::as_slice).collect();
     fields(&[T::FORMAT.as_bytes(), &fields(&each)])
@@ -62,6 +69,14 @@ impl<T: Listed> List<'_, T> {
         path::<T>(&self.0.dir)
     }
 
+    /// The key of its MAC, and what that is called.
+    fn key(&self) -> (KeyBytes, String) {
+        let key = self.0.gate.lists_key();
+        let name =
+            mac(&key, NAME).first_chunk::<8>().map_or_else(Default::default, |name| to_hex(name).to_string());
+        (key, name)
+    }
+
     /// What is in it.
     ///
     /// # Errors
@@ -71,12 +86,14 @@ impl<T: Listed> List<'_, T> {
         if !path.exists() {
             return Ok(Vec::new());
         }
-        let file = document::read::<ListFile<T>>(&path)?;
-        if mac_holds(&self.0.gate.lists_key(), &canonical(&file.entries), file.mac.as_ref()) {
+        let (file, (key, by)) = (document::read::<ListFile<T>>(&path)?, self.key());
+        if file.by != by {
+            return Ok(Vec::new());
+        }
+        if mac_holds(&key, &canonical(&file.entries), file.mac.as_ref()) {
             return Ok(file.entries);
         }
-        let problem =
-            "its seal does not hold: someone changed it, or the vault's older keys were retired since";
+        let problem = "someone changed it: its seal does not hold";
         Err(VaultError::Damaged { what: T::WHAT, path, problem })
     }
 
@@ -94,8 +111,9 @@ impl<T: Listed> List<'_, T> {
         if entries.len() > T::ENTRIES_MAX {
             return Err(VaultError::Full { what: T::WHAT, most: T::ENTRIES_MAX });
         }
-        let mac = mac(&self.0.gate.lists_key(), &canonical(&entries)).as_slice().into();
-        let file = ListFile { format: T::FORMAT.to_owned(), entries, mac, checksum: HexBytes::default() };
+        let (key, by) = self.key();
+        let mac = mac(&key, &canonical(&entries)).as_slice().into();
+        let file = ListFile { format: T::FORMAT.to_owned(), by, entries, mac, checksum: HexBytes::default() };
         document::replace(&self.path(), file)?;
         Ok(changed)
     }
@@ -105,7 +123,7 @@ fn path<T: Listed>(dir: &Path) -> PathBuf {
     dir.join("vault").join(T::FILE)
 }
 
-/// Takes a list away that the next vault would not believe.
+/// Takes a list away that is none to the next vault.
 pub(crate) fn forget<T: Listed>(dir: &Path) -> Result<(), VaultError> {
     let path = path::<T>(dir);
     match std::fs::remove_file(&path) {
@@ -121,9 +139,4 @@ impl Vault {
     pub(crate) fn list<T: Listed>(&self) -> List<'_, T> {
         List(self, PhantomData)
     }
-}
-
-#[cfg(test)]
-pub(crate) fn spelled<T: Listed>(entries: &[T]) -> Vec<u8> {
-    canonical(entries)
 }

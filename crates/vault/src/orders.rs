@@ -203,7 +203,7 @@ impl Vault {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::list::spelled;
+    use crate::list::canonical;
 
     #[test]
     fn the_lists_spelling_tells_every_field() {
@@ -237,7 +237,7 @@ mod tests {
             vec![one.clone(), one],
         ];
         for (at, list) in lists.iter().enumerate() {
-            assert_eq!(lists.iter().position(|other| spelled(other) == spelled(list)), Some(at));
+            assert_eq!(lists.iter().position(|other| canonical(other) == canonical(list)), Some(at));
         }
     }
 }

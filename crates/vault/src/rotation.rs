@@ -244,7 +244,7 @@ impl Vault {
             })
         });
         let (contents, _) = record_opening(handles, Operation::VaultRetire, &path, retired).await?;
-        // The next vault would not believe them.
+        // To the next vault they are none.
         list::forget::<Host>(&self.dir)?;
         list::forget::<Order>(&self.dir)?;
         Ok(self.go_on_with(contents))

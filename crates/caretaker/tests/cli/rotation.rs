@@ -72,8 +72,6 @@ fn a_vault_gets_new_keys_and_an_old_copy_of_it_opens_nothing_any_more() {
     // Whoever copied the vault's file before, knows the passphrase, and gets all of today's stores and catalog.
     let thief = cell.copy();
     std::fs::write(thief.home().join("vault/vault.json"), old).unwrap();
-    // Today's orders that vault would not believe, and say so first.
-    std::fs::remove_file(thief.home().join("vault/orders.json")).unwrap();
     thief.run(&["connection", "list"]).succeeds();
     thief.run(&["item", "show", "files", "thing", "a"]).refuses(4, &["data-key", "does not open"]);
     thief.run(&["backup", "shop"]).refuses(4, &["open"]);
@@ -142,8 +140,6 @@ fn a_vault_that_runs_gets_new_keys_under_work_and_old_ones_end_when_none_has_the
     std::fs::remove_dir_all(cell.home().join("run")).unwrap();
     let thief = cell.copy();
     std::fs::write(thief.home().join("vault/vault.json"), old).unwrap();
-    // Today's orders that vault would not believe, and say so first.
-    std::fs::remove_file(thief.home().join("vault/orders.json")).unwrap();
     thief.run(&["item", "show", "files", "thing", "a"]).refuses(4, &["data-key", "does not open"]);
     thief.run(&["backup", "shop"]).refuses(4, &["open"]);
 }

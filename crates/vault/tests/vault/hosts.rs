@@ -104,8 +104,18 @@ async fn a_list_of_hosts_that_somebody_wrote_counts_for_nothing() {
     assert!(vault.host_of([1; 32]).await.is_ok(), "the same without a change");
     // That of another vault.
     let other = Cell::new(123);
-    let (foreign, _) = opened(&other).await;
+    let (foreign, foreign_operator) = opened(&other).await;
     fs::copy(list(&cell), list(&other)).unwrap();
+    assert!(matches!(foreign.host_of([1; 32]).await, Err(VaultError::UnknownHost)));
+    // Also where it says that it is by that one's key.
+    let by = |text: &str| {
+        let at = text.find("\"by\": \"").unwrap() + "\"by\": \"".len();
+        text[at..at + 16].to_owned()
+    };
+    let secret = foreign_operator.invite_host(&worker(), HOUR).await.unwrap();
+    foreign.join_host(secret.expose_secret(), [9; 32]).await.unwrap();
+    let theirs = fs::read_to_string(list(&other)).unwrap();
+    fs::write(list(&other), with_its_checksum(&text.replace(&by(&text), &by(&theirs)))).unwrap();
     assert_eq!(foreign.host_of([1; 32]).await.unwrap_err().kind(), VaultErrorKind::Damaged);
 }
 
