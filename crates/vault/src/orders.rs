@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use domain::{
-    About, Action, Actions, AuditEvent, Grant, Id128, Ids as _, Operation, Outcome, Principal, Scope,
-    Timestamp, Verdict,
+    Action, Actions, AuditEvent, Grant, Id128, Ids as _, Operation, Outcome, Principal, Scope, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +14,7 @@ use crate::encoding::fields;
 use crate::error::VaultError;
 use crate::gate::{Caller, UNPROVEN, object};
 use crate::list::Listed;
-use crate::vault::Vault;
+use crate::vault::{Vault, named};
 
 /// What an order may be for.
 pub const ORDERED: &[Action] = &[Action::Backup, Action::Verify, Action::Drill, Action::Restore];
@@ -64,10 +63,6 @@ impl Listed for Order {
     }
 }
 
-fn named(actions: &[Action]) -> String {
-    actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ")
-}
-
 impl Order {
     fn object(&self) -> String {
         object(&self.scope.tenant, &self.scope.connection)
@@ -83,21 +78,6 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Vault {
-    /// Whether the policies let a person have all of that done.
-    async fn admit_ordered(
-        &self,
-        (caller, person): (&Caller, &Principal),
-        operation: Operation,
-        (scope, actions): (&Scope, &[Action]),
-    ) -> Result<Vec<String>, VaultError> {
-        let of_person = |policies: &dyn domain::Decides, person: &Principal| {
-            let verdicts = actions.iter().map(|action| policies.person(person, *action, scope));
-            verdicts.reduce(Verdict::and).unwrap_or_else(Verdict::nobody)
-        };
-        let about = (operation, About::Connection(scope));
-        Ok(self.gate.admit((caller, Some(person)), about, of_person).await?)
-    }
-
     /// Keeps an order of somebody who has signed in.
     pub(crate) async fn give_order(
         &self,
@@ -115,7 +95,7 @@ impl Vault {
             return refused(format!("it would last longer than {} days", ORDER_TTL_MAX.as_secs() / 86_400));
         }
         let who = (caller, &principal);
-        let policies = self.admit_ordered(who, Operation::OrderGive, (scope, actions)).await?;
+        let policies = self.admit_actions(who, Operation::OrderGive, (scope, actions)).await?;
         let handles = self.gate.handles();
         let now = handles.clock.now();
         let until = now.checked_add(ttl);
@@ -142,8 +122,7 @@ impl Vault {
     pub(crate) async fn renew_grant(&self, caller: &Caller, id: Id128) -> Result<Grant, VaultError> {
         let handles = self.gate.handles();
         let now = handles.clock.now();
-        let found =
-            self.list::<Order>().read()?.into_iter().find(|order| order.id == id && order.until > now);
+        let found = self.orders()?.into_iter().find(|order| order.id == id);
         let Some(order) = found else {
             let refused = VaultError::NoOrder(id);
             let who = Principal(UNPROVEN.into());
@@ -153,23 +132,20 @@ impl Vault {
         };
         let who = (caller, &order.principal);
         let asked = (&order.scope, order.actions.as_slice());
-        let policies = self.admit_ordered(who, Operation::OrderRenew, asked).await?;
+        let policies = self.admit_actions(who, Operation::OrderRenew, asked).await?;
         let ends = now.checked_add(self.ordered_ttl).map_or(order.until, |ends| ends.min(order.until));
-        let mut grant = Grant {
+        let detail = format!("order {id}: {}", named(&order.actions));
+        let Order { principal, scope, actions, purpose, .. } = order;
+        let grant = Grant {
             id: handles.rng.next_id(),
-            principal: order.principal.clone(),
-            scope: order.scope.clone().into(),
-            actions: order.actions.clone(),
-            purpose: order.purpose.clone(),
+            principal,
+            scope: scope.into(),
+            actions,
+            purpose,
             expires_at: ends,
             seal: Vec::new(),
         };
-        self.gate.seal(&mut grant);
-        let event =
-            AuditEvent::new(order.principal.clone(), Operation::OrderRenew, order.object(), Outcome::Done);
-        let detail = format!("order {id}: {}", named(&order.actions));
-        handles.audit.record(AuditEvent { grant: Some(grant.id), policies, detail, ..event }).await?;
-        Ok(grant)
+        self.give(grant, Operation::OrderRenew, (policies, detail)).await
     }
 
     /// The orders that stand.
@@ -188,7 +164,7 @@ impl Vault {
     ) -> Result<Order, VaultError> {
         let order = self.orders()?.into_iter().find(|order| order.id == id).ok_or(VaultError::NoOrder(id))?;
         let asked = (&order.scope, order.actions.as_slice());
-        let policies = self.admit_ordered((caller, person), Operation::OrderEnd, asked).await?;
+        let policies = self.admit_actions((caller, person), Operation::OrderEnd, asked).await?;
         let event = AuditEvent::new(person.clone(), Operation::OrderEnd, order.object(), Outcome::Done);
         let event = AuditEvent { policies, ..event.with_detail(format!("order {id}")) };
         self.gate.handles().audit.record(event).await?;

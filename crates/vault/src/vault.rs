@@ -593,42 +593,56 @@ impl Vault {
             let longest = GRANT_TTL_MAX.as_secs();
             return Err(VaultError::GrantRefused(format!("it would last longer than {longest} seconds")));
         }
+        let who = (caller, &principal);
+        let policies = self.admit_actions(who, Operation::GrantGive, (scope, actions)).await?;
+        let expires_at = self.gate.handles().clock.now().checked_add(ttl);
+        let grant = Grant {
+            id: self.gate.handles().rng.next_id(),
+            principal,
+            scope: scope.clone().into(),
+            actions: Actions::from(actions),
+            purpose: purpose.to_owned(),
+            expires_at: expires_at
+                .map_err(|_| VaultError::GrantRefused("the clock is at the end of time".into()))?,
+            seal: Vec::new(),
+        };
+        let detail = format!("{}: {purpose}", named(actions));
+        self.give(grant, Operation::GrantGive, (policies, detail)).await
+    }
+
+    /// Has the policies decide whether a process may have that, and a person all of it done.
+    pub(crate) async fn admit_actions(
+        &self,
+        (caller, person): (&Caller, &Principal),
+        operation: Operation,
+        (scope, actions): (&Scope, &[Action]),
+    ) -> Result<Vec<String>, NotPermitted> {
         let of_person = |policies: &dyn Decides, person: &Principal| {
             let verdicts = actions.iter().map(|action| policies.person(person, *action, scope));
             verdicts.reduce(Verdict::and).unwrap_or_else(Verdict::nobody)
         };
-        let asked = (Operation::GrantGive, About::Connection(scope));
-        let policies = self.gate.admit((caller, Some(&principal)), asked, of_person).await?;
-        let handles = self.gate.handles();
-        let mut grant = Grant {
-            id: handles.rng.next_id(),
-            principal: principal.clone(),
-            scope: scope.clone().into(),
-            actions: Actions::from(actions),
-            purpose: purpose.to_owned(),
-            expires_at: handles
-                .clock
-                .now()
-                .checked_add(ttl)
-                .map_err(|_| VaultError::GrantRefused("the clock is at the end of time".into()))?,
-            seal: Vec::new(),
-        };
+        self.gate.admit((caller, Some(person)), (operation, About::Connection(scope)), of_person).await
+    }
+
+    /// Seals a grant, and puts on record that it is given.
+    pub(crate) async fn give(
+        &self,
+        mut grant: Grant,
+        operation: Operation,
+        (policies, detail): (Vec<String>, String),
+    ) -> Result<Grant, VaultError> {
         self.gate.seal(&mut grant);
-        let named = actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ");
-        let event = AuditEvent {
-            grant: Some(grant.id),
-            policies,
-            detail: format!("{named}: {purpose}"),
-            ..AuditEvent::new(
-                principal,
-                Operation::GrantGive,
-                object(&scope.tenant, &scope.connection),
-                Outcome::Done,
-            )
-        };
-        handles.audit.record(event).await?;
+        let object = object(&grant.scope.tenant, &grant.scope.connection);
+        let event = AuditEvent::new(grant.principal.clone(), operation, object, Outcome::Done);
+        let event = AuditEvent { grant: Some(grant.id), policies, detail, ..event };
+        self.gate.handles().audit.record(event).await?;
         Ok(grant)
     }
+}
+
+/// Actions, as the record names them.
+pub(crate) fn named(actions: &[Action]) -> String {
+    actions.iter().map(|action| action.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Removes what a failed init has written, so that a second try finds the place empty.
