@@ -67,7 +67,7 @@ enum Answer {
 }
 
 /// What is signed for a certificate.
-fn signed(binding: &[u8; 32], public: &[u8]) -> Vec<u8> {
+pub(crate) fn signed(binding: &[u8; 32], public: &[u8]) -> Vec<u8> {
     [CERTIFY, binding, public].concat()
 }
 
@@ -182,6 +182,28 @@ async fn decide(asked: Asked, binding: &[u8; 32], admits: &dyn Admits) -> Result
             admits.certify(key, public).await.map(Answer::Issued)
         }
     }
+}
+
+/// Whether somebody joins who says that, and the signature with which they ask for a certificate.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) async fn asked(line: &[u8], binding: &[u8; 32], admits: &dyn Admits) -> (bool, Vec<u8>) {
+    let Ok(asked) = serde_json::from_slice::<Asked>(line) else { return (false, Vec::new()) };
+    let signature = match &asked {
+        Asked::Certify { signature, .. } => decoded(signature).unwrap_or_default(),
+        Asked::Join { .. } => Vec::new(),
+    };
+    (decide(asked, binding, admits).await.is_ok(), signature)
+}
+
+/// What hosts say, over a connection with that value.
+#[cfg(test)]
+pub(crate) fn said(host: &dyn SigningKey, binding: &[u8; 32]) -> Vec<Vec<u8>> {
+    let (key, public) = (STANDARD.encode(host.public()), [4; 65]);
+    let signature =
+        host.sign(&signed(binding, &public)).map(|signature| STANDARD.encode(signature)).unwrap_or_default();
+    let join = Asked::Join { secret: STANDARD.encode([1; 32]), key: key.clone() };
+    let certify = Asked::Certify { key, public: STANDARD.encode(public), signature };
+    [join, certify].iter().filter_map(|asked| serde_json::to_vec(asked).ok()).collect()
 }
 
 /// Answers one who has connected without a certificate.
