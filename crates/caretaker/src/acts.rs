@@ -45,7 +45,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Kinds { .. }
         | Command::Recover(_)
         | Command::Recovery(_)
-        | Command::Serve
+        | Command::Serve(_)
         | Command::Monitor
         | Command::Work
         | Command::Certify

@@ -134,11 +134,11 @@ pub(crate) enum Command {
     /// The standing orders, by which work goes on when whoever gave it has gone: list them, end one
     #[command(subcommand)]
     Order(OrderCommand),
-    /// The machines on which workers run that are not the vault's: have one join, list all, take one out
+    /// The machines on which workers or the server run that are not the vault's: have one join, list all, take one out
     #[command(subcommand)]
     Host(HostCommand),
-    /// Has the catalog, for other commands: they start it
-    Serve,
+    /// Has the catalog, for other commands: they start it. On a machine that is not the vault's: runs it until it is told to end
+    Serve(Joins),
     /// Takes what all others record into the trail's log: commands start it
     Monitor,
     /// Reads and writes what is kept of one platform's stores, and speaks to these: commands start it
@@ -180,7 +180,8 @@ pub(crate) struct Up {
     /// elsewhere
     #[arg(long, value_name = "ROLE=IP:PORT")]
     pub(crate) at: Vec<Place>,
-    /// Where a worker is found that runs on another host: `worker/shopify=IP:PORT`. None is started here then
+    /// Where a worker, or the server of a catalog on PostgreSQL, is found that runs on another host: `worker/shopify=IP:PORT`. None is
+    /// started here then
     #[arg(long, value_name = "ROLE=IP:PORT")]
     pub(crate) elsewhere: Vec<Place>,
 }
@@ -190,15 +191,22 @@ pub(crate) struct Worker {
     /// The platform
     #[arg(long)]
     pub(crate) platform: Platform,
-    /// Join the cell first, by the invitation in this file: once, with --listen
-    #[arg(long, value_name = "FILE", requires = "listen")]
-    pub(crate) join: Option<PathBuf>,
-    /// Where the cell finds this worker
-    #[arg(long, value_name = "IP:PORT", requires = "join")]
-    pub(crate) listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) joins: Joins,
     /// A port at which stores are spoken to, beside that of HTTPS; may be repeated
     #[arg(long, value_name = "PORT")]
     pub(crate) reaching: Vec<u16>,
+}
+
+/// How a machine joins a cell.
+#[derive(Debug, Args)]
+pub(crate) struct Joins {
+    /// Join the cell first, by the invitation in this file: once, with --listen
+    #[arg(long, value_name = "FILE", requires = "listen")]
+    pub(crate) join: Option<PathBuf>,
+    /// Where the cell finds what runs here
+    #[arg(long, value_name = "IP:PORT", requires = "join")]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -216,7 +224,7 @@ pub(crate) enum OrderCommand {
 pub(crate) enum HostCommand {
     /// Write an invitation, with which one machine joins the cell that runs. It is good once
     Invite {
-        /// What is to run there: `worker/shopify`
+        /// What is to run there: `worker/shopify`, or `server`
         role: RoleWord,
         /// The file to write. Whoever has it can join: bring it there, and nowhere else
         #[arg(long, value_name = "FILE")]

@@ -27,8 +27,6 @@ const PUBLISH_MAX: Duration = Duration::from_secs(30);
 pub(crate) const COMMANDS: &str = "cell";
 /// Whose events are what the vault does.
 pub(crate) const VAULT: &str = "vault";
-/// Whose events are what the server does.
-pub(crate) const SERVER: &str = "server";
 /// Whose events are what the monitor does.
 pub(crate) const MONITOR: &str = "monitor";
 

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     if let Ok(Some(control)) = Control::given() {
         match &arguments.command {
             Command::Vault { command: None } => return roles::main::<roles::Keys>(control),
-            Command::Serve => return roles::main::<roles::Serves>(control),
+            Command::Serve(_) => return roles::main::<roles::Serves>(control),
             Command::Sealer => return roles::sealer(control),
             Command::Monitor => return roles::main::<roles::Monitors>(control),
             Command::Work => return roles::main::<roles::Works>(control),

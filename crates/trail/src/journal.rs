@@ -339,49 +339,82 @@ impl Brought {
     }
 }
 
-/// The whole lines of a source's events after that number, as many as are brought at once; none where there are none. On the
-/// host that writes the journal.
-///
-/// # Errors
-/// When the journal cannot be read.
-pub fn after(folder: &Folder, source: &Source, number: u64) -> io::Result<Vec<u8>> {
-    let segments = Segments::of(folder, source);
-    // What is being written now is not durable yet.
-    let _lock = Lock::shared(segments.lock_file()?)?;
-    let firsts = segments.list()?;
-    let next = number.saturating_add(1);
-    // The piece in which the next event is, or those behind it: it may have been the last of its piece.
-    let from = firsts.partition_point(|first| *first <= next).saturating_sub(1);
-    let mut lines = Vec::new();
-    for first in firsts.into_iter().skip(from) {
-        for line in BufReader::new(File::open(segments.path(first))?).split(b'\n') {
-            let line = line?;
-            if !Link::read(&line).is_ok_and(|link| link.id.number >= next) {
-                continue;
-            }
-            if lines.len() + line.len() >= BROUGHT_LEN_MAX {
-                return Ok(lines);
-            }
-            lines.extend_from_slice(&line);
-            lines.push(b'\n');
-        }
-    }
-    Ok(lines)
+/// A source's journal on the host that writes it, as it is brought to where the log is.
+#[derive(Debug)]
+pub struct Outgoing {
+    segments: Segments,
+    /// Where the last line ended that was read, and its event's number: whoever asks for what comes after that need not look for it.
+    read: Option<Read>,
 }
 
-/// Deletes the pieces of a journal that hold no event after that number, but for the newest: it is gone on with.
-///
-/// # Errors
-/// When one cannot be deleted.
-pub fn forget(folder: &Folder, source: &Source, number: u64) -> io::Result<()> {
-    let segments = Segments::of(folder, source);
-    let firsts = segments.list()?;
-    for (first, next) in firsts.iter().zip(firsts.iter().skip(1)) {
-        if *next <= number.saturating_add(1) {
-            std::fs::remove_file(segments.path(*first))?;
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    number: u64,
+    piece: u64,
+    end: u64,
+}
+
+impl Outgoing {
+    /// The journal of that source, in the trail's folder of its host.
+    #[must_use]
+    pub fn new(folder: &Folder, source: &Source) -> Self {
+        Self { segments: Segments::of(folder, source), read: None }
+    }
+
+    /// The whole lines of the events after that number, as many as are brought at once; none where there are none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn after(&mut self, number: u64) -> io::Result<Vec<u8>> {
+        // What is being written now is not durable yet.
+        let _lock = Lock::shared(self.segments.lock_file()?)?;
+        let firsts = self.segments.list()?;
+        let known = self.read.filter(|read| read.number == number && firsts.contains(&read.piece));
+        // Else it is looked for, in the piece in which the next event is or would be.
+        let begun = firsts.iter().copied().take_while(|first| *first <= number.saturating_add(1)).last();
+        let (mut piece, mut offset) = match (known, begun.or(firsts.first().copied())) {
+            (Some(read), _) => (read.piece, read.end),
+            (None, Some(piece)) => (piece, 0),
+            (None, None) => return Ok(Vec::new()),
+        };
+        let mut lines = Vec::new();
+        loop {
+            let mut file = File::open(self.segments.path(piece))?;
+            file.seek(SeekFrom::Start(offset))?;
+            for line in BufReader::new(file).split(b'\n') {
+                let line = line?;
+                offset =
+                    offset.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)).saturating_add(1);
+                let Some(link) = Link::read(&line).ok().filter(|link| link.id.number > number) else {
+                    continue;
+                };
+                if lines.len() + line.len() >= BROUGHT_LEN_MAX {
+                    return Ok(lines);
+                }
+                lines.extend_from_slice(&line);
+                lines.push(b'\n');
+                self.read = Some(Read { number: link.id.number, piece, end: offset });
+            }
+            match firsts.iter().find(|first| **first > piece) {
+                Some(next) => (piece, offset) = (*next, 0),
+                None => return Ok(lines),
+            }
         }
     }
-    Ok(())
+
+    /// Deletes the pieces that hold no event after that number, but for the newest: it is gone on with.
+    ///
+    /// # Errors
+    /// When one cannot be deleted.
+    pub fn forget(&self, number: u64) -> io::Result<()> {
+        let firsts = self.segments.list()?;
+        for (first, next) in firsts.iter().zip(firsts.iter().skip(1)) {
+            if *next <= number.saturating_add(1) {
+                std::fs::remove_file(self.segments.path(*first))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A piece of a journal that begins with that number.

@@ -25,6 +25,7 @@ pub const EDGES: &[Edge] = &[
     },
     Edge { from: RoleName::Command, to: RoleName::Worker, purpose: "work on connections of its platform" },
     Edge { from: RoleName::Worker, to: RoleName::Vault, purpose: "keys and credentials, on a grant" },
+    Edge { from: RoleName::Server, to: RoleName::Monitor, purpose: "what it recorded on another host" },
     Edge { from: RoleName::Worker, to: RoleName::Monitor, purpose: "what it recorded on another host" },
     Edge { from: RoleName::Monitor, to: RoleName::Vault, purpose: "the key that signs the log, the witness" },
 ];

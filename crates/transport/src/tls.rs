@@ -80,6 +80,8 @@ enum Other {
     Caller,
     /// This process connects to it, and it must have that role.
     Callee(Role),
+    /// This process has no certificate yet, and asks the vault for one.
+    Vault,
 }
 
 /// Checks who the other end is.
@@ -107,7 +109,7 @@ impl Check {
         let parsed = EndEntityCert::try_from(certificate).map_err(|_| CertificateError::BadEncoding)?;
         let usage = match &self.other {
             Other::Caller => KeyUsage::client_auth(),
-            Other::Callee(_) => KeyUsage::server_auth(),
+            Other::Callee(_) | Other::Vault => KeyUsage::server_auth(),
         };
         let algorithms = provider().signature_verification_algorithms.all;
         let chain = parsed.verify_for_usage(
@@ -128,6 +130,7 @@ impl Check {
             Other::Caller => {
                 (!may_connect(&id.role, &self.own.role), format!("connect to `{}`", self.own.role))
             }
+            Other::Vault => (id.role != Role::Vault, format!("stand for `{}`", Role::Vault)),
             Other::Callee(role) => {
                 (id.role != *role || !may_connect(&self.own.role, role), format!("stand for `{role}`"))
             }
@@ -283,7 +286,7 @@ pub(crate) fn joining(
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<ClientConfig>, Error> {
     let time = Arc::new(Time(Arc::clone(clock)));
-    let check = Check { own, authorities, other: Other::Callee(Role::Vault), strangers: false };
+    let check = Check { own, authorities, other: Other::Vault, strangers: false };
     let mut config = ClientConfig::builder_with_details(provider(), time)
         .with_protocol_versions(&[&TLS13])?
         .dangerous()

@@ -41,9 +41,12 @@ async fn invite(
     let (cell, authority) = (unlocked.vault.id(), home.authority()?);
     Invitation::new((cell, role), (home.dir()?, &settings), (&authority, places), &secret)?.write(out)?;
     output.result(&json!({ "role": role.to_string(), "file": out, "minutes": minutes }), || {
-        let platform = role.to_string().replace("worker/", "");
+        let word = match role {
+            Role::Worker(platform) => format!("worker --platform {platform}"),
+            _ => "serve".to_owned(),
+        };
         format!(
-            "`{}` lets one machine join, within {minutes} minutes. Bring it there, and give there:\n\n  caretaker worker --platform {platform} \
+            "`{}` lets one machine join, within {minutes} minutes. Bring it there, and give there:\n\n  caretaker {word} \
              --dir DIR --join FILE --listen IP:PORT\n\nThen have the cell find it: `caretaker up … --elsewhere {role}=IP:PORT`.",
             out.display()
         )

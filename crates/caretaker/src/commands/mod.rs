@@ -14,6 +14,7 @@ mod kinds;
 mod man;
 mod many;
 mod migrate;
+mod on_host;
 mod order;
 mod policy;
 mod recover;
@@ -27,7 +28,6 @@ mod trail;
 mod up;
 mod vault;
 mod verify;
-mod worker;
 
 use std::process::ExitCode;
 
@@ -84,10 +84,10 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Vault { command: Some(command) } => vault::run(home, command, output).await,
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
         Command::Up(up) => up::run(home, up, output).await,
-        Command::Worker(worker) => worker::run(home, worker, output).await,
+        Command::Worker(worker) => on_host::worker(home, worker, output).await,
         Command::Order(command) => order::run(home, command, output).await,
         Command::Host(command) => host::run(home, command, output).await,
-        Command::Serve => Err(roles::misplaced::<roles::Serves>()),
+        Command::Serve(joins) => on_host::serve(home, joins, output).await,
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
         Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
         Command::Work => Err(roles::misplaced::<roles::Works>()),

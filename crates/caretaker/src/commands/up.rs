@@ -47,15 +47,24 @@ fn hosts(words: &arguments::Up) -> Result<Hosts, FlowError> {
         |role| CALLED.contains(role),
         "other hosts look for the vault, the server and the monitor",
     )?;
-    let is_worker = |role: &Role| matches!(role, Role::Worker(_));
-    let elsewhere = placed(&words.elsewhere, is_worker, "workers run elsewhere, and nobody else")?;
-    if let Some(missing) = CALLED.iter().find(|role| !at.contains_key(role))
+    let runs_elsewhere = |role: &Role| matches!(role, Role::Worker(_) | Role::Server);
+    let elsewhere =
+        placed(&words.elsewhere, runs_elsewhere, "workers and the server run elsewhere, and nobody else")?;
+    let is_found = |role: &&Role| at.contains_key(role) || elsewhere.contains_key(role);
+    if let Some(missing) = CALLED.iter().find(|role| !is_found(role))
         && !(at.is_empty() && elsewhere.is_empty())
     {
         let why = format!(
-            "a worker on another host calls the {missing} too: say where it is found, with `--at {missing}=IP:PORT`"
+            "who runs on another host calls the {missing} too: say where it is found, with `--at {missing}=IP:PORT`"
         );
         return Err(FlowError::Input(why));
+    }
+    if let Some(both) = at.keys().find(|role| elsewhere.contains_key(role)) {
+        return Err(FlowError::Input(format!("the {both} cannot be here and elsewhere")));
+    }
+    if elsewhere.contains_key(&Role::Server) && words.listens.listen.is_some() {
+        let why = "the public endpoint is where the server is: `--listen` goes with a server of this machine";
+        return Err(FlowError::Input(why.to_owned()));
     }
     Ok(Hosts { at, elsewhere })
 }

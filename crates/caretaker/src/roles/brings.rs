@@ -2,7 +2,6 @@
 //! brought to the monitor soon after.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,19 +11,19 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use trail::event::Source;
 use trail::head::Folder;
-use trail::journal::{self, BringError, Brought};
+use trail::journal::{BringError, Brought, Outgoing};
 use transport::{Call, CallError, Channel, Routes};
 use vault::Handles;
 
-use super::worker;
-use crate::cell_trail;
+use super::host;
+use super::member::Member;
 
 /// So often it is looked whether there is something to bring.
 const BRING_EVERY: Duration = Duration::from_secs(1);
 /// So long what came last may take, before the process ends.
 const BRING_LAST_MAX: Duration = Duration::from_secs(4);
 
-const CALLERS: &[RoleName] = &[RoleName::Worker];
+const CALLERS: &[RoleName] = &[RoleName::Worker, RoleName::Server];
 
 /// Events of a source, as whole lines; none to hear how far it is. The answer is the number of the last that is there.
 #[derive(Serialize, Deserialize)]
@@ -46,8 +45,7 @@ impl Call for Bring {
 
 /// Whether that is a source of a process of that role: `worker-shopify-…` of a worker of Shopify's.
 fn is_its(peer: &ServiceId, source: &str) -> bool {
-    let Role::Worker(platform) = &peer.role else { return false };
-    let rest = source.strip_prefix(&worker::source(platform)).and_then(|rest| rest.strip_prefix('-'));
+    let rest = source.strip_prefix(&host::source(&peer.role)).and_then(|rest| rest.strip_prefix('-'));
     // Another platform's name may begin with this one's.
     rest.is_some_and(|rest| rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -75,13 +73,17 @@ pub(super) fn answering(routes: Routes, folder: &Folder) -> Routes {
     })
 }
 
-/// Brings what one process records.
+/// Brings what one process records, as long as it is a member of its cell.
 #[derive(Clone)]
-pub(super) struct Brings(Arc<Inner>);
+pub(super) struct Brings {
+    _member: Arc<Member>,
+    /// `None` where it lies beside the monitor.
+    outgoing: Option<Arc<Inner>>,
+}
 
 struct Inner {
-    folder: Folder,
     source: Source,
+    journal: Mutex<Outgoing>,
     monitor: Arc<Channel>,
     clock: Arc<dyn Clock>,
     /// The number of the last event that the monitor has, where it has said so.
@@ -89,37 +91,65 @@ struct Inner {
 }
 
 impl Brings {
-    /// What the process records under that name in the trail of the host at `dir`.
+    /// Nothing: what the member records lies beside the monitor.
+    pub(super) fn nothing(member: &Arc<Member>) -> Self {
+        Self { _member: Arc::clone(member), outgoing: None }
+    }
+
+    /// What the member records under that name in the trail in that folder.
     ///
     /// # Errors
     /// When that is no name of a source.
-    pub(super) fn new(
-        dir: &Path,
-        source: &str,
-        monitor: Arc<Channel>,
+    pub(super) fn from(
+        trail: &Folder,
+        name: &str,
+        member: &Arc<Member>,
         handles: &Handles,
     ) -> anyhow::Result<Self> {
-        let (folder, clock) = (cell_trail::folder(dir), Arc::clone(&handles.clock));
-        let inner = Inner { folder, source: source.parse()?, monitor, clock, reached: Mutex::default() };
-        Ok(Self(inner.into()))
+        let source: Source = name.parse()?;
+        let inner = Inner {
+            journal: Outgoing::new(trail, &source).into(),
+            source,
+            monitor: member.channel(Role::Monitor),
+            clock: Arc::clone(&handles.clock),
+            reached: Mutex::default(),
+        };
+        Ok(Self { _member: Arc::clone(member), outgoing: Some(inner.into()) })
     }
 
+    /// Brings what comes, for as long as this process lives.
+    pub(super) async fn all_the_time(&self) -> Infallible {
+        match &self.outgoing {
+            Some(outgoing) => outgoing.all_the_time().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Brings what came last.
+    pub(super) async fn last(&self) {
+        if let Some(outgoing) = &self.outgoing {
+            futures::future::select(pin!(outgoing.bring()), outgoing.clock.sleep(BRING_LAST_MAX)).await;
+        }
+    }
+}
+
+impl Inner {
     fn reached(&self) -> std::sync::MutexGuard<'_, Option<u64>> {
-        self.0.reached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn call(&self, lines: String) -> anyhow::Result<u64> {
-        let bring = Bring { source: self.0.source.to_string(), lines };
-        let answered = match self.0.monitor.call(&bring).await {
+        let bring = Bring { source: self.source.to_string(), lines };
+        let answered = match self.monitor.call(&bring).await {
             // Whatever it has already is passed over.
-            Err(CallError::Unreachable { .. }) => self.0.monitor.call(&bring).await?,
+            Err(CallError::Unreachable { .. }) => self.monitor.call(&bring).await?,
             answered => answered?,
         };
         answered.map_err(|NotTaken(why)| anyhow::anyhow!(why))
     }
 
     /// Brings all that there is.
-    async fn bring(&self) -> anyhow::Result<()> {
+    async fn bring(self: &Arc<Self>) -> anyhow::Result<()> {
         // Also of the monitor it may be that another one is there, with less.
         let known = *self.reached();
         let mut reached = match known {
@@ -128,10 +158,11 @@ impl Brings {
         };
         *self.reached() = None;
         loop {
-            let (folder, source) = (self.0.folder.clone(), self.0.source.clone());
+            let own = Arc::clone(self);
             let lines = spawn_blocking(move || {
-                journal::forget(&folder, &source, reached)?;
-                journal::after(&folder, &source, reached)
+                let mut journal = own.journal.lock().unwrap_or_else(PoisonError::into_inner);
+                journal.forget(reached)?;
+                journal.after(reached)
             });
             let lines = lines.await??;
             if lines.is_empty() {
@@ -144,11 +175,10 @@ impl Brings {
         }
     }
 
-    /// Brings what comes, for as long as this process lives.
-    pub(super) async fn all_the_time(&self) -> Infallible {
+    async fn all_the_time(self: &Arc<Self>) -> Infallible {
         let mut told = String::new();
         loop {
-            self.0.clock.sleep(BRING_EVERY).await;
+            // At once: when this process ends, it can ask for no connection any more.
             let wrong = self.bring().await.err().map(|error| format!("{error:#}")).unwrap_or_default();
             // What is wrong is told once, and again when it is another thing.
             if wrong != told && !wrong.is_empty() {
@@ -157,12 +187,8 @@ impl Brings {
                 );
             }
             told = wrong;
+            self.clock.sleep(BRING_EVERY).await;
         }
-    }
-
-    /// Brings what came last.
-    pub(super) async fn last(&self) {
-        futures::future::select(pin!(self.bring()), self.0.clock.sleep(BRING_LAST_MAX)).await;
     }
 }
 
@@ -172,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_brings_what_is_its_own_alone() {
+    fn a_process_brings_what_is_its_own_alone() {
         let check = |role: &str, source: &str, expected: bool| {
             let peer = ServiceId { cell: domain::Id128([0; 16]), role: role.parse().unwrap() };
             assert_eq!(is_its(&peer, source), expected, "{role} {source}");
@@ -183,6 +209,9 @@ mod tests {
         check("worker/shopify", "worker-bigcommerce-0a1b2c3d", false);
         check("worker/shop", "worker-shopify-0a1b2c3d", false);
         check("worker/shopify", "vault", false);
+        check("server", "server-0a1b2c3d", true);
+        check("server", "server", false);
+        check("server", "worker-shopify-0a1b2c3d", false);
         check("command", "cell", false);
     }
 }

@@ -1,4 +1,4 @@
-//! A host of a cell: a machine on which a worker runs, and not the vault.
+//! A host of a cell: a machine on which a worker or the server runs, and not the vault.
 //!
 //! `DIR/host/host.json` says to which cell it belongs and where the others are found, `DIR/host/host.key` is the key by which it
 //! proves that. An invitation is a file that somebody brought from the vault's machine: what the host is to know, and a secret
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Clock, Id128, Platform, Role, ServiceId, SigningKey as _};
+use domain::{Clock, Id128, Role, ServiceId, SigningKey as _};
 use flows::FlowError;
 use flows::error::{ErrorKind, Told};
 use flows::store_access::WhichStore;
@@ -23,19 +23,21 @@ use transport::{Identity, Stream};
 use vault::system::SystemRng;
 use vault::{Handles, HostKey, Secret};
 
+use super::brings::Brings;
 use super::child::stream;
 use super::far::{self, Listening, Places};
-use super::member::Sockets;
+use super::member::{Member, Proof, Sockets};
 use super::messages::Ask;
 use super::supervisor::{Beginning, Keeps, Supervisor};
 use crate::home::{self, CellFile};
-use crate::{files, stores};
+use crate::walls::Own;
+use crate::{cell_trail, files, stores};
 
 /// The only format that there is, of both files.
 const FORMAT: u8 = 1;
 /// Neither file is longer, in bytes.
 const FILE_LEN_MAX: u64 = 64 * 1024;
-/// Whom a worker calls.
+/// Whom those call who run elsewhere.
 pub(crate) const CALLED: [Role; 3] = [Role::Vault, Role::Server, Role::Monitor];
 
 /// To which cell a host belongs, and as what.
@@ -74,6 +76,7 @@ pub(crate) struct HostFile {
     source: String,
 }
 
+/// Where what is a host's own lies, which its process reads.
 fn folder(dir: &Path) -> PathBuf {
     dir.join("host")
 }
@@ -84,11 +87,6 @@ fn file(dir: &Path) -> PathBuf {
 
 fn key(dir: &Path) -> PathBuf {
     folder(dir).join("host.key")
-}
-
-/// Where what is a host's own lies, which its worker reads.
-pub(super) fn own(dir: &Path) -> PathBuf {
-    folder(dir)
 }
 
 /// Reads one of the two files, which `what` names.
@@ -109,10 +107,10 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
 }
 
 impl Belongs {
-    fn platform(&self) -> anyhow::Result<Platform> {
+    fn role(&self) -> anyhow::Result<Role> {
         match self.role.parse() {
-            Ok(Role::Worker(platform)) => Ok(platform),
-            _ => Err(FlowError::Input(format!("`{}` is no worker's role", self.role)).into()),
+            Ok(role @ (Role::Worker(_) | Role::Server)) => Ok(role),
+            _ => Err(FlowError::Input(format!("`{}` runs on no host of its own", self.role)).into()),
         }
     }
 
@@ -146,12 +144,14 @@ impl Invitation {
                 FlowError::Input(why)
             })
         };
-        let url =
-            |which| std::path::absolute(settings.url(which, dir)).map(|path| path.display().to_string());
-        let url = |which| {
-            let given = settings.url(which, dir);
-            // A folder is looked for at the same place there: it may be one that both have.
-            if stores::is_bucket(&given) { Ok(given) } else { url(which) }
+        if *role == Role::Server && settings.catalog.is_none() {
+            let why = "the catalog is a file of this machine: the server runs elsewhere where it is on PostgreSQL (`init --catalog`)";
+            return Err(FlowError::Input(why.to_owned()).into());
+        }
+        let url = |which| match settings.url(which, dir) {
+            bucket if stores::is_bucket(&bucket) => Ok(bucket),
+            // It is looked for at the same place there: it may be one that both have.
+            folder => std::path::absolute(folder).map(|path| path.display().to_string()),
         };
         let settings = CellFile {
             store: Some(url(WhichStore::Objects)?),
@@ -208,15 +208,15 @@ fn not_admitted(address: SocketAddr, error: EnrolError) -> anyhow::Error {
 /// cannot be reached or is another.
 pub(crate) async fn join(
     dir: &Path,
-    (invitation, platform): (&Path, &Platform),
+    (invitation, role): (&Path, &Role),
     listen: SocketAddr,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let named = invitation.display();
     let Invitation { belongs, secret } = read(invitation, "invitation")?;
-    let invited = belongs.platform()?;
-    if invited != *platform {
-        let why = format!("`{named}` is for the worker of `{invited}`, not for that of `{platform}`");
+    let invited = belongs.role()?;
+    if invited != *role {
+        let why = format!("`{named}` is for the {invited}, not for the {role}");
         return Err(FlowError::Input(why).into());
     }
     if file(dir).exists() || dir.join("vault").exists() {
@@ -240,15 +240,25 @@ pub(crate) async fn join(
     let joined = hosts::join(stream(socket)?, &expects, (secret.expose_secret(), &made), clock).await;
     joined.map_err(|error| not_admitted(belongs.vault, error))?;
     let short: String = made.public().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let joined = HostFile { belongs, listen, source: format!("worker-{platform}-{short}") };
+    let joined = HostFile { belongs, listen, source: format!("{}-{short}", source(role)) };
     files::write_private(&file(dir), (serde_json::to_string_pretty(&joined)? + "\n").as_bytes())
+}
+
+/// What the events of a process of that role are called on the vault's host. On another they are called so and after its key.
+pub(super) fn source(role: &Role) -> String {
+    role.to_string().replace('/', "-")
+}
+
+/// Whether the machine at `dir` has joined a cell.
+pub(crate) fn is_one(dir: &Path) -> bool {
+    file(dir).exists()
 }
 
 impl HostFile {
     /// # Errors
     /// Where this machine has not joined.
     pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
-        if !file(dir).exists() {
+        if !is_one(dir) {
             let why = format!(
                 "`{}` has joined no cell: give `--join FILE` once, with what `caretaker host invite` wrote on the vault's machine",
                 dir.display()
@@ -258,17 +268,12 @@ impl HostFile {
         read(&file(dir), "host's file")
     }
 
-    /// The name that its events have.
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Whose stores its worker works with.
+    /// What its process is there for.
     ///
     /// # Errors
     /// When the file says something that no host is there for.
-    pub(crate) fn platform(&self) -> anyhow::Result<Platform> {
-        self.belongs.platform()
+    pub(crate) fn role(&self) -> anyhow::Result<Role> {
+        self.belongs.role()
     }
 
     /// Where it is found.
@@ -276,10 +281,56 @@ impl HostFile {
         self.listen
     }
 
-    /// What proves to the vault whose process this is.
-    pub(super) fn proof(&self, dir: &Path) -> anyhow::Result<OfHost> {
+    fn proof(&self, dir: &Path) -> anyhow::Result<OfHost> {
         let key = HostKey::read(&key(dir))?;
         Ok(OfHost { expects: self.belongs.expects()?, vault: self.belongs.vault, key })
+    }
+}
+
+/// Where a process is that may be on another host than the vault: what follows from that.
+pub(super) struct Placed {
+    /// The name that its events have.
+    pub(super) name: String,
+    host: Option<HostFile>,
+}
+
+impl Placed {
+    /// Of the process of that role, `far` from the vault or not, whose home is at `dir`.
+    ///
+    /// # Errors
+    /// Where it is far, and this machine has not joined.
+    pub(super) fn of(role: &Role, far: bool, dir: &Path) -> anyhow::Result<Self> {
+        let host = far.then(|| HostFile::read(dir)).transpose()?;
+        let name = host.as_ref().map_or_else(|| source(role), |host| host.source.clone());
+        Ok(Self { name, host })
+    }
+
+    /// What of that is its own of the machine.
+    pub(super) fn own(&self, dir: &Path) -> anyhow::Result<Vec<Own>> {
+        let mut own = cell_trail::own(dir, &self.name)?;
+        own.extend(self.host.is_some().then(|| Own { path: folder(dir), writes: false }));
+        Ok(own)
+    }
+
+    /// What proves to the vault whose process this is.
+    pub(super) fn proof(&self, dir: &Path) -> anyhow::Result<Proof> {
+        Ok(match &self.host {
+            Some(host) => Proof::Host(host.proof(dir)?),
+            None => Proof::Parent,
+        })
+    }
+
+    /// What brings to the monitor what the process records, where that does not lie beside it.
+    pub(super) fn brings(
+        &self,
+        dir: &Path,
+        member: &Arc<Member>,
+        handles: &Handles,
+    ) -> anyhow::Result<Brings> {
+        match &self.host {
+            Some(_) => Brings::from(&cell_trail::folder(dir), &self.name, member, handles),
+            None => Ok(Brings::nothing(member)),
+        }
     }
 }
 
@@ -297,35 +348,37 @@ impl OfHost {
         sockets: &dyn Sockets,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<(Identity, Duration)> {
-        let to = Ask::Connection { to: Role::Vault.to_string(), reaching: Vec::new() };
         let unreachable = |error: std::io::Error| vault_unreachable(self.vault, &error);
-        let stream: Box<dyn Stream> = sockets.get(to).await.map_err(unreachable)?;
+        let stream: Box<dyn Stream> = sockets.get(Ask::Certificate).await.map_err(unreachable)?;
         let certified = hosts::certify(stream, &self.expects, &self.key, clock).await;
         certified.map_err(|error| not_admitted(self.vault, error))
     }
 }
 
-/// A worker on a host of its own. It ends with this.
-pub(crate) struct FarWorker {
+/// A process on a host of its own. It ends with this.
+pub(crate) struct OnHost {
     // Before the process: nobody is let in any more.
     _listening: Listening,
     supervisor: Arc<Supervisor>,
 }
 
-impl FarWorker {
-    /// Starts the worker of the host at `dir`, which can connect to those ports besides, and lets commands in.
+impl OnHost {
+    /// Starts the process of the host at `dir`, and lets others in. A worker can connect to those ports besides.
     ///
     /// # Errors
     /// As the process tells, and when nobody can be heard at the host's address.
     pub(crate) async fn start(dir: &Path, reaching: &[u16]) -> anyhow::Result<Self> {
         let dir = std::path::absolute(dir)?;
         let host = HostFile::read(&dir)?;
-        let handles: Handles = home::handles_as(host.source(), &dir)?;
+        let handles: Handles = home::handles_as(&host.source, &dir)?;
         let supervisor = Supervisor::new(&handles, Keeps::Always, host.belongs.places());
-        let platform = host.belongs.platform()?;
-        let beginning = Beginning::worker(&dir, &host.belongs.settings, platform.clone(), reaching).far();
-        supervisor.start(beginning).await?;
-        let listening = supervisor.let_in(Role::Worker(platform), host.listen).await?;
+        let (role, cell) = (host.belongs.role()?, host.belongs.settings.clone());
+        let beginning = match &role {
+            Role::Worker(platform) => Beginning::worker(&dir, &cell, platform.clone(), reaching),
+            _ => Beginning::Server { dir, cell, public: None, far: false },
+        };
+        supervisor.start(beginning.far()).await?;
+        let listening = supervisor.let_in(role, host.listen).await?;
         Ok(Self { _listening: listening, supervisor })
     }
 

@@ -23,7 +23,7 @@ pub(crate) use certifier::Certifies;
 pub(crate) use child::{main, misplaced, misplaced_word};
 pub(crate) use control::Control;
 pub(crate) use far::Places;
-pub(crate) use host::{CALLED, FarWorker, HostFile, Invitation, join as join_cell};
+pub(crate) use host::{CALLED, HostFile, Invitation, OnHost, is_one as is_host, join as join_cell};
 pub(crate) use monitor::{Monitors, Sequences};
 pub(crate) use processes::{OpenVault, Processes, Wants};
 pub(crate) use sealer::{OwnSealer, WORD as SEALER, main as sealer};

@@ -192,7 +192,9 @@ impl Processes {
         let catalog = self.catalog.get_or_try_init(async || {
             if let Place::Own { supervisor, dir } = &self.place {
                 let cell = CellFile::read(dir)?;
-                supervisor.start(Beginning::Server { dir: dir.clone(), cell, public: None }).await?;
+                supervisor
+                    .start(Beginning::Server { dir: dir.clone(), cell, public: None, far: false })
+                    .await?;
             }
             anyhow::Ok(catalog::Client::over(self.member.channel(Role::Server)))
         });

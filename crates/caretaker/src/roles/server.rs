@@ -14,6 +14,7 @@ use trail::room::Level;
 use vault::Handles;
 
 use super::child::{Job, Serving, Superior};
+use super::host::Placed;
 use super::member::Member;
 use super::messages::Ask;
 use super::worker::DNS;
@@ -34,7 +35,16 @@ pub(crate) struct ToServe {
     /// The public endpoint that it has.
     #[serde(default)]
     pub(super) public: Option<ToPublish>,
+    /// That the vault is on another host.
+    #[serde(default)]
+    pub(super) far: bool,
     pub(super) walls: bool,
+}
+
+impl ToServe {
+    fn placed(&self) -> anyhow::Result<Placed> {
+        Placed::of(&Role::Server, self.far, &self.dir)
+    }
 }
 
 /// The public endpoint, and who waits for it.
@@ -53,13 +63,14 @@ impl Job for Serves {
     const NAME: &'static CStr = c"caretaker-serve";
     const WORD: &'static str = "serve";
 
-    fn walls(ToServe { dir, catalog, public, .. }: &ToServe) -> anyhow::Result<Option<Walls>> {
+    fn walls(begin: &ToServe) -> anyhow::Result<Option<Walls>> {
+        let ToServe { dir, catalog, public, .. } = begin;
         let folder = Catalog::folder(dir);
         if catalog.is_none() && !folder.is_dir() {
             return Ok(None);
         }
         let accepts = public.is_some();
-        let mut own = cell_trail::own(dir, cell_trail::SERVER)?;
+        let mut own = begin.placed()?.own(dir)?;
         let Some(server) = catalog else {
             own.push(Own::folder(folder));
             return Ok(Some(Walls { accepts, ..Walls::around(own) }));
@@ -72,15 +83,14 @@ impl Job for Serves {
         begin.walls
     }
 
-    async fn begin(
-        ToServe { dir, region, catalog, public, .. }: ToServe,
-        _: Option<OwnedFd>,
-        superior: Arc<Superior>,
-    ) -> anyhow::Result<Serving> {
-        let handles = home::handles_as(cell_trail::SERVER, &dir)?;
+    async fn begin(begin: ToServe, _: Option<OwnedFd>, superior: Arc<Superior>) -> anyhow::Result<Serving> {
+        let placed = begin.placed()?;
+        let ToServe { dir, region, catalog, public, .. } = begin;
+        let handles = home::handles_as(&placed.name, &dir)?;
+        let proof = placed.proof(&dir)?;
         // They are read while the vault is waited for.
         let policies = tokio::task::spawn_blocking(move || Guard::built_in(region));
-        let join = Member::join(Arc::clone(&superior) as _, Arc::clone(&handles.clock));
+        let join = Member::join_by(proof, Arc::clone(&superior) as _, Arc::clone(&handles.clock));
         let (catalog, member) = match catalog {
             None => (Catalog::open(dir.as_path()).await?, join.await?),
             Some(server) => {
@@ -88,6 +98,8 @@ impl Job for Serves {
                 (server.open(&dir, member.identities()).await?, member)
             }
         };
+        let member = Arc::new(member);
+        let brings = placed.brings(&dir, &member, &handles)?;
         let gate = Gate::new(Arc::clone(&handles.audit)).with_policies(Arc::new(policies.await??));
         let endpoint = member.endpoint(catalog::routes(&catalog, gate));
         let running = match public {
@@ -97,19 +109,23 @@ impl Job for Serves {
             None => None,
         };
         let hall = running.as_ref().map(|running| running.hall());
+        let brings_last = brings.clone();
         let beside = async move {
-            let _member = member;
-            if let Some(running) = running {
-                running.run().await;
-            }
-            // Whatever becomes of that, the cell goes on.
-            std::future::pending::<()>().await;
+            // Whatever becomes of the public endpoint, the cell goes on.
+            let public = async {
+                if let Some(running) = running {
+                    running.run().await;
+                }
+            };
+            let (never, ()) = futures::future::join(brings.all_the_time(), public).await;
+            match never {}
         };
         let last = async move {
             if let Some(hall) = hall {
                 hall.close().await;
             }
             catalog.close().await;
+            brings_last.last().await;
         };
         let last = last.boxed();
         Ok(Serving {

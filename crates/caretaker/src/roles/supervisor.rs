@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -16,7 +17,7 @@ use anyhow::Context as _;
 use domain::{AuditEvent, AuditSink, Clock, Id128, Operation, Outcome, Platform, Principal, Region, Role};
 use flows::FlowError;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Either};
+use futures::future::{BoxFuture, Either, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Handle;
@@ -46,6 +47,8 @@ const START_AGAIN: Duration = Duration::from_millis(20);
 const START_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// So long it is waited until it is on record that a process is killed.
 const RECORD_MAX: Duration = Duration::from_secs(2);
+/// So long whoever wants something of a process that is started again waits for it.
+const HAND_MAX: Duration = Duration::from_secs(15);
 /// One that has lived so long is as good as new.
 const LIVES: Duration = Duration::from_secs(60);
 
@@ -110,10 +113,12 @@ pub(super) enum Beginning {
         asks: bool,
         unseals: Unseals,
     },
+    /// `far`: that the vault is on another host.
     Server {
         dir: PathBuf,
         cell: CellFile,
-        public: Option<ToPublish>,
+        public: Option<Box<ToPublish>>,
+        far: bool,
     },
     Monitor {
         dir: PathBuf,
@@ -146,12 +151,13 @@ impl Beginning {
         Self::Worker { dir, cell, platform, ports, far: false }
     }
 
-    /// The same, for a worker whose vault is on another host.
+    /// The same, for a worker or a server whose vault is on another host.
     pub(super) fn far(self) -> Self {
         match self {
             Self::Worker { dir, cell, platform, ports, .. } => {
                 Self::Worker { dir, cell, platform, ports, far: true }
             }
+            Self::Server { dir, cell, public, .. } => Self::Server { dir, cell, public, far: true },
             other => other,
         }
     }
@@ -184,10 +190,10 @@ impl Beginning {
                 let (dir, region, unseals) = (dir.clone(), region.clone(), unseals.again()?);
                 Self::Vault { dir, region, alone: *alone, asks: *asks, unseals }
             }
-            Self::Server { dir, cell, public } => {
-                let again = |public: &ToPublish| ToPublish { at_start: false, ..public.clone() };
-                let (dir, cell, public) = (dir.clone(), cell.clone(), public.as_ref().map(again));
-                Self::Server { dir, cell, public }
+            Self::Server { dir, cell, public, far } => {
+                let again = |public: &ToPublish| ToPublish { at_start: false, ..public.clone() }.into();
+                let (dir, cell, public) = (dir.clone(), cell.clone(), public.as_deref().map(again));
+                Self::Server { dir, cell, public, far: *far }
             }
             Self::Monitor { dir, by_itself } => Self::Monitor { dir: dir.clone(), by_itself: *by_itself },
             Self::Worker { dir, cell, platform, ports, far } => Self::Worker {
@@ -234,10 +240,10 @@ impl Beginning {
                     }
                 }
             }
-            Self::Server { dir, cell: CellFile { region, catalog, .. }, public } => {
+            Self::Server { dir, cell: CellFile { region, catalog, .. }, public, far } => {
                 let (dir, region) = (dir.clone(), region.clone());
-                let (catalog, public) = (catalog.clone(), public.clone());
-                tell(control, ToServe { dir, region, catalog, public, walls }, None)
+                let (catalog, public) = (catalog.clone(), public.as_deref().cloned());
+                tell(control, ToServe { dir, region, catalog, public, far: *far, walls }, None)
             }
             Self::Monitor { dir, by_itself } => {
                 tell(control, ToMonitor { dir: dir.clone(), by_itself: *by_itself, walls }, None)
@@ -577,7 +583,7 @@ impl Supervisor {
             let Some(audit) = audit.upgrade() else { return };
             let recorded = audit.record(event);
             // It may be the one which keeps it from being recorded: it has a lock, say. Then that comes right after.
-            let waits = async { futures::future::select(recorded, clock.sleep(RECORD_MAX)).await };
+            let waits = async { select(recorded, clock.sleep(RECORD_MAX)).await };
             if let Either::Left((Err(error), _)) = runtime.block_on(waits) {
                 tracing::warn!("{error}");
             }
@@ -630,6 +636,10 @@ impl Supervisor {
         match what {
             _ if *role == Role::Certifier => Err(io::Error::other(format!("a {role} asks for nothing"))),
             Ask::Certificate => {
+                // With what its host's key proves, it is asked for there.
+                if let Some(address) = self.elsewhere.get(&Role::Vault) {
+                    return far::dial(*address, &*self.clock).await;
+                }
                 let enrol = ToProcess::Enrol { role: role.to_string() };
                 self.pair(&Role::Vault, &enrol).await.map(Into::into)
             }
@@ -755,7 +765,14 @@ impl Supervisor {
     /// Hands a descriptor to somebody of that role, or to whoever is started in their place.
     async fn hand(&self, to: &Role, message: &ToProcess<()>, descriptor: BorrowedFd<'_>) -> io::Result<()> {
         let keeper = self.keeper(to).ok_or_else(|| io::Error::other(format!("no {to} was started")))?;
-        let mut running = keeper.running.lock().await;
+        // Whoever starts it again keeps at it, and has it meanwhile.
+        let mut running = match select(pin!(keeper.running.lock()), self.clock.sleep(HAND_MAX)).await {
+            Either::Left((running, _)) => running,
+            Either::Right(_) => {
+                let why = format!("the {to} has ended, and could not be started again yet");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+            }
+        };
         loop {
             match running.control.send(message, Some(descriptor)) {
                 Ok(()) => return Ok(()),

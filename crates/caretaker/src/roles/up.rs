@@ -52,7 +52,7 @@ struct Welcome {
     missing: Vec<(String, String)>,
     /// Whose processes run on other hosts.
     elsewhere: Vec<String>,
-    /// Where other hosts find those that run here.
+    /// Where other hosts find each of them.
     places: Vec<(String, SocketAddr)>,
 }
 
@@ -253,9 +253,14 @@ impl Up {
                 unseals,
             },
             Beginning::Monitor { dir: dir.clone(), by_itself: true },
-            Beginning::Server { dir: dir.clone(), cell: cell.clone(), public: to_publish },
         ] {
             supervisor.start(beginning).await?;
+        }
+        if !hosts.elsewhere.contains_key(&Role::Server) {
+            let (dir, cell) = (dir.clone(), cell.clone());
+            supervisor
+                .start(Beginning::Server { dir, cell, public: to_publish.map(Box::new), far: false })
+                .await?;
         }
         for platform in worker::platforms()? {
             if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
@@ -422,7 +427,9 @@ impl Door {
         let missing = self.supervisor.missing();
         let missing = missing.into_iter().map(|(role, missing)| (role.to_string(), missing)).collect();
         let elsewhere = self.hosts.elsewhere.keys().map(ToString::to_string).collect();
-        let places = self.hosts.at.iter().map(|(role, address)| (role.to_string(), *address)).collect();
+        // Wherever they are: another host calls them there too.
+        let placed = self.hosts.at.iter().chain(&self.hosts.elsewhere);
+        let places = placed.map(|(role, address)| (role.to_string(), *address)).collect();
         let welcome = Welcome { missing, elsewhere, places };
         let (supervisor, there) = (Arc::downgrade(&self.supervisor), self.there.clone());
         let (room, clock) = (Arc::clone(&self.room), Arc::clone(&self.handles.clock));

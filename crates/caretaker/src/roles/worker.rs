@@ -11,14 +11,13 @@ use flows::store_access::WhichStore;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::brings::Brings;
 use super::child::{Job, Serving, Superior};
-use super::host::{self, HostFile};
-use super::member::{Member, Proof};
+use super::host::Placed;
+use super::member::Member;
 use crate::home::CellFile;
 use crate::walls::{Own, Walls};
 use crate::works::{self, Bench, Comings, Lent};
-use crate::{cell_trail, home, stores};
+use crate::{home, stores};
 
 /// With whose stores of which cell is to be worked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,19 +45,13 @@ pub(super) fn platforms() -> anyhow::Result<Vec<Platform>> {
     Ok(registry::names().map(Platform::new).collect::<Result<_, _>>()?)
 }
 
-/// The name that events of a worker have. On a host of its own it has more.
-pub(super) fn source(platform: &Platform) -> String {
-    format!("worker-{platform}")
-}
-
 impl ToWork {
     fn role(&self) -> Role {
         Role::Worker(self.platform.clone())
     }
 
-    /// The host on which it is, where that is not the vault's.
-    fn host(&self) -> anyhow::Result<Option<HostFile>> {
-        self.far.then(|| HostFile::read(&self.dir)).transpose()
+    fn placed(&self) -> anyhow::Result<Placed> {
+        Placed::of(&self.role(), self.far, &self.dir)
     }
 
     fn urls(&self) -> [(WhichStore, String); 2] {
@@ -72,12 +65,7 @@ impl Job for Works {
     const WORD: &'static str = "work";
 
     fn walls(begin: &ToWork) -> anyhow::Result<Option<Walls>> {
-        let host = begin.host()?;
-        let name = host.as_ref().map_or_else(|| source(&begin.platform), |host| host.source().to_owned());
-        let mut own = cell_trail::own(&begin.dir, &name)?;
-        if host.is_some() {
-            own.push(Own { path: host::own(&begin.dir), writes: false });
-        }
+        let mut own = begin.placed()?.own(&begin.dir)?;
         let mut ports = begin.ports.clone();
         for folder in works::folders(&begin.dir, &begin.platform) {
             own.push(Own::made(&folder)?);
@@ -103,20 +91,14 @@ impl Job for Works {
     }
 
     async fn begin(begin: ToWork, _: Option<OwnedFd>, superior: Arc<Superior>) -> anyhow::Result<Serving> {
-        let (name, proof, far) = match begin.host()? {
-            Some(host) => (host.source().to_owned(), Proof::Host(host.proof(&begin.dir)?), true),
-            None => (source(&begin.platform), Proof::Parent, false),
-        };
-        let handles = home::handles_as(&name, &begin.dir)?;
-        let member = Member::join_by(proof, superior, Arc::clone(&handles.clock)).await?;
+        let placed = begin.placed()?;
+        let handles = home::handles_as(&placed.name, &begin.dir)?;
+        let proof = placed.proof(&begin.dir)?;
+        let member = Arc::new(Member::join_by(proof, superior, Arc::clone(&handles.clock)).await?);
+        let brings = placed.brings(&begin.dir, &member, &handles)?;
         let (clock, rng) = (Arc::clone(&handles.clock), Arc::clone(&handles.rng));
         let (role, urls) = (begin.role(), begin.urls());
         let ToWork { dir, platform, cell, .. } = begin;
-        let brings = match far {
-            true => Some(Brings::new(&dir, &name, member.channel(Role::Monitor), &handles)?),
-            false => None,
-        };
-        let brings_last = brings.clone();
         let bench = Bench::new(works::Inner {
             dir,
             platform,
@@ -129,22 +111,9 @@ impl Job for Works {
             comings: Comings::default(),
         });
         let endpoint = member.endpoint(works::routes(&bench));
-        let member = Arc::new(member);
-        // What is recorded last is brought while this process has a certificate.
-        let stays = Arc::clone(&member);
-        let beside = async move {
-            let _member = member;
-            match brings {
-                Some(brings) => match brings.all_the_time().await {},
-                None => std::future::pending().await,
-            }
-        };
-        let last = async move {
-            let _member = stays;
-            if let Some(brings) = brings_last {
-                brings.last().await;
-            }
-        };
+        let brings_last = brings.clone();
+        let beside = async move { match brings.all_the_time().await {} };
+        let last = async move { brings_last.last().await };
         let lends: super::child::Lends = Arc::new(move |name, file| bench.lent().put(name, file));
         Ok(Serving {
             role,

@@ -18,7 +18,7 @@ use crate::shop::Shop;
 use crate::up::{Up, comes, count};
 
 /// An address that nobody listens at.
-fn free(host: u8) -> SocketAddr {
+pub(crate) fn free(host: u8) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
     listener.local_addr().unwrap()
 }
@@ -243,7 +243,7 @@ fn an_invitation_lets_one_host_in_once() {
         .args(["--listen", &cell.there.to_string()])
         .output()
         .unwrap();
-    Answer::from(shopify).refuses(2, &["is for the worker of `jsonl`"]);
+    Answer::from(shopify).refuses(2, &["is for the worker/jsonl"]);
     let none = cell.cell.file("none.json", "{}");
     other.is_kept_out(&cell, &none).refuses(2, &["no invitation"]);
     let newer = std::fs::read_to_string(&next).unwrap().replace("\"format\": 1", "\"format\": 2");
@@ -255,6 +255,7 @@ fn an_invitation_lets_one_host_in_once() {
     cell.cell
         .run(&["host", "invite", "vault", "--out", text(&vaults)])
         .refuses(2, &["runs where the vault does"]);
+    cell.cell.run(&["host", "invite", "server", "--out", text(&vaults)]).refuses(2, &["on PostgreSQL"]);
     assert!(!vaults.exists());
 
     // A vault that was started again has forgotten those that were not used; the cell must run for one.
@@ -359,7 +360,7 @@ fn where_others_are_found_is_said_whole_or_not_at_all() {
     refused(&["--at", "vault=127.0.0.1:7101"], "calls the server too");
     refused(&["--elsewhere", "worker/jsonl=127.0.0.1:7104"], "calls the vault too");
     refused(&["--at", "worker/jsonl=127.0.0.1:7104"], "look for the vault");
-    refused(&["--elsewhere", "vault=127.0.0.1:7104"], "workers run elsewhere");
+    refused(&["--elsewhere", "vault=127.0.0.1:7104"], "run elsewhere");
     refused(&["--at", "vault=0.0.0.0:7101"], "nobody is found at");
     refused(&["--at", "vault=localhost:7101"], "is no address");
     refused(&["--at", "nobody=127.0.0.1:7101"], "is no role");

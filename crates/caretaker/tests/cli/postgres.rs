@@ -15,6 +15,7 @@ use transport::{Authority, Identities};
 use vault::system::SystemClock;
 
 use crate::cell::{Answer, PASSPHRASE, TestCell, contents, note, text};
+use crate::hosts::free;
 use crate::shop::Shop;
 use crate::up::{Up, comes};
 use crate::vault_process::Started;
@@ -608,5 +609,64 @@ fn a_lost_database_is_made_anew_from_the_stores() {
     let next = again.ingest("files", "thing", LINES).succeeds();
     assert_eq!((&next["snapshot"], &next["kinds"]["thing"]["changed"]), (&3.into(), &1.into()));
     again.run(&["verify", "files", "--all-bytes"]).succeeds();
+    database.done();
+}
+
+#[test]
+fn a_server_on_another_host_has_the_catalog_for_its_cell() {
+    let Some(database) = Database::start() else { return };
+    let cell = database.cell();
+    let (vault, monitor, there) = (free(1), free(1), free(2));
+    let at = [format!("vault={vault}"), format!("monitor={monitor}"), format!("server={there}")];
+    let words = ["up", "--at", &at[0], "--at", &at[1], "--elsewhere", &at[2]];
+    cell.run(
+        &[
+            &words[..],
+            &["--listen", "127.0.0.1:7443", "--certificate-file", "/none", "--certificate-key-file", "/none"],
+        ]
+        .concat(),
+    )
+    .refuses(2, &["public endpoint"]);
+    let mut up = cell.command(&words);
+    up.stderr(Stdio::null());
+    let up = Up::started(up);
+    assert!(!up.processes.contains_key("server"));
+    // It is not there yet.
+    cell.run(&["connection", "list"]).refuses(1, &["the server cannot be reached"]);
+
+    let invitation = cell.path("invitation.json");
+    cell.run(&["host", "invite", "server", "--out", text(&invitation)]).succeeds();
+    let folder = tempfile::tempdir().unwrap();
+    let host = folder.path().join("host");
+    let serve = |words: &[&str]| {
+        let mut serve = crate::cell::binary();
+        serve.args(["--json", "--dir", text(&host), "serve"]).args(words).stderr(Stdio::null());
+        Up::started(serve)
+    };
+    let server = serve(&["--join", text(&invitation), "--listen", &there.to_string()]);
+    let first = server.processes["server"];
+    cell.ingest("files", "thing", LINES).succeeds();
+    assert!(!database.sessions().is_empty());
+    nix::sys::signal::kill(first, Signal::SIGKILL).unwrap();
+    let shown = cell.run(&["item", "show", "files", "thing", "b"]);
+    assert_eq!(shown.stdout, b"{\"id\":\"b\",\"n\":1}\n", "{}", shown.stderr);
+    cell.run(&["verify", "files", "--all-bytes"]).succeeds();
+
+    // It ends, with all that it has recorded; and comes up by itself.
+    server.told(Signal::SIGTERM);
+    assert_eq!(server.ends().code, Some(0));
+    cell.run(&["trail", "verify"]).succeeds();
+    let source = |event: &Value| event["event"]["metadata"]["log_name"].as_str().unwrap().to_owned();
+    // The log takes them within a second.
+    assert!(comes(|| {
+        let words = ["trail", "list", "--last", "500", "--operation", "catalog.lease.seize"];
+        let listed = cell.run(&words).succeeds();
+        listed["events"].as_array().unwrap().iter().any(|event| source(event).starts_with("server-"))
+    }));
+    let server = serve(&[]);
+    cell.run(&["connection", "list"]).succeeds();
+    drop((server, up));
+    // By that word nobody starts it on the vault's own machine.
+    cell.run(&["serve"]).refuses(2, &["is started by the command that needs it"]);
     database.done();
 }

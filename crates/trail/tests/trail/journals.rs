@@ -3,7 +3,7 @@ use std::fs;
 use domain::{AuditSink as _, Clock as _, Operation, Outcome};
 use trail::event::Source;
 use trail::head::Folder;
-use trail::journal::{BringError, Brought, after, forget};
+use trail::journal::{BringError, Brought, Outgoing};
 
 use crate::world::{World, event};
 
@@ -179,19 +179,25 @@ async fn a_journal_of_another_host_is_brought_whole_and_once() {
     let mut brought = Brought::new(&here_trail, source.clone());
     assert_eq!(brought.reached().unwrap(), 0);
     there.record("worker-shopify-0a1b2c3d", 3).await;
-    let lines = after(&there_trail, &source, 0).unwrap();
+    let lines = Outgoing::new(&there_trail, &source).after(0).unwrap();
     assert_eq!(brought.bring(&lines).unwrap(), 3);
     assert_eq!(brought.bring(&lines).unwrap(), 3, "what is there already is passed over");
     there.record("worker-shopify-0a1b2c3d", 2).await;
+    // By whoever has read before, from where that was; and by whoever has not.
+    let mut outgoing = Outgoing::new(&there_trail, &source);
+    assert_eq!(outgoing.after(0).unwrap(), Outgoing::new(&there_trail, &source).after(0).unwrap());
+    there.record("worker-shopify-0a1b2c3d", 1).await;
+    assert_eq!(outgoing.after(5).unwrap(), Outgoing::new(&there_trail, &source).after(5).unwrap());
+    assert_eq!((outgoing.after(6).unwrap(), outgoing.after(2).unwrap().is_empty()), (Vec::new(), false));
     // Also by another process than before, to which more is brought than it needs.
     let mut brought = Brought::new(&here_trail, source.clone());
-    assert_eq!(brought.bring(&after(&there_trail, &source, 1).unwrap()).unwrap(), 5);
+    assert_eq!(brought.bring(&Outgoing::new(&there_trail, &source).after(1).unwrap()).unwrap(), 6);
     assert_eq!(lines_of(&here), lines_of(&there));
-    assert_eq!(after(&there_trail, &source, 5).unwrap(), b"");
+    assert_eq!(Outgoing::new(&there_trail, &source).after(6).unwrap(), b"");
     // And the log takes them, which needs them in the journal no more.
     here.record("vault", 1).await;
     assert_eq!(here.findings(&[]).await, [""; 0]);
-    assert_eq!(Brought::new(&here_trail, source).reached().unwrap(), 5);
+    assert_eq!(Brought::new(&here_trail, source).reached().unwrap(), 6);
 }
 
 fn lines_of(world: &World) -> Vec<String> {
@@ -205,8 +211,8 @@ async fn what_is_no_part_of_a_journal_is_not_brought() {
     let (own, other): (Source, Source) = ("worker-a".parse().unwrap(), "worker-b".parse().unwrap());
     there.record("worker-a", 3).await;
     there.record("worker-b", 3).await;
-    let good = after(&there_trail, &own, 0).unwrap();
-    let foreign = after(&there_trail, &other, 0).unwrap();
+    let good = Outgoing::new(&there_trail, &own).after(0).unwrap();
+    let foreign = Outgoing::new(&there_trail, &other).after(0).unwrap();
     let first = good.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let mut brought = Brought::new(&here_trail, own);
     let without_the_second = {
@@ -234,10 +240,10 @@ async fn events_that_are_missing_on_the_way_show_in_the_log() {
     let source: Source = "worker-a".parse().unwrap();
     there.record("worker-a", 5).await;
     let mut brought = Brought::new(&here_trail, source.clone());
-    let all = after(&there_trail, &source, 0).unwrap();
+    let all = Outgoing::new(&there_trail, &source).after(0).unwrap();
     let first = all.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     assert_eq!(brought.bring(&all[..first]).unwrap(), 1);
-    assert_eq!(brought.bring(&after(&there_trail, &source, 3).unwrap()).unwrap(), 5);
+    assert_eq!(brought.bring(&Outgoing::new(&there_trail, &source).after(3).unwrap()).unwrap(), 5);
     let findings = here.findings(&[]).await;
     assert!(
         !findings.is_empty() && findings.iter().any(|finding| finding.contains("worker-a")),
@@ -258,11 +264,11 @@ async fn what_was_brought_is_deleted_but_for_the_piece_that_is_gone_on_with() {
     }
     assert!(pieces() >= 3, "{}", pieces());
     let all = pieces();
-    forget(&trail, &source, 0).unwrap();
+    Outgoing::new(&trail, &source).forget(0).unwrap();
     assert_eq!(pieces(), all);
-    forget(&trail, &source, 3_000).unwrap();
+    Outgoing::new(&trail, &source).forget(3_000).unwrap();
     assert_eq!(pieces(), 1);
     journal.record(event(1)).await.unwrap();
-    let last = String::from_utf8(after(&trail, &source, 3_000).unwrap()).unwrap();
+    let last = String::from_utf8(Outgoing::new(&trail, &source).after(3_000).unwrap()).unwrap();
     assert!(last.contains("\"sequence\":3001") && last.lines().count() == 1);
 }

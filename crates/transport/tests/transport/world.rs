@@ -94,7 +94,8 @@ pub(crate) struct TooLong {
 
 impl Call for Twice {
     const NAME: &'static str = "test.twice";
-    const CALLERS: &'static [RoleName] = &[RoleName::Command, RoleName::Worker, RoleName::Monitor];
+    const CALLERS: &'static [RoleName] =
+        &[RoleName::Command, RoleName::Worker, RoleName::Monitor, RoleName::Server];
     type Answer = String;
     type Refusal = TooLong;
 }

@@ -1,9 +1,9 @@
-//! `caretaker worker`: a platform's worker on a machine that is not the vault's, until it is told to end.
+//! `caretaker worker` and `caretaker serve`: a process on a machine that is not the vault's, until it is told to end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Clock;
+use domain::{Clock, Role};
 use flows::{ErrorKind, FlowError};
 use serde_json::{Value, json};
 use vault::system::SystemClock;
@@ -12,33 +12,51 @@ use crate::arguments;
 use crate::commands::sandbox::Signals;
 use crate::home::Home;
 use crate::output::{self, Output, exit};
-use crate::roles::{self, FarWorker, HostFile};
+use crate::roles::{self, HostFile, OnHost};
 
 /// A cell that cannot be reached is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(home: &Home, words: &arguments::Worker, output: &Output) -> anyhow::Result<u8> {
+/// The worker of a platform.
+pub(crate) async fn worker(home: &Home, words: &arguments::Worker, output: &Output) -> anyhow::Result<u8> {
+    let role = Role::Worker(words.platform.clone());
+    run(home, &role, (&words.joins, &words.reaching), output).await
+}
+
+/// The server. On the vault's machine nobody starts it by that word.
+pub(crate) async fn serve(home: &Home, joins: &arguments::Joins, output: &Output) -> anyhow::Result<u8> {
+    if joins.join.is_none() && !home.dir().is_ok_and(roles::is_host) {
+        return Err(roles::misplaced::<roles::Serves>());
+    }
+    run(home, &Role::Server, (joins, &[]), output).await
+}
+
+async fn run(
+    home: &Home,
+    role: &Role,
+    (joins, reaching): (&arguments::Joins, &[u16]),
+    output: &Output,
+) -> anyhow::Result<u8> {
     let (dir, clock): (_, Arc<dyn Clock>) = (home.dir()?, Arc::new(SystemClock));
     let end = Signals::watch()?;
-    if let (Some(invitation), Some(listen)) = (&words.join, words.listen) {
-        roles::join_cell(dir, (invitation, &words.platform), listen, &clock).await?;
+    if let (Some(invitation), Some(listen)) = (&joins.join, joins.listen) {
+        roles::join_cell(dir, (invitation, role), listen, &clock).await?;
     }
     let host = HostFile::read(dir)?;
-    if host.platform()? != words.platform {
-        let why =
-            format!("this host is there for the worker of `{}`: give `--platform {0}`", host.platform()?);
-        return Err(FlowError::Input(why).into());
+    let own = host.role()?;
+    if own != *role {
+        return Err(FlowError::Input(format!("this host is there for the {own}, not for the {role}")).into());
     }
     let ended = end.wait();
     tokio::pin!(ended);
-    let worker = tokio::select! {
-        worker = start(home, words, &*clock, output) => worker?,
+    let on_host = tokio::select! {
+        on_host = start(home, reaching, &*clock, output) => on_host?,
         () = &mut ended => return Ok(exit::DONE),
     };
-    for (role, missing) in worker.missing() {
+    for (role, missing) in on_host.missing() {
         output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
     }
-    let processes = worker.processes().await;
+    let processes = on_host.processes().await;
     let pids: serde_json::Map<String, Value> =
         processes.iter().map(|(role, pid)| (role.to_string(), (*pid).into())).collect();
     let listen = host.listen();
@@ -51,15 +69,10 @@ pub(crate) async fn run(home: &Home, words: &arguments::Worker, output: &Output)
 }
 
 /// Starts it, as often as it takes until the vault can be reached: a machine may be up before another is.
-async fn start(
-    home: &Home,
-    words: &arguments::Worker,
-    clock: &dyn Clock,
-    output: &Output,
-) -> anyhow::Result<FarWorker> {
+async fn start(home: &Home, reaching: &[u16], clock: &dyn Clock, output: &Output) -> anyhow::Result<OnHost> {
     let mut told = false;
     loop {
-        match FarWorker::start(home.dir()?, &words.reaching).await {
+        match OnHost::start(home.dir()?, reaching).await {
             Err(error) if output::kind(&error) == ErrorKind::Unavailable => {
                 if !std::mem::replace(&mut told, true) {
                     output.warn(&format!("{error:#}; it is tried again until it can be"));
