@@ -68,6 +68,10 @@ actions! {
     TrailRead = "trail.read", TwoFactors;
     /// Check the trail.
     TrailVerify = "trail.verify", TwoFactors;
+    /// Have what is personal in the trail opened.
+    TrailOpen = "trail.open", TwoFactors;
+    /// Have the keys destroyed that open it, of older months.
+    TrailErase = "trail.erase", TwoFactors;
     /// Look at the policies.
     PolicyRead = "policy.read", TwoFactors;
     /// Add a tenant.

@@ -222,6 +222,11 @@ mod tests {
         check("worker/shopify", O::HostInvite, About::Vault, None, false);
         check("server", O::HostRemove, About::Vault, None, false);
         check("worker/shopify", O::HostList, About::Vault, None, false);
+        check("command", O::TrailOpen, About::Vault, None, true);
+        check("command", O::TrailErase, About::Vault, None, true);
+        check("monitor", O::TrailOpen, About::Vault, None, false);
+        check("server", O::TrailOpen, About::Vault, None, false);
+        check("worker/shopify", O::TrailErase, About::Vault, None, false);
         check("monitor", O::LogKeyGive, About::Trail, None, true);
         check("command", O::LogKeyGive, About::Trail, None, false);
         check("worker/shopify", O::CertificateIssue, About::Vault, None, true);
@@ -287,6 +292,10 @@ mod tests {
         assert!(!guard().person(&stranger, domain::Action::Connect, &store).allowed);
         assert!(guard().custodian(&operator, Operation::VaultRetire).allowed);
         assert!(!guard().custodian(&stranger, Operation::VaultRetire).allowed);
+        for operation in [Operation::TrailOpen, Operation::TrailErase] {
+            assert!(guard().custodian(&operator, operation).allowed);
+            assert!(!guard().custodian(&stranger, operation).allowed);
+        }
         assert!(guard().custodian(&operator, Operation::HostInvite).allowed);
         assert!(!guard().custodian(&stranger, Operation::HostInvite).allowed);
     }

@@ -2,6 +2,7 @@
 //! compile.
 
 use domain::{Kind, Operation, TenantId};
+use serde::Serialize;
 
 use crate::arguments::{
     Command, Connect, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand,
@@ -13,15 +14,30 @@ use crate::names::Names;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Act {
     pub(crate) operation: Operation,
-    /// Below the tenant: a connection, and a kind where it is about one. Which record it is about is not told: ids may be
+    /// Below the tenant: a connection, and a kind where it is about one. Which record it is about is told sealed: ids may be
     /// personal, as a mail address is, and what is in the log stays.
     below: Option<String>,
+    records: Records,
+}
+
+/// Which records a command is about, as it was told.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+struct Records {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    items: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    search: Option<String>,
 }
 
 impl Act {
     /// To what it is done: `default/shop/product`.
     pub(crate) fn object(&self, tenant: &TenantId) -> String {
         self.below.as_ref().map_or_else(|| tenant.to_string(), |below| format!("{tenant}/{below}"))
+    }
+
+    /// What is personal in it, as a JSON document; `None` where it names no record.
+    pub(crate) fn personal(&self) -> serde_json::Result<Option<String>> {
+        (self.records != Records::default()).then(|| serde_json::to_string(&self.records)).transpose()
     }
 }
 
@@ -30,7 +46,7 @@ fn named(names: &Names) -> Option<String> {
     names.name.as_ref().map(ToString::to_string).or(tag)
 }
 
-fn records(name: &impl ToString, kind: &Kind) -> Option<String> {
+fn of_kind(name: &impl ToString, kind: &Kind) -> Option<String> {
     Some(format!("{}/{kind}", name.to_string()))
 }
 
@@ -76,7 +92,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         }
         Command::Connection(ConnectionCommand::Tag { name: own, .. }) => (O::ConnectionTag, name(own)),
         Command::Backup { names, .. } => (O::Backup, named(names)),
-        Command::Ingest(words) => (O::Ingest, records(&words.name, &words.kind)),
+        Command::Ingest(words) => (O::Ingest, of_kind(&words.name, &words.kind)),
         Command::Snapshot(SnapshotCommand::List(names)) => (O::SnapshotList, named(names)),
         Command::Snapshot(SnapshotCommand::Prune(words)) => (O::SnapshotPrune, named(&words.names)),
         Command::Verify { names, .. } => (O::SnapshotVerify, named(names)),
@@ -86,9 +102,9 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Store(StoreCommand::Compact(names)) => (O::StoreCompact, named(names)),
         Command::Store(StoreCommand::Collect { names, .. }) => (O::StoreCollect, named(names)),
         Command::Store(StoreCommand::Rebuild { name: own, .. }) => (O::StoreRebuild, name(own)),
-        Command::Item(ItemCommand::List { name: own, kind, .. }) => (O::ItemList, records(own, kind)),
-        Command::Item(ItemCommand::Show { name: own, kind, .. }) => (O::ItemShow, records(own, kind)),
-        Command::Item(ItemCommand::History { name: own, kind, .. }) => (O::ItemHistory, records(own, kind)),
+        Command::Item(ItemCommand::List { name: own, kind, .. }) => (O::ItemList, of_kind(own, kind)),
+        Command::Item(ItemCommand::Show { name: own, kind, .. }) => (O::ItemShow, of_kind(own, kind)),
+        Command::Item(ItemCommand::History { name: own, kind, .. }) => (O::ItemHistory, of_kind(own, kind)),
         Command::Restore(RestoreCommand::Plan(words)) => (O::RestorePlan, name(&words.name)),
         Command::Restore(RestoreCommand::Apply { .. }) => (O::RestoreApply, None),
         Command::Restore(RestoreCommand::Undo { .. }) => (O::RestoreUndo, None),
@@ -100,11 +116,25 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Vault { command: Some(VaultCommand::Seal { .. }) } => (O::VaultSeal, None),
         Command::Policy(PolicyCommand::WhoCan { .. } | PolicyCommand::Can { .. }) => (O::PolicyRead, None),
         Command::Trail(TrailCommand::Verify { .. }) => (O::TrailVerify, None),
+        Command::Trail(TrailCommand::Erase { .. }) => (O::TrailErase, None),
         Command::Trail(TrailCommand::List { .. } | TrailCommand::Prove { .. } | TrailCommand::Checkpoint) => {
             (O::TrailRead, None)
         }
     };
-    Some(Act { operation, below })
+    Some(Act { operation, below, records: named_records(command) })
+}
+
+/// The records that a command names.
+fn named_records(command: &Command) -> Records {
+    let (items, search) = match command {
+        Command::Item(ItemCommand::List { search, .. }) => (Vec::new(), search.clone()),
+        Command::Item(ItemCommand::Show { id, .. } | ItemCommand::History { id, .. }) => {
+            (vec![id.clone()], None)
+        }
+        Command::Restore(RestoreCommand::Plan(words)) => (words.id.clone(), None),
+        _ => (Vec::new(), None),
+    };
+    Records { items, search }
 }
 
 #[cfg(test)]
@@ -134,8 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_record_is_about_is_not_told() {
-        check("item show shop customer mary@example.com", Some(("item.show", "default/shop/customer")));
-        check("item list shop customer --search mary", Some(("item.list", "default/shop/customer")));
+    fn whom_a_record_is_about_is_told_apart() {
+        let check = |words: &str, clear: (&str, &str), apart: Option<&str>| {
+            check(words, Some(clear));
+            let words =
+                Arguments::try_parse_from(std::iter::once("caretaker").chain(words.split(' '))).unwrap();
+            assert_eq!(act(&words.command).unwrap().personal().unwrap().as_deref(), apart, "{words:?}");
+        };
+        let customer = "default/shop/customer";
+        let mary = Some(r#"{"items":["mary@example.com"]}"#);
+        check("item show shop customer mary@example.com", ("item.show", customer), mary);
+        check("item history shop customer mary@example.com", ("item.history", customer), mary);
+        check("item list shop customer --search mary", ("item.list", customer), Some(r#"{"search":"mary"}"#));
+        check("item list shop customer", ("item.list", customer), None);
+        let both = Some(r#"{"items":["1","2"]}"#);
+        check("restore plan shop --at 3 --id 1 --id 2 --out plan", ("restore.plan", "default/shop"), both);
+        check("backup shop", ("snapshot.backup", "default/shop"), None);
     }
 }

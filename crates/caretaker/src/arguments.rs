@@ -7,6 +7,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use domain::{ConnectionId, Id128, Kind, Platform, Region, TenantId};
 use url::Url;
+use vault::Month;
 
 use crate::names::{Names, Place, RoleWord, Tag};
 use crate::public::PublicUrl;
@@ -686,6 +687,9 @@ pub(crate) enum TrailCommand {
         /// Only those of this operation, such as `credential.open`
         #[arg(long, value_name = "OPERATION")]
         operation: Option<String>,
+        /// With what is personal in them, which the vault opens: which record somebody looked at
+        #[arg(long)]
+        personal: bool,
     },
     /// Check that every event is as it was signed, that none is missing, and that the trail grew out of what it was
     Verify {
@@ -704,6 +708,15 @@ pub(crate) enum TrailCommand {
     },
     /// The newest checkpoint: keep it where this machine cannot reach it
     Checkpoint,
+    /// Destroy the keys that open what is personal in the events of older months. The events stay, and every proof of them
+    Erase {
+        /// The keys of all months before this one, such as 2026-11
+        #[arg(long, value_name = "MONTH")]
+        before: Month,
+        /// Destroy them without asking for the month
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -214,14 +214,24 @@ impl Home {
 
     /// Writes down that the command begins, where nobody needs to prove who they are for it.
     pub(crate) async fn begin_unproven(&self, handles: &Handles) -> anyhow::Result<()> {
-        self.begin(&Principal(vault::UNPROVEN.to_owned()), handles).await
+        self.begin(&Principal(vault::UNPROVEN.to_owned()), None, handles).await
     }
 
     /// Writes down that the command begins. Nothing of what it does comes before that.
-    async fn begin(&self, principal: &Principal, handles: &Handles) -> anyhow::Result<()> {
+    async fn begin(
+        &self,
+        principal: &Principal,
+        vault: Option<&Client>,
+        handles: &Handles,
+    ) -> anyhow::Result<()> {
         let Some(act) = self.act.as_ref().filter(|_| self.begun.get().is_none()) else { return Ok(()) };
         let object = act.object(&self.words.tenant);
+        let personal = match (act.personal()?, vault) {
+            (Some(text), Some(vault)) => Some(vault.seal_personal(&text).await?),
+            _ => None,
+        };
         let event = AuditEvent::new(principal.clone(), act.operation, object, Outcome::Begun);
+        let event = AuditEvent { personal, ..event };
         handles.audit.record(event.clone()).await.map_err(vault::VaultError::from)?;
         let since = handles.clock.monotonic();
         // Nobody else begins it.
@@ -336,7 +346,7 @@ impl Home {
         handles: &Handles,
     ) -> anyhow::Result<(Client, Arc<SignedIn>)> {
         let (client, operator) = self.sign_in(dir, given, handles).await?;
-        self.begin(operator.principal(), handles).await?;
+        self.begin(operator.principal(), Some(&client), handles).await?;
         Ok((client, operator))
     }
 
@@ -432,8 +442,10 @@ impl Home {
         let (vault, operator) = self.sign_in(dir, (unseals, wants), &handles).await?;
         // While it is written down that the command begins, and nothing is asked yet.
         let processes = self.opened()?;
-        let (begun, ()) =
-            futures::join!(self.begin(operator.principal(), &handles), processes.reach_catalog());
+        let (begun, ()) = futures::join!(
+            self.begin(operator.principal(), Some(&vault), &handles),
+            processes.reach_catalog()
+        );
         begun?;
         let catalog = self.catalog().await?;
         Ok(Unlocked { dir: dir.to_path_buf(), file, handles, vault, operator, catalog })

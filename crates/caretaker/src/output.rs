@@ -184,25 +184,23 @@ impl Output {
         }
     }
 
-    /// Asks for the connection's name before something is destroyed, unless it was said already that it may be.
+    /// Asks for the name of that which is destroyed, unless it was said already that it may be.
     ///
     /// # Errors
     /// Usage where another name comes, or none: nothing may be done then.
-    pub(crate) fn confirm(&self, name: &ConnectionId, what: &str, yes: bool) -> anyhow::Result<()> {
+    pub(crate) fn confirm(&self, name: &impl ToString, what: &str, yes: bool) -> anyhow::Result<()> {
         if yes {
             return Ok(());
         }
+        let name = name.to_string();
         self.clear();
         self.say(what);
         self.say(&format!("Type `{name}` to go on:"));
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed)?;
         match typed.trim() {
-            typed if typed == name.as_str() => Ok(()),
-            "" => Err(FlowError::Input(format!(
-                "nothing was changed: type the connection's name, `{name}`, or give --yes"
-            ))
-            .into()),
+            typed if typed == name => Ok(()),
+            "" => Err(FlowError::Input(format!("nothing was changed: type `{name}`, or give --yes")).into()),
             other => Err(FlowError::Input(format!("nothing was changed: `{other}` is not `{name}`")).into()),
         }
     }

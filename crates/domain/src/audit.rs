@@ -241,6 +241,12 @@ operations! {
     TrailRead = "trail.read", Read;
     /// The trail is verified.
     TrailVerify = "trail.verify", Read;
+    /// A month's key is made, to which is sealed what is personal in events of the trail.
+    TrailKeyCreate = "trail.key.create", Create;
+    /// What is personal in events of the trail is opened.
+    TrailOpen = "trail.open", Read;
+    /// The keys are destroyed that open what is personal in older events of the trail.
+    TrailErase = "trail.erase", Delete;
     /// The key that signs the trail's log is given out.
     LogKeyGive = "trail.log_key", Read;
     /// There is little room where the trail lies, or enough again.
@@ -290,6 +296,16 @@ pub struct HttpFacts {
     pub received: u64,
 }
 
+/// What is personal in an event, sealed by a key that can be destroyed: the event stays then, and its proof, and nobody reads
+/// this any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Personal {
+    /// The key's name.
+    pub key: String,
+    /// The text, sealed.
+    pub sealed: Vec<u8>,
+}
+
 /// One thing that happened. Holds names and ids, never content, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEvent {
@@ -311,6 +327,8 @@ pub struct AuditEvent {
     pub took: Option<Duration>,
     /// The request, where it was one.
     pub request: Option<HttpFacts>,
+    /// What is personal in it: which record it was about.
+    pub personal: Option<Personal>,
 }
 
 impl AuditEvent {
@@ -318,7 +336,8 @@ impl AuditEvent {
     #[must_use]
     pub fn new(principal: Principal, operation: Operation, object: String, outcome: Outcome) -> Self {
         let (grant, policies, detail, took, request) = (None, Vec::new(), String::new(), None, None);
-        Self { principal, operation, object, grant, policies, outcome, detail, took, request }
+        let personal = None;
+        Self { principal, operation, object, grant, policies, outcome, detail, took, request, personal }
     }
 
     /// The same, with why it ended so or what else is to be known.

@@ -24,7 +24,9 @@ pub mod policy;
 pub mod record;
 pub mod service;
 
-pub use audit::{AuditError, AuditEvent, AuditSink, Effect, HttpFacts, Operation, Outcome, Unrecorded};
+pub use audit::{
+    AuditError, AuditEvent, AuditSink, Effect, HttpFacts, Operation, Outcome, Personal, Unrecorded,
+};
 pub use causes::with_causes;
 pub use chance::{Ids, Rng};
 pub use clock::Clock;

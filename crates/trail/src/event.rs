@@ -8,7 +8,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use domain::{AuditEvent, Effect, HttpFacts, Outcome, Timestamp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::{AuditEvent, Effect, HttpFacts, Outcome, Personal, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::tree::{Hash, leaf};
@@ -254,6 +256,16 @@ struct Unmapped<'a> {
     object: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     request: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    personal: Option<Sealed<'a>>,
+}
+
+/// Whoever has not the key reads nothing of it; once that is destroyed, nobody does. The event's hash is over it as it stands.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    key: &'a str,
+    /// Base64.
+    sealed: String,
 }
 
 /// The class and the activity of it that an event is of.
@@ -372,9 +384,21 @@ pub fn line(
             began_anew: place.began_anew,
             object: if class_uid == 6003 { "" } else { object },
             request: request.map_or("", |request| cut(&request.name)),
+            personal: event.personal.as_ref().map(|personal| Sealed {
+                key: cut(&personal.key),
+                sealed: STANDARD.encode(&personal.sealed),
+            }),
         },
     };
     serde_json::to_vec(&line)
+}
+
+/// What is personal in an event that was read, still sealed. `None` where there is nothing, or it is not of that shape.
+#[must_use]
+pub fn personal(event: &serde_json::Value) -> Option<Personal> {
+    let part = event.pointer("/unmapped/personal")?;
+    let text = |name| part.get(name).and_then(serde_json::Value::as_str);
+    Some(Personal { key: text("key")?.to_owned(), sealed: STANDARD.decode(text("sealed")?).ok()? })
 }
 
 /// What the trail itself needs to know of an event.
@@ -520,6 +544,24 @@ mod tests {
         assert_eq!(told["http_request"], request);
         assert_eq!(told["http_response"], serde_json::json!({ "code": 200, "length": 4_000 }));
         assert_eq!(told["unmapped"], serde_json::json!({ "object": "default/shop", "request": "products" }));
+    }
+
+    #[test]
+    fn what_is_personal_stands_there_sealed_and_is_read_back() {
+        let personal = Personal { key: "2026-11".into(), sealed: b"unreadable".to_vec() };
+        let shown =
+            AuditEvent { personal: Some(personal.clone()), ..event(Operation::ItemShow, Outcome::Done) };
+        let told = told(&shown, FIRST);
+        let expected = serde_json::json!({ "key": "2026-11", "sealed": "dW5yZWFkYWJsZQ==" });
+        assert_eq!(told["unmapped"]["personal"], expected);
+        assert_eq!(super::personal(&told), Some(personal));
+        for wrong in [
+            serde_json::json!({}),
+            serde_json::json!({ "unmapped": { "personal": { "key": "2026-11" } } }),
+            serde_json::json!({ "unmapped": { "personal": { "key": "2026-11", "sealed": "?" } } }),
+        ] {
+            assert_eq!(super::personal(&wrong), None);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::error::{Told, VaultError};
 use crate::gate::Caller;
 use crate::hosts::Host;
 use crate::orders::{Order, Wanted};
+use crate::personal::{Erased, Month, Opened, PublicPersonalKey};
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
 use crate::secret::{Passphrase, Secret};
@@ -200,6 +201,13 @@ questions! {
     InviteHost = "host.invite" for COMMANDS { session: HexBytes, role: String, ttl: Duration } -> HexBytes, VaultError => Told;
     ListHosts = "host.list" for COMMANDS {} -> Vec<Host>, VaultError => Told;
     RemoveHost = "host.remove" for COMMANDS { session: HexBytes, id: Id128 } -> Host, VaultError => Told;
+    /// To which is sealed what is personal in an event: the public half, which is nobody's secret.
+    PersonalKey = "trail.personal_key" for COMMANDS {} -> PublicPersonalKey, VaultError => Told;
+    /// Parts of events, each with the name of its key.
+    OpenPersonal = "trail.open" for COMMANDS {
+        session: HexBytes, parts: Vec<(String, HexBytes)>
+    } -> Vec<Opened>, VaultError => Told;
+    ErasePersonal = "trail.erase" for COMMANDS { session: HexBytes, before: Month } -> Erased, VaultError => Told;
     /// The key that signs the log. Whoever sequences the trail has it.
     LogKey = "trail.log_key" for MONITOR {} -> HexBytes, VaultError => Told;
 }
@@ -465,6 +473,38 @@ impl Question for RemoveHost {
         let person = vault.signed_in(self.session.as_ref(), Operation::HostRemove).await?;
         vault.admit_custodian(&caller, &person, Operation::HostRemove).await?;
         vault.remove_host(&person, self.id).await
+    }
+}
+
+impl Question for PersonalKey {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<PublicPersonalKey, VaultError> {
+        vault.admit(&caller, Operation::VaultStatus, About::Vault).await?;
+        vault.personal_key().await
+    }
+}
+
+impl Question for OpenPersonal {
+    type Error = VaultError;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Vec<Opened>, VaultError> {
+        let person = vault.signed_in(self.session.as_ref(), Operation::TrailOpen).await?;
+        vault.admit_custodian(&caller, &person, Operation::TrailOpen).await?;
+        vault.open_personal(&person, &self.parts).await
+    }
+}
+
+impl Question for ErasePersonal {
+    type Error = VaultError;
+
+    // Asked again, it would say that nothing was left to destroy.
+    const AGAIN: bool = false;
+
+    async fn answer(self, vault: Arc<Vault>, caller: Caller) -> Result<Erased, VaultError> {
+        let person = vault.signed_in(self.session.as_ref(), Operation::TrailErase).await?;
+        vault.admit_custodian(&caller, &person, Operation::TrailErase).await?;
+        vault.erase_personal(&person, &self.before).await
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Action, Clock, DataKey, DataKeys, Grant, Id128, KeyError, NewDataKey, Principal, Rng, Role, Scope,
-    SigningKey,
+    Action, Clock, DataKey, DataKeys, Grant, Id128, KeyError, NewDataKey, Personal, Principal, Rng, Role,
+    Scope, SigningKey,
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -21,6 +21,7 @@ use crate::gate::{Caller, Serving};
 use crate::hosts::Host;
 use crate::operator::OperatorKey;
 use crate::orders::Order;
+use crate::personal::{Erased, Month, OPENED_MAX, Opened};
 use crate::recovery::RecoveryKey;
 use crate::root_seal::SealedBy;
 use crate::rotation::KeyVersions;
@@ -158,6 +159,16 @@ impl Client {
     /// When the vault does not answer, and when their list is damaged.
     pub async fn hosts(&self) -> Result<Vec<Host>, VaultError> {
         self.ask(calls::ListHosts {}).await
+    }
+
+    /// Seals a text that an event of the trail is to have, to the key of this month.
+    ///
+    /// # Errors
+    /// When the vault does not answer, or could not make a key.
+    pub async fn seal_personal(&self, text: &str) -> Result<Personal, VaultError> {
+        const FAILED: VaultError = VaultError::Crypto("what is personal could not be sealed");
+        let key = self.ask(calls::PersonalKey {}).await?;
+        key.seal(self.id(), text, &*self.0.rng).map_err(|_| FAILED)
     }
 
     /// The key that signs the trail's log.
@@ -479,6 +490,27 @@ impl SignedIn {
     /// [`VaultError::NoHost`] where there is none; and when the list cannot be written.
     pub async fn remove_host(&self, id: Id128) -> Result<Host, VaultError> {
         self.ask(|session| calls::RemoveHost { session, id }).await
+    }
+
+    /// Opens what is personal in events of the trail. Answers for each in their order.
+    ///
+    /// # Errors
+    /// When the policies do not permit it, and when the record cannot be written.
+    pub async fn open_personal(&self, parts: &[Personal]) -> Result<Vec<Opened>, VaultError> {
+        let mut opened = Vec::with_capacity(parts.len());
+        for some in parts.chunks(OPENED_MAX) {
+            let some = || some.iter().map(|part| (part.key.clone(), part.sealed.as_slice().into())).collect();
+            opened.extend(self.ask(|session| calls::OpenPersonal { session, parts: some() }).await?);
+        }
+        Ok(opened)
+    }
+
+    /// Destroys the keys to which was sealed what is personal in the events of all months before one.
+    ///
+    /// # Errors
+    /// As [`SignedIn::open_personal`], and when the file of the keys cannot be written.
+    pub async fn erase_personal(&self, before: &Month) -> Result<Erased, VaultError> {
+        self.ask(|session| calls::ErasePersonal { session, before: before.clone() }).await
     }
 
     /// Asks what takes a sign-in; a vault that was opened anew in between knows none from before.

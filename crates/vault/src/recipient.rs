@@ -1,22 +1,15 @@
-//! Recovery recipients: public keys to which every data key is wrapped besides, with HPKE (RFC 9180:
-//! X25519, HKDF-SHA-256, AES-256-GCM, base mode).
+//! Recovery recipients: public keys to which every data key is wrapped besides.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use domain::{DataKeyId, KeyError, Rng, Scope, TenantId, aad};
-use hpke::aead::AesGcm256;
-use hpke::kdf::HkdfSha256;
-use hpke::kem::X25519HkdfSha256;
-use hpke::rand_core::{TryCryptoRng, TryRng};
-use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::cipher::{key_bytes, machine_failed, random_key};
 use crate::document::fingerprint;
 use crate::encoding::HexBytes;
 use crate::error::VaultError;
+use crate::public_key::{PrivateKey, SealedTo, seal_to};
 use crate::secret::KeyBytes;
 
 /// HPKE's `info` begins with this; the recipient's fingerprint follows. Part of the format.
@@ -76,8 +69,8 @@ pub(crate) struct RecipientCopy {
     pub(crate) recipient: RecipientOwner,
     /// The recipient's public key, by its fingerprint.
     pub(crate) key: String,
-    enc: HexBytes,
-    sealed: HexBytes,
+    #[serde(flatten)]
+    copy: SealedTo,
 }
 
 impl RecoveryRecipient {
@@ -104,28 +97,10 @@ impl RecoveryRecipient {
         rng: &dyn Rng,
     ) -> Result<RecipientCopy, KeyError> {
         let key = self.fingerprint();
-        let public = PublicKey::from_bytes(self.public.as_ref()).map_err(|_| machine_failed())?;
-        let (enc, sealed) = hpke::single_shot_seal_with_rng::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-            &OpModeS::Base,
-            &public,
-            info(&key).as_bytes(),
-            secret,
-            &associated(scope, kid),
-            &mut HpkeRng(rng),
-        )
-        .map_err(|_| machine_failed())?;
-        Ok(RecipientCopy {
-            recipient: self.owner.clone(),
-            key,
-            enc: enc.to_bytes().as_slice().into(),
-            sealed: sealed.into(),
-        })
+        let copy = seal_to(self.public.as_ref(), &info(&key), &associated(scope, kid), secret, rng)?;
+        Ok(RecipientCopy { recipient: self.owner.clone(), key, copy })
     }
 }
-
-type PublicKey = <X25519HkdfSha256 as Kem>::PublicKey;
-type PrivateKey = <X25519HkdfSha256 as Kem>::PrivateKey;
-type EncappedKey = <X25519HkdfSha256 as Kem>::EncappedKey;
 
 fn info(key: &str) -> String {
     format!("{INFO}{key}")
@@ -144,26 +119,21 @@ pub(crate) struct RecipientPrivateKey {
 impl RecipientPrivateKey {
     /// A new pair.
     pub(crate) fn generate(owner: RecipientOwner, rng: &dyn Rng) -> Self {
-        let (private, public) = X25519HkdfSha256::derive_keypair(random_key(rng).as_slice());
-        Self { private, recipient: RecoveryRecipient { owner, public: public.to_bytes().as_slice().into() } }
+        Self::of(owner, PrivateKey::generate(rng))
     }
 
     /// A pair from the private half's 32 bytes.
     pub(crate) fn from_bytes(owner: RecipientOwner, bytes: &KeyBytes) -> Option<Self> {
-        let private = PrivateKey::from_bytes(bytes.as_slice()).ok()?;
-        let public = X25519HkdfSha256::sk_to_pk(&private);
-        Some(Self {
-            private,
-            recipient: RecoveryRecipient { owner, public: public.to_bytes().as_slice().into() },
-        })
+        Some(Self::of(owner, PrivateKey::from_bytes(bytes)?))
+    }
+
+    fn of(owner: RecipientOwner, private: PrivateKey) -> Self {
+        Self { recipient: RecoveryRecipient { owner, public: private.public() }, private }
     }
 
     /// The private half's bytes, for its file.
     pub(crate) fn to_bytes(&self) -> Option<KeyBytes> {
-        let mut bytes = self.private.to_bytes();
-        let key = key_bytes(bytes.as_slice());
-        zeroize::Zeroize::zeroize(bytes.as_mut_slice());
-        key
+        self.private.to_bytes()
     }
 
     /// Opens this recipient's copy of a data key.
@@ -173,42 +143,6 @@ impl RecipientPrivateKey {
         kid: DataKeyId,
         copy: &RecipientCopy,
     ) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let enc = EncappedKey::from_bytes(copy.enc.as_ref()).map_err(|_| KeyError::DoesNotOpen)?;
-        hpke::single_shot_open::<AesGcm256, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base,
-            &self.private,
-            &enc,
-            info(&copy.key).as_bytes(),
-            copy.sealed.as_ref(),
-            &associated(scope, kid),
-        )
-        .map(Zeroizing::new)
-        .map_err(|_| KeyError::DoesNotOpen)
+        self.private.open(&info(&copy.key), &associated(scope, kid), &copy.copy)
     }
 }
-
-/// The workspace's source of randomness, as HPKE wants it.
-struct HpkeRng<'a>(&'a dyn Rng);
-
-impl TryRng for HpkeRng<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_be_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_be_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(dst);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for HpkeRng<'_> {}

@@ -94,9 +94,23 @@ impl Ring {
 
     /// One version's key for a region and platform.
     pub(crate) fn version(&self, version: u64, scope: &Scope) -> Result<KeyBytes, KeyError> {
-        let (_, top) =
-            self.versions.iter().find(|(known, _)| *known == version).ok_or(KeyError::DoesNotOpen)?;
-        self.derive(top, scope)
+        self.derive(self.top(version)?, scope)
+    }
+
+    /// The newest version and its key for something of the vault's own, which that label names.
+    pub(crate) fn newest_own(&self, label: &[u8]) -> Result<(u64, KeyBytes), KeyError> {
+        let (version, top) = self.versions.last().ok_or(KeyError::DoesNotOpen)?;
+        Ok((*version, derive(top.as_slice(), &[], &[label])?))
+    }
+
+    /// One version's key for something of the vault's own.
+    pub(crate) fn version_own(&self, version: u64, label: &[u8]) -> Result<KeyBytes, KeyError> {
+        derive(self.top(version)?.as_slice(), &[], &[label])
+    }
+
+    fn top(&self, version: u64) -> Result<&KeyBytes, KeyError> {
+        let found = self.versions.iter().find(|(known, _)| *known == version);
+        found.map(|(_, top)| top).ok_or(KeyError::DoesNotOpen)
     }
 
     fn derive(&self, top: &KeyBytes, scope: &Scope) -> Result<KeyBytes, KeyError> {

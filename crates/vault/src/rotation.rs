@@ -1,7 +1,7 @@
 //! New keys in place of old ones: nothing of what they protect is read.
 //!
 //! `rotate` adds a version to both rings, under a new root key: what is wrapped from then on is by it. `rewrap` wraps again what
-//! older versions did. `retire` forgets these, and all else that followed from the root keys before: whoever copied the vault's
+//! older versions did; the keys of what is personal on the trail, `retire` does. `retire` forgets these, and all else that followed from the root keys before: whoever copied the vault's
 //! file, and knows the passphrase, has keys that open nothing that is there now. `reseal` has the root key sealed by something
 //! else.
 
@@ -27,6 +27,7 @@ use crate::hosts::Host;
 use crate::list;
 use crate::orders::Order;
 use crate::passphrase::Argon2Cost;
+use crate::personal::MonthKeys;
 use crate::ring::Rings;
 use crate::root_seal::{RootSeal, SealedBy};
 use crate::sealer::{FindsSealer, Sealer};
@@ -139,14 +140,14 @@ fn change(
     path: &Path,
     (seal, next): (RootSeal<'_>, RootSeal<'_>),
     (others, handles): (Others, &Handles),
-    change: impl FnOnce(&mut Contents),
+    change: impl FnOnce(&mut Contents) -> Result<(), VaultError>,
 ) -> Result<(Contents, SealedBy), VaultError> {
     let _changing = InUse::changing(dir)?;
     let rng = &*handles.rng;
     let file = document::read::<VaultFile>(path)?;
     let created_at = file.created_at();
     let (mut contents, _) = file.open(seal, path)?;
-    change(&mut contents);
+    change(&mut contents)?;
     if others == Others::New {
         contents.grants = random_key(rng);
         contents.authority = None;
@@ -192,6 +193,7 @@ impl Vault {
             change(&self.dir, &path, (seal, seal), (Others::Stay, handles), |contents| {
                 contents.data.rotate(rng);
                 contents.credentials.rotate(rng);
+                Ok(())
             })
         });
         let (contents, _) = record_opening(handles, Operation::VaultRotate, &path, rotated).await?;
@@ -214,7 +216,7 @@ impl Vault {
             Ok((self.own_seal(passphrase).await?, next))
         };
         let resealed = seals.await.and_then(|(seal, next)| {
-            change(&self.dir, &path, (seal.as_seal(), next.as_seal()), (Others::Stay, handles), |_| {})
+            change(&self.dir, &path, (seal.as_seal(), next.as_seal()), (Others::Stay, handles), |_| Ok(()))
         });
         Ok(record_opening(handles, Operation::VaultSeal, &path, resealed).await?.1)
     }
@@ -239,8 +241,11 @@ impl Vault {
         let retired = self.own_seal(passphrase).await.and_then(|seal| {
             let seal = seal.as_seal();
             change(&self.dir, &path, (seal, seal), (Others::New, handles), |contents| {
+                // While there are keys that open them.
+                MonthKeys::wrap_anew(&self.dir, contents.id, &contents.data, &*handles.rng)?;
                 contents.data.retire();
                 contents.credentials.retire();
+                Ok(())
             })
         });
         let (contents, _) = record_opening(handles, Operation::VaultRetire, &path, retired).await?;

@@ -77,6 +77,8 @@ fn the_operator_of_a_machine_does_all_that_a_person_can_with_its_tenants() {
         (Action::VaultRetire, Resource::Vault(place.clone())),
         (Action::HostInvite, Resource::Vault(place.clone())),
         (Action::HostRemove, Resource::Vault(place.clone())),
+        (Action::TrailOpen, Resource::Vault(place.clone())),
+        (Action::TrailErase, Resource::Vault(place.clone())),
         (Action::TrailRead, Resource::Trail(place.clone())),
         (Action::TrailVerify, Resource::Trail(place.clone())),
         (Action::PolicyRead, Resource::Policies(place.clone())),

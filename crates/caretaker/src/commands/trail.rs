@@ -1,9 +1,10 @@
 //! `caretaker trail`: what was done, the proof that nobody rewrote it, and what others need to check that.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ::trail::checkpoint::Checkpoint;
-use ::trail::event::{EventId, Link};
+use ::trail::event::{self, EventId, Link};
 use ::trail::note::NoteError;
 use ::trail::proof;
 use ::trail::tree;
@@ -11,6 +12,7 @@ use ::trail::verify::{self, Finding, Reader, Verified};
 use domain::Timestamp;
 use flows::FlowError;
 use serde_json::{Value, json};
+use vault::{Erased, Month, Opened, SignedIn};
 
 use crate::arguments::TrailCommand;
 use crate::cell_trail::{CellTrail, Newest, unpublished};
@@ -23,7 +25,12 @@ const CHECKPOINT_LEN_MAX: u64 = 1 << 20;
 
 pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) -> anyhow::Result<u8> {
     // Opening the cell is itself on the record.
-    let _cell = home.open().await?;
+    let unlocked = home.unlock().await?;
+    let operator = Arc::clone(&unlocked.operator);
+    if let TrailCommand::Erase { before, yes } = command {
+        return erase(&operator, (before, *yes), output).await;
+    }
+    let _cell = home.with_stores(unlocked).await?;
     let trail = home.opened_trail().await?.ok_or_else(|| damaged("the trail is not open"))?;
     if let TrailCommand::Verify { since } = command {
         return verify(trail, since.as_deref(), output).await;
@@ -34,11 +41,14 @@ pub(crate) async fn run(home: &Home, command: &TrailCommand, output: &Output) ->
         trail.publish(&newest).await?;
     }
     match command {
-        TrailCommand::List { last, operation } => {
-            let events = list(&trail.reader(&newest), *last, operation.as_deref()).await?;
+        TrailCommand::List { last, operation, personal } => {
+            let mut events = list(&trail.reader(&newest), *last, operation.as_deref()).await?;
+            if *personal {
+                open_personal(&operator, &mut events).await?;
+            }
             output.result(&json!({ "size": newest.1.size, "events": events }), || text_of(&events))?;
         }
-        TrailCommand::Verify { .. } => {}
+        TrailCommand::Verify { .. } | TrailCommand::Erase { .. } => {}
         TrailCommand::Prove { event: Some(event), .. } => {
             let (index, entry) = find(&trail.reader(&newest), event).await?;
             let text = included(&trail.reader(&newest), &newest, index, &entry).await?;
@@ -84,6 +94,64 @@ async fn list(reader: &Reader, last: usize, operation: Option<&str>) -> anyhow::
     Ok(events)
 }
 
+/// Has the vault open what is personal in events, and puts it beside each: what was sealed, or why that is not to be had.
+async fn open_personal(operator: &SignedIn, events: &mut [Value]) -> anyhow::Result<()> {
+    let mut sealed = Vec::new();
+    for event in &mut *events {
+        sealed.extend(event.get("event").and_then(event::personal).map(|part| (event, part)));
+    }
+    let (events, parts): (Vec<_>, Vec<_>) = sealed.into_iter().unzip();
+    if parts.is_empty() {
+        return Ok(());
+    }
+    for (event, opened) in events.into_iter().zip(operator.open_personal(&parts).await?) {
+        let told = match opened {
+            Opened::Text(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            Opened::NoKey => json!({ "erased": true }),
+            Opened::Damaged => json!({ "damaged": true }),
+        };
+        if let Value::Object(event) = event {
+            event.insert("personal".to_owned(), told);
+        }
+    }
+    Ok(())
+}
+
+/// Destroys the keys of older months.
+async fn erase(operator: &SignedIn, (before, yes): (&Month, bool), output: &Output) -> anyhow::Result<u8> {
+    let what = format!(
+        "This makes unreadable for good what is personal in the trail's events of all months before {before}: which records were \
+         looked at."
+    );
+    output.confirm(before, &what, yes)?;
+    let Erased { destroyed, kept, place } = operator.erase_personal(before).await?;
+    let answer = json!({ "destroyed": destroyed, "kept": kept, "places": [&place] });
+    output.result(&answer, || {
+        let months = |months: &[Month]| months.iter().map(Month::to_string).collect::<Vec<_>>().join(", ");
+        if destroyed.is_empty() {
+            return format!("There was no key of a month before {before}.");
+        }
+        format!(
+            "The keys of {} are destroyed. They were in `{}`: whoever has a copy of that file and of the vault's from before can still \
+             open those months until it is gone, so say when the last backup of the vault ends. Every event and every proof stays.",
+            months(&destroyed),
+            place.display()
+        )
+    })?;
+    Ok(exit::DONE)
+}
+
+/// What is personal in an event, in words.
+fn personal_text(event: &Value) -> Option<String> {
+    let personal = event.get("personal")?;
+    let word = |name: &str| personal.get(name).and_then(Value::as_str);
+    let items = personal.get("items").and_then(Value::as_array);
+    let items = items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    let told: Vec<String> = items.chain(word("search").map(|search| format!("search `{search}`"))).collect();
+    let missing = ["erased", "damaged"].into_iter().find(|name| personal.get(name).is_some());
+    Some(format!("({})", missing.map_or_else(|| told.join(", "), str::to_owned)))
+}
+
 fn text_of(events: &[Value]) -> String {
     let line = |event: &Value| {
         let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
@@ -96,6 +164,7 @@ fn text_of(events: &[Value]) -> String {
             _ => "begun",
         };
         let object = text("/event/resources/0/uid").to_owned() + text("/event/unmapped/object");
+        let object = [Some(object), personal_text(event)].into_iter().flatten().collect::<Vec<_>>().join(" ");
         let line = format!(
             "{time:.3}  {:<12} {:<14} {:<20} {status:<8} {object}  {}",
             text("/event/metadata/uid"),

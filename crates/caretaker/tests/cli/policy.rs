@@ -135,7 +135,13 @@ fn it_is_told_who_can_do_what_in_a_cell() {
     );
     assert_eq!(
         can("group/auditors"),
-        ["verify connection/default/files", "trail.read trail", "trail.verify trail", "policy.read policies"]
+        [
+            "verify connection/default/files",
+            "trail.open vault",
+            "trail.read trail",
+            "trail.verify trail",
+            "policy.read policies"
+        ]
     );
     assert!(can("cell-operator").contains(&"restore connection/default/files".to_owned()));
 

@@ -270,3 +270,61 @@ fn every_request_to_a_platform_is_on_the_record() {
     }
     cell.run(&["trail", "verify"]).succeeds();
 }
+
+/// What `trail list --personal` says of the events of an operation.
+fn told(cell: &TestCell, operation: &str) -> Vec<Value> {
+    let listed = cell.run(&["trail", "list", "--personal", "--operation", operation]).succeeds();
+    let events = listed["events"].as_array().unwrap();
+    events.iter().map(|event| event.get("personal").cloned().unwrap_or(Value::Null)).collect()
+}
+
+#[test]
+fn which_record_somebody_looked_at_is_told_sealed_until_that_is_erased() {
+    let cell = TestCell::with_jsonl("files");
+    let mary = "mary@example.com";
+    cell.ingest("files", "customer", format!("{{\"id\":\"{mary}\",\"name\":\"Mary\"}}\n")).succeeds();
+    cell.run(&["item", "show", "files", "customer", mary]).succeeds();
+    cell.run(&["item", "show", "files", "customer", "nobody@example.com"]).refuses(6, &["nobody"]);
+    cell.run(&["item", "list", "files", "customer", "--search", "Mary"]).succeeds();
+    cell.run(&["item", "list", "files", "customer"]).succeeds();
+
+    // Each command has two events, its beginning and its end.
+    let items = |id: &str| serde_json::json!({ "items": [id] });
+    let [found, missing] = [items(mary), items("nobody@example.com")];
+    assert_eq!(told(&cell, "item.show"), [&found, &found, &missing, &missing].map(Clone::clone));
+    let searched = serde_json::json!({ "search": "Mary" });
+    assert_eq!(told(&cell, "item.list"), [searched.clone(), searched, Value::Null, Value::Null]);
+    let opened = cell.run(&["trail", "list", "--operation", "trail.open"]).succeeds();
+    let opened: Vec<_> = opened["events"].as_array().unwrap().iter().map(|event| &event["event"]).collect();
+    let details: Vec<_> = opened.iter().map(|event| event["status_detail"].as_str().unwrap()).collect();
+    assert_eq!(details, ["4 parts", "2 parts"]);
+    // Without being asked the vault opens nothing, and nothing of it lies about in clear.
+    let plain = cell.run(&["trail", "list", "--operation", "item.show"]).succeeds();
+    assert!(plain["events"].as_array().unwrap().iter().all(|event| event.get("personal").is_none()));
+    for (path, bytes) in contents(&cell.home()) {
+        for word in [mary, "nobody@example"] {
+            let clear = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            assert!(!clear, "{word} is in {}", path.display());
+        }
+    }
+
+    let refused = cell.run(&["trail", "erase", "--before", "2026-13", "--yes"]);
+    refused.refuses(2, &["2026-13", "2026-11"]);
+    let unsure = cell.run(&["trail", "erase", "--before", "9999-12"]);
+    unsure.refuses(2, &["nothing was changed", "9999-12", "--yes"]);
+    let none = cell.run(&["trail", "erase", "--before", "1999-01", "--yes"]).succeeds();
+    assert_eq!((&none["destroyed"], none["kept"].as_array().unwrap().len()), (&serde_json::json!([]), 1));
+    assert_eq!(told(&cell, "item.show")[0], found);
+    let kept = cell.run(&["trail", "checkpoint"]).succeeds();
+    let kept = cell.file("checkpoint", kept["checkpoint"].as_str().unwrap());
+    let erased = cell.run(&["trail", "erase", "--before", "9999-12", "--yes"]).succeeds();
+    assert_eq!((erased["destroyed"].as_array().unwrap().len(), &erased["kept"]), (1, &serde_json::json!([])));
+    let place = cell.home().join("vault/trail-keys.json");
+    assert_eq!(erased["places"], serde_json::json!([text(&place)]));
+    let gone = serde_json::json!({ "erased": true });
+    assert_eq!(told(&cell, "item.show"), vec![gone; 4]);
+    assert_eq!(cell.run(&["trail", "verify", "--since", &kept]).succeeds()["ok"], true);
+    // What comes after is sealed to another key.
+    cell.run(&["item", "history", "files", "customer", mary]).succeeds();
+    assert_eq!(told(&cell, "item.history"), [found.clone(), found]);
+}

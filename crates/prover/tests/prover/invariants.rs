@@ -68,6 +68,11 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "principal is Service::Monitor, action == Action::\"vault.status\", resource is Vault",
         "principal is Service::Monitor, action in [Action::\"vault.status\", Action::\"catalog.tenant.list\"], resource",
     ),
+    (
+        "trail-opened-for-people",
+        "principal is Service::Monitor, action == Action::\"vault.status\", resource is Vault",
+        "principal is Service::Monitor, action in [Action::\"vault.status\", Action::\"trail.open\"], resource is Vault",
+    ),
     ("two-factors", "!context.two_factors", "!context.two_factors && resource is Vault"),
     ("grant-that-holds", "context.grant.covers && context.grant.live", "context.grant.covers"),
     (

@@ -9,6 +9,7 @@ mod files;
 mod grants;
 mod hosts;
 mod orders;
+mod personal;
 mod recovery;
 mod rotation;
 mod shares;
