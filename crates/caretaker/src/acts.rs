@@ -62,7 +62,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         | Command::Recover(_)
         | Command::Recovery(_)
         | Command::Serve(_)
-        | Command::Monitor
+        | Command::Monitor(_)
         | Command::Work
         | Command::Certify
         | Command::Sealer

@@ -135,13 +135,14 @@ pub(crate) enum Command {
     /// The standing orders, by which work goes on when whoever gave it has gone: list them, end one
     #[command(subcommand)]
     Order(OrderCommand),
-    /// The machines on which workers or the server run that are not the vault's: have one join, list all, take one out
+    /// The machines on which workers, the server or the monitor run that are not the vault's: have one join, list all, take one out
     #[command(subcommand)]
     Host(HostCommand),
     /// Has the catalog, for other commands: they start it. On a machine that is not the vault's: runs it until it is told to end
     Serve(Joins),
-    /// Takes what all others record into the trail's log: commands start it
-    Monitor,
+    /// Takes what all others record into the trail's log: commands start it. On a machine that is not the vault's: runs it until it is
+    /// told to end
+    Monitor(Joins),
     /// Reads and writes what is kept of one platform's stores, and speaks to these: commands start it
     Work,
     /// Gets certificates for the public endpoint: `up` starts it
@@ -181,8 +182,8 @@ pub(crate) struct Up {
     /// elsewhere
     #[arg(long, value_name = "ROLE=IP:PORT")]
     pub(crate) at: Vec<Place>,
-    /// Where a worker, or the server of a catalog on PostgreSQL, is found that runs on another host: `worker/shopify=IP:PORT`. None is
-    /// started here then
+    /// Where a worker, the monitor, or the server of a catalog on PostgreSQL, is found that runs on another host:
+    /// `worker/shopify=IP:PORT`. None is started here then
     #[arg(long, value_name = "ROLE=IP:PORT")]
     pub(crate) elsewhere: Vec<Place>,
 }
@@ -225,7 +226,7 @@ pub(crate) enum OrderCommand {
 pub(crate) enum HostCommand {
     /// Write an invitation, with which one machine joins the cell that runs. It is good once
     Invite {
-        /// What is to run there: `worker/shopify`, or `server`
+        /// What is to run there: `worker/shopify`, `monitor` or `server`
         role: RoleWord,
         /// The file to write. Whoever has it can join: bring it there, and nowhere else
         #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
 //! The trail of the cell at a directory: who records, who takes events into the log, and where it is published.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use ::trail::checkpoint::Checkpoint;
 use ::trail::head::Folder;
 use ::trail::journal::Journal;
+use ::trail::newest::NewestPart;
 use ::trail::note::{Scheme, Signer, Verifier};
 use ::trail::published::{self, PublishError, Published};
 use ::trail::room::{Level, Room};
@@ -18,6 +20,7 @@ use futures::future::{Either, select};
 use object_store::ObjectStore;
 use vault::Vault;
 
+use crate::files;
 use crate::roles::{OpenVault, Sequences};
 use crate::walls::Own;
 
@@ -27,9 +30,6 @@ const PUBLISH_MAX: Duration = Duration::from_secs(30);
 pub(crate) const COMMANDS: &str = "cell";
 /// Whose events are what the vault does.
 pub(crate) const VAULT: &str = "vault";
-/// Whose events are what the monitor does.
-pub(crate) const MONITOR: &str = "monitor";
-
 /// Whose events are what is asked of whoever makes certificates for the public endpoint.
 pub(crate) const CERTIFIER: &str = "certifier";
 
@@ -43,6 +43,37 @@ pub(crate) fn folder(dir: &Path) -> Folder {
 pub(crate) fn own(dir: &Path, source: &str) -> anyhow::Result<Vec<Own>> {
     let (journal, log) = folder(dir).make(&source.parse()?)?;
     Ok(vec![Own::folder(journal), Own { path: log, writes: false }])
+}
+
+/// The file that says that another host has the log, and where.
+fn elsewhere(dir: &Path) -> PathBuf {
+    folder(dir).path().join("elsewhere")
+}
+
+/// Whether another host has the log: what is recorded here waits for its monitor to fetch it.
+pub(crate) fn log_is_elsewhere(dir: &Path) -> bool {
+    elsewhere(dir).exists()
+}
+
+/// Remembers that the monitor at that address has the log.
+pub(crate) fn leave_log(dir: &Path, monitor: SocketAddr) -> anyhow::Result<()> {
+    files::write_private(&elsewhere(dir), format!("{monitor}\n").as_bytes())
+}
+
+/// Makes sure that the log is here.
+///
+/// # Errors
+/// A conflict where another host has it: two logs would begin to differ.
+pub(crate) fn keep_log(dir: &Path) -> Result<(), FlowError> {
+    if !log_is_elsewhere(dir) {
+        return Ok(());
+    }
+    Err(FlowError::Conflict(format!(
+        "the trail's log is on another host: give `--elsewhere monitor=IP:PORT`, or end that host's monitor, bring its `DIR/trail/log` \
+         back to `{}`, and delete `{}`",
+        folder(dir).path().join("log").display(),
+        elsewhere(dir).display()
+    )))
 }
 
 /// How much room there is for it.
@@ -109,6 +140,10 @@ pub(crate) struct CellTrail {
     pub(crate) witness: Arc<dyn Vouches>,
     clock: Arc<dyn Clock>,
     store: OnceLock<Arc<dyn ObjectStore>>,
+    /// The newest part of the log.
+    pub(crate) newest: Arc<dyn NewestPart>,
+    /// That it is on another host.
+    is_elsewhere: bool,
 }
 
 /// The newest checkpoint, as a note with both signatures and as what it says.
@@ -117,9 +152,11 @@ pub(crate) type Newest = (String, Checkpoint);
 impl CellTrail {
     /// The trail of the cell of that vault.
     pub(crate) fn new(dir: &Path, vault: OpenVault, clock: Arc<dyn Clock>) -> Self {
-        let OpenVault { client, log, sequences, witness } = vault;
+        let OpenVault { client, log, sequences, witness, newest } = vault;
         let (vault, name, store) = (witness.verifier().clone(), client.id().to_string(), OnceLock::new());
-        Self { folder: folder(dir), log, vault, name, sequences, witness, clock, store }
+        let (folder, is_elsewhere) = (folder(dir), newest.is_some());
+        let newest = newest.unwrap_or_else(|| Arc::new(folder.clone()));
+        Self { folder, log, vault, name, sequences, witness, clock, store, newest, is_elsewhere }
     }
 
     /// Says in which store it is published.
@@ -140,6 +177,9 @@ impl CellTrail {
 
     /// The newest checkpoint as it stands, whatever else is wrong.
     pub(crate) fn as_it_is(&self) -> Option<Newest> {
+        if self.is_elsewhere {
+            return None;
+        }
         let note = self.folder.read_head().ok()?.checkpoint;
         let checkpoint = self.log.open(note.as_bytes()).ok()?.0.parse().ok()?;
         Some((note, checkpoint))
@@ -162,7 +202,9 @@ impl CellTrail {
     pub(crate) async fn publish(&self, (note, newest): &Newest) -> anyhow::Result<()> {
         let Some(published) = self.published() else { return Ok(()) };
         let now = self.clock.now();
-        let done = published::publish(&self.folder, &published, (note, newest), &self.log, now).await;
+        let done =
+            published::publish((&self.folder, &*self.newest), &published, (note, newest), &self.log, now)
+                .await;
         done.map_err(unpublished)
     }
 }

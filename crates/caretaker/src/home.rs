@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use catalog::Catalog;
 use domain::{AuditError, AuditEvent, Clock, Id128, Outcome, Principal, Region, Role};
 use flows::store_access::{self, Way, WhichStore};
-use flows::{Cell, FlowError, Leave};
+use flows::{Cell, ErrorKind, FlowError, Leave};
 use object_store::ObjectStore;
 use repository::{StoreOptions, Stores};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ use crate::acts::Act;
 use crate::arguments::Common;
 use crate::catalog_server::CatalogServer;
 use crate::cell_trail::{self, CellTrail};
-use crate::output::{Output, exit};
+use crate::output::{self, Output, exit};
 use crate::public::PublicUrl;
 use crate::roles::{OpenVault, Outside, Places, Processes, Unseals, Wants};
 use crate::works::Session;
@@ -490,6 +490,23 @@ impl Home {
     /// once it hears that the command is gone; it is waited for only where it is time to publish.
     pub(crate) async fn close(&self, code: u8) -> anyhow::Result<()> {
         self.end(code).await?;
+        if self.processes.get().is_some_and(|processes| !processes.has_monitor()) {
+            return Ok(());
+        }
+        let is_far = self.processes.get().is_some_and(|processes| processes.is_elsewhere(&Role::Monitor));
+        match self.bring_up_to_date(code).await {
+            // Where the log is on another host, what was recorded waits for that host.
+            Err(error) if is_far && output::kind(&error) != ErrorKind::Integrity => {
+                tracing::warn!(
+                    "the trail's log is on a host that does not answer, and goes on once it does: {error:#}"
+                );
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn bring_up_to_date(&self, code: u8) -> anyhow::Result<()> {
         if self.processes.get().is_some_and(Processes::take_by_themselves)
             && !cell_trail::may_be_due(self.dir()?, &SystemClock)?
         {
@@ -595,6 +612,6 @@ mod tests {
         };
         assert_eq!(ask(["four grey geese", "four grey geese"]).unwrap(), "four grey geese");
         let refused = ask(["four grey geese", "four gray geese"]).unwrap_err();
-        assert!(refused.downcast_ref::<FlowError>().is_some_and(|e| e.kind() == flows::ErrorKind::Usage));
+        assert!(refused.downcast_ref::<FlowError>().is_some_and(|e| e.kind() == ErrorKind::Usage));
     }
 }

@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             Command::Vault { command: None } => return roles::main::<roles::Keys>(control),
             Command::Serve(_) => return roles::main::<roles::Serves>(control),
             Command::Sealer => return roles::sealer(control),
-            Command::Monitor => return roles::main::<roles::Monitors>(control),
+            Command::Monitor(_) => return roles::main::<roles::Monitors>(control),
             Command::Work => return roles::main::<roles::Works>(control),
             Command::Certify => return roles::main::<roles::Certifies>(control),
             _ => {}

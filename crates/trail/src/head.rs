@@ -45,8 +45,27 @@ impl Folder {
         &self.0
     }
 
-    pub(crate) fn journals(&self) -> PathBuf {
+    /// Where the journals are.
+    #[must_use]
+    pub fn journals(&self) -> PathBuf {
         self.0.join("journal")
+    }
+
+    /// Whose journals there are, in order.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn sources(&self) -> io::Result<Vec<Source>> {
+        let entries = match std::fs::read_dir(self.journals()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut sources = Vec::new();
+        for entry in entries {
+            sources.extend(entry?.file_name().to_str().and_then(|name| name.parse().ok()));
+        }
+        sources.sort_unstable();
+        Ok(sources)
     }
 
     pub(crate) fn journal(&self, source: &Source) -> PathBuf {

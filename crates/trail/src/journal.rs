@@ -402,11 +402,13 @@ impl Outgoing {
         }
     }
 
-    /// Deletes the pieces that hold no event after that number, but for the newest: it is gone on with.
+    /// Deletes the pieces that hold no event after that number, but for the newest: it is gone on with. Whoever says that they
+    /// have more than was read here deletes nothing by that.
     ///
     /// # Errors
     /// When one cannot be deleted.
     pub fn forget(&self, number: u64) -> io::Result<()> {
+        let number = number.min(self.read.map_or(0, |read| read.number));
         let firsts = self.segments.list()?;
         for (first, next) in firsts.iter().zip(firsts.iter().skip(1)) {
             if *next <= number.saturating_add(1) {

@@ -23,6 +23,7 @@ pub mod fuzzing;
 pub mod head;
 pub mod journal;
 mod local;
+pub mod newest;
 pub mod note;
 pub mod proof;
 pub mod published;

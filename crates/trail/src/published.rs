@@ -16,7 +16,7 @@ use crate::builder::{Log, LogError};
 use crate::checkpoint::Checkpoint;
 use crate::files::{self, Lock};
 use crate::head::Folder;
-use crate::local::Local;
+use crate::newest::NewestPart;
 use crate::note::{NoteError, Verifier};
 use crate::proof;
 use crate::tile::{self, Level, Tile, WIDTH};
@@ -156,6 +156,29 @@ pub(crate) fn kept(folder: &Folder) -> io::Result<u64> {
     Ok(remembered(folder)?.size)
 }
 
+/// Remembers that so many were published just now.
+fn remember(folder: &Folder, size: u64, now: Timestamp) -> io::Result<Memory> {
+    let known = remembered(folder)?;
+    let before = if size > known.size { known.size } else { known.before };
+    let memory_now = Memory { size, before, at: now.as_second() };
+    let text = serde_json::to_vec(&memory_now).map_err(io::Error::other)?;
+    files::put(&[(memory(folder), text)])?;
+    Ok(memory_now)
+}
+
+/// Takes in that another machine has published so many entries of the log which that key signs, and has this one forget what
+/// nobody needs for it any more.
+///
+/// # Errors
+/// When files cannot be read or written.
+pub fn was_published_elsewhere(folder: &Folder, size: u64, log: &Verifier, now: Timestamp) -> io::Result<()> {
+    if size > remembered(folder)?.size {
+        remember(folder, size, now)?;
+        folder.was_published(size, log)?;
+    }
+    Ok(())
+}
+
 /// Whether it is time to publish a log of that size.
 ///
 /// # Errors
@@ -183,12 +206,13 @@ fn grown(from: u64, size: u64) -> impl Iterator<Item = Tile> {
     })
 }
 
-/// Publishes the log as far as a checkpoint tells that bears both signatures. Does nothing where it lies there already.
+/// Publishes the log as far as a checkpoint tells that bears both signatures, out of its newest part. What was published is
+/// remembered in the folder. Does nothing where it lies there already.
 ///
 /// # Errors
 /// Why not. What lay there stays: a checkpoint is written after all that it tells of.
 pub async fn publish(
-    folder: &Folder,
+    (folder, newest): (&Folder, &dyn NewestPart),
     published: &Published,
     (note, checkpoint): (&str, &Checkpoint),
     log: &Verifier,
@@ -198,7 +222,6 @@ pub async fn publish(
     let file = Lock::file(&folder.log().join("lock-publish"))?;
     let locked = tokio::task::spawn_blocking(move || Lock::alone(file)).await;
     let _publishing = locked.map_err(io::Error::other)??;
-    let local = Local::new(folder.log());
     let known = remembered(folder)?;
     if known.size > checkpoint.size {
         return Ok(());
@@ -213,7 +236,7 @@ pub async fn publish(
     if before.size > checkpoint.size {
         return Err(PublishError::Longer { found: before.size, known: checkpoint.size });
     }
-    let read = |tile| local.read(tile).ok().flatten();
+    let read = |tile| newest.read(tile).ok().flatten();
     let runs = tree::consistency(before.size, checkpoint.size).unwrap_or_default();
     let proof = proof::hashes(runs, checkpoint.size, read).unwrap_or_default();
     if !tree::is_consistent((before.size, before.root), (checkpoint.size, checkpoint.root), &proof) {
@@ -221,7 +244,7 @@ pub async fn publish(
     }
     if before.size < checkpoint.size {
         let writes = grown(before.size, checkpoint.size).map(|tile| {
-            let bytes = local.read(tile);
+            let bytes = newest.read(tile);
             async move {
                 let bytes = bytes?.ok_or_else(|| LogError::Damaged(tile.to_string()))?;
                 Ok::<(), PublishError>(published.put(&tile.to_string(), bytes).await?)
@@ -231,10 +254,7 @@ pub async fn publish(
         published.put("checkpoint", note.as_bytes().to_vec()).await?;
     }
     let has_grown = checkpoint.size > known.size;
-    let before_now = if has_grown { known.size } else { known.before };
-    let memory_now = Memory { size: checkpoint.size, before: before_now, at: now.as_second() };
-    let text = serde_json::to_vec(&memory_now).map_err(io::Error::other)?;
-    files::put(&[(memory(folder), text)])?;
+    let before_now = remember(folder, checkpoint.size, now)?.before;
 
     // What was not full the time before last is there again, wider, for this checkpoint and the one before it.
     let read_still: Vec<_> = [checkpoint.size, before_now].into_iter().flat_map(Log::edge_of).collect();
@@ -245,11 +265,5 @@ pub async fn publish(
             deleted => deleted?,
         }
     }
-    let _lock = Lock::alone(Lock::file(&folder.log().join("lock"))?)?;
-    // Another process may have gone on meanwhile.
-    let head = folder.read_head()?;
-    if let Ok((text, _)) = log.open(head.checkpoint.as_bytes()) {
-        local.trim(text.parse::<Checkpoint>()?.size, checkpoint.size)?;
-    }
-    Ok(())
+    Ok(newest.was_published(checkpoint.size, log)?)
 }

@@ -97,7 +97,7 @@ impl Sequencer {
         }
         loop {
             let mut taken = Vec::new();
-            for source in self.sources()? {
+            for source in self.folder.sources()? {
                 let segments = Segments::of(&self.folder, &source);
                 let position = head.sources.get(&source);
                 if let Some((lines, position)) = pending(&segments, &source, position)? {
@@ -164,20 +164,6 @@ impl Sequencer {
         }
         let (text, _) = self.signer.verifier().open(head.checkpoint.as_bytes())?;
         text.parse().map(Some)
-    }
-
-    /// Whose journals there are.
-    fn sources(&self) -> io::Result<Vec<Source>> {
-        let entries = match std::fs::read_dir(self.folder.journals()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut sources = Vec::new();
-        for entry in entries {
-            sources.extend(entry?.file_name().to_str().and_then(|name| name.parse().ok()));
-        }
-        sources.sort_unstable();
-        Ok(sources)
     }
 }
 

@@ -1,12 +1,14 @@
 //! Whether the log is what was signed, says all that its sources said, and is what it was.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::builder::Log;
 use crate::checkpoint::Checkpoint;
 use crate::event::{Link, Source};
 use crate::head::Folder;
-use crate::local::{Local, narrowed};
+use crate::local::narrowed;
+use crate::newest::NewestPart;
 use crate::published::{PublishError, Published};
 use crate::tile::{self, Level, Tile, WIDTH};
 use crate::tree::{self, Hash, leaf};
@@ -14,16 +16,22 @@ use crate::tree::{self, Hash, leaf};
 /// A log as it is read: its newest part on this machine, the rest where it is published.
 #[derive(Debug)]
 pub struct Reader {
-    local: Local,
+    newest: Arc<dyn NewestPart>,
     published: Option<Published>,
     size: u64,
 }
 
 impl Reader {
-    /// Reads a log of that size.
+    /// Reads a log of that size whose newest part lies in that folder.
     #[must_use]
     pub fn new(folder: &Folder, published: Option<Published>, size: u64) -> Self {
-        Self { local: Local::new(folder.log()), published, size }
+        Self::of(Arc::new(folder.clone()), published, size)
+    }
+
+    /// Reads a log of that size whose newest part somebody else has.
+    #[must_use]
+    pub fn of(newest: Arc<dyn NewestPart>, published: Option<Published>, size: u64) -> Self {
+        Self { newest, published, size }
     }
 
     /// How many entries it has.
@@ -37,7 +45,7 @@ impl Reader {
     /// # Errors
     /// When a file or the store fails.
     pub async fn read(&self, tile: Tile) -> Result<Option<Vec<u8>>, PublishError> {
-        if let Some(bytes) = self.local.read(tile)? {
+        if let Some(bytes) = self.newest.read(tile)? {
             return Ok(Some(bytes));
         }
         match &self.published {
@@ -248,19 +256,18 @@ async fn compare(
     Ok(())
 }
 
-/// Compares what is published with what this machine has of the same events: its right edge, which both have.
+/// Compares what is published with what its newest part has of the same events: its right edge, which both have.
 ///
 /// # Errors
 /// As [`verify`].
 pub async fn verify_published(
-    folder: &Folder,
+    newest: &dyn NewestPart,
     published: &Published,
     size: u64,
     verified: &mut Verified,
 ) -> Result<(), PublishError> {
-    let local = Local::new(folder.log());
     for tile in Log::edge_of(size) {
-        let own = local.read(tile)?;
+        let own = newest.read(tile)?;
         let there = published.read(tile).await?;
         if there.is_none() || own.as_ref().and_then(|own| narrowed(tile, own)) != there {
             verified.find(None, format!("`{tile}` in the object store is missing, or not what it was"));

@@ -102,9 +102,9 @@ impl Vault {
         ttl: Duration,
     ) -> Result<KeyBytes, VaultError> {
         let role: Role = role.parse().map_err(|_| VaultError::Host(format!("`{role}` is no role")))?;
-        if !matches!(role.name(), RoleName::Worker | RoleName::Server) {
+        if !matches!(role.name(), RoleName::Worker | RoleName::Server | RoleName::Monitor) {
             return Err(VaultError::Host(format!(
-                "a {role} runs where the vault does; workers and the server run elsewhere"
+                "a {role} runs where the vault does; workers, the server and the monitor run elsewhere"
             )));
         }
         if ttl.is_zero() || ttl > INVITATION_TTL_MAX {

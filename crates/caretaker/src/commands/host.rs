@@ -43,6 +43,7 @@ async fn invite(
     output.result(&json!({ "role": role.to_string(), "file": out, "minutes": minutes }), || {
         let word = match role {
             Role::Worker(platform) => format!("worker --platform {platform}"),
+            Role::Monitor => "monitor".to_owned(),
             _ => "serve".to_owned(),
         };
         format!(

@@ -89,7 +89,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Host(command) => host::run(home, command, output).await,
         Command::Serve(joins) => on_host::serve(home, joins, output).await,
         Command::Sealer => Err(roles::misplaced_word(roles::SEALER)),
-        Command::Monitor => Err(roles::misplaced::<roles::Monitors>()),
+        Command::Monitor(joins) => on_host::monitor(home, joins, output).await,
         Command::Work => Err(roles::misplaced::<roles::Works>()),
         Command::Certify => Err(roles::misplaced::<roles::Certifies>()),
         Command::Recovery(command) => recovery::run(command, output),

@@ -1,4 +1,4 @@
-//! `caretaker worker` and `caretaker serve`: a process on a machine that is not the vault's, until it is told to end.
+//! `caretaker worker`, `caretaker serve` and `caretaker monitor`: a process on a machine that is not the vault's, until it is told to end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +23,27 @@ pub(crate) async fn worker(home: &Home, words: &arguments::Worker, output: &Outp
     run(home, &role, (&words.joins, &words.reaching), output).await
 }
 
-/// The server. On the vault's machine nobody starts it by that word.
+/// The server.
 pub(crate) async fn serve(home: &Home, joins: &arguments::Joins, output: &Output) -> anyhow::Result<u8> {
+    named::<roles::Serves>(home, &Role::Server, joins, output).await
+}
+
+/// The monitor.
+pub(crate) async fn monitor(home: &Home, joins: &arguments::Joins, output: &Output) -> anyhow::Result<u8> {
+    named::<roles::Monitors>(home, &Role::Monitor, joins, output).await
+}
+
+/// A process that nobody starts by its word on the vault's machine.
+async fn named<J: roles::Job>(
+    home: &Home,
+    role: &Role,
+    joins: &arguments::Joins,
+    output: &Output,
+) -> anyhow::Result<u8> {
     if joins.join.is_none() && !home.dir().is_ok_and(roles::is_host) {
-        return Err(roles::misplaced::<roles::Serves>());
+        return Err(roles::misplaced::<J>());
     }
-    run(home, &Role::Server, (joins, &[]), output).await
+    run(home, role, (joins, &[]), output).await
 }
 
 async fn run(

@@ -297,7 +297,7 @@ async fn verify(trail: &CellTrail, since: Option<&Path>, output: &Output) -> any
     let checked = |done: u64| output.progress("checking events", done, Some(total), "");
     let mut verified = verify::verify(&reader, checkpoint, &known, checked).await.map_err(unpublished)?;
     if let Some((there, size)) = published {
-        let looked = verify::verify_published(&trail.folder, &there, size, &mut verified).await;
+        let looked = verify::verify_published(&*trail.newest, &there, size, &mut verified).await;
         looked.map_err(unpublished)?;
     }
     verified.findings.extend(broken.into_iter().chain(unreadable).map(|what| Finding { index: None, what }));
@@ -334,6 +334,6 @@ fn answer(verified: &Verified, checkpoint: &Checkpoint, output: &Output) -> anyh
 
 impl CellTrail {
     fn reader(&self, (_, newest): &Newest) -> Reader {
-        Reader::new(&self.folder, self.published(), newest.size)
+        Reader::of(Arc::clone(&self.newest), self.published(), newest.size)
     }
 }

@@ -47,9 +47,12 @@ fn hosts(words: &arguments::Up) -> Result<Hosts, FlowError> {
         |role| CALLED.contains(role),
         "other hosts look for the vault, the server and the monitor",
     )?;
-    let runs_elsewhere = |role: &Role| matches!(role, Role::Worker(_) | Role::Server);
-    let elsewhere =
-        placed(&words.elsewhere, runs_elsewhere, "workers and the server run elsewhere, and nobody else")?;
+    let runs_elsewhere = |role: &Role| matches!(role, Role::Worker(_) | Role::Server | Role::Monitor);
+    let elsewhere = placed(
+        &words.elsewhere,
+        runs_elsewhere,
+        "workers, the server and the monitor run elsewhere, and nobody else",
+    )?;
     let is_found = |role: &&Role| at.contains_key(role) || elsewhere.contains_key(role);
     if let Some(missing) = CALLED.iter().find(|role| !is_found(role))
         && !(at.is_empty() && elsewhere.is_empty())

@@ -1,4 +1,4 @@
-//! A host of a cell: a machine on which a worker or the server runs, and not the vault.
+//! A host of a cell: a machine on which a worker, the server or the monitor runs, and not the vault.
 //!
 //! `DIR/host/host.json` says to which cell it belongs and where the others are found, `DIR/host/host.key` is the key by which it
 //! proves that. An invitation is a file that somebody brought from the vault's machine: what the host is to know, and a secret
@@ -23,12 +23,13 @@ use transport::{Identity, Stream};
 use vault::system::SystemRng;
 use vault::{Handles, HostKey, Secret};
 
+use super::beginning::Beginning;
 use super::brings::Brings;
 use super::child::stream;
 use super::far::{self, Listening, Places};
 use super::member::{Member, Proof, Sockets};
 use super::messages::Ask;
-use super::supervisor::{Beginning, Keeps, Supervisor};
+use super::supervisor::{Keeps, Supervisor};
 use crate::home::{self, CellFile};
 use crate::walls::Own;
 use crate::{cell_trail, files, stores};
@@ -109,7 +110,7 @@ fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
 impl Belongs {
     fn role(&self) -> anyhow::Result<Role> {
         match self.role.parse() {
-            Ok(role @ (Role::Worker(_) | Role::Server)) => Ok(role),
+            Ok(role @ (Role::Worker(_) | Role::Server | Role::Monitor)) => Ok(role),
             _ => Err(FlowError::Input(format!("`{}` runs on no host of its own", self.role)).into()),
         }
     }
@@ -375,6 +376,7 @@ impl OnHost {
         let (role, cell) = (host.belongs.role()?, host.belongs.settings.clone());
         let beginning = match &role {
             Role::Worker(platform) => Beginning::worker(&dir, &cell, platform.clone(), reaching),
+            Role::Monitor => Beginning::Monitor { dir, by_itself: true, far: false },
             _ => Beginning::Server { dir, cell, public: None, far: false },
         };
         supervisor.start(beginning.far()).await?;

@@ -13,6 +13,7 @@ use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use trail::checkpoint::Checkpoint;
+use trail::head::Folder;
 use trail::note::{Signer, Verifier};
 use trail::room::{Crossing, Level, Watch};
 use trail::sequencer::Sequencer;
@@ -20,8 +21,10 @@ use trail::witness::Vouches;
 use transport::{Call, CallError, Channel, Routes};
 use vault::{Client, Handles};
 
+use super::apart::{self, Fetches};
 use super::brings;
 use super::child::{Job, Serving, Superior};
+use super::host::Placed;
 use super::member::Member;
 use super::witness::Elsewhere;
 use crate::cell_trail::Newest;
@@ -43,7 +46,16 @@ pub(crate) struct ToMonitor {
     pub(super) dir: PathBuf,
     /// Whether it is to take what comes by itself, and not only when it is asked to.
     pub(super) by_itself: bool,
+    /// That the vault is on another host.
+    #[serde(default)]
+    pub(super) far: bool,
     pub(super) walls: bool,
+}
+
+impl ToMonitor {
+    fn placed(&self) -> anyhow::Result<Placed> {
+        Placed::of(&Role::Monitor, self.far, &self.dir)
+    }
 }
 
 /// Which key signs the log.
@@ -91,6 +103,8 @@ pub(crate) struct Here {
     watch: Arc<Watch>,
     clock: Arc<dyn Clock>,
     audit: Arc<dyn AuditSink>,
+    /// What fetches what was recorded on the vault's host, where that is another one.
+    fetches: Option<Fetches>,
 }
 
 /// The way to the monitor.
@@ -111,7 +125,23 @@ impl Here {
         let folder = cell_trail::folder(dir);
         let watch = Arc::new(Watch::new(folder.clone()));
         let (clock, audit) = (Arc::clone(&handles.clock), Arc::clone(&handles.audit));
-        Self { sequencer: Arc::new(Sequencer::new(folder, signer)), witness, watch, clock, audit }
+        let sequencer = Arc::new(Sequencer::new(folder, signer));
+        Self { sequencer, witness, watch, clock, audit, fetches: None }
+    }
+
+    /// The same, for a trail of which a part is recorded on the vault's host, which is another one.
+    ///
+    /// # Errors
+    /// Where the log is not here that has begun there.
+    fn fetching(self, fetches: Fetches, folder: &Folder) -> anyhow::Result<Self> {
+        if folder.read_head()?.checkpoint.is_empty() && self.witness.remembered()?.is_some() {
+            let why = format!(
+                "the trail's log is not on this host yet: end the cell, bring `DIR/trail/log` of the vault's host to `{}`, and begin again",
+                folder.path().join("log").display()
+            );
+            return Err(FlowError::Input(why).into());
+        }
+        Ok(Self { fetches: Some(fetches), ..self })
     }
 
     /// Looks how much room there is, and puts on record where that is another level than before. Where it cannot, nobody is
@@ -135,6 +165,10 @@ impl Here {
 
     async fn take(&self) -> Result<Option<Newest>, Refusal> {
         self.look().await;
+        if let Some(fetches) = &self.fetches {
+            let fetched = fetches.all().await;
+            fetched.map_err(|error| Refusal { damaged: false, text: format!("{error:#}") })?;
+        }
         let (sequencer, witness, now) =
             (Arc::clone(&self.sequencer), Arc::clone(&self.witness), self.clock.now());
         let taken = tokio::task::spawn_blocking(move || {
@@ -201,30 +235,35 @@ impl Job for Monitors {
     const NAME: &'static CStr = c"caretaker-watch";
     const WORD: &'static str = "monitor";
 
-    fn walls(ToMonitor { dir, .. }: &ToMonitor) -> anyhow::Result<Option<Walls>> {
-        let folder = cell_trail::folder(dir);
-        folder.make(&cell_trail::MONITOR.parse()?)?;
-        Ok(Some(Walls::around(vec![Own::folder(folder.path().to_path_buf())])))
+    fn walls(begin: &ToMonitor) -> anyhow::Result<Option<Walls>> {
+        let mut own = begin.placed()?.own(&begin.dir)?;
+        // All of the trail, and not only its own journal.
+        own.push(Own::folder(cell_trail::folder(&begin.dir).path().to_path_buf()));
+        Ok(Some(Walls::around(own)))
     }
 
     fn has_walls(begin: &ToMonitor) -> bool {
         begin.walls
     }
 
-    async fn begin(
-        ToMonitor { dir, by_itself, .. }: ToMonitor,
-        _: Option<OwnedFd>,
-        superior: Arc<Superior>,
-    ) -> anyhow::Result<Serving> {
-        let handles = home::handles_as(cell_trail::MONITOR, &dir)?;
+    async fn begin(begin: ToMonitor, _: Option<OwnedFd>, superior: Arc<Superior>) -> anyhow::Result<Serving> {
+        let placed = begin.placed()?;
+        let ToMonitor { dir, by_itself, far, .. } = begin;
+        let folder = cell_trail::folder(&dir);
+        let handles = home::handles_as(&placed.name, &dir)?;
         let clock = Arc::clone(&handles.clock);
-        let member = Member::join(superior, Arc::clone(&clock)).await?;
+        let member = Member::join_by(placed.proof(&dir)?, superior, Arc::clone(&clock)).await?;
         let channel = member.channel(Role::Vault);
         let client = Client::over(Arc::clone(&channel), Arc::clone(&clock), Arc::clone(&handles.rng));
-        let witness = Arc::new(Elsewhere::over(channel).await?);
+        let witness = Arc::new(Elsewhere::over(Arc::clone(&channel)).await?);
         let signer = cell_trail::log_signer(client.id(), client.log_key().await?)?;
-        let log = signer.verifier().to_string();
-        let here = Arc::new(Here::new(&dir, signer, witness, &handles));
+        let verifier = signer.verifier().clone();
+        let here = Here::new(&dir, signer, witness, &handles);
+        let here = Arc::new(match far {
+            true => here.fetching(Fetches::new(channel, folder.clone()), &folder)?,
+            false => here,
+        });
+        let log = verifier.to_string();
         let (taking, looking) = (Arc::clone(&here), Arc::clone(&here));
         let routes = Routes::new()
             .answering(move |_, _: LogVerifier| std::future::ready(Ok(log.clone())))
@@ -232,7 +271,9 @@ impl Job for Monitors {
                 let here = Arc::clone(&here);
                 async move { Ok(here.take().await?.map(|(note, _)| note)) }
             });
-        let endpoint = member.endpoint(brings::answering(routes, &cell_trail::folder(&dir)));
+        let routes = brings::answering(routes, &folder);
+        let routes = if far { apart::showing(routes, &folder, &verifier, &clock) } else { routes };
+        let endpoint = member.endpoint(routes);
         // What is wrong is told once, and again when it is another thing.
         let told = Arc::new(Mutex::new(String::new()));
         let take = async move || {

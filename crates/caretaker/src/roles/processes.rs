@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use domain::{Id128, Platform, Role};
 use flows::FlowError;
+use flows::error::{ErrorKind, Told};
 use tokio::sync::{Mutex, OnceCell};
+use trail::newest::NewestPart;
 use trail::note::Signer;
 use trail::witness::Vouches;
 use transport::Channel;
 use vault::{Client, Handles, Knows, OperatorKey, Passphrase, SignedIn, Vault};
 
+use super::apart::Shown;
+use super::beginning::{Beginning, Unseals};
 use super::far::Places;
 use super::member::Member;
 use super::monitor::{Here, Sequences, There};
-use super::supervisor::{As, Beginning, Keeps, Supervisor, Unseals};
+use super::supervisor::{As, Keeps, Supervisor};
 use super::up::{self, Joined};
 use super::witness::Elsewhere;
 use crate::home::CellFile;
@@ -43,6 +47,8 @@ pub(crate) struct OpenVault {
     pub(crate) log: trail::note::Verifier,
     pub(crate) sequences: Sequences,
     pub(crate) witness: Arc<dyn Vouches>,
+    /// The newest part of the log, where it lies on another host.
+    pub(crate) newest: Option<Arc<dyn NewestPart>>,
 }
 
 impl OpenVault {
@@ -53,7 +59,7 @@ impl OpenVault {
         let witness: Arc<dyn Vouches> = Arc::new(cell_trail::witness(dir, &vault)?);
         let log = signer.verifier().clone();
         let sequences = Sequences::Here(Here::new(dir, signer, Arc::clone(&witness), handles));
-        Ok(Self { client: Client::of(vault), log, sequences, witness })
+        Ok(Self { client: Client::of(vault), log, sequences, witness, newest: None })
     }
 }
 
@@ -135,10 +141,14 @@ impl Processes {
         let dir = std::path::absolute(dir)?;
         let supervisor = Supervisor::new(handles, Keeps::AtMost(STARTS_AGAIN_MAX), Places::new());
         let region = CellFile::read(&dir)?.region;
-        supervisor.start(Beginning::Vault { dir: dir.clone(), region, alone, asks: false, unseals }).await?;
+        let vault =
+            Beginning::Vault { dir: dir.clone(), region, alone, asks: false, hands_over: false, unseals };
+        supervisor.start(vault).await?;
         let sockets = Arc::new(As(Role::Command, Arc::downgrade(&supervisor)));
         let member = Member::join(sockets, Arc::clone(&handles.clock)).await?;
-        supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false }).await?;
+        if !cell_trail::log_is_elsewhere(&dir) {
+            supervisor.start(Beginning::Monitor { dir: dir.clone(), by_itself: false, far: false }).await?;
+        }
         Ok((member, Place::Own { supervisor, dir }))
     }
 
@@ -152,12 +162,28 @@ impl Processes {
     /// # Errors
     /// When one of them does not answer.
     pub(crate) async fn opened(&self) -> anyhow::Result<OpenVault> {
-        let monitor = There::over(self.member.channel(Role::Monitor));
+        if !self.has_monitor() {
+            let why = "the trail's log is on another host: have the cell run (`caretaker up`), which finds it there";
+            return Err(FlowError::Told(Told::new(ErrorKind::Unavailable, why.to_owned())).into());
+        }
+        let channel = self.member.channel(Role::Monitor);
+        let newest = self.is_elsewhere(&Role::Monitor).then(|| Shown::by(Arc::clone(&channel)));
+        let newest = newest.map(|newest| Arc::new(newest) as Arc<dyn NewestPart>);
+        let monitor = There::over(channel);
         let witness = async { Ok(Elsewhere::over(Arc::clone(&self.channel)).await?) };
         let (there, witness) = futures::future::try_join(monitor, witness).await?;
         let log = there.log().clone();
         let (client, witness) = (self.vault.clone(), Arc::new(witness));
-        Ok(OpenVault { client, log, sequences: Sequences::There(there), witness })
+        Ok(OpenVault { client, log, sequences: Sequences::There(there), witness, newest })
+    }
+
+    /// Whether there is a monitor that takes events into the trail's log. Where that is on another host, commands without a cell
+    /// that runs do without: what they record waits for it.
+    pub(crate) fn has_monitor(&self) -> bool {
+        match &self.place {
+            Place::Own { dir, .. } => !cell_trail::log_is_elsewhere(dir),
+            Place::Running(_) => true,
+        }
     }
 
     /// Whether the monitor takes into the trail's log what comes, whoever asks it to or not.

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use vault::{Handles, Vault};
 
+use super::beginning::{Beginning, Unseals};
 use super::child::Superior;
 use super::control::Control;
 use super::far::{Listening, Places};
@@ -31,8 +32,9 @@ use super::life::Line;
 use super::member::Sockets;
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::server::ToPublish;
-use super::supervisor::{Beginning, Keeps, Supervisor, Unseals};
+use super::supervisor::{Keeps, Supervisor};
 use super::worker;
+use crate::cell_trail;
 use crate::home::CellFile;
 use crate::public::{Certified, Given, Open};
 
@@ -243,18 +245,26 @@ impl Up {
         (public, hosts): (Option<&Given>, &Hosts),
     ) -> anyhow::Result<Vec<Listening>> {
         let dir = dir.to_path_buf();
+        let monitor = hosts.elsewhere.get(&Role::Monitor);
+        if monitor.is_none() {
+            cell_trail::keep_log(&dir)?;
+        }
         let to_publish = public.cloned().map(|given| ToPublish { given, at_start: true });
-        for beginning in [
-            Beginning::Vault {
-                dir: dir.clone(),
-                region: cell.region.clone(),
-                alone: false,
-                asks: true,
-                unseals,
-            },
-            Beginning::Monitor { dir: dir.clone(), by_itself: true },
-        ] {
-            supervisor.start(beginning).await?;
+        let vault = Beginning::Vault {
+            dir: dir.clone(),
+            region: cell.region.clone(),
+            alone: false,
+            asks: true,
+            hands_over: monitor.is_some(),
+            unseals,
+        };
+        supervisor.start(vault).await?;
+        match monitor {
+            Some(address) => cell_trail::leave_log(&dir, *address)?,
+            None => {
+                let monitor = Beginning::Monitor { dir: dir.clone(), by_itself: true, far: false };
+                supervisor.start(monitor).await?;
+            }
         }
         if !hosts.elsewhere.contains_key(&Role::Server) {
             let (dir, cell) = (dir.clone(), cell.clone());

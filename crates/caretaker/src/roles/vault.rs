@@ -18,6 +18,7 @@ use transport::{Authority, Endpoint, Identities, Issued, enrol};
 use vault::{FindsSealer, Handles, Passphrase, RootSeal, Sealer, Sealers, Vault};
 use zeroize::Zeroizing;
 
+use super::apart;
 use super::child::{Enrols, Job, Serving, Superior, stream};
 use super::member::certificate_ttl;
 use super::messages::Ask;
@@ -47,6 +48,9 @@ pub(crate) struct ToOpen {
     /// That whoever signs in must know the passphrase too, where one seals the vault: others use it than the one who opens
     /// it.
     pub(super) asks: bool,
+    /// That the monitor is on another host, and fetches what was recorded on this one.
+    #[serde(default)]
+    pub(super) hands_over: bool,
     /// What the passphrase's descriptor is called.
     pub(super) passphrase: PathBuf,
     /// Whether a sealer opens it: it is asked for.
@@ -66,13 +70,16 @@ impl Job for Keys {
     const NAME: &'static CStr = c"caretaker-vault";
     const WORD: &'static str = "vault";
 
-    fn walls(ToOpen { dir, .. }: &ToOpen) -> anyhow::Result<Option<Walls>> {
+    fn walls(ToOpen { dir, hands_over, .. }: &ToOpen) -> anyhow::Result<Option<Walls>> {
         let vault = dir.join("vault");
         if !vault.is_dir() {
             return Ok(None);
         }
         let mut own = cell_trail::own(dir, cell_trail::VAULT)?;
         own.push(Own::folder(vault));
+        if *hands_over {
+            own.push(Own::folder(cell_trail::folder(dir).journals()));
+        }
         Ok(Some(Walls::around(own)))
     }
 
@@ -85,7 +92,8 @@ impl Job for Keys {
         passphrase: Option<OwnedFd>,
         superior: Arc<Superior>,
     ) -> anyhow::Result<Serving> {
-        let ToOpen { dir, region, alone, asks, passphrase: named, sealer, next_sealer, .. } = asked;
+        let ToOpen { dir, region, alone, asks, hands_over, passphrase: named, sealer, next_sealer, .. } =
+            asked;
         let finds = |next| -> FindsSealer {
             let superior = Arc::clone(&superior);
             Box::new(move || {
@@ -117,6 +125,8 @@ impl Job for Keys {
         let vault = Arc::new(vault);
         let own_witness = Arc::new(cell_trail::witness(&dir, &vault)?);
         let routes = witness::answering(vault::routes(&vault), own_witness);
+        let trail = cell_trail::folder(&dir);
+        let routes = if hands_over { apart::handing_over(routes, &trail) } else { routes };
         let authority = Arc::new(Authority::new(vault.id(), vault.authority_key()?, certificate_ttl()));
         let (own, due) = authority
             .identity(&Role::Vault, handles.clock.now())

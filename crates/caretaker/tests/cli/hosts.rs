@@ -409,3 +409,76 @@ fn a_host_gets_certificates_as_long_as_it_is_one() {
     );
     assert!(is_there(Pid::from_raw(i32::try_from(worker.id()).unwrap())));
 }
+
+#[test]
+fn a_monitor_on_another_host_has_the_log_of_its_cell() {
+    let cell = TestCell::with_jsonl("files");
+    let (vault, server, there) = (free(1), free(1), free(2));
+    let at = [format!("vault={vault}"), format!("server={server}"), format!("monitor={there}")];
+    let starts = || {
+        let mut up = cell.command(&["up", "--at", &at[0], "--at", &at[1], "--elsewhere", &at[2]]);
+        up.stderr(Stdio::null());
+        Up::started(up)
+    };
+    ingests(&cell, "{\"id\":\"1\"}\n");
+    let kept = cell.run(&["trail", "checkpoint"]).succeeds();
+    let kept = cell.file("checkpoint", kept["checkpoint"].as_str().unwrap());
+
+    // It is not there yet: what is recorded waits for it, and nobody else.
+    let up = starts();
+    assert!(!up.processes.contains_key("monitor"));
+    ingests(&cell, "{\"id\":\"2\"}\n");
+    cell.run(&["trail", "verify"]).refuses(1, &["the monitor cannot be reached"]);
+    let invitation = cell.path("invitation.json");
+    cell.run(&["host", "invite", "monitor", "--out", text(&invitation)]).succeeds();
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().join("home");
+    let monitor = |words: &[&str]| {
+        let mut monitor = binary();
+        monitor.args(["--json", "--dir", text(&home), "monitor"]).args(words).stderr(Stdio::piped());
+        monitor
+    };
+    // The log is where it has begun, and nothing begins another.
+    let there = there.to_string();
+    let joins: Answer = monitor(&["--join", text(&invitation), "--listen", &there]).output().unwrap().into();
+    joins.refuses(2, &["the trail's log is not on this host yet", "trail/log"]);
+    crate::cell::copy_folder(&cell.home().join("trail/log"), &home.join("trail/log"));
+    let running = Up::started(monitor(&[]));
+    let first = running.processes["monitor"];
+    assert_eq!(crate::powers::name(first), "caretaker-watch");
+
+    let verifies = |expected: usize| {
+        let verified = cell.run(&["trail", "verify", "--since", &kept]).succeeds();
+        let sources: Vec<&String> = verified["sources"].as_object().unwrap().keys().collect();
+        assert_eq!(sources, ["cell", "server", "vault"], "as recorded on the other host");
+        assert_eq!(count(&cell, "snapshot.ingest"), expected * 2, "each has a beginning and an end");
+    };
+    ingests(&cell, "{\"id\":\"3\"}\n");
+    verifies(3);
+    // It is published by commands, which read it there.
+    cell.run(&["trail", "checkpoint"]).succeeds();
+    let proof = cell.run(&["trail", "prove", "vault-1"]).succeeds();
+    assert!(proof["proof"].as_str().unwrap().contains("c2sp.org/tlog-proof"), "{proof}");
+    cell.run(&["trail", "prove", "--since", &kept]).succeeds();
+    let logs = crate::cell::contents(&cell.home().join("store/trail"));
+    assert!(logs.keys().any(|path| path.ends_with("checkpoint")), "{:?}", logs.keys());
+
+    // Its process is replaced where it dies.
+    kill(first, Signal::SIGKILL).unwrap();
+    ingests(&cell, "{\"id\":\"4\"}\n");
+    verifies(4);
+
+    // Its host goes down, and then the cell: commands go on, and what they record waits.
+    running.told(Signal::SIGTERM);
+    assert_eq!(running.ends().code, Some(0));
+    ingests(&cell, "{\"id\":\"5\"}\n");
+    drop(up);
+    ingests(&cell, "{\"id\":\"6\"}\n");
+    cell.run(&["trail", "list"]).refuses(8, &["the trail's log is on another host"]);
+    cell.run(&["up"]).refuses(7, &["the trail's log is on another host", "--elsewhere monitor="]);
+    let (_up, _running) = (starts(), Up::started(monitor(&[])));
+    ingests(&cell, "{\"id\":\"7\"}\n");
+    verifies(7);
+    // By that word nobody starts it on the vault's own machine.
+    cell.run(&["monitor"]).refuses(2, &["is started by the command that needs it"]);
+}

@@ -114,7 +114,14 @@ impl World {
     pub(crate) async fn publish(&self) -> Result<Checkpoint, PublishError> {
         let (note, newest) = self.take().unwrap().unwrap();
         let (folder, published) = (self.folder(), self.published());
-        published::publish(&folder, &published, (&note, &newest), &Self::log_key(), self.clock.now()).await?;
+        published::publish(
+            (&folder, &folder),
+            &published,
+            (&note, &newest),
+            &Self::log_key(),
+            self.clock.now(),
+        )
+        .await?;
         Ok(newest)
     }
 

@@ -73,7 +73,7 @@ async fn an_invitation_ends_and_is_for_workers_for_a_while() {
     for (role, ttl) in [
         (Role::Vault, HOUR),
         (Role::Command, HOUR),
-        (Role::Monitor, HOUR),
+        (Role::Certifier, HOUR),
         (worker(), Duration::ZERO),
         (worker(), INVITATION_TTL_MAX + Duration::from_secs(1)),
     ] {

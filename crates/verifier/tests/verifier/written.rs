@@ -51,7 +51,7 @@ async fn go_on(home: &Path, count: usize) -> (String, u64) {
     let witness = Witness::new(witness_signer(2), key.clone(), home.join("witness/seen"));
     sequencer.take(now).unwrap().unwrap();
     let (note, newest) = sequencer.have_witnessed(&witness, now).unwrap().unwrap();
-    published::publish(&folder, &store(home), (&note, &newest), &key, now).await.unwrap();
+    published::publish((&folder, &folder), &store(home), (&note, &newest), &key, now).await.unwrap();
     (note, newest.size)
 }
 
