@@ -26,7 +26,8 @@ fn solver() -> PathBuf {
 /// Builds the prover beside the binary: it is another crate's.
 fn build_prover() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let words = ["build", "--offline", "--locked", "--quiet", "-p", "prover"];
+    // As the whole workspace is built for tests: another selection has other features, and would be built anew.
+    let words = ["test", "--no-run", "--offline", "--locked", "--quiet", "--workspace", "--test", "prover"];
     let target = Path::new(env!("CARGO_BIN_EXE_caretaker")).parent().unwrap().parent().unwrap();
     let built = Command::new(cargo).current_dir(root()).args(words).arg("--target-dir").arg(target).status();
     assert!(built.unwrap().success());
