@@ -116,8 +116,7 @@ impl<'h> Session<'h> {
         let (grants, reached) =
             futures::join!(self.grants::<W>(&about), self.home.reach_worker(&role, &ports));
         let (grants, mut reached) = (grants?, reached?);
-        let orders = self.orders::<W>(&about).await?;
-        given.extend(orders.iter().map(|order| order.id));
+        let orders = self.orders::<W>(&about, given).await?;
         let (tenant, name) = (connection.scope.tenant.clone(), connection.scope.connection.clone());
         let mut job = Job { tenant, connection: name, grants, orders, stores: Vec::new(), lent: None, work };
         let mut tried = 0;
@@ -182,12 +181,18 @@ impl<'h> Session<'h> {
         Ok(grants)
     }
 
-    /// An order for each of them, where the work may outlast its grants.
-    async fn orders<W: Work>(&self, about: &[Connection]) -> anyhow::Result<Vec<Order>> {
+    /// An order for each of them, where the work may outlast its grants. Those that were `given` are told also where another fails.
+    async fn orders<W: Work>(
+        &self,
+        about: &[Connection],
+        given: &mut Vec<Id128>,
+    ) -> anyhow::Result<Vec<Order>> {
         let mut orders = Vec::new();
         if !W::ORDERED.is_empty() {
             for Connection { scope, .. } in about {
-                orders.push(self.operator.order(scope, W::ORDERED, purpose::<W>(), ORDER_TTL).await?);
+                let order = self.operator.order(scope, W::ORDERED, purpose::<W>(), ORDER_TTL).await?;
+                given.push(order.id);
+                orders.push(order);
             }
         }
         Ok(orders)
