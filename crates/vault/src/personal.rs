@@ -4,6 +4,7 @@
 //! The private halves lie beside the vault in a file of their own, each wrapped by the newest key that wraps data keys. The
 //! public halves are nobody's secret: whoever records seals by itself.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -286,16 +287,20 @@ impl Vault {
         }
         let detail = format!("{} parts", parts.len());
         self.record_personal(&person.0, Operation::TrailOpen, detail).await?;
-        let (keys, rings) = (MonthKeys::read(&self.dir)?.keys, self.rings());
+        let rings = self.rings();
+        let keys = MonthKeys::read(&self.dir)?.keys.into_iter();
+        let keys: BTreeMap<String, Result<PrivateKey, KeyError>> =
+            keys.map(|key| (key.name(), key.private(self.id(), &rings.data))).collect();
+        let open = |name: &str, private: &PrivateKey, sealed: &[u8]| {
+            let (enc, sealed) = sealed.split_at_checked(ENC_LEN)?;
+            let part = SealedTo { enc: enc.into(), sealed: sealed.into() };
+            let text = private.open(&info(name), &associated(self.id(), name), &part).ok()?;
+            Some(std::str::from_utf8(&text).ok()?.trim_end().to_owned())
+        };
         let opened = |(name, sealed): &(String, HexBytes)| {
-            let Some(key) = keys.iter().find(|key| key.name() == *name) else { return Opened::NoKey };
-            let part = sealed.as_ref().split_at_checked(ENC_LEN).ok_or(KeyError::DoesNotOpen);
-            let text = part.and_then(|(enc, sealed)| {
-                let part = SealedTo { enc: enc.into(), sealed: sealed.into() };
-                key.private(self.id(), &rings.data)?.open(&info(name), &associated(self.id(), name), &part)
-            });
-            let text = text.ok().and_then(|text| String::from_utf8(text.to_vec()).ok());
-            text.map_or(Opened::Damaged, |text| Opened::Text(text.trim_end().to_owned()))
+            let Some(key) = keys.get(name) else { return Opened::NoKey };
+            let text = key.as_ref().ok().and_then(|key| open(name, key, sealed.as_ref()));
+            text.map_or(Opened::Damaged, Opened::Text)
         };
         Ok(parts.iter().map(opened).collect())
     }
