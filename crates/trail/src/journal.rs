@@ -364,7 +364,8 @@ impl Outgoing {
     /// The whole lines of the events after that number, as many as are brought at once; none where there are none.
     ///
     /// # Errors
-    /// When the journal cannot be read.
+    /// When the journal cannot be read, and where it has not come so far: it was put back from an older copy, and what it tells from
+    /// there on would be taken for what is known.
     pub fn after(&mut self, number: u64) -> io::Result<Vec<u8>> {
         // What is being written now is not durable yet.
         let _lock = Lock::shared(self.segments.lock_file()?)?;
@@ -372,11 +373,20 @@ impl Outgoing {
         let known = self.read.filter(|read| read.number == number && firsts.contains(&read.piece));
         // Else it is looked for, in the piece in which the next event is or would be.
         let begun = firsts.iter().copied().take_while(|first| *first <= number.saturating_add(1)).last();
+        let rewound = |last: u64| {
+            let why = format!(
+                "it ends at event {last}, and {number} of it were brought: it was put back from an older copy. Bring back the newer one"
+            );
+            io::Error::new(io::ErrorKind::InvalidData, why)
+        };
         let (mut piece, mut offset) = match (known, begun.or(firsts.first().copied())) {
             (Some(read), _) => (read.piece, read.end),
             (None, Some(piece)) => (piece, 0),
+            (None, None) if number > 0 => return Err(rewound(0)),
             (None, None) => return Ok(Vec::new()),
         };
+        // A piece is begun after the event before the one that it is called after.
+        let mut last = known.map_or(piece.saturating_sub(1), |known| known.number);
         let mut lines = Vec::new();
         loop {
             let mut file = File::open(self.segments.path(piece))?;
@@ -385,9 +395,11 @@ impl Outgoing {
                 let line = line?;
                 offset =
                     offset.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)).saturating_add(1);
-                let Some(link) = Link::read(&line).ok().filter(|link| link.id.number > number) else {
+                let Ok(link) = Link::read(&line) else { continue };
+                last = last.max(link.id.number);
+                if link.id.number <= number {
                     continue;
-                };
+                }
                 if lines.len() + line.len() >= BROUGHT_LEN_MAX {
                     return Ok(lines);
                 }
@@ -397,6 +409,7 @@ impl Outgoing {
             }
             match firsts.iter().find(|first| **first > piece) {
                 Some(next) => (piece, offset) = (*next, 0),
+                None if last < number => return Err(rewound(last)),
                 None => return Ok(lines),
             }
         }

@@ -283,3 +283,32 @@ async fn what_was_brought_is_deleted_but_for_the_piece_that_is_gone_on_with() {
     let last = String::from_utf8(Outgoing::new(&trail, &source).after(3_000).unwrap()).unwrap();
     assert!(last.contains("\"sequence\":3001") && last.lines().count() == 1);
 }
+
+#[tokio::test]
+async fn a_journal_that_was_put_back_from_an_older_copy_is_told_and_not_brought_as_known() {
+    let there = World::new();
+    let (folder, source) = (there.folder(), "worker-a".parse::<Source>().unwrap());
+    let journal = folder.journals().join("worker-a");
+    let kept = there.path("kept");
+    there.record("worker-a", 3).await;
+    copy(&journal, &kept);
+    there.record("worker-a", 2).await;
+    assert_eq!(Outgoing::new(&folder, &source).after(5).unwrap(), b"", "five are there");
+    assert!(Outgoing::new(&folder, &source).after(6).is_err());
+    fs::remove_dir_all(&journal).unwrap();
+    copy(&kept, &journal);
+    there.record("worker-a", 1).await;
+    let told = Outgoing::new(&folder, &source).after(5).unwrap_err().to_string();
+    assert!(told.contains("ends at event 4, and 5 of it were brought"), "{told}");
+    fs::remove_dir_all(&journal).unwrap();
+    assert!(Outgoing::new(&folder, &source).after(5).is_err());
+    assert_eq!(Outgoing::new(&folder, &source).after(0).unwrap(), b"");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
