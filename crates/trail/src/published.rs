@@ -16,6 +16,7 @@ use crate::builder::{Log, LogError};
 use crate::checkpoint::Checkpoint;
 use crate::files::{self, Lock};
 use crate::head::Folder;
+use crate::local::Local;
 use crate::newest::NewestPart;
 use crate::note::{NoteError, Verifier};
 use crate::proof;
@@ -156,29 +157,6 @@ pub(crate) fn kept(folder: &Folder) -> io::Result<u64> {
     Ok(remembered(folder)?.size)
 }
 
-/// Remembers that so many were published just now.
-fn remember(folder: &Folder, size: u64, now: Timestamp) -> io::Result<Memory> {
-    let known = remembered(folder)?;
-    let before = if size > known.size { known.size } else { known.before };
-    let memory_now = Memory { size, before, at: now.as_second() };
-    let text = serde_json::to_vec(&memory_now).map_err(io::Error::other)?;
-    files::put(&[(memory(folder), text)])?;
-    Ok(memory_now)
-}
-
-/// Takes in that another machine has published so many entries of the log which that key signs, and has this one forget what
-/// nobody needs for it any more.
-///
-/// # Errors
-/// When files cannot be read or written.
-pub fn was_published_elsewhere(folder: &Folder, size: u64, log: &Verifier, now: Timestamp) -> io::Result<()> {
-    if size > remembered(folder)?.size {
-        remember(folder, size, now)?;
-        folder.was_published(size, log)?;
-    }
-    Ok(())
-}
-
 /// Whether it is time to publish a log of that size.
 ///
 /// # Errors
@@ -254,7 +232,10 @@ pub async fn publish(
         published.put("checkpoint", note.as_bytes().to_vec()).await?;
     }
     let has_grown = checkpoint.size > known.size;
-    let before_now = remember(folder, checkpoint.size, now)?.before;
+    let before_now = if has_grown { known.size } else { known.before };
+    let memory_now = Memory { size: checkpoint.size, before: before_now, at: now.as_second() };
+    let text = serde_json::to_vec(&memory_now).map_err(io::Error::other)?;
+    files::put(&[(memory(folder), text)])?;
 
     // What was not full the time before last is there again, wider, for this checkpoint and the one before it.
     let read_still: Vec<_> = [checkpoint.size, before_now].into_iter().flat_map(Log::edge_of).collect();
@@ -265,5 +246,11 @@ pub async fn publish(
             deleted => deleted?,
         }
     }
-    Ok(newest.was_published(checkpoint.size, log)?)
+    let _lock = Lock::alone(Lock::file(&folder.log().join("lock"))?)?;
+    // Another process may have gone on meanwhile.
+    let head = folder.read_head()?;
+    if let Ok((text, _)) = log.open(head.checkpoint.as_bytes()) {
+        Local::new(folder.log()).trim(text.parse::<Checkpoint>()?.size, checkpoint.size)?;
+    }
+    Ok(())
 }

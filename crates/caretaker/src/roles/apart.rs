@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Clock, RoleName};
+use domain::RoleName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -16,8 +16,6 @@ use trail::event::Source;
 use trail::head::Folder;
 use trail::journal::{Brought, Outgoing};
 use trail::newest::NewestPart;
-use trail::note::Verifier;
-use trail::published;
 use trail::tile::{Level, Tile};
 use transport::{Call, CallError, Channel, Routes};
 
@@ -65,12 +63,6 @@ struct Part {
     more: bool,
 }
 
-/// So many entries are published.
-#[derive(Serialize, Deserialize)]
-struct WasPublished {
-    size: u64,
-}
-
 macro_rules! calls {
     ($($name:ident = $text:literal for $callers:ident -> $answer:ty;)*) => {
         $(impl Call for $name {
@@ -86,7 +78,6 @@ calls! {
     Sources = "trail.sources" for MONITOR -> Vec<String>;
     After = "trail.after" for MONITOR -> String;
     Read = "trail.read" for COMMANDS -> Option<Part>;
-    WasPublished = "trail.was_published" for COMMANDS -> ();
 }
 
 /// Does what reads or writes files, apart from what answers others meanwhile.
@@ -155,31 +146,38 @@ impl Fetches {
         Self { vault, folder, reached: tokio::sync::Mutex::default() }
     }
 
-    /// Fetches all that there is.
+    /// Fetches all that there is. What is wrong with one source keeps no other back.
     ///
     /// # Errors
     /// When the vault does not answer, and when what it has does not fit to what is here.
     pub(super) async fn all(&self) -> anyhow::Result<()> {
         let mut reached = self.reached.lock().await;
+        let mut wrong = Ok(());
         for source in ask(&self.vault, Sources {}).await? {
             let source: Source = source.parse()?;
-            let mut known = match reached.remove(&source) {
-                Some(known) => known,
-                None => self.bring(&source, None).await?,
-            };
-            loop {
-                let asked = After { source: source.to_string(), number: known };
-                let lines = ask(&self.vault, asked).await?;
-                if lines.is_empty() {
-                    break;
-                }
-                let now = self.bring(&source, Some(lines)).await?;
-                anyhow::ensure!(now > known, "the vault's host tells of `{source}` what is here already");
-                known = now;
+            match self.of(&source, reached.remove(&source)).await {
+                Ok(known) => drop(reached.insert(source, known)),
+                Err(error) => wrong = wrong.and(Err(error.context(format!("the journal of `{source}`")))),
             }
-            reached.insert(source, known);
         }
-        Ok(())
+        wrong
+    }
+
+    /// Fetches what there is of one source, so much of which is here. Answers how much is then.
+    async fn of(&self, source: &Source, known: Option<u64>) -> anyhow::Result<u64> {
+        let mut known = match known {
+            Some(known) => known,
+            None => self.bring(source, None).await?,
+        };
+        loop {
+            let lines = ask(&self.vault, After { source: source.to_string(), number: known }).await?;
+            if lines.is_empty() {
+                return Ok(known);
+            }
+            let now = self.bring(source, Some(lines)).await?;
+            anyhow::ensure!(now > known, "the vault's host tells what is here already");
+            known = now;
+        }
     }
 
     /// Puts lines into a source's journal here. Answers how much of it is here then.
@@ -193,28 +191,23 @@ impl Fetches {
     }
 }
 
-/// Lets commands of the vault's host read the newest part of the log in that folder, which they publish.
-pub(super) fn showing(routes: Routes, folder: &Folder, log: &Verifier, clock: &Arc<dyn Clock>) -> Routes {
-    let (shown, folder) = (folder.clone(), folder.clone());
-    let (log, clock) = (log.clone(), Arc::clone(clock));
-    routes
-        .answering(move |_, Read { level, index, width, from }| {
-            let folder = shown.clone();
-            with_files(move || {
-                let level = level.map_or(Level::Entries, Level::Hashes);
-                let bytes = folder.read(Tile { level, index, width })?;
-                let rest = bytes.as_ref().and_then(|bytes| bytes.get(from..));
-                let part = |rest: &[u8]| {
-                    let given = rest.get(..GIVEN_LEN_MAX).unwrap_or(rest);
-                    Part { bytes: STANDARD.encode(given), more: given.len() < rest.len() }
-                };
-                Ok::<_, io::Error>(rest.map(part))
-            })
+/// Lets commands of the vault's host read the newest part of the log in that folder, which they publish. What is published stays
+/// here too: whoever can publish could else have this host forget what is nowhere else.
+pub(super) fn showing(routes: Routes, folder: &Folder) -> Routes {
+    let folder = folder.clone();
+    routes.answering(move |_, Read { level, index, width, from }| {
+        let folder = folder.clone();
+        with_files(move || {
+            let level = level.map_or(Level::Entries, Level::Hashes);
+            let bytes = folder.read(Tile { level, index, width })?;
+            let rest = bytes.as_ref().and_then(|bytes| bytes.get(from..));
+            let part = |rest: &[u8]| {
+                let given = rest.get(..GIVEN_LEN_MAX).unwrap_or(rest);
+                Part { bytes: STANDARD.encode(given), more: given.len() < rest.len() }
+            };
+            Ok::<_, io::Error>(rest.map(part))
         })
-        .answering(move |_, WasPublished { size }| {
-            let (folder, log, now) = (folder.clone(), log.clone(), clock.now());
-            with_files(move || published::was_published_elsewhere(&folder, size, &log, now))
-        })
+    })
 }
 
 /// The newest part of a log that the monitor of another host has.
@@ -262,9 +255,5 @@ impl NewestPart for Shown {
                 return Ok(Some(all));
             }
         }
-    }
-
-    fn was_published(&self, size: u64, _: &Verifier) -> io::Result<()> {
-        self.wait(WasPublished { size })
     }
 }

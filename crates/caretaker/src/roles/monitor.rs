@@ -257,13 +257,12 @@ impl Job for Monitors {
         let client = Client::over(Arc::clone(&channel), Arc::clone(&clock), Arc::clone(&handles.rng));
         let witness = Arc::new(Elsewhere::over(Arc::clone(&channel)).await?);
         let signer = cell_trail::log_signer(client.id(), client.log_key().await?)?;
-        let verifier = signer.verifier().clone();
+        let log = signer.verifier().to_string();
         let here = Here::new(&dir, signer, witness, &handles);
         let here = Arc::new(match far {
             true => here.fetching(Fetches::new(channel, folder.clone()), &folder)?,
             false => here,
         });
-        let log = verifier.to_string();
         let (taking, looking) = (Arc::clone(&here), Arc::clone(&here));
         let routes = Routes::new()
             .answering(move |_, _: LogVerifier| std::future::ready(Ok(log.clone())))
@@ -272,7 +271,7 @@ impl Job for Monitors {
                 async move { Ok(here.take().await?.map(|(note, _)| note)) }
             });
         let routes = brings::answering(routes, &folder);
-        let routes = if far { apart::showing(routes, &folder, &verifier, &clock) } else { routes };
+        let routes = if far { apart::showing(routes, &folder) } else { routes };
         let endpoint = member.endpoint(routes);
         // What is wrong is told once, and again when it is another thing.
         let told = Arc::new(Mutex::new(String::new()));
