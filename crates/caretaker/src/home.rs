@@ -490,10 +490,11 @@ impl Home {
     /// once it hears that the command is gone; it is waited for only where it is time to publish.
     pub(crate) async fn close(&self, code: u8) -> anyhow::Result<()> {
         self.end(code).await?;
-        if self.processes.get().is_some_and(|processes| !processes.has_monitor()) {
+        let processes = self.processes.get();
+        if processes.is_some_and(|processes| !processes.has_monitor()) {
             return Ok(());
         }
-        let is_far = self.processes.get().is_some_and(|processes| processes.is_elsewhere(&Role::Monitor));
+        let is_far = processes.is_some_and(|processes| processes.is_elsewhere(&Role::Monitor));
         match self.bring_up_to_date(code).await {
             // Where the log is on another host, what was recorded waits for that host.
             Err(error) if is_far && output::kind(&error) != ErrorKind::Integrity => {

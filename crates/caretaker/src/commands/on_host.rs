@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use domain::{Clock, Role};
 use flows::{ErrorKind, FlowError};
-use serde_json::{Value, json};
+use serde_json::json;
 use vault::system::SystemClock;
 
 use crate::arguments;
 use crate::commands::sandbox::Signals;
+use crate::commands::up;
 use crate::home::Home;
 use crate::output::{self, Output, exit};
 use crate::roles::{self, HostFile, OnHost};
@@ -68,15 +69,10 @@ async fn run(
         on_host = start(home, reaching, &*clock, output) => on_host?,
         () = &mut ended => return Ok(exit::DONE),
     };
-    for (role, missing) in on_host.missing() {
-        output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
-    }
-    let processes = on_host.processes().await;
-    let pids: serde_json::Map<String, Value> =
-        processes.iter().map(|(role, pid)| (role.to_string(), (*pid).into())).collect();
+    up::warn_of_walls(&on_host.missing(), output);
+    let (pids, running) = up::told(&on_host.processes().await);
     let listen = host.listen();
     output.result(&json!({ "ready": true, "dir": dir, "listen": listen, "processes": pids }), || {
-        let running: String = processes.iter().map(|(role, pid)| format!("  {role:<8} {pid}\n")).collect();
         format!("This host works for its cell:\n{running}It is found at {listen}. Ctrl-C ends it.")
     })?;
     ended.await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::trail::room::Level;
 use domain::{Clock, Role};
 use flows::FlowError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::arguments;
 use crate::commands::sandbox::Signals;
@@ -72,6 +72,20 @@ fn hosts(words: &arguments::Up) -> Result<Hosts, FlowError> {
     Ok(Hosts { at, elsewhere })
 }
 
+/// Warns of what this machine's kernel cannot keep processes from.
+pub(super) fn warn_of_walls(missing: &[(Role, String)], output: &Output) {
+    for (role, missing) in missing {
+        output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
+    }
+}
+
+/// Which processes run, for machines and for people.
+pub(super) fn told(processes: &[(Role, u32)]) -> (Map<String, Value>, String) {
+    let pids = processes.iter().map(|(role, pid)| (role.to_string(), (*pid).into())).collect();
+    let running = processes.iter().map(|(role, pid)| format!("  {role:<8} {pid}\n")).collect();
+    (pids, running)
+}
+
 pub(crate) async fn run(home: &Home, words: &arguments::Up, output: &Output) -> anyhow::Result<u8> {
     let (dir, hosts) = (home.dir()?, hosts(words)?);
     let public = Given::of(&words.listens, &CellFile::read(dir)?, dir)?;
@@ -81,18 +95,13 @@ pub(crate) async fn run(home: &Home, words: &arguments::Up, output: &Output) -> 
     let unseals = home.unseals()?;
     home.begin_unproven(&handles).await?;
     let up = Up::start(dir, (unseals, public), hosts, &handles).await?;
-    for (role, missing) in up.missing() {
-        output.warn(&format!("The {role}'s process is not kept from all that it does not need: {missing}"));
-    }
-    let processes = up.processes().await;
-    let pids: serde_json::Map<String, Value> =
-        processes.iter().map(|(role, pid)| (role.to_string(), (*pid).into())).collect();
+    warn_of_walls(&up.missing(), output);
+    let (pids, running) = told(&up.processes().await);
     let mut told = json!({ "ready": true, "dir": dir, "processes": pids });
     if let (Some(Given { url, listen, .. }), Some(told)) = (up.public(), told.as_object_mut()) {
         told.insert("public".to_owned(), json!({ "url": url, "listen": listen }));
     }
     output.result(&told, || {
-        let running: String = processes.iter().map(|(role, pid)| format!("  {role:<8} {pid}\n")).collect();
         let public = up.public().map(|Given { url, listen, .. }| format!("Public at {url}, listening on {listen}.\n"));
         format!(
             "The cell in {} runs:\n{running}{}Commands join it as they come. Ctrl-C ends it, once those that are under way have ended.",
