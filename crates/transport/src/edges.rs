@@ -17,7 +17,7 @@ pub struct Edge {
 pub const EDGES: &[Edge] = &[
     Edge { from: RoleName::Command, to: RoleName::Vault, purpose: "sign in, grants, keys, credentials" },
     Edge { from: RoleName::Command, to: RoleName::Server, purpose: "the catalog" },
-    Edge { from: RoleName::Command, to: RoleName::Monitor, purpose: "the newest checkpoint of the trail" },
+    Edge { from: RoleName::Command, to: RoleName::Monitor, purpose: "the trail's log" },
     Edge {
         from: RoleName::Worker,
         to: RoleName::Server,
@@ -27,7 +27,11 @@ pub const EDGES: &[Edge] = &[
     Edge { from: RoleName::Worker, to: RoleName::Vault, purpose: "keys and credentials, on a grant" },
     Edge { from: RoleName::Server, to: RoleName::Monitor, purpose: "what it recorded on another host" },
     Edge { from: RoleName::Worker, to: RoleName::Monitor, purpose: "what it recorded on another host" },
-    Edge { from: RoleName::Monitor, to: RoleName::Vault, purpose: "the key that signs the log, the witness" },
+    Edge {
+        from: RoleName::Monitor,
+        to: RoleName::Vault,
+        purpose: "the log's key, the witness, what was recorded beside it",
+    },
 ];
 
 /// Whether one may connect to the other.
