@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::cipher::{aead_key, open_key, seal_random};
 use crate::document::{self, Document, fingerprint};
-use crate::encoding::{HexBytes, fields, from_hex, to_hex};
+use crate::encoding::{HexBytes, fields};
 use crate::error::VaultError;
 use crate::public_key::{PrivateKey, SealedTo, seal_to};
 use crate::ring::Ring;
@@ -113,11 +113,10 @@ pub struct Erased {
 }
 
 /// A key to which is sealed, as anybody may know it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct PublicPersonalKey {
     name: String,
-    /// In hexadecimal.
-    public: String,
+    public: HexBytes,
 }
 
 impl PublicPersonalKey {
@@ -126,9 +125,9 @@ impl PublicPersonalKey {
         let text = text.get(..text.floor_char_boundary(TEXT_LEN_MAX)).unwrap_or_default();
         let mut padded = Zeroizing::new(text.to_owned());
         padded.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(PADDED) - text.len()));
-        let public = from_hex(&self.public).ok_or(KeyError::DoesNotOpen)?;
         let aad = associated(vault, &self.name);
-        let SealedTo { enc, sealed } = seal_to(&public, &info(&self.name), &aad, padded.as_bytes(), rng)?;
+        let SealedTo { enc, sealed } =
+            seal_to(self.public.as_ref(), &info(&self.name), &aad, padded.as_bytes(), rng)?;
         Ok(Personal { key: self.name.clone(), sealed: [enc.as_ref(), sealed.as_ref()].concat() })
     }
 }
@@ -165,7 +164,7 @@ impl MonthKey {
     }
 
     fn public(&self) -> PublicPersonalKey {
-        PublicPersonalKey { name: self.name(), public: to_hex(self.public.as_ref()).to_string() }
+        PublicPersonalKey { name: self.name(), public: self.public.clone() }
     }
 
     /// Wrapped by the newest version.
