@@ -6,7 +6,15 @@
 //!
 //! One platform is one module: [`shopify`].
 
+mod base64;
+mod dice;
+mod fault;
+mod https;
+mod lock;
+mod png;
+mod secret;
 pub mod shopify;
+mod tls;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

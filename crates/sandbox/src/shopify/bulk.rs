@@ -19,7 +19,7 @@ use super::seed::Dice;
 use super::store::{Change, Verb};
 use super::value::{Gid, Obj, Val};
 use super::viewer::Viewer;
-use super::{fields, token, webhook};
+use super::{fields, webhook};
 
 /// How many bulk operations of one type may run at once.
 pub(crate) const CONCURRENT_MAX: usize = 5;
@@ -258,7 +258,7 @@ pub(crate) fn start(shop: &Shop, gid: Gid) -> Option<Obj> {
 /// Writes down the end of an operation and publishes its file.
 pub(crate) fn finish(shop: &Shop, gid: Gid, ended: Ended) {
     let now = shop.clock.now().as_second();
-    let name = format!("{}.jsonl", token::fresh(&shop.rng, "bulk-"));
+    let name = format!("{}.jsonl", crate::secret::fresh(&shop.rng, "bulk-"));
     let url = (ended.blob.len() > 0).then(|| Val::text(format!("{}/bulk/{name}", shop.base_url)));
     let len = i64::try_from(ended.blob.len()).unwrap_or(i64::MAX);
     if ended.blob.len() > 0 {

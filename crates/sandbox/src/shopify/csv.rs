@@ -146,7 +146,7 @@ fn picture(store: &mut Store, row: &Row<'_>) -> Gid {
     let number = store.mint(Kind::ImageSource).number();
     let path = format!("{FILES}{}-{number}.png", handleize(stem));
     let size = super::files::generated(&path, store.seed).len();
-    let side = i64::from(super::png::SIDE);
+    let side = i64::from(crate::png::SIDE);
     let alt = row.get("Image Alt Text");
     store.insert(
         Kind::MediaImage,

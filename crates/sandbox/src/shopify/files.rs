@@ -9,10 +9,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::fault::FaultKind;
-use super::png;
 use super::running::{Shop, lock};
-use super::server::{HTTP_FAULTS, cut_body, play};
+use super::server::{HTTP_FAULTS, play};
 use super::value::Kind;
+use crate::https::cut_body;
+use crate::png;
 
 /// Staged uploads by name, and the bytes of files that were made from them by path.
 #[derive(Debug, Default)]

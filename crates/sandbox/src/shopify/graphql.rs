@@ -18,9 +18,9 @@ use super::running::{Shop, lock};
 use super::schema;
 use super::store::{Change, Store};
 use super::throttle::Status;
-use super::token::sha256_hex;
 use super::value::{Gid, Obj};
 use super::viewer::Viewer;
+use crate::secret::sha256_hex;
 
 /// How many parsed documents are kept.
 const DOCUMENTS_MAX: usize = 512;

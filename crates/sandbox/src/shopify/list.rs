@@ -114,11 +114,11 @@ impl Cursor {
             Key::Number(number) => format!("n{number}"),
             Key::Text(text) => format!("t{text}"),
         };
-        super::base64::encode(format!("{}:{}:{key}", self.number, self.position).as_bytes())
+        crate::base64::encode(format!("{}:{}:{key}", self.number, self.position).as_bytes())
     }
 
     pub(crate) fn decode(text: &str) -> Option<Self> {
-        let text = String::from_utf8(super::base64::decode(text)?).ok()?;
+        let text = String::from_utf8(crate::base64::decode(text)?).ok()?;
         let mut parts = text.splitn(3, ':');
         let number = parts.next()?.parse().ok()?;
         let position = parts.next()?.parse().ok()?;

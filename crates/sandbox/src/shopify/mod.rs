@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use domain::{Clock, Rng};
 
-mod base64;
 mod bulk;
 mod csv;
 mod dump;
@@ -40,7 +39,6 @@ mod list;
 mod mutate;
 mod node;
 mod plan;
-mod png;
 mod record;
 mod running;
 mod schema;
@@ -49,7 +47,6 @@ mod seed;
 mod server;
 mod store;
 mod throttle;
-mod tls;
 mod token;
 mod value;
 mod viewer;

@@ -106,7 +106,7 @@ pub(crate) fn run(store: &mut Store, name: &str, call: &Call<'_>) -> Outcome {
     };
     let Some(key) = key else { return run(store, call) };
     let now = store.monotonic;
-    let asked = super::token::sha256_hex(Json::Object(call.args.clone()).to_string().as_bytes());
+    let asked = crate::secret::sha256_hex(Json::Object(call.args.clone()).to_string().as_bytes());
     store.idempotent.retain(|_, kept| now < kept.until);
     if let Some(kept) = store.idempotent.get(&key) {
         if kept.asked != asked {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use apollo_compiler::ExecutableDocument;
@@ -18,9 +18,12 @@ use super::files::Uploads;
 use super::record::Record;
 use super::store::Store;
 use super::throttle::Bucket;
-use super::token::{OfflineToken, Tokens, fresh};
+use super::token::{OfflineToken, Tokens};
 use super::viewer::{ProtectedData, Viewer};
-use super::{Settings, StartError, seed, server, tls};
+use super::{Settings, StartError, seed, server};
+pub(crate) use crate::lock::lock;
+use crate::secret::fresh;
+use crate::tls;
 
 /// What a store has counted since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,11 +82,6 @@ impl Shop {
     }
 }
 
-/// Takes a lock; a panic elsewhere does not make the state unusable.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A practice store that is being served. It stops when it is dropped.
 pub struct Running {
     /// `https://127.0.0.1:PORT`, without a slash at its end.
@@ -112,7 +110,7 @@ pub(crate) async fn start(
     let listener =
         TcpListener::bind(listen).await.map_err(|source| StartError::Listen { addr: listen, source })?;
     let addr = listener.local_addr().map_err(|source| StartError::Listen { addr: listen, source })?;
-    let identity = tls::make(addr.ip())?;
+    let identity = tls::make(addr.ip()).map_err(StartError::Certificate)?;
     let host =
         if addr.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], addr.port())) } else { addr };
     let url = format!("https://{host}");

@@ -1,4 +1,4 @@
-//! HTTPS: routes, tokens, and connections that end too early when a fault says so.
+//! Routes, tokens, and connections that end too early when a fault says so.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,18 +9,16 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::StreamExt as _;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use super::fault::FaultKind;
 use super::running::{Shop, lock};
 use super::schema::VERSION;
 use super::{bulk, files, graphql, token};
+use crate::https;
+use crate::secret::fresh;
 
 /// Longest request body, in bytes: a staged upload of bulk variables may have 100 MB.
 const BODY_MAX: usize = 128 << 20;
@@ -28,17 +26,12 @@ const BODY_MAX: usize = 128 << 20;
 /// Longest GraphQL request, in bytes.
 const GRAPHQL_MAX: usize = 16 << 20;
 
-/// Marks an answer that is never sent: the connection ends instead.
-#[derive(Clone, Copy)]
-struct NoAnswer;
-
 pub(crate) async fn serve(
     shop: Arc<Shop>,
     listener: TcpListener,
     config: Arc<rustls::ServerConfig>,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
-    let acceptor = TlsAcceptor::from(config);
     let router = Router::new()
         .route("/admin/oauth/access_token", post(access_token))
         .route(
@@ -50,64 +43,7 @@ pub(crate) async fn serve(
         .route("/cdn/shop/files/{name}", get(files::get_file))
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(shop);
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                tokio::spawn(connection(acceptor.clone(), stream, router.clone(), stopped.clone()));
-            }
-            _ = stopped.changed() => return,
-        }
-    }
-}
-
-async fn connection(
-    acceptor: TlsAcceptor,
-    stream: TcpStream,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) {
-    // Small answers should not wait for more; a socket that cannot be told so still works.
-    let _ = stream.set_nodelay(true);
-    let Ok(stream) = acceptor.accept(stream).await else { return };
-    let inner = TowerToHyperService::new(router);
-    let service = hyper::service::service_fn(move |request| {
-        let answer = hyper::service::Service::call(&inner, request);
-        async move {
-            let response: Response = match answer.await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
-            if response.extensions().get::<NoAnswer>().is_some() {
-                return Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-            }
-            Ok(response)
-        }
-    });
-    let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        // A client that goes away is no event here.
-        _ = serving => {}
-        _ = stopped.changed() => {}
-    }
-}
-
-fn no_answer() -> Response {
-    let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    response.extensions_mut().insert(NoAnswer);
-    response
-}
-
-/// Sends the first half of a body under its full length, then ends the connection.
-pub(crate) fn cut_body(mut response: Response, body: &Bytes) -> Response {
-    let half = body.slice(..body.len() / 2);
-    let parts = [Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
-    *response.body_mut() = Body::from_stream(futures::stream::iter(parts).then(|part| async move {
-        tokio::task::yield_now().await;
-        part
-    }));
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
-    response
+    https::serve(router, listener, config, stopped).await;
 }
 
 /// The faults that any route can play before it does anything.
@@ -135,7 +71,7 @@ pub(crate) fn play(shop: &Shop, fault: FaultKind) -> Response {
             let page = "<html><body><h1>502 Bad Gateway</h1></body></html>";
             (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], page).into_response()
         }
-        FaultKind::Cut | FaultKind::LostAnswer => no_answer(),
+        FaultKind::Cut | FaultKind::LostAnswer => https::no_answer(),
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
@@ -161,7 +97,7 @@ async fn access_token(State(shop): State<Arc<Shop>>, body: Bytes) -> Response {
     let scope = shop.viewer().scopes.into_iter().collect::<Vec<_>>().join(",");
     let answer = match field("grant_type") {
         "client_credentials" => {
-            let access_token = token::fresh(&shop.rng, "shpat_");
+            let access_token = fresh(&shop.rng, "shpat_");
             lock(&shop.tokens).add(access_token.clone(), Some(now + token::CLIENT_CREDENTIALS_TTL));
             json!({ "access_token": access_token, "scope": scope, "expires_in": token::CLIENT_CREDENTIALS_TTL - 1 })
         }
@@ -227,20 +163,15 @@ async fn graphql_json(
             let response =
                 (answer.status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.clone())
                     .into_response();
-            if fault == Some(FaultKind::CutBody) { cut_body(response, &body) } else { response }
+            if fault == Some(FaultKind::CutBody) { https::cut_body(response, &body) } else { response }
         }
     };
     // An unknown or outdated version is answered by the one that is served: only this header tells.
     response.headers_mut().insert("x-shopify-api-version", HeaderValue::from_static(VERSION));
-    if let Ok(date) = HeaderValue::from_str(&http_date(shop.clock.now())) {
+    if let Ok(date) = HeaderValue::from_str(&https::http_date(shop.clock.now())) {
         response.headers_mut().insert(header::DATE, date);
     }
     response
-}
-
-/// The time as HTTP writes it (RFC 9110, section 5.6.7).
-fn http_date(now: domain::Timestamp) -> String {
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).unwrap_or_default()
 }
 
 async fn bulk_result(

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::{digest, hmac};
 use domain::Rng;
+
+use crate::secret::fresh;
 
 /// How long a token from client credentials lives, in seconds.
 pub(crate) const CLIENT_CREDENTIALS_TTL: i64 = 86_400;
@@ -12,32 +13,6 @@ pub(crate) const CLIENT_CREDENTIALS_TTL: i64 = 86_400;
 pub(crate) const OFFLINE_TTL: i64 = 3_600;
 /// How long a refresh token lives, in seconds.
 pub(crate) const REFRESH_TTL: i64 = 90 * 86_400;
-
-/// SHA-256 as hexadecimal digits.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The signature of a webhook's body: base64 of HMAC-SHA256 under the client secret.
-pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    super::base64::encode(hmac::sign(&key, body).as_ref())
-}
-
-/// A fresh secret with a prefix, as the platform writes them.
-pub(crate) fn fresh(rng: &Arc<dyn Rng>, prefix: &str) -> String {
-    let mut bytes = [0; 16];
-    rng.fill(&mut bytes);
-    format!("{prefix}{}", hex(&bytes))
-}
 
 /// An offline token with its refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::running::Shop;
 use super::schema::VERSION;
 use super::store::{Change, Verb};
-use super::token::{fresh, sign};
 use super::value::{Gid, Kind, rfc3339};
+use crate::secret::{fresh, sign};
 
 /// How often a delivery is tried before the subscription is dropped.
 const TRIES: u32 = 8;

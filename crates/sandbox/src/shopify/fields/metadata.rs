@@ -198,7 +198,7 @@ fn references<'a>(ctx: &Ctx<'a>, node: &Node<'a>, _: &Field<'_>) -> Result<Out<'
 
 /// A digest of a value, for compare-and-set.
 pub(crate) fn digest(value: &str) -> String {
-    crate::shopify::token::sha256_hex(value.as_bytes())
+    crate::secret::sha256_hex(value.as_bytes())
 }
 
 fn type_of<'a>(_: &Ctx<'a>, node: &Node<'a>, _: &Field<'_>) -> Result<Out<'a>, FieldError> {

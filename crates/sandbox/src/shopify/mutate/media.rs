@@ -4,10 +4,10 @@ use serde_json::{Map, Value as Json, json};
 
 use super::refs::refs;
 use super::{Call, Errors, Outcome, Row, list, moves, refuse, text};
+use crate::secret::fresh;
 use crate::shopify::files::{FILE_KINDS, FILES, Staged, generated};
 use crate::shopify::running::lock;
 use crate::shopify::store::{Later, Store};
-use crate::shopify::token::fresh;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
 const ALT_MAX: usize = 512;
@@ -179,8 +179,8 @@ pub(crate) fn make(
         "filename": Val::text(path.strip_prefix(FILES).unwrap_or(&path)),
     };
     if kind == Kind::MediaImage {
-        file.set("width", i64::from(crate::shopify::png::SIDE));
-        file.set("height", i64::from(crate::shopify::png::SIDE));
+        file.set("width", i64::from(crate::png::SIDE));
+        file.set("height", i64::from(crate::png::SIDE));
     }
     if !store.job_time.is_zero() {
         let ready = store.now + i64::try_from(store.job_time.as_secs()).unwrap_or(0).max(1);

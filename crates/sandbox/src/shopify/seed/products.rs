@@ -167,7 +167,7 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice, count: u32) {
 /// An image whose bytes follow from its name.
 pub(super) fn image(store: &mut Store, name: &str, alt: Option<String>, created: i64) -> Gid {
     let size = crate::shopify::files::generated(&format!("{FILES}{name}"), store.seed).len();
-    let side = i64::from(crate::shopify::png::SIDE);
+    let side = i64::from(crate::png::SIDE);
     store.insert(
         Kind::MediaImage,
         obj! {

@@ -9,8 +9,6 @@ use rcgen::{
 };
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::StartError;
-
 /// What a client needs to trust the store, and what the store serves.
 pub(crate) struct Identity {
     pub(crate) ca_pem: String,
@@ -18,8 +16,11 @@ pub(crate) struct Identity {
 }
 
 /// Makes both. `ip` is added to `localhost` and the loopback addresses.
-pub(crate) fn make(ip: IpAddr) -> Result<Identity, StartError> {
-    let failed = |error: rcgen::Error| StartError::Certificate(error.to_string());
+///
+/// # Errors
+/// What the library says when it cannot.
+pub(crate) fn make(ip: IpAddr) -> Result<Identity, String> {
+    let failed = |error: rcgen::Error| error.to_string();
     let mut ca = CertificateParams::default();
     ca.distinguished_name = name("Caretaker practice store authority");
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -39,7 +40,7 @@ pub(crate) fn make(ip: IpAddr) -> Result<Identity, StartError> {
     let leaf_key = KeyPair::generate().map_err(failed)?;
     let certificate = leaf.signed_by(&leaf_key, &issuer).map_err(failed)?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
-    let failed = |error: rustls::Error| StartError::Certificate(error.to_string());
+    let failed = |error: rustls::Error| error.to_string();
     let mut server =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
