@@ -4,9 +4,10 @@
 //! the tests run against it. It shares no type with the connectors, so that a mistake in one cannot hide in the
 //! other. Nothing that it holds is written to disk.
 //!
-//! One platform is one module: [`shopify`].
+//! One platform is one module: [`bigcommerce`], [`shopify`].
 
 mod base64;
+pub mod bigcommerce;
 mod dice;
 mod fault;
 mod https;

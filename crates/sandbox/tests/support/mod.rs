@@ -1,6 +1,8 @@
 //! What every test of the practice store shares: time, chance, and a client.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
+pub mod bigcommerce;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
