@@ -16,6 +16,7 @@ mod png;
 mod secret;
 pub mod shopify;
 mod tls;
+mod zip;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

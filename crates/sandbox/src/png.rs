@@ -40,7 +40,8 @@ fn chunk(image: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
     image.extend_from_slice(&crc.to_be_bytes());
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
+/// The checksum of PNG and of ZIP.
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(
             crc ^ u32::from(*byte),

@@ -65,6 +65,25 @@ pub fn check_request(
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
+/// Checks one answer against what the descriptions say of it. Null is taken everywhere: they rarely say where it is.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check_answer(method: &str, path: &str, status: u16, body: &Json) -> Result<(), Vec<Violation>> {
+    let Ok((operation, _)) = facts().find(method, path) else { return Ok(()) };
+    let described =
+        operation.answers.iter().find(|(known, _)| *known == status).and_then(|(_, fact)| fact.as_ref());
+    let mut found = Vec::new();
+    if let Some(fact) = described {
+        check_value(fact, body, "", &mut found);
+    }
+    found.retain(|violation| violation.what != NULL);
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+/// What is said of null where it is no value.
+const NULL: &str = "must not be null";
+
 /// The parameters of an address, decoded.
 pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
     query
@@ -83,7 +102,14 @@ pub(crate) fn check_query(operation: &Operation, pairs: &[(String, String)], fou
         match operation.parameter(name) {
             None => wrong(name, "is no parameter of this path".to_owned()),
             Some(parameter) => {
-                if let Err(what) = check_word(&parameter.fact, value) {
+                // Some lists are described by one of their values.
+                let list = name.ends_with(":in") || name.ends_with(":not_in");
+                let checked = if list && parameter.fact.list.is_none() {
+                    value.split(',').try_for_each(|value| check_word(&parameter.fact, value))
+                } else {
+                    check_word(&parameter.fact, value)
+                };
+                if let Err(what) = checked {
                     wrong(name, what);
                 }
             }
@@ -215,7 +241,7 @@ pub(crate) fn check_value(fact: &Fact, value: &Json, at: &str, found: &mut Vec<V
     match value {
         _ if fact.any => {}
         Json::Null if fact.null => {}
-        Json::Null => wrong("must not be null".to_owned()),
+        Json::Null => wrong(NULL.to_owned()),
         Json::Bool(_) if fact.boolean => {}
         Json::String(text) if fact.text.is_some() => {
             let Some(limits) = &fact.text else { return };

@@ -124,7 +124,12 @@ pub(crate) fn reply(call: &Call<'_>, value: Json) -> Answer {
     if call.version() == 2 {
         return Answer::json(status, value);
     }
-    Answer::json(status, json!({ "data": value, "meta": {} }))
+    // A few operations of V3 describe what they answer without the envelope.
+    let object = call.operation.answer().and_then(|fact| fact.object.as_ref());
+    if object.is_some_and(|object| !object.fields.is_empty() && object.field("data").is_none()) {
+        return Answer::json(status, value);
+    }
+    Answer::envelope(status, value, json!({}))
 }
 
 /// The answer of a deletion.
@@ -263,7 +268,9 @@ fn fresh_row(call: &Call<'_>, resource: &Resource, draft: Draft) -> Row {
     }
     resource::fill(resource, &mut fields);
     for name in ["date_created", "date_modified"] {
-        if let Some(now) = now(resource, call.store) {
+        let described = resource::item_fact(resource).and_then(|fact| fact.object.as_ref());
+        let shown = described.is_none_or(|object| object.field(name).is_some());
+        if let Some(now) = now(resource, call.store).filter(|_| shown) {
             fields.entry(name.to_owned()).or_insert(Json::from(now));
         }
     }
@@ -363,4 +370,64 @@ fn delete_many(call: &mut Call<'_>, resource: &'static Resource) -> Result<Answe
         call.store.remove(resource.kind, &key);
     }
     Ok(done(call))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::facts;
+    use super::*;
+
+    /// Beginnings of paths that are not served, and why.
+    const NOT_SERVED: &[(&str, &str)] = &[
+        ("/v2/customers", "V3 has them"),
+        ("/v2/pages", "V3 has them"),
+        ("/v2/redirects", "V3 has them"),
+        ("/v2/orders/*/shipping_addresses/*/shipping_quotes", "what a carrier said once"),
+        ("/v2/orders/*/consignments/shipping", "what a carrier said once"),
+        ("/v3/abandoned-carts/*", "carts are passing"),
+        ("/v3/hooks/admin", "of the owner, not of an app"),
+        ("/v3/sites/*/certificate", "no secrets"),
+        ("/v3/sites/certificates", "no secrets"),
+        ("/v3/storefront/redirects/imex", "the list does the same"),
+    ];
+
+    #[test]
+    fn every_operation_is_served_or_said_not_to_be() {
+        let mut wrong = Vec::new();
+        for operation in &facts().operations {
+            let path = starred(operation.path);
+            let served = resource::route(operation.method, &path).is_some()
+                || resource::of_path(&path).is_some()
+                || ["/*", "/count"]
+                    .iter()
+                    .any(|end| path.strip_suffix(end).and_then(resource::of_path).is_some());
+            let known =
+                NOT_SERVED.iter().any(|(begin, _)| path == *begin || path.starts_with(&format!("{begin}/")));
+            if served == known {
+                wrong.push(format!("{} {path}", operation.method));
+            }
+        }
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_route_and_collection_is_described() {
+        let described: Vec<(&str, String)> =
+            facts().operations.iter().map(|operation| (operation.method, starred(operation.path))).collect();
+        let mut wrong: Vec<String> = super::super::families::ROUTES
+            .iter()
+            .flat_map(|routes| routes.iter())
+            .filter(|(method, path, _)| !described.iter().any(|known| known.0 == *method && known.1 == *path))
+            .map(|(method, path, _)| format!("{method} {path}"))
+            .collect();
+        let item = |path: &str| format!("{path}/*");
+        wrong.extend(
+            resource::all()
+                .filter(|resource| {
+                    !described.iter().any(|known| known.1 == resource.path || known.1 == item(resource.path))
+                })
+                .map(|resource| resource.path.to_owned()),
+        );
+        assert_eq!(wrong, Vec::<String>::new());
+    }
 }

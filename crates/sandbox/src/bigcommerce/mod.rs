@@ -44,7 +44,7 @@ mod throttle;
 mod time;
 mod webhook;
 
-pub use check::{Place, Violation, check_request};
+pub use check::{Place, Violation, check_answer, check_request};
 pub use facts::{Fact, Facts, Field, Number, Object, Operation, Text, facts};
 pub use fault::{Fault, FaultError, FaultKind};
 pub use running::{RequestLine, Running, Stats};

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::answer::Refusal;
 use super::call::{Call, Query};
+use super::facts::Fact;
 use super::store::Key;
 use crate::base64;
 
@@ -76,10 +77,15 @@ pub(crate) fn cut(call: &Call<'_>, keys: &[Key], sizes: (usize, usize)) -> Resul
             links.insert("next".to_owned(), link(number + 1));
         }
     }
-    let mut meta = json!({ "pagination": {
-        "total": total, "count": page.len(), "per_page": limit, "current_page": number,
-        "total_pages": pages, "links": links,
-    } });
+    let mut pagination = json!({
+        "total": total, "count": page.len(), "per_page": limit, "current_page": number, "total_pages": pages,
+    });
+    if says_links(call)
+        && let Some(pagination) = pagination.as_object_mut()
+    {
+        pagination.insert("links".to_owned(), links);
+    }
+    let mut meta = json!({ "pagination": pagination });
     if cursors
         && call.query.get("page").is_none()
         && let Some(meta) = meta.as_object_mut()
@@ -88,6 +94,15 @@ pub(crate) fn cut(call: &Call<'_>, keys: &[Key], sizes: (usize, usize)) -> Resul
         meta.insert("cursor_pagination".to_owned(), cursor_meta(&call.query, &page, limit, links));
     }
     Ok(Page { keys: page, meta })
+}
+
+/// Whether the pages of an operation are described with links. Where they are not there are none.
+fn says_links(call: &Call<'_>) -> bool {
+    let part = |fact: &Fact, name: &str| fact.object.as_ref()?.field(name).map(|field| field.fact.clone());
+    let pagination = call.operation.answer().and_then(|fact| part(&part(fact, "meta")?, "pagination"));
+    pagination
+        .and_then(|fact| fact.object)
+        .is_none_or(|object| object.field("total").is_none() || object.field("links").is_some())
 }
 
 fn slice(keys: &[Key], start: usize, end: usize) -> Vec<Key> {

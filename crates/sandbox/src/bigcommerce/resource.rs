@@ -155,7 +155,7 @@ pub(crate) fn route(method: &str, path: &str) -> Option<Handler> {
             .map(|(method, path, handler)| ((*method, *path), *handler))
             .collect()
     });
-    routes.get(&(method, path)).copied()
+    routes.get(&(method, path)).copied().or_else(|| families::documents::route(method, path))
 }
 
 /// The collections whose rows belong to rows of a kind.
@@ -246,7 +246,7 @@ pub(crate) fn fill(resource: &Resource, fields: &mut Obj) {
 }
 
 /// The value that stands for none.
-fn nothing(fact: &Fact) -> Json {
+pub(crate) fn nothing(fact: &Fact) -> Json {
     if fact.null {
         Json::Null
     } else if let Some(text) = &fact.text {

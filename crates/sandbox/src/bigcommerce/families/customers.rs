@@ -122,6 +122,9 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/v3/customers/form-field-values", form_fields),
     ("PUT", "/v3/customers/form-field-values", put_form_fields),
     ("POST", "/v3/customers/validate-credentials", validate),
+    ("GET", "/v3/customers/*/consent", consent),
+    ("PUT", "/v3/customers/*/consent", put_consent),
+    ("GET", "/v3/customers/*/stored-instruments", instruments),
     ("POST", "/v3/wishlists/*/items", add_items),
     ("DELETE", "/v3/wishlists/*/items/*", delete_item),
     ("GET", "/v3/segments/*/shopper-profiles", segment_profiles),
@@ -473,6 +476,37 @@ fn validate(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     });
     let id = known.map_or(Json::Null, |(key, _)| key.json());
     Ok(Answer::json(200, json!({ "is_valid": !id.is_null(), "customer_id": id })))
+}
+
+fn customer(call: &Call<'_>) -> Result<Key, Refusal> {
+    let key = call.key(0);
+    call.store.get("customer", &key).map(|_| key.clone()).ok_or_else(Refusal::not_found)
+}
+
+fn consent(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let key = customer(call)?;
+    let kept = call.store.get("customer", &key).and_then(|row| row.hidden.get("consent")).cloned();
+    let at = super::super::time::zulu(call.store.now);
+    Ok(Answer::json(
+        200,
+        kept.unwrap_or_else(|| json!({ "allow": ["essential"], "deny": [], "updated_at": at })),
+    ))
+}
+
+fn put_consent(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let key = customer(call)?;
+    let mut fields = call.object();
+    fields.insert("updated_at".to_owned(), Json::from(super::super::time::zulu(call.store.now)));
+    call.store.edit_silently("customer", &key, |row| {
+        row.hidden.insert("consent".to_owned(), Json::Object(fields));
+    });
+    consent(call)
+}
+
+/// Cards are kept where no backup gets to: nothing of them is shown here.
+fn instruments(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    customer(call)?;
+    Ok(Answer::json(200, json!([])))
 }
 
 fn group_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {

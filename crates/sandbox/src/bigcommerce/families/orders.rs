@@ -37,15 +37,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
         defaults: r#"{"status_id":1,"channel_id":1,"is_deleted":false,"customer_locale":"en","order_source":"external",
             "payment_method":"","payment_status":"","currency_exchange_rate":"1.0000000000","date_shipped":"","external_id":null,
             "external_source":null,"external_merchant_id":null,"staff_notes":"","customer_message":"","tax_provider_id":""}"#,
-        omit: &[
-            "consignments",
-            "fees",
-            "products",
-            "shipping_addresses",
-            "coupons",
-            "status",
-            "custom_status",
-        ],
+        omit: &["consignments", "fees", "products", "shipping_addresses", "coupons", "status"],
         rule: order_rule,
         written: order_written,
         view: order_view,
@@ -321,7 +313,6 @@ fn link(store: &Store, order: &Key, part: &str) -> Json {
 fn order_view(store: &Store, key: &Key, row: &Row, fields: &mut Obj, query: &Query) {
     let status = STATUSES.iter().find(|(id, _)| *id == row.number("status_id")).map_or("", |(_, name)| name);
     fields.insert("status".to_owned(), Json::from(status));
-    fields.insert("custom_status".to_owned(), Json::from(status));
     for part in ["products", "coupons"] {
         fields.insert(part.to_owned(), link(store, key, part));
     }
@@ -361,6 +352,12 @@ fn consignments(store: &Store, order: &Key, lines: bool) -> Json {
         if let Some(address) = address.as_object_mut() {
             address.insert("line_items".to_owned(), own);
             address.shift_remove("order_id");
+            // What is a text in the list of addresses is a number here.
+            let costs =
+                address.iter_mut().filter(|(name, _)| name.contains("cost") && !name.ends_with("_id"));
+            for (_, value) in costs {
+                *value = Json::from(amount(value).unwrap_or_default());
+            }
         }
         address
     });

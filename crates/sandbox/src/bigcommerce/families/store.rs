@@ -99,7 +99,7 @@ fn channel_view(store: &Store, key: &Key, row: &Row, fields: &mut Obj, query: &Q
 }
 
 /// The currencies of a channel: its own, or those of the store.
-fn currencies_of(store: &Store, key: &Key, row: &Row) -> Json {
+pub(crate) fn currencies_of(store: &Store, key: &Key, row: &Row) -> Json {
     if let Some(own) = row.hidden.get("currencies") {
         return own.clone();
     }

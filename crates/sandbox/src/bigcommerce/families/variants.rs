@@ -21,7 +21,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
         path: "/v3/catalog/products/*/options",
         parent: "product",
         unique: &[&["display_name", "^"]],
-        defaults: r#"{"type":"rectangles","option_values":[],"config":{},"image_url":""}"#,
+        defaults: r#"{"type":"rectangles","option_values":[],"config":{}}"#,
         rule: option_rule,
         written: option_written,
         ..PLAIN
@@ -36,6 +36,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
             "bin_picking_number":"","inventory_level":0,"inventory_warning_level":0,"option_values":[],"image_url":""}"#,
         rule: variant_rule,
         written: variant_written,
+        gone: variant_gone,
         ..PLAIN
     },
 ];
@@ -52,6 +53,20 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("PUT", "/v3/catalog/products/*/options/*/values/*", modifiers::change_value),
     ("DELETE", "/v3/catalog/products/*/options/*/values/*", modifiers::delete_value),
 ];
+
+/// What is told of a variant elsewhere goes with it: its stock, its prices.
+fn variant_gone(store: &mut Store, key: &Key, _: &super::super::store::Row) {
+    for kind in ["stock", "price_record"] {
+        let own: Vec<Key> = store
+            .rows(kind)
+            .filter(|(_, row)| row.get("variant_id") == &key.json())
+            .map(|(key, _)| key.clone())
+            .collect();
+        for one in own {
+            store.remove(kind, &one);
+        }
+    }
+}
 
 fn option_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     if draft.text("display_name").is_empty() {

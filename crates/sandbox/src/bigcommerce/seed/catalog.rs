@@ -46,6 +46,14 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice, settings: &Settings) {
             "permission_set": "write" }),
         );
     }
+    for brand in brands.iter().take(2) {
+        let fields = json!({ "resource_id": brand.json(), "namespace": "practice", "key": "founded", "value": "1970", "permission_set": "app_only" });
+        make(store, "brand_metafield", None, fields);
+    }
+    for category in categories.iter().take(2) {
+        let fields = json!({ "resource_id": category.json(), "namespace": "practice", "key": "colour", "value": "green", "permission_set": "write" });
+        make(store, "category_metafield", None, fields);
+    }
     if let Some(category) = categories.first() {
         picture(store, "category", category, 9_002);
         make(

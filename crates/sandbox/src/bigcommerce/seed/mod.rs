@@ -19,6 +19,7 @@ use super::time;
 use crate::dice::Dice;
 
 mod catalog;
+mod content;
 mod people;
 
 /// A day, in seconds.
@@ -31,6 +32,9 @@ pub(crate) fn fill(store: &mut Store, settings: &Settings) {
     basics(store, &mut dice);
     catalog::fill(store, &mut dice, settings);
     people::fill(store, &mut dice, settings);
+    if settings.content {
+        content::fill(store);
+    }
     store.now = now;
 }
 
@@ -155,6 +159,14 @@ fn basics(store: &mut Store, dice: &mut Dice) {
         json!({ "currency_code": "EUR", "country_iso2": "DE", "name": "Euro", "currency_exchange_rate": "1.0000000000",
         "decimal_places": 2, "decimal_token": ".", "thousands_token": ",", "token": "€", "token_location": "left", "is_default": true,
         "enabled": true, "is_transactional": true, "auto_update": false }),
+    );
+    put(
+        store,
+        "location",
+        &Key::Number(1),
+        json!({ "code": "BC-LOCATION-1", "label": "Default location", "description": "", "type_id": "PHYSICAL", "enabled": true,
+            "managed_by_external_source": false, "storefront_visibility": true, "time_zone": "Etc/UTC", "special_hours": [], "created_at": at,
+            "updated_at": at, "operating_hours": null }),
     );
     let tree = Key::Number(store.mint("tree"));
     put(store, "tree", &tree, json!({ "name": "Default catalog tree", "channels": [1] }));

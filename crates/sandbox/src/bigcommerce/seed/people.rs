@@ -139,17 +139,7 @@ fn order(store: &mut Store, dice: &mut Dice, turn: u64, customers: &[Key], produ
         "ip_address": "192.0.2.1", "customer_message": if turn.is_multiple_of(6) { "Please wrap it." } else { "" } }),
     );
     let Some(order) = order else { return };
-    let at = super::time::mail(store.now);
-    if turn.is_multiple_of(4) {
-        make(
-            store,
-            "order_message",
-            Some(&order),
-            json!({ "order_id": order.json(), "staff_id": 0, "customer_id": customer.as_ref().map_or(Json::from(0), Key::json),
-            "type": "customer", "subject": "A question", "message": "When will it be here?", "status": "read", "is_flagged": false,
-            "customer": {}, "date_created": at }),
-        );
-    }
+    history(store, &order, customer.as_ref(), turn);
     if turn.is_multiple_of(3) {
         make(
             store,
@@ -176,6 +166,33 @@ fn order(store: &mut Store, dice: &mut Dice, turn: u64, customers: &[Key], produ
     pay(store, &order, turn);
 }
 
+/// What hangs on an order beside its lines.
+fn history(store: &mut Store, order: &Key, customer: Option<&Key>, turn: u64) {
+    let said = [("When will it be here?", "read"), ("Thank you.", "unread")];
+    for (text, status) in said.iter().filter(|_| turn.is_multiple_of(4)) {
+        let fields = json!({ "order_id": order.json(), "staff_id": 0, "customer_id": customer.map_or(Json::from(0), Key::json),
+            "type": "customer", "subject": "A question", "message": text, "status": status, "is_flagged": false, "customer": {} });
+        make(store, "order_message", Some(order), fields);
+    }
+    if turn % 5 == 2 {
+        let coupon = json!({ "order_id": order.json(), "coupon_id": 0, "code": "LAMPS10", "amount": "10.0000", "type": 1, "discount": 1.5 });
+        make(store, "order_coupon", Some(order), coupon);
+        let fee = json!({ "type": "custom_fee", "display_name_customer": "Deposit", "display_name_merchant": "Deposit", "source": "app",
+            "cost_ex_tax": "1.0000", "cost_inc_tax": "1.0000", "cost_tax": "0.0000", "base_cost": "1.0000", "tax_class_id": null });
+        make(store, "order_fee", Some(order), fee);
+    }
+    let lines: Vec<(Json, Json)> = store
+        .children("order_product", order)
+        .map(|(key, row)| (Json::from(key.to_string()), row.get("order_address_id").clone()))
+        .collect();
+    for (line, place) in lines {
+        let fields = json!({ "order_id": order.json(), "order_address_id": place, "tax_rate_id": 1, "tax_class_id": 0, "name": "VAT",
+            "class": "Default", "rate": "19.0000", "priority": 1, "priority_amount": "0.5000", "line_amount": "0.5000",
+            "order_product_id": line, "line_item_type": "item" });
+        make(store, "order_tax", Some(order), fields);
+    }
+}
+
 fn pay(store: &mut Store, order: &Key, turn: u64) {
     let total = store.get("order", order).map(|row| row.text("total_inc_tax").to_owned()).unwrap_or_default();
     let amount: f64 = total.parse().unwrap_or_default();
@@ -184,7 +201,7 @@ fn pay(store: &mut Store, order: &Key, turn: u64) {
         "transaction",
         Some(order),
         json!({ "order_id": order.to_string(), "event": "purchase", "method": "custom", "amount": amount,
-        "currency": "EUR", "gateway": "manual", "gateway_transaction_id": "", "status": "ok", "test": true, "fraud_review": false,
+        "currency": "EUR", "gateway": "custom", "gateway_transaction_id": "", "status": "ok", "test": true, "fraud_review": false,
         "reference_transaction_id": null }),
     );
     if turn % 7 == 3 {
