@@ -137,8 +137,10 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
             if matches!(field.form, field::Form::Ids) && !one.is_string() {
                 return false;
             }
-            let name = name(&self.links.as_it_is(&input(one)));
-            !known.contains(&name) && !former.contains(&name)
+            let now = name(&self.links.as_it_is(&input(one)));
+            // What is gone may still be named there, by its former id.
+            let renamed = name(&self.links.fill(&input(one)));
+            ![&known, &former].iter().any(|names| names.contains(&now) || names.contains(&renamed))
         });
         Some(wanted.iter().chain(more).cloned().collect())
     }

@@ -14,7 +14,7 @@ use connectors::platforms::bigcommerce::{self, Credential, KINDS};
 use domain::{AuditSink, Clock, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::bigcommerce::{Running, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::spool::Memory;
 
@@ -125,6 +125,12 @@ impl Practice {
 
     pub(crate) fn faults(&self, spec: &str) {
         self.running.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap());
+    }
+
+    /// Has the store tell of something, by the app's own token: others' webhooks are not shown.
+    pub(crate) async fn hook(&self) {
+        let hook = json!({"scope": "store/product/*", "destination": "https://hooks.example.com/store", "is_active": false});
+        self.owner("POST", "v3/hooks", &hook).await;
     }
 
     /// What the shop's owner does, beside us: a minute passes. Refusals fail the test.

@@ -131,7 +131,7 @@ async fn restore(store: &dyn Store, kept: &[Kept], ids: &mut IdMap) -> Vec<Strin
                 continue;
             }
             let now = found.as_ref().map(|(_, now)| now);
-            if plan(store, one, now, ids).action == PlanAction::Skip {
+            if matches!(plan(store, one, now, ids).action, PlanAction::Skip | PlanAction::Cannot { .. }) {
                 continue;
             }
             let applied = write(store, one, now, ids, &Noted::default()).await.unwrap();
@@ -160,7 +160,12 @@ fn differences(at: &str, left: &Value, right: &Value, found: &mut Vec<(String, S
             }
         }
         (Value::Array(one), Value::Array(other)) if one.len() == other.len() => {
-            let key = |value: &Value| value.get("id").unwrap_or(value).to_string();
+            // A price has no id.
+            let key = |value: &Value| match (value.get("id"), value.get("variant_id")) {
+                (Some(id), _) => id.to_string(),
+                (None, Some(variant)) => format!("{variant} {}", value["currency"]),
+                (None, None) => value.to_string(),
+            };
             let (mut one, mut other) = (one.clone(), other.clone());
             one.sort_by_key(key);
             other.sort_by_key(key);
@@ -175,6 +180,10 @@ fn differences(at: &str, left: &Value, right: &Value, found: &mut Vec<(String, S
 
 /// Whether a field may differ: it is lost by the table, or moves by itself.
 fn is_excused(spec: &KindSpec, at: &str) -> bool {
+    // Conditions hold conditions, in which ids are no references by the table: the plan has compared them.
+    if spec.name == "promotion" && at.starts_with("/rules/") {
+        return true;
+    }
     let lost = spec.lost.iter().map(|loss| loss.pointer).filter(|pointer| !pointer.is_empty());
     lost.chain(spec.volatile.iter().copied())
         .any(|pointer| at == pointer || at.starts_with(&format!("{pointer}/")))
@@ -191,8 +200,12 @@ async fn everything_comes_back_in_an_empty_store() {
     let problems = restore(to.as_ref(), &kept, &mut ids).await;
     assert_eq!(problems, Vec::<String>::new());
     let mut written: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut different = Vec::new();
-    for one in kept.iter().filter(|one| one.spec.restore == Restorable::Yes) {
+    let (mut different, mut refused) = (Vec::new(), 0);
+    for one in kept.iter().filter(|one| !matches!(one.spec.restore, Restorable::Never(_))) {
+        if matches!(plan(to.as_ref(), one, None, &ids).action, PlanAction::Cannot { .. }) {
+            refused += 1;
+            continue;
+        }
         let (_, now) = there(to.as_ref(), one, &ids)
             .await
             .unwrap_or_else(|| panic!("{} {} is not there", one.spec.name, one.id));
@@ -207,8 +220,9 @@ async fn everything_comes_back_in_an_empty_store() {
             different.push(format!("{} {}{at}: {values}", one.spec.name, one.id));
         }
     }
+    assert_eq!(refused, 1, "the blog's page");
     assert!(different.is_empty(), "{written:?}\n{}", different.join("\n"));
-    let kinds = KINDS.iter().filter(|spec| spec.restore == Restorable::Yes).count();
+    let kinds = KINDS.iter().filter(|spec| !matches!(spec.restore, Restorable::Never(_))).count();
     assert_eq!(written.len(), kinds);
 }
 
@@ -255,7 +269,9 @@ async fn no_answer_that_is_lost_makes_anything_twice() {
     let counted = |practice: &Practice| -> BTreeMap<String, usize> {
         let dump = practice.running.dump();
         let count = |value: &Value| value.as_object().map_or(0, serde_json::Map::len);
-        dump.as_object().unwrap().iter().map(|(kind, all)| (kind.clone(), count(all))).collect()
+        // A picture that is sent twice replaces the first one.
+        let kinds = dump.as_object().unwrap().iter().filter(|(kind, _)| *kind != "file");
+        kinds.map(|(kind, all)| (kind.clone(), count(all))).collect()
     };
     let plain = Practice::start(Settings::empty()).await;
     let mut ids = IdMap::default();

@@ -14,6 +14,7 @@ use crate::spool::{Memory, Told};
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_is_read_to_its_end() {
     let practice = Practice::start(Settings::default()).await;
+    practice.hook().await;
     let store = practice.open();
     let read = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
     let items = read.items(store.as_ref());

@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use domain::SubjectId;
 use serde_json::Value;
 
+use super::documents;
 use super::kinds::KINDS;
-use super::reading::{From, Media, Reading, reading};
+use super::reading::{ById, From, Media, Reading, reading};
 use crate::canonical::Rules;
 use crate::contract::{Fault, Ids, Item, KindSpec, Line, MediaSource, id_of, time};
 use crate::tree::{Fields, Tree, Walk as _, select};
@@ -25,9 +26,11 @@ static RULES: LazyLock<HashMap<&'static str, Rules>> = LazyLock::new(|| {
 /// # Errors
 /// [`Fault::Malformed`] where it has none.
 pub(super) fn own_id(reading: &Reading, node: &Value) -> Result<String, Fault> {
-    node.pointer(reading.id)
-        .and_then(|id| id_of(reading.kind, id))
-        .ok_or_else(|| Fault::Malformed(format!("an item of {} has no id", reading.kind)))
+    let id = match reading.by_id {
+        ById::Document => documents::id_of(node),
+        _ => node.pointer(reading.id).and_then(|id| id_of(reading.kind, id)),
+    };
+    id.ok_or_else(|| Fault::Malformed(format!("an item of {} has no id", reading.kind)))
 }
 
 /// Joins the lines of one item, ordered by part. `None` where only parts of it came.

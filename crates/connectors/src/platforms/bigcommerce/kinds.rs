@@ -107,6 +107,41 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "tax_zone",
+        plural: "tax zones",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/name"), column("enabled", "/enabled")],
+        references: &[reference("/shopper_target_settings/customer_groups/*", "customer_group")],
+        lost: &[NEW_ID],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "tax_rate",
+        plural: "tax rates",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/name"), column("zone", "/tax_zone_id")],
+        references: &[
+            reference("/tax_zone_id", "tax_zone"),
+            reference("/class_rates/*/tax_class_id", "tax_class"),
+        ],
+        natural_key: &["/tax_zone_id", "/name"],
+        lost: &[NEW_ID],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "tax_property",
+        plural: "tax properties",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/display_name"), column("code", "/code")],
+        volatile: &["/updated_at"],
+        natural_key: &["/code"],
+        lost: &[NEW_ID, Loss { pointer: "/created_at", why: "BigCommerce sets it itself." }],
+        ..PLAIN
+    },
+    KindSpec {
         name: "location",
         plural: "locations",
         read_scopes: &["store_locations_read_only"],
@@ -128,14 +163,43 @@ pub static KINDS: &[KindSpec] = &[
         volatile: &["/metafields/*/date_modified", "/date_modified"],
         unordered: &["/metafields"],
         references: &[reference("/metafields/*/resource_id", "channel")],
-        restore: Restorable::UpdateOnly(
-            "A channel comes with its app or is made by hand; one that was deleted, BigCommerce's support can bring back within 90 days.",
-        ),
         lost: &[
             METAFIELD_DATES,
             CREATED,
-            Loss { pointer: "/type", why: "The type of a channel cannot be changed." },
-            Loss { pointer: "/platform", why: "The platform of a channel cannot be changed." },
+            NEW_ID,
+            Loss {
+                pointer: "/is_enabled",
+                why: "A channel is enabled by the app that serves it; one that was deleted, BigCommerce's support can bring back within 90 days.",
+            },
+            Loss { pointer: "/icon_url", why: "BigCommerce gives a channel its picture." },
+            Loss {
+                pointer: "/currencies/channel_id",
+                why: "An item that is made anew gets a new id from BigCommerce.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "site",
+        plural: "sites",
+        read_scopes: &["store_sites_read_only"],
+        write_scopes: &["store_sites"],
+        summary: &[column("title", "/url"), column("channel", "/channel_id")],
+        volatile: &["/updated_at", "/ssl_status", "/urls"],
+        unordered: &["/routes"],
+        references: &[reference("/channel_id", "channel")],
+        natural_key: &["/channel_id"],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/url",
+                why: "Where a site is, only its owner can say: an address that exists is left as it is.",
+            },
+            Loss { pointer: "/created_at", why: "BigCommerce sets it itself." },
+            Loss {
+                pointer: "/is_checkout_url_customized",
+                why: "It follows from the address of the checkout.",
+            },
         ],
         ..PLAIN
     },
@@ -352,6 +416,10 @@ pub static KINDS: &[KindSpec] = &[
         lost: &[
             NEW_ID,
             CREATED,
+            Loss {
+                pointer: "/assignments/*/id",
+                why: "An item that is made anew gets a new id from BigCommerce.",
+            },
             Loss { pointer: "/records/*/date_created", why: "BigCommerce sets it itself." },
             Loss { pointer: "/records/*/calculated_price", why: "BigCommerce works it out from the prices." },
         ],
@@ -441,7 +509,46 @@ pub static KINDS: &[KindSpec] = &[
         natural_key: &["/customer_id", "/name"],
         lost: &[
             NEW_ID,
+            Loss { pointer: "/items/*/id", why: "An item that is made anew gets a new id from BigCommerce." },
             Loss { pointer: "/token", why: "A shared link gets a new address from BigCommerce." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "segment",
+        plural: "customer segments",
+        read_scopes: CUSTOMERS,
+        write_scopes: CUSTOMERS_WRITE,
+        summary: &[column("title", "/name"), column("updated", "/updated_at")],
+        volatile: &["/updated_at"],
+        references: &[reference("/profiles/*/customer_id", "customer")],
+        lost: &[
+            Loss { pointer: "/id", why: "An item that is made anew gets a new id from BigCommerce." },
+            Loss { pointer: "/created_at", why: "BigCommerce sets it itself." },
+            Loss {
+                pointer: "/profiles",
+                why: "Who belongs to a segment is listed, and put into it by hand.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "promotion",
+        plural: "promotions",
+        read_scopes: MARKETING,
+        write_scopes: MARKETING_WRITE,
+        summary: &[column("title", "/name"), column("status", "/status"), column("type", "/redemption_type")],
+        volatile: &["/current_uses", "/codes/*/current_uses"],
+        references: &[
+            reference("/channels/*/id", "channel"),
+            reference("/customer/group_ids/*", "customer_group"),
+            reference("/customer/excluded_group_ids/*", "customer_group"),
+        ],
+        lost: &[
+            NEW_ID,
+            Loss { pointer: "/current_uses", why: "Uses are counted by BigCommerce." },
+            Loss { pointer: "/created_from", why: "BigCommerce notes who made it." },
+            Loss { pointer: "/codes/*/created", why: "BigCommerce sets the date of creation itself." },
         ],
         ..PLAIN
     },
@@ -457,7 +564,12 @@ pub static KINDS: &[KindSpec] = &[
             reference_when("/applies_to/ids/*", "product", "/applies_to/entity", "products"),
         ],
         natural_key: &["/code"],
-        lost: &[NEW_ID, CREATED, Loss { pointer: "/num_uses", why: "Uses are counted by BigCommerce." }],
+        lost: &[
+            NEW_ID,
+            Loss { pointer: "/items/*/id", why: "An item that is made anew gets a new id from BigCommerce." },
+            CREATED,
+            Loss { pointer: "/num_uses", why: "Uses are counted by BigCommerce." },
+        ],
         ..PLAIN
     },
     KindSpec {
@@ -551,6 +663,142 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "widget_template",
+        plural: "widget templates",
+        read_scopes: CONTENT,
+        write_scopes: CONTENT_WRITE,
+        summary: &[column("title", "/name"), column("kind", "/kind")],
+        volatile: &["/date_modified", "/current_version_uuid"],
+        lost: &[
+            Loss { pointer: "/uuid", why: "An item that is made anew gets a new id from BigCommerce." },
+            CREATED,
+            Loss { pointer: "/kind", why: "BigCommerce notes whose template it is." },
+            Loss { pointer: "/icon_name", why: "BigCommerce gives a template its picture." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "widget",
+        plural: "widgets",
+        read_scopes: CONTENT,
+        write_scopes: CONTENT_WRITE,
+        summary: &[column("title", "/name")],
+        volatile: &["/date_modified", "/version_uuid"],
+        references: &[
+            reference("/widget_template/uuid", "widget_template"),
+            reference("/channel_id", "channel"),
+        ],
+        lost: &[
+            Loss { pointer: "/uuid", why: "An item that is made anew gets a new id from BigCommerce." },
+            CREATED,
+            Loss { pointer: "/widget_template", why: "It is that of the widget's template." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "placement",
+        plural: "placements of widgets",
+        read_scopes: CONTENT,
+        write_scopes: CONTENT_WRITE,
+        summary: &[
+            column("title", "/template_file"),
+            column("region", "/region"),
+            column("status", "/status"),
+        ],
+        volatile: &["/date_modified"],
+        references: &[
+            reference("/widget/uuid", "widget"),
+            reference("/channel_id", "channel"),
+            reference_when("/entity_id", "product", "/template_file", "pages/product"),
+            reference_when("/entity_id", "category", "/template_file", "pages/category"),
+            reference_when("/entity_id", "brand", "/template_file", "pages/brand"),
+            reference_when("/entity_id", "page", "/template_file", "pages/page"),
+        ],
+        natural_key: &["/widget/uuid", "/template_file", "/region"],
+        lost: &[
+            Loss { pointer: "/uuid", why: "An item that is made anew gets a new id from BigCommerce." },
+            CREATED,
+            Loss { pointer: "/widget", why: "It is that of the widget." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "email_template",
+        plural: "email templates",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/path"), column("channel", "/channel_id")],
+        references: &[reference("/channel_id", "channel")],
+        natural_key: &["/path", "/channel_id"],
+        restore: Restorable::UpdateOnly("There is one for each kind of mail; it is changed, and never made."),
+        ..PLAIN
+    },
+    KindSpec {
+        name: "setting",
+        plural: "settings",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/path"), column("channel", "/channel_id")],
+        references: &[
+            reference("/channel_id", "channel"),
+            reference("/data/*/context/channel_id", "channel"),
+            reference("/data/*/context/category_id", "category"),
+        ],
+        natural_key: &["/path", "/channel_id"],
+        restore: Restorable::UpdateOnly("Each is there once; it is changed, and never made."),
+        ..PLAIN
+    },
+    KindSpec {
+        name: "shipping_zone",
+        plural: "shipping zones",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/name"), column("type", "/type"), column("enabled", "/enabled")],
+        unordered: &["/methods"],
+        references: &[reference("/methods/*/channel_ids/*", "channel")],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/locations/*/id",
+                why: "An item that is made anew gets a new id from BigCommerce.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "store_metafield",
+        plural: "metafields of the store",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/key"), column("namespace", "/namespace")],
+        volatile: &["/date_modified"],
+        natural_key: &["/namespace", "/key"],
+        lost: &[
+            NEW_ID,
+            CREATED,
+            Loss { pointer: "/resource_id", why: "It is that of the store." },
+            Loss { pointer: "/owner_client_id", why: "It is that of the app which writes it." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "webhook",
+        plural: "webhooks",
+        read_scopes: INFORMATION,
+        write_scopes: INFORMATION_WRITE,
+        summary: &[column("title", "/scope"), column("to", "/destination")],
+        volatile: &["/updated_at"],
+        natural_key: &["/scope", "/destination"],
+        lost: &[
+            NEW_ID,
+            Loss { pointer: "/created_at", why: "BigCommerce sets it itself." },
+            Loss { pointer: "/client_id", why: "It is that of the app which makes the webhook." },
+            Loss { pointer: "/store_hash", why: "It is that of the store." },
+            Loss { pointer: "", why: "BigCommerce shows an app only the webhooks that it made itself." },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
         name: "order",
         plural: "orders",
         read_scopes: &["store_v2_orders_read_only", "store_v2_transactions_read_only"],
@@ -583,6 +831,33 @@ pub static KINDS: &[KindSpec] = &[
             "An order is history: one that is placed again gets a new number, moves stock and mails its customer.",
         ),
         lost: &[Loss { pointer: "", why: "Orders are kept for reading and never placed again." }],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "inventory_item",
+        plural: "stock",
+        read_scopes: &["store_inventory_read_only"],
+        write_scopes: &["store_inventory"],
+        summary: &[column("title", "/identity/sku"), column("variant", "/identity/variant_id")],
+        unordered: &["/locations"],
+        references: &[
+            reference("/identity/variant_id", "product.variants"),
+            reference("/identity/product_id", "product"),
+            reference("/locations/*/location_id", "location"),
+        ],
+        natural_key: &["/identity/variant_id"],
+        restore: Restorable::UpdateOnly("Stock comes with its product and cannot be made."),
+        lost: &[
+            Loss { pointer: "/identity", why: "An item that is made anew gets a new id from BigCommerce." },
+            Loss {
+                pointer: "/locations/*/available_to_sell",
+                why: "Stock moves with every sale: it is set only when asked for (`--stock`).",
+            },
+            Loss {
+                pointer: "/locations/*/total_inventory_onhand",
+                why: "Stock moves with every sale: it is set only when asked for (`--stock`).",
+            },
+        ],
         ..PLAIN
     },
 ];

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::BigCommerce;
 use super::assemble::{assemble, own_id};
+use super::documents;
 use super::pages::{Pager, Place};
 use super::parts::{self, PartLine, Variants};
 use super::reading::{ById, From, Part, Reading, reading};
@@ -31,6 +32,13 @@ pub(super) async fn nodes(
             for chunk in ids.chunks(many) {
                 let numbers: Vec<String> = chunk.iter().map(|id| parts::number(id)).collect();
                 asked.push(Box::pin(list(shop, reading, filter, numbers.join(","))));
+            }
+        }
+        ById::Document => {
+            for id in ids {
+                asked.push(Box::pin(async move {
+                    Ok(documents::one(&shop.client, id).await?.into_iter().collect())
+                }));
             }
         }
         ById::Path => {
@@ -156,7 +164,7 @@ pub(super) fn looking(kind: &'static KindSpec, items: &[&Value]) -> Effort {
     let many = items.len();
     let nodes = match reading.by_id {
         ById::Filter(_, at_once) => many.div_ceil(at_once),
-        ById::Path => many,
+        ById::Path | ById::Document => many,
         ById::List => usize::from(many > 0),
     };
     let beside: usize = reading

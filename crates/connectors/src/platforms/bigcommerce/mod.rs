@@ -22,6 +22,7 @@ use crate::secret::Secret;
 
 mod assemble;
 mod client;
+mod documents;
 mod fetch;
 mod kinds;
 mod live;

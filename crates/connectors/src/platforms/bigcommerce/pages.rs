@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::Client;
+use super::documents;
 use super::reading::{List, Way};
 use crate::contract::Fault;
 
@@ -61,6 +62,11 @@ impl<'a> Pager<'a> {
         if self.place.done {
             return Ok(None);
         }
+        if let Way::Documents(all) = self.list.way {
+            let documents = documents::all(self.client, all).await?;
+            (self.place.done, self.place.items) = (true, documents.len() as u64);
+            return Ok(Some(documents));
+        }
         let mut query = self.query.clone();
         self.turn(&mut query);
         let answer = self.client.get(&self.path, &query).await?;
@@ -116,7 +122,7 @@ impl<'a> Pager<'a> {
                 ask("limit", limit);
                 ask("min_id", self.place.last.map_or(1, |last| last + 1).to_string());
             }
-            Way::One | Way::Whole => {}
+            Way::One | Way::Whole | Way::Documents(_) => {}
         }
     }
 
@@ -130,7 +136,7 @@ impl<'a> Pager<'a> {
             }
             (Way::One, one @ Value::Object(_)) => vec![one],
             (_, Value::Null) => Vec::new(),
-            (Way::MinId | Way::Numbered, Value::Array(list)) => list,
+            (Way::MinId | Way::Numbered | Way::Whole, Value::Array(list)) => list,
             (Way::MinId | Way::Numbered | Way::One, _) => return Err(malformed("the answer is no list")),
             (_, Value::Object(mut fields)) => match fields.remove("data") {
                 Some(Value::Array(list)) => list,
@@ -141,7 +147,10 @@ impl<'a> Pager<'a> {
         let number = |pointer: &str| meta.pointer(pointer).and_then(Value::as_u64);
         let total = number("/pagination/total");
         match self.list.way {
-            Way::One | Way::Whole => self.place.done = true,
+            Way::Whole if total.is_some_and(|total| total > elements.len() as u64) => {
+                return Err(malformed("there is more than came, and no way to ask for it"));
+            }
+            Way::One | Way::Whole | Way::Documents(_) => self.place.done = true,
             Way::Greater(_) => {
                 let Some(last) = self.last(&elements).map_err(malformed)? else {
                     self.place.done = true;

@@ -89,7 +89,7 @@ const TRANSACTIONS: &str = "store_v2_transactions_read_only";
 
 async fn may(shop: &BigCommerce, list: &List) -> Result<bool, Fault> {
     let limit = match list.way {
-        Way::One | Way::Whole => Vec::new(),
+        Way::One | Way::Whole | Way::Documents(_) => Vec::new(),
         _ => vec![("limit", "1".to_owned())],
     };
     match shop.client.get(list.path, &limit).await {

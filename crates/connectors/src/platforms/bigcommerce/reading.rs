@@ -43,6 +43,8 @@ pub(super) enum ById {
     Path,
     /// Only among all of them.
     List,
+    /// The id says where it is.
+    Document,
 }
 
 /// A list and how it comes.
@@ -74,9 +76,67 @@ pub(super) enum Way {
     Numbered,
     /// One object, which is the item.
     One,
-    /// A V3 list that comes whole.
+    /// A list that comes whole.
     Whole,
+    /// Documents that stand each at a path of its own, for the store and for each of its channels.
+    Documents(&'static [Document]),
 }
+
+/// A document that stands at a path of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Document {
+    /// Where it is. What a list at that path holds are documents below it, named by this field.
+    pub(super) path: &'static str,
+    /// The field that names those below, where they come in a list.
+    pub(super) each: Option<&'static str>,
+    /// Whether each channel can have one of its own.
+    pub(super) by_channel: ByChannel,
+}
+
+/// How a channel's own document is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ByChannel {
+    /// There is none.
+    No,
+    /// By a parameter.
+    Query,
+    /// Below the path: `channels/{id}`.
+    Path,
+}
+
+const fn document(path: &'static str, by_channel: ByChannel) -> Document {
+    Document { path, each: None, by_channel }
+}
+
+/// What is set of a store.
+static SETTINGS: &[Document] = &[
+    document("v3/settings/catalog", ByChannel::Query),
+    document("v3/settings/email-statuses", ByChannel::Query),
+    document("v3/settings/inventory", ByChannel::Query),
+    document("v3/settings/inventory/notifications", ByChannel::Query),
+    document("v3/settings/logo", ByChannel::Query),
+    document("v3/settings/search/filters", ByChannel::No),
+    document("v3/settings/search/filters/contexts", ByChannel::No),
+    document("v3/settings/store/locale", ByChannel::No),
+    document("v3/settings/store/profile", ByChannel::Query),
+    document("v3/settings/store/units-of-measurement", ByChannel::Query),
+    document("v3/settings/storefront/category", ByChannel::Query),
+    document("v3/settings/storefront/product", ByChannel::Query),
+    document("v3/settings/storefront/robotstxt", ByChannel::Query),
+    document("v3/settings/storefront/search", ByChannel::Query),
+    document("v3/settings/storefront/security", ByChannel::Query),
+    document("v3/settings/storefront/seo", ByChannel::Query),
+    document("v3/settings/storefront/status", ByChannel::Query),
+    document("v3/customers/settings", ByChannel::Path),
+    document("v3/orders/settings", ByChannel::Path),
+    document("v3/promotions/settings", ByChannel::No),
+    document("v3/shipping/settings", ByChannel::Path),
+    document("v3/tax/settings", ByChannel::No),
+];
+
+/// What a store writes to its customers.
+static EMAILS: &[Document] =
+    &[Document { path: "v3/marketing/email-templates", each: Some("type_id"), by_channel: ByChannel::Query }];
 
 /// What belongs to an item and stands elsewhere.
 #[derive(Debug)]
@@ -380,6 +440,81 @@ static READINGS: &[Reading] = &[
         ],
         ..PLAIN
     },
+    Reading {
+        kind: "tax_zone",
+        by_id: ById::Filter("id:in", 50),
+        list: list("v3/tax/zones", Way::Whole),
+        ..PLAIN
+    },
+    Reading {
+        kind: "tax_rate",
+        by_id: ById::Filter("id:in", 50),
+        list: list("v3/tax/rates", Way::Whole),
+        ..PLAIN
+    },
+    Reading {
+        kind: "tax_property",
+        by_id: ById::Filter("id:in", 50),
+        list: list("v3/tax/properties", Way::Whole),
+        ..PLAIN
+    },
+    Reading {
+        kind: "site",
+        list: list("v3/sites", Way::Pages),
+        parts: &[each("routes", "v3/sites/{id}/routes", Way::Pages, always)],
+        ..PLAIN
+    },
+    Reading {
+        kind: "segment",
+        by_id: ById::Filter("id:in", 20),
+        list: list("v3/segments", Way::Pages),
+        parts: &[each("profiles", "v3/segments/{id}/shopper-profiles", Way::Pages, always)],
+        ..PLAIN
+    },
+    Reading {
+        kind: "promotion",
+        list: List { query: &[("sort", "id")], ..list("v3/promotions", Way::Pages) },
+        parts: &[each("codes", "v3/promotions/{id}/codes", Way::Cursor, |promotion| {
+            promotion.get("redemption_type").and_then(Value::as_str) == Some("COUPON")
+        })],
+        ..PLAIN
+    },
+    Reading {
+        kind: "widget_template",
+        list: list("v3/content/widget-templates", Way::Pages),
+        id: "/uuid",
+        ..PLAIN
+    },
+    Reading {
+        kind: "widget",
+        // Of these no more than 150 come at once.
+        list: List { limit: 150, ..list("v3/content/widgets", Way::Pages) },
+        id: "/uuid",
+        ..PLAIN
+    },
+    Reading { kind: "placement", list: list("v3/content/placements", Way::Pages), id: "/uuid", ..PLAIN },
+    Reading {
+        kind: "email_template",
+        by_id: ById::Document,
+        list: list("", Way::Documents(EMAILS)),
+        ..PLAIN
+    },
+    Reading { kind: "setting", by_id: ById::Document, list: list("", Way::Documents(SETTINGS)), ..PLAIN },
+    Reading {
+        kind: "shipping_zone",
+        list: list("v2/shipping/zones", Way::Whole),
+        parts: &[each("methods", "v2/shipping/zones/{id}/methods", Way::Whole, always)],
+        ..PLAIN
+    },
+    Reading { kind: "store_metafield", list: list("v3/store/metafields", Way::Cursor), ..PLAIN },
+    Reading { kind: "webhook", list: list("v3/hooks", Way::Pages), ..PLAIN },
+    Reading {
+        kind: "inventory_item",
+        by_id: ById::Filter("variant_id:in", 50),
+        list: list("v3/inventory/items", Way::Pages),
+        id: "/identity/variant_id",
+        ..PLAIN
+    },
 ];
 
 /// Whether a list holds less than there is.
@@ -407,6 +542,11 @@ fn list_of(part: &'static Part) -> (&'static str, List) {
     match &part.from {
         From::Each { list, .. } | From::Bulk { list, .. } => (part.field, *list),
     }
+}
+
+/// All documents that stand at a path of their own.
+pub(super) fn documents() -> impl Iterator<Item = &'static Document> {
+    SETTINGS.iter().chain(EMAILS)
 }
 
 /// The list of each kind.

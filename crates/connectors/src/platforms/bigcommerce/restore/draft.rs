@@ -27,7 +27,8 @@ pub(super) struct Below {
     pub(super) whole: bool,
 }
 
-static METAFIELD: &[Field] = &[
+/// What is written of a metafield.
+pub(super) static METAFIELD: &[Field] = &[
     same("permission_set", Form::Plain),
     same("namespace", Form::Plain),
     same("key", Form::Plain),
@@ -37,6 +38,10 @@ static METAFIELD: &[Field] = &[
 
 /// The steps that write an item's own fields.
 pub(super) fn own_fields(draft: &mut Draft<'_>, recipe: &'static Recipe) {
+    // What cannot be made has no fields of its own either.
+    if recipe.fields.is_empty() {
+        return;
+    }
     let mut input = draft.fields(recipe.fields, "", draft.wanted, draft.live);
     if draft.is_birth() {
         let step = match recipe.create {

@@ -3,9 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::draft::{Draft, picture};
+use super::draft::{Below, Draft, below, picture};
 use super::step::{Body, Path, Step};
+use crate::compare::field::{Form, same};
 use crate::compare::links;
+use crate::compare::part::{self, Named, Part};
 use crate::compare::place;
 
 /// The id of another item, or zero where there is none.
@@ -108,6 +110,103 @@ pub(super) fn channel_currencies(draft: &mut Draft<'_>) {
     {
         let path = Path::new("v3/channels/{}/currency-assignments", &[draft.id]);
         draft.step(Step::put("currencies", path, Body::Object(input.clone())));
+    }
+}
+
+/// Where a promotion is good.
+pub(super) fn channels(value: &Value) -> Value {
+    let channel =
+        |one: &Value| place::text(one, "id").map_or(Value::Null, |id| json!({ "id": links::id(id) }));
+    value.as_array().map_or(Value::Null, |list| list.iter().map(channel).collect())
+}
+
+/// Whom a tax zone is for.
+pub(super) fn shopper_target(value: &Value) -> Value {
+    let mut input = place::pick(value, &["locations"]);
+    if let Some(groups) = value.get("customer_groups") {
+        input.insert("customer_groups".to_owned(), links::ids_in(groups));
+    }
+    if input.is_empty() { Value::Null } else { Value::Object(input) }
+}
+
+/// What is paid of which class.
+pub(super) fn class_rates(value: &Value) -> Value {
+    let rate = |rate: &Value| {
+        let mut input = place::pick(rate, &["rate"]);
+        input.insert("tax_class_id".to_owned(), rate.get("tax_class_id").map_or(json!(0), id_or_zero));
+        Value::Object(input)
+    };
+    value.as_array().map_or(Value::Null, |rates| rates.iter().map(rate).collect())
+}
+
+/// The elements of a list without the ids that BigCommerce gave them.
+pub(super) fn without_ids(value: &Value) -> Value {
+    let plain = |one: &Value| {
+        let fields = one.as_object().into_iter().flatten().filter(|(name, _)| *name != "id");
+        Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>())
+    };
+    value.as_array().map_or(Value::Null, |list| list.iter().map(plain).collect())
+}
+
+static ROUTES: Below = Below {
+    part: Part { at: "routes", key: Named(by_route), parts: &[] },
+    path: "v3/sites/{}/routes",
+    fields: &[same("type", Form::Plain), same("matching", Form::Text), same("route", Form::Text)],
+    whole: true,
+};
+
+/// Parts of a site.
+pub(super) static SITE_PARTS: &[Part] = &[Part { at: "routes", key: Named(by_route), parts: &[] }];
+
+fn by_route(route: &Value, _: usize) -> Option<String> {
+    Some(format!("{}\n{}", place::text(route, "type")?, place::text(route, "matching").unwrap_or_default()))
+}
+
+/// A site's routes.
+pub(super) fn routes(draft: &mut Draft<'_>) {
+    below(draft, &ROUTES);
+}
+
+static METHODS: Below = Below {
+    part: Part { at: "methods", key: Named(part::by_name), parts: &[] },
+    path: "v2/shipping/zones/{}/methods",
+    fields: &[
+        same("name", Form::Text),
+        same("type", Form::Plain),
+        same("settings", Form::Plain),
+        same("enabled", Form::Plain),
+        same("handling_fees", Form::Plain),
+        same("is_fallback", Form::Plain),
+        same("channel_ids", Form::Ids),
+    ],
+    whole: true,
+};
+
+/// Parts of a shipping zone.
+pub(super) static ZONE_PARTS: &[Part] = &[Part { at: "methods", key: Named(part::by_name), parts: &[] }];
+
+/// How a zone's parcels are sent. What connects a carrier cannot be read.
+pub(super) fn shipping_methods(draft: &mut Draft<'_>) {
+    below(draft, &METHODS);
+}
+
+/// The channel of a page: it is made in the first one, and moved.
+pub(super) fn page_channel(draft: &mut Draft<'_>) {
+    if draft.is_birth() && place::text(draft.wanted, "type") == Some("blog") {
+        draft.refusal = Some(
+            "The page of the blog is made by BigCommerce itself: switch the blog on, and restore again."
+                .to_owned(),
+        );
+        return;
+    }
+    let Some(channel) = place::text(draft.wanted, "channel_id") else { return };
+    if draft.is_birth() {
+        let input = Map::from_iter([("channel_id".to_owned(), links::id(channel))]);
+        draft.step(Step::put(
+            "the page's channel",
+            Path::one_of("v3/content/pages", &[draft.id]),
+            Body::Object(input),
+        ));
     }
 }
 

@@ -13,7 +13,7 @@ use super::assemble::own_id;
 use super::client::{Again, Ask, Body};
 use super::pages::{Pager, Place};
 use super::reading::Reading;
-use super::{BigCommerce, live, parts};
+use super::{BigCommerce, documents, live, parts};
 use crate::compare::links::Links;
 use crate::compare::{part, place};
 use crate::contract::{
@@ -22,10 +22,13 @@ use crate::contract::{
 use crate::engine::http::Verb;
 
 mod customer;
+mod document;
 mod draft;
 mod forms;
+mod inventory;
 mod price_list;
 mod product;
+mod promotion;
 mod recipe;
 mod run;
 mod step;
@@ -88,10 +91,15 @@ pub(super) fn pair(kind: &KindSpec, wanted: &Value, live: &Value, ids: &IdMap) -
 
 /// Notes which live item, and which of its parts, the wanted ones are.
 fn note(recipe: &Recipe, wanted: &Value, live: &Value, links: &mut Links<'_>) {
-    if let (Some(old), Some(new)) = (place::text(wanted, recipe.id), place::text(live, recipe.id)) {
-        links.note(old, new);
+    if let (Some(old), Some(new)) = (own(recipe, wanted), own(recipe, live)) {
+        links.note(&old, &new);
     }
     part::pair(wanted, live, recipe.parts, links);
+}
+
+/// The id that an item says of itself.
+fn own(recipe: &Recipe, item: &Value) -> Option<String> {
+    if recipe.document { documents::id_of(item) } else { place::text(item, recipe.id).map(str::to_owned) }
 }
 
 /// Does it.
@@ -138,6 +146,10 @@ pub(super) async fn find(
     wanted: &Value,
 ) -> Result<Option<Value>, Fault> {
     let Some(recipe) = recipe(kind.name) else { return Ok(None) };
+    if recipe.document {
+        let id = documents::id_of(wanted).unwrap_or_default();
+        return Ok(live::nodes(shop, reading, &[id.as_str()]).await?.into_iter().next());
+    }
     for find in recipe.find {
         let filters: Option<Vec<(&str, String)>> = find
             .filters

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::draft::Draft;
-use super::{customer, forms, price_list, product};
-use crate::compare::field::{Field, Form, same};
+use super::{customer, document, forms, inventory, price_list, product, promotion};
+use crate::compare::field::{Field, Form, moved, same};
 use crate::compare::part::{Named, Part};
 use crate::compare::place;
 
@@ -27,6 +27,8 @@ pub(super) struct Recipe {
     pub(super) whole: bool,
     /// The field that holds an item's id.
     pub(super) id: &'static str,
+    /// Whether it is a document, which has no id of its own.
+    pub(super) document: bool,
     /// Its parts, and how they are recognised.
     pub(super) parts: &'static [Part],
     /// The folder of its metafields, where it has some.
@@ -79,6 +81,7 @@ const PLAIN: Recipe = Recipe {
     fields: &[],
     whole: false,
     id: "id",
+    document: false,
     parts: &[],
     metafields: None,
     more: nothing_more,
@@ -172,6 +175,8 @@ pub(super) static RECIPES: &[Recipe] = &[
         delete: Delete::Never,
         fields: &[
             text("name"),
+            text("type").at_birth(),
+            text("platform").at_birth(),
             text("status"),
             text("external_id"),
             plain("is_listable_from_ui"),
@@ -371,7 +376,6 @@ pub(super) static RECIPES: &[Recipe] = &[
         kind: "page",
         path: "v3/content/pages",
         fields: &[
-            same("channel_id", Form::Id).at_birth(),
             text("name"),
             plain("is_visible"),
             same("parent_id", Form::Made(forms::id_or_zero)),
@@ -390,6 +394,7 @@ pub(super) static RECIPES: &[Recipe] = &[
             text("content_type").at_birth(),
             text("link"),
         ],
+        more: forms::page_channel,
         find: &[Find { filters: &[("name", "name")], same: &["name", "channel_id"] }],
         ..PLAIN
     },
@@ -446,6 +451,178 @@ pub(super) static RECIPES: &[Recipe] = &[
             plain("integrity_hashes"),
         ],
         find: &[Find { filters: &[], same: &["name", "channel_id", "location"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "tax_zone",
+        path: "v3/tax/zones",
+        create: Shape::List,
+        update: Shape::List,
+        delete: Delete::Filter("id:in"),
+        fields: &[
+            text("name"),
+            plain("enabled"),
+            plain("price_display_settings"),
+            same("shopper_target_settings", Form::Made(forms::shopper_target)),
+        ],
+        find: &[Find { filters: &[], same: &["name"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "tax_rate",
+        path: "v3/tax/rates",
+        create: Shape::List,
+        update: Shape::List,
+        delete: Delete::Filter("id:in"),
+        fields: &[
+            text("name"),
+            plain("enabled"),
+            number("priority"),
+            same("tax_zone_id", Form::Id),
+            same("class_rates", Form::Made(forms::class_rates)),
+        ],
+        find: &[Find { filters: &[("tax_zone_id:in", "tax_zone_id")], same: &["tax_zone_id", "name"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "tax_property",
+        path: "v3/tax/properties",
+        create: Shape::List,
+        update: Shape::List,
+        delete: Delete::Filter("id:in"),
+        fields: &[text("code"), text("display_name"), text("description"), text("type").at_birth()],
+        find: &[Find { filters: &[], same: &["code"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "site",
+        path: "v3/sites",
+        fields: &[text("url").at_birth(), same("channel_id", Form::Id).at_birth()],
+        parts: forms::SITE_PARTS,
+        more: forms::routes,
+        find: &[Find { filters: &[("channel_id:in", "channel_id")], same: &["channel_id"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "segment",
+        path: "v3/segments",
+        create: Shape::List,
+        update: Shape::List,
+        delete: Delete::Filter("id:in"),
+        fields: &[text("name"), text("description")],
+        find: &[Find { filters: &[], same: &["name"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "promotion",
+        path: "v3/promotions",
+        fields: promotion::FIELDS,
+        parts: promotion::PARTS,
+        more: promotion::codes,
+        find: &[Find { filters: &[("name", "name")], same: &["name", "redemption_type"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "widget_template",
+        path: "v3/content/widget-templates",
+        id: "uuid",
+        fields: &[text("name"), plain("schema"), text("template"), text("storefront_api_query")],
+        find: &[Find { filters: &[], same: &["name"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "widget",
+        path: "v3/content/widgets",
+        id: "uuid",
+        fields: &[
+            text("name"),
+            text("description"),
+            plain("widget_configuration"),
+            moved("widget_template/uuid", "widget_template_uuid", Form::Id).at_birth(),
+            same("channel_id", Form::Id),
+        ],
+        find: &[Find { filters: &[], same: &["name", "widget_template/uuid"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "placement",
+        path: "v3/content/placements",
+        id: "uuid",
+        fields: &[
+            moved("widget/uuid", "widget_uuid", Form::Id),
+            text("template_file"),
+            same("channel_id", Form::Id),
+            same("entity_id", Form::Made(forms::id_as_text)),
+            number("sort_order"),
+            text("region"),
+            plain("status"),
+        ],
+        find: &[Find { filters: &[], same: &["widget/uuid", "template_file", "region", "entity_id"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "email_template",
+        delete: Delete::Never,
+        id: "path",
+        more: document::write,
+        document: true,
+        ..PLAIN
+    },
+    Recipe {
+        kind: "setting",
+        delete: Delete::Never,
+        id: "path",
+        more: document::write,
+        document: true,
+        ..PLAIN
+    },
+    Recipe {
+        kind: "shipping_zone",
+        path: "v2/shipping/zones",
+        fields: &[
+            text("name"),
+            text("type"),
+            same("locations", Form::Made(forms::without_ids)),
+            plain("free_shipping"),
+            plain("handling_fees"),
+            plain("enabled"),
+        ],
+        whole: true,
+        parts: forms::ZONE_PARTS,
+        more: forms::shipping_methods,
+        find: &[Find { filters: &[], same: &["name"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "store_metafield",
+        path: "v3/store/metafields",
+        create: Shape::List,
+        fields: super::draft::METAFIELD,
+        whole: true,
+        find: &[Find { filters: &[("namespace", "namespace"), ("key", "key")], same: &["namespace", "key"] }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "webhook",
+        path: "v3/hooks",
+        fields: &[text("scope"), text("destination"), plain("is_active"), plain("headers")],
+        whole: true,
+        find: &[Find {
+            filters: &[("scope", "scope"), ("destination", "destination")],
+            same: &["scope", "destination"],
+        }],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "inventory_item",
+        path: "v3/inventory/items",
+        delete: Delete::Never,
+        id: "identity/variant_id",
+        more: inventory::write,
+        find: &[Find {
+            filters: &[("variant_id:in", "identity/variant_id")],
+            same: &["identity/variant_id"],
+        }],
         ..PLAIN
     },
 ];

@@ -17,7 +17,7 @@ use crate::compare::{part, place};
 use crate::contract::{Applied, Fault, ItemWrite, Prior, named};
 use crate::engine::http::Verb;
 
-/// How often an item is looked at again after an answer was lost.
+/// How often in a row an item is looked at again after an answer was lost, without anything done in between.
 const LOOKS_MAX: usize = 4;
 
 /// What a step led to.
@@ -162,6 +162,7 @@ impl Run<'_> {
                 let ids: Vec<_> =
                     self.links.pairs().into_iter().filter(|pair| !before.contains(pair)).collect();
                 self.write.journal.done(&step.name, &ids).await?;
+                self.looks = 0;
                 Ok(Taken::On)
             }
             Ok(Sent::Refused) => {
@@ -238,7 +239,7 @@ impl Run<'_> {
             }
         };
         let json = if body.is_null() { client::Body::Nothing } else { client::Body::Json(&body) };
-        let ask = Ask { method: step.method, path: &path, query: &[], body: json, again };
+        let ask = Ask { method: step.method, path: &path, query: &step.query, body: json, again };
         let answer = self.shop.client.send(ask).await;
         let many = body.as_array().map_or(0, Vec::len);
         match (answer, many) {
@@ -247,7 +248,7 @@ impl Run<'_> {
                 for one in body.as_array().into_iter().flatten() {
                     let alone = json!([one]);
                     let body = client::Body::Json(&alone);
-                    let ask = Ask { method: step.method, path: &path, query: &[], body, again };
+                    let ask = Ask { method: step.method, path: &path, query: &step.query, body, again };
                     let answer = self.shop.client.send(ask).await;
                     done |= matches!(self.told(step, answer)?, Sent::Done(_));
                 }
@@ -319,7 +320,8 @@ impl Run<'_> {
                 texts.iter().fold(Form::new(), |form, (name, value)| form.text(name.clone(), value.clone()));
             form.part(field, FilePart::stream(bytes.clone()).file_name(name.clone()))
         };
-        let ask = Ask { method: step.method, path, query: &[], body: client::Body::Form(&make), again };
+        let ask =
+            Ask { method: step.method, path, query: &step.query, body: client::Body::Form(&make), again };
         let answer = self.shop.client.send(ask).await;
         self.told(step, answer)
     }

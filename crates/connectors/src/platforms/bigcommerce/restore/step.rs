@@ -71,6 +71,8 @@ pub(super) struct Step {
     pub(super) what: String,
     pub(super) method: Verb,
     pub(super) path: Path,
+    /// What is asked for with it.
+    pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Body,
     /// What it makes. A step that makes something is noted in the journal first: it must not be taken twice.
     pub(super) born: Option<Born>,
@@ -80,7 +82,7 @@ impl Step {
     /// A step that can be repeated without harm.
     pub(super) fn put(what: impl Into<String>, path: Path, body: Body) -> Self {
         let name = format!("put {} {}", path.text, path.ids.join(" "));
-        Self { name, what: what.into(), method: Verb::Put, path, body, born: None }
+        Self { name, what: what.into(), method: Verb::Put, path, query: Vec::new(), body, born: None }
     }
 
     /// A step that makes parts of the item. `which` tells it from others that make parts of the same list.
@@ -90,6 +92,7 @@ impl Step {
             what: at.replace(['/', '_'], " "),
             method: Verb::Post,
             path,
+            query: Vec::new(),
             body,
             born: Some(Born::Parts { at, wanted }),
         }
@@ -98,7 +101,15 @@ impl Step {
     /// A step that takes a part away.
     pub(super) fn delete(what: impl Into<String>, path: Path) -> Self {
         let name = format!("delete {} {}", path.text, path.ids.join(" "));
-        Self { name, what: what.into(), method: Verb::Delete, path, body: Body::Nothing, born: None }
+        Self {
+            name,
+            what: what.into(),
+            method: Verb::Delete,
+            path,
+            query: Vec::new(),
+            body: Body::Nothing,
+            born: None,
+        }
     }
 
     /// The step that makes the item.
@@ -108,6 +119,7 @@ impl Step {
             what: "the item".to_owned(),
             method: Verb::Post,
             path: Path::new(path, &[]),
+            query: Vec::new(),
             body,
             born: Some(Born::Item),
         }
