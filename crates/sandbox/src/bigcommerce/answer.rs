@@ -79,7 +79,8 @@ impl Refusal {
 
     /// What is sent. V2 says everything that is wrong with a request in one way.
     pub(crate) fn answer(&self, version: u8) -> Answer {
-        if version == 2 {
+        // What is refused at the door is refused in one way.
+        if version == 2 && !matches!(self.status, 401 | 403 | 405 | 429) {
             let status = if matches!(self.status, 422 | 413) { 400 } else { self.status };
             let messages: Vec<Json> = if self.errors.is_empty() {
                 vec![json!({ "status": status, "message": self.title })]

@@ -222,11 +222,32 @@ pub(crate) fn add(
     call: &mut Call<'_>,
     resource: &'static Resource,
     parent: Option<&Key>,
+    given: Vec<Obj>,
+) -> Result<Vec<Key>, Refusal> {
+    let named = says_turn(call);
+    add_named(call, resource, parent, given, named)
+}
+
+/// Adds one thing of a batch of which each stands for itself.
+pub(crate) fn add_one(
+    call: &mut Call<'_>,
+    resource: &'static Resource,
+    parent: Option<&Key>,
+    given: Obj,
+) -> Result<Key, Refusal> {
+    let keys = add_named(call, resource, parent, vec![given], false)?;
+    keys.into_iter().next().ok_or_else(Refusal::not_found)
+}
+
+fn add_named(
+    call: &mut Call<'_>,
+    resource: &'static Resource,
+    parent: Option<&Key>,
     mut given: Vec<Obj>,
+    named: bool,
 ) -> Result<Vec<Key>, Refusal> {
     lose(call, &mut given);
     let mut drafts = Vec::with_capacity(given.len());
-    let named = says_turn(call);
     let mut taken: Vec<String> = Vec::new();
     for (turn, fields) in given.into_iter().enumerate() {
         let at = |refusal: Refusal| if named { refusal.at(turn) } else { refusal };
@@ -320,9 +341,29 @@ pub(crate) fn change(
     resource: &'static Resource,
     pairs: Vec<(Key, Obj)>,
 ) -> Result<Vec<Key>, Refusal> {
+    let named = says_turn(call);
+    change_named(call, resource, pairs, named)
+}
+
+/// Changes one thing of a batch of which each stands for itself.
+pub(crate) fn change_one(
+    call: &mut Call<'_>,
+    resource: &'static Resource,
+    key: Key,
+    given: Obj,
+) -> Result<Key, Refusal> {
+    let keys = change_named(call, resource, vec![(key, given)], false)?;
+    keys.into_iter().next().ok_or_else(Refusal::not_found)
+}
+
+fn change_named(
+    call: &mut Call<'_>,
+    resource: &'static Resource,
+    pairs: Vec<(Key, Obj)>,
+    named: bool,
+) -> Result<Vec<Key>, Refusal> {
     let (keys, mut given): (Vec<Key>, Vec<Obj>) = pairs.into_iter().unzip();
     lose(call, &mut given);
-    let named = says_turn(call);
     let mut drafts = Vec::with_capacity(given.len());
     for (turn, (key, mut fields)) in keys.iter().cloned().zip(given).enumerate() {
         let at = |refusal: Refusal| if named { refusal.at(turn) } else { refusal };

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses a part of it")]
 
 pub mod bigcommerce;
+pub mod receiver;
 
 use std::sync::Arc;
 use std::sync::Mutex;

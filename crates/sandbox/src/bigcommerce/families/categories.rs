@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::call::{Call, Query};
-use super::super::engine::{add, change, check_batch, reply, show};
+use super::super::engine::{add, add_one, change, change_one, check_batch, reply, show};
 use super::super::filter::{chosen, compare};
 use super::super::page;
 use super::super::resource::{Draft, Handler, PLAIN, Resource, of_kind};
@@ -235,10 +235,8 @@ fn create_categories(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     check_batch(call, given.len(), CATEGORIES_MAX)?;
     let (mut data, mut errors, total) = (Vec::new(), Obj::new(), given.len());
     for (turn, fields) in given.into_iter().enumerate() {
-        match add(call, resource, None, vec![fields]) {
-            Ok(keys) => {
-                data.extend(keys.iter().map(|key| show(call.store, resource, key, &Query::default())));
-            }
+        match add_one(call, resource, None, fields) {
+            Ok(key) => data.push(show(call.store, resource, &key, &Query::default())),
             Err(refusal) => note(&mut errors, turn, &refusal),
         }
     }
@@ -257,7 +255,7 @@ fn update_categories(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         let known = key.filter(|key| call.store.get("category", key).is_some());
         let done = known
             .ok_or_else(|| Refusal::field("category_id", "names no category"))
-            .and_then(|key| change(call, resource, vec![(key, fields)]));
+            .and_then(|key| change_one(call, resource, key, fields));
         match done {
             Ok(_) => changed += 1,
             Err(refusal) => note(&mut errors, turn, &refusal),

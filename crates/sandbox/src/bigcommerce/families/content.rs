@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::call::{Call, Query};
-use super::super::engine::{add, change, check_batch, reply, show, written};
+use super::super::engine::{add, add_one, change, check_batch, reply, show, written};
 use super::super::resource::{Dates, Draft, Handler, PLAIN, Resource, of_kind};
 use super::super::store::{Key, Obj, Row, Store};
 use super::super::time::{instant, offset};
@@ -149,8 +149,8 @@ fn create_pages(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (mut data, mut errors) = (Vec::new(), Obj::new());
     let total = given.len();
     for (turn, fields) in given.into_iter().enumerate() {
-        match add(call, resource, None, vec![fields]) {
-            Ok(keys) => data.extend(keys.iter().map(|key| show(call.store, resource, key, &call.query))),
+        match add_one(call, resource, None, fields) {
+            Ok(key) => data.push(show(call.store, resource, &key, &call.query)),
             Err(refusal) => {
                 errors.extend(
                     refusal

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::super::access::{METAFIELDS_OF_ALL, client_id};
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
-use super::super::engine::{add, change, check_batch, show};
+use super::super::engine::{add_one, change_one, check_batch, show};
 use super::super::filter::chosen;
 use super::super::page;
 use super::super::resource::{Dates, Draft, Handler, PLAIN, Resource, of_kind, starred};
@@ -243,8 +243,8 @@ fn create_many(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     check_batch(call, given.len(), BATCH_MAX)?;
     let (mut data, mut errors) = (Vec::new(), Vec::new());
     for (turn, fields) in given.into_iter().enumerate() {
-        match add(call, resource, None, vec![fields]) {
-            Ok(keys) => data.extend(keys.iter().map(|key| show(call.store, resource, key, &call.query))),
+        match add_one(call, resource, None, fields) {
+            Ok(key) => data.push(show(call.store, resource, &key, &call.query)),
             Err(refusal) => errors.push(error(turn, &refusal)),
         }
     }
@@ -260,9 +260,9 @@ fn update_many(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         let key = fields.shift_remove("id").and_then(|id| Key::of(&id));
         let known = key.filter(|key| call.store.get(resource.kind, key).is_some_and(|row| sees(call, row)));
         let done =
-            known.ok_or_else(Refusal::not_found).and_then(|key| change(call, resource, vec![(key, fields)]));
+            known.ok_or_else(Refusal::not_found).and_then(|key| change_one(call, resource, key, fields));
         match done {
-            Ok(keys) => data.extend(keys.iter().map(|key| show(call.store, resource, key, &call.query))),
+            Ok(key) => data.push(show(call.store, resource, &key, &call.query)),
             Err(refusal) => errors.push(error(turn, &refusal)),
         }
     }
