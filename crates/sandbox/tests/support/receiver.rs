@@ -91,7 +91,7 @@ pub fn base64(bytes: &[u8]) -> String {
         .map(|six| six.iter().chain([0; 6].iter()).take(6).fold(0, |sum, bit| sum << 1 | usize::from(*bit)))
         .map(|six| char::from(alphabet[six]))
         .collect();
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text
