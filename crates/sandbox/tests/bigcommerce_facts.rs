@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sandbox::bigcommerce::{Settings, check_answer, facts};
+use sandbox::bigcommerce::{Field, Operation, Settings, check_answer, facts};
 use serde_json::Value;
 use support::bigcommerce::Shop;
 
@@ -162,13 +162,12 @@ async fn every_read_is_answered_as_it_is_described() {
         let required: Vec<String> = operation
             .query
             .iter()
-            .filter(|field| {
-                field.required || operation.path.ends_with("page-widgets") && field.name == "template_file"
-            })
+            .filter(|field| needed(operation, field))
             .map(|field| match field.name.as_str() {
                 "template_file" => "template_file=pages/home".to_owned(),
                 "code" => "code=WELCOME-1".to_owned(),
                 "channel_id" => "channel_id=1".to_owned(),
+                "channel_id:in" => "channel_id:in=1".to_owned(),
                 "product_id:in" => format!(
                     "product_id:in={}",
                     lists.get("/v3/catalog/products").map_or("1".to_owned(), |ids| ids.join(","))
@@ -229,6 +228,75 @@ async fn every_read_is_answered_as_it_is_described() {
     assert_eq!(unserved, Vec::<&str>::new(), "not served");
     assert_eq!(thin, Vec::<&str>::new(), "less than two");
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn every_filter_and_order_of_a_list_is_served() {
+    let shop = Shop::start(Settings { products: 12, customers: 6, orders: 8, ..Settings::default() }).await;
+    let mut lists = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for operation in facts().operations.iter().filter(|operation| operation.method == "GET") {
+        let required: Vec<String> = operation
+            .query
+            .iter()
+            .filter(|field| needed(operation, field))
+            .map(|field| format!("{}={}", field.name, sample(&field.name, &field.fact)))
+            .collect();
+        let Some(address) = addresses(&shop, operation.path, &mut lists).await.into_iter().next() else {
+            continue;
+        };
+        for field in operation.query.iter().filter(|field| {
+            !matches!(
+                field.name.as_str(),
+                "after" | "before" | "exclude_fields" | "include_fields" | "include"
+            )
+        }) {
+            let words = field.fact.text.as_ref().map(|text| text.words.clone()).unwrap_or_default();
+            let values = if words.is_empty() { vec![sample(&field.name, &field.fact)] } else { words };
+            for value in values {
+                let mut query = required.clone();
+                query.retain(|part| !part.starts_with(&format!("{}=", field.name)));
+                query.push(format!("{}={value}", field.name));
+                let got = shop.get(&format!("{address}?{}", query.join("&"))).await;
+                let served = matches!(got.status, 200 | 204 | 404 | 501);
+                if !served {
+                    wrong.push(format!(
+                        "{} {}={value}: {} {}",
+                        operation.path, field.name, got.status, got.body["title"]
+                    ));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Parameters that must be given, also where only words say so.
+fn needed(operation: &Operation, field: &Field) -> bool {
+    field.required
+        || operation.path.ends_with("/page-widgets") && field.name == "template_file"
+        || operation.path.ends_with("/configurations") && field.name == "channel_id:in"
+}
+
+/// A value that a parameter may have.
+fn sample(name: &str, fact: &sandbox::bigcommerce::Fact) -> String {
+    if let Some((item, _)) = &fact.list {
+        return sample(name, item);
+    }
+    if let Some(text) = &fact.text {
+        let date = name.contains("date") || name.contains("created") || name.contains("modified");
+        return text.words.first().cloned().unwrap_or_else(|| match name {
+            "template_file" => "pages/home".to_owned(),
+            "sort" => "id".to_owned(),
+            _ if date => "2026-01-01T00:00:00Z".to_owned(),
+            _ => "x".to_owned(),
+        });
+    }
+    let number = fact.integer.as_ref().or(fact.number.as_ref());
+    match number.map(|number| number.words.first().cloned()) {
+        Some(word) => word.unwrap_or_else(|| "1".to_owned()),
+        None => "true".to_owned(),
+    }
 }
 
 /// The table is what the script makes of the official files today, where they are at hand.

@@ -9,6 +9,7 @@ const SCOPES: &[(&str, &str)] = &[
     ("/v3/catalog", "store_v2_products"),
     ("/v3/pricelists", "store_v2_products"),
     ("/v3/customers/subscribers", "store_v2_customers"),
+    ("/v3/customers/*/stored-instruments", "store_stored_payment_instruments"),
     ("/v3/customers", "store_v2_customers"),
     ("/v3/segments", "store_v2_customers"),
     ("/v3/shopper-profiles", "store_v2_customers"),
@@ -26,14 +27,13 @@ const SCOPES: &[(&str, &str)] = &[
     ("/v2/banners", "store_v2_marketing"),
     ("/v3/promotions", "store_v2_marketing"),
     ("/v3/content/page-widgets", "store_v2_marketing"),
-    ("/v3/content/scripts", "store_content_checkout"),
     ("/v3/content", "store_v2_content"),
     ("/v2/blog", "store_v2_content"),
     ("/v2/pages", "store_v2_content"),
     ("/v2/redirects", "store_v2_content"),
     ("/v3/storefront/redirects", "store_v2_content"),
-    ("/v3/storefront/custom-template-associations", "store_v2_content"),
-    ("/v3/themes", "store_themes_manage"),
+    ("/v3/storefront/custom-template-associations", THEMES),
+    ("/v3/themes", THEMES),
     ("/v3/channels/*/active-theme", "store_channel_settings"),
     ("/v3/channels/*/listings", "store_channel_listings"),
     ("/v3/channels/*/site", "store_sites"),
@@ -42,10 +42,18 @@ const SCOPES: &[(&str, &str)] = &[
     ("/v3/inventory/locations/*/items", "store_inventory"),
     ("/v3/inventory/locations", "store_locations"),
     ("/v3/inventory", "store_inventory"),
+    ("/v3/shipping", "store_v2_products"),
     ("/v3/hooks", ""),
     ("/v2/time", ""),
     ("", "store_v2_information"),
 ];
+
+/// The scope of themes, whose name for reading alone is another one.
+const THEMES: &str = "store_themes_manage";
+const THEMES_READ: &str = "store_themes_read_only";
+
+/// What scripts need that run in the checkout, beside the scope of content.
+pub(crate) const CHECKOUT: &str = "store_content_checkout";
 
 /// The scope that opens what other apps keep to themselves in metafields.
 pub(crate) const METAFIELDS_OF_ALL: &str = "store_metafield_write_all";
@@ -60,7 +68,8 @@ pub(crate) fn client_id(app: App) -> &'static str {
 
 /// All scopes that a backup asks for.
 pub(crate) fn all() -> BTreeSet<String> {
-    SCOPES.iter().map(|(_, scope)| (*scope).to_owned()).filter(|scope| !scope.is_empty()).collect()
+    let known = SCOPES.iter().map(|(_, scope)| *scope).chain([CHECKOUT]);
+    known.filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
 }
 
 /// The scope that a path needs; empty for none.
@@ -75,9 +84,8 @@ pub(crate) fn scope(path: &str) -> &'static str {
 /// Whether these scopes allow a request; `path` has `*` in the place of ids.
 pub(crate) fn allows(scopes: &BTreeSet<String>, method: &str, path: &str) -> bool {
     let scope = scope(path);
-    scope.is_empty()
-        || scopes.contains(scope)
-        || method == "GET" && (scopes.contains(&format!("{scope}_read_only")))
+    let read_only = if scope == THEMES { THEMES_READ.to_owned() } else { format!("{scope}_read_only") };
+    scope.is_empty() || scopes.contains(scope) || method == "GET" && scopes.contains(&read_only)
 }
 
 #[cfg(test)]
@@ -94,5 +102,7 @@ mod tests {
         assert!(allows(&scopes(&["store_v2_products"]), "POST", "/v3/catalog/products"));
         assert_eq!(scope("/v3/channels/*/sites"), "store_channel_settings");
         assert_eq!(scope("/v3/settings/logo"), "store_v2_information");
+        assert!(allows(&scopes(&["store_themes_read_only"]), "GET", "/v3/themes"));
+        assert!(!allows(&scopes(&["store_themes_read_only"]), "POST", "/v3/themes"));
     }
 }

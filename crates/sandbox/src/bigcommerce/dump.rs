@@ -29,7 +29,7 @@ pub(crate) fn dump(store: &Store) -> Json {
         .files
         .iter()
         .filter(|(path, _)| path.starts_with(super::families::images::ORIGINALS))
-        .map(|(path, bytes)| (path.clone(), Json::from(crate::secret::sha256_hex(bytes))))
+        .map(|(path, file)| (path.clone(), Json::from(crate::secret::sha256_hex(&file.bytes()))))
         .collect::<std::collections::BTreeMap<_, _>>()
         .into_iter()
         .collect();

@@ -274,8 +274,16 @@ fn add_named(
             row.fields.shift_insert(0, resource.id_field.to_owned(), key.json());
         }
         call.store.put(resource.kind, &key, row);
-        (resource.written)(call, resource, &key, &given, true)?;
+        let written = (resource.written)(call, resource, &key, &given, true);
         keys.push(key);
+        if let Err(refusal) = written {
+            // What belongs to it was refused: then none of it is there, and nobody hears of it.
+            for key in &keys {
+                call.store.remove(resource.kind, key);
+            }
+            call.store.changes.clear();
+            return Err(refusal);
+        }
     }
     Ok(keys)
 }
@@ -394,9 +402,17 @@ fn change_named(
         }
         drafts.push((key, row, draft.fields));
     }
+    let mut undone = Vec::with_capacity(drafts.len());
     for (key, row, fields) in drafts {
+        undone.extend(call.store.get(resource.kind, &key).cloned().map(|old| (key.clone(), old)));
         call.store.put(resource.kind, &key, row);
-        (resource.written)(call, resource, &key, &fields, false)?;
+        if let Err(refusal) = (resource.written)(call, resource, &key, &fields, false) {
+            for (key, old) in undone {
+                call.store.put(resource.kind, &key, old);
+            }
+            call.store.changes.clear();
+            return Err(refusal);
+        }
     }
     Ok(keys)
 }

@@ -271,7 +271,7 @@ fn correct(facts: &mut Facts, line: &'static str) -> Option<()> {
     let fields = if *place == "query" {
         &mut operation.query
     } else {
-        let mut fact = operation.json.as_mut()?;
+        let mut fact = if *place == "form" { operation.form.as_mut()? } else { operation.json.as_mut()? };
         for step in object.split('.').filter(|step| !step.is_empty()) {
             fact = if step == "[]" {
                 &mut *fact.list.as_mut()?.0

@@ -22,6 +22,7 @@ const NOT_FILTERS: &[&str] = &[
     "before",
     "after",
     "consignment_structure",
+    "details",
     "keyword_context",
 ];
 
@@ -141,13 +142,24 @@ fn sort(call: &Call<'_>, resource: &Resource, keys: &mut [Key]) -> Result<(), Re
     let direction =
         if direction.is_empty() { call.query.get("direction").unwrap_or("asc") } else { direction };
     if !field.is_empty() && field != "id" {
-        if !describes(resource, field)
+        let listed = call.operation.parameter("sort").and_then(|sort| sort.fact.text.as_ref());
+        let known = listed.is_some_and(|text| {
+            text.words.iter().any(|word| word.eq_ignore_ascii_case(field) || word == asked)
+        });
+        if !known
+            && !describes(resource, field)
             && !keys.iter().any(|key| has(call, resource, key, field))
             && !keys.is_empty()
         {
             return Err(Refusal::field("sort", format!("`{field}` is no field of these")));
         }
-        let value = |key: &Key| call.store.get(resource.kind, key).map_or(&Json::Null, |row| row.get(field));
+        let value = |key: &Key| {
+            let row = call.store.get(resource.kind, key);
+            // Redirects are in the order of what they lead to.
+            row.map_or(&Json::Null, |row| {
+                row.fields.get(field).or_else(|| row.get("to").get(field)).unwrap_or(&Json::Null)
+            })
+        };
         keys.sort_by(|a, b| by_value(value(a), value(b)).then_with(|| a.cmp(b)));
     }
     if direction.eq_ignore_ascii_case("desc") {

@@ -67,8 +67,8 @@ fn file(shop: &Shop, path: &str) -> Response {
     if let Some(fault) = lock(&shop.faults).hit(&["files"], PLAIN_FAULTS) {
         return play(shop, fault);
     }
-    let bytes = lock(&shop.store).files.get(&super::facts::decode(path)).cloned();
-    let Some(bytes) = bytes else { return StatusCode::NOT_FOUND.into_response() };
+    let kept = lock(&shop.store).files.get(&super::facts::decode(path)).cloned();
+    let Some(bytes) = kept.map(|file| file.bytes()) else { return StatusCode::NOT_FOUND.into_response() };
     shop.counters.bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     let content_type = if bytes.starts_with(b"PK") { "application/zip" } else { "image/png" };
     ([(header::CONTENT_TYPE, content_type)], bytes).into_response()

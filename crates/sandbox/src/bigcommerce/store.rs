@@ -102,6 +102,33 @@ impl Row {
     }
 }
 
+/// Bytes that the store serves: kept, or made when they are asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum File {
+    Kept(Bytes),
+    /// The small image of a number.
+    Square(u64),
+}
+
+impl File {
+    pub(crate) fn bytes(&self) -> Bytes {
+        match self {
+            Self::Kept(bytes) => bytes.clone(),
+            Self::Square(number) => Bytes::from(crate::png::square(*number)),
+        }
+    }
+
+    /// A number that differs between files of different bytes.
+    pub(crate) fn number(&self) -> u64 {
+        match self {
+            Self::Kept(bytes) => {
+                bytes.iter().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)))
+            }
+            Self::Square(number) => number.wrapping_mul(0x2545_f491_4f6c_dd1d),
+        }
+    }
+}
+
 /// All rows of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -148,7 +175,7 @@ pub(crate) struct Store {
     /// The same time on the clock that never goes back.
     pub(crate) monotonic: Duration,
     /// Bytes by their path.
-    pub(crate) files: HashMap<String, Bytes>,
+    pub(crate) files: HashMap<String, File>,
     /// What webhooks are to be told of the request that is going on.
     pub(crate) changes: Vec<Change>,
     /// Deletions that are promised and not done: when, kind, key.

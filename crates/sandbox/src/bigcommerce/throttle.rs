@@ -99,37 +99,50 @@ impl Window {
     }
 }
 
-/// Writes that only so many may do at one time: path, with `*` for ids, and how many.
-const LANES: &[(&str, usize)] = &[
-    ("/v3/customers", 3),
-    ("/v3/customers/attribute-values", 10),
-    ("/v3/pricelists/*/records", 1),
-    ("/v3/pricelists/records", 1),
-    ("/v3/catalog/trees/categories", 1),
-    ("/v3/catalog/categories", 40),
-    ("/v3/promotions", 10),
+/// Requests of which only so many may be under way at one time: method, path with `*` for ids, how many.
+const LANES: &[(&str, &str, usize)] = &[
+    ("GET", "/v3/catalog/categories", 40),
+    ("GET", "/v3/catalog/trees/*/categories", 1),
+    ("POST", "/v3/customers", 3),
+    ("PUT", "/v3/customers", 3),
+    ("POST", "/v3/customers/addresses", 10),
+    ("PUT", "/v3/customers/addresses", 3),
+    ("POST", "/v3/customers/attributes", 3),
+    ("PUT", "/v3/customers/attribute-values", 10),
+    ("PUT", "/v3/customers/form-field-values", 10),
+    ("DELETE", "/v3/pricelists/*", 1),
+    ("POST", "/v3/pricelists/records", 10),
+    ("PUT", "/v3/pricelists/records", 1),
+    ("POST", "/v3/pricelists/*/records", 10),
+    ("PUT", "/v3/pricelists/*/records", 1),
+    ("GET", "/v3/pricelists/*/records", 10),
+    ("GET", "/v3/promotions/*/codes", 10),
+    ("DELETE", "/v3/promotions", 40),
+    ("GET", "/v3/promotions/*", 40),
+    ("PUT", "/v3/promotions/*", 40),
+    ("GET", "/v3/inventory/locations", 50),
 ];
 
 /// How many requests are in each lane.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes(HashMap<&'static str, usize>);
+pub(crate) struct Lanes(HashMap<usize, usize>);
 
 impl Lanes {
-    /// Enters the lane of a write. Nothing when it is full; `Some(None)` when the write needs none.
-    pub(crate) fn enter(&mut self, method: &str, path: &str) -> Option<Option<&'static str>> {
-        let Some((lane, most)) = LANES.iter().find(|(lane, _)| method != "GET" && *lane == path) else {
-            return Some(None);
-        };
+    /// Enters the lane of a request. Nothing when it is full; `Some(None)` when the request needs none.
+    pub(crate) fn enter(&mut self, method: &str, path: &str) -> Option<Option<usize>> {
+        let known = LANES.iter().position(|(lane, to, _)| *lane == method && *to == path);
+        let Some(lane) = known else { return Some(None) };
+        let most = LANES.get(lane).map_or(0, |(_, _, most)| *most);
         let count = self.0.entry(lane).or_default();
-        if *count >= *most {
+        if *count >= most {
             return None;
         }
         *count += 1;
         Some(Some(lane))
     }
 
-    pub(crate) fn leave(&mut self, lane: &str) {
-        if let Some(count) = self.0.get_mut(lane) {
+    pub(crate) fn leave(&mut self, lane: usize) {
+        if let Some(count) = self.0.get_mut(&lane) {
             *count = count.saturating_sub(1);
         }
     }
@@ -157,10 +170,11 @@ mod tests {
     fn a_lane_is_full_and_empties() {
         let mut lanes = Lanes::default();
         let path = "/v3/pricelists/*/records";
-        assert_eq!(lanes.enter("PUT", path), Some(Some(path)));
+        let lane = lanes.enter("PUT", path).flatten().expect("a lane");
         assert_eq!(lanes.enter("PUT", path), None);
-        assert_eq!(lanes.enter("GET", path), Some(None));
-        lanes.leave(path);
-        assert_eq!(lanes.enter("PUT", path), Some(Some(path)));
+        assert!(lanes.enter("GET", path).flatten().is_some_and(|other| other != lane));
+        assert_eq!(lanes.enter("PUT", "/v3/catalog/products"), Some(None));
+        lanes.leave(lane);
+        assert_eq!(lanes.enter("PUT", path), Some(Some(lane)));
     }
 }

@@ -194,7 +194,8 @@ fn category_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> 
 }
 
 /// A category takes those below it, and products lose it.
-fn category_gone(store: &mut Store, key: &Key, _: &Row) {
+fn category_gone(store: &mut Store, key: &Key, row: &Row) {
+    images::forget_url(store, row.text("image_url"));
     let id = key.json();
     let below: Vec<Key> = store
         .rows("category")
@@ -440,7 +441,8 @@ fn brand_rule(_: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn brand_gone(store: &mut Store, key: &Key, _: &Row) {
+fn brand_gone(store: &mut Store, key: &Key, row: &Row) {
+    images::forget_url(store, row.text("image_url"));
     let of_brand: Vec<Key> = store
         .rows("product")
         .filter(|(_, row)| row.get("brand_id") == &key.json())
@@ -462,7 +464,9 @@ fn pictured(call: &Call<'_>) -> Result<(&'static str, Key), Refusal> {
 
 fn image(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (kind, key) = pictured(call)?;
+    let old = call.store.get(kind, &key).map(|row| row.text("image_url").to_owned()).unwrap_or_default();
     let url = images::one(call, kind)?;
+    images::forget_url(call.store, &old);
     call.store.edit(kind, &key, |row| {
         row.fields.insert("image_url".to_owned(), Json::from(url.as_str()));
     });
@@ -472,10 +476,7 @@ fn image(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn delete_image(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (kind, key) = pictured(call)?;
     let old = call.store.get(kind, &key).map(|row| row.text("image_url").to_owned()).unwrap_or_default();
-    let path = old.strip_prefix(call.store.origin.as_str()).map(str::to_owned);
-    if let Some(path) = path {
-        call.store.files.remove(&path);
-    }
+    images::forget_url(call.store, &old);
     call.store.edit(kind, &key, |row| {
         row.fields.insert("image_url".to_owned(), Json::from(""));
     });

@@ -57,6 +57,9 @@ fn channel(call: &Call<'_>) -> Result<Key, Refusal> {
 
 fn listing_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     let product = draft.value("product_id").as_u64().unwrap_or_default();
+    if draft.old.as_ref().is_some_and(|(_, old)| old.number("product_id") != product) {
+        return Err(Refusal::field("product_id", "cannot be changed"));
+    }
     if !call.store.has("product", product) {
         return Err(Refusal::field("product_id", "names no product"));
     }

@@ -12,6 +12,8 @@ use super::super::store::{Key, Obj, Row, Store};
 
 /// How many customers, addresses or values one request may write.
 const BATCH_MAX: usize = 10;
+/// How many attributes a store may have.
+const ATTRIBUTES_MAX: usize = 50;
 /// How many addresses and attributes are shown inside their customer.
 const INLINE_MAX: usize = 10;
 
@@ -58,6 +60,12 @@ pub(crate) const RESOURCES: &[Resource] = &[
         dates: Dates::Zulu,
         batch: BATCH_MAX,
         unique: &[&["name"]],
+        rule: |call, draft| {
+            if draft.is_new() && call.store.count("customer_attribute") >= ATTRIBUTES_MAX {
+                return Err(Refusal::field("", format!("A store has at most {ATTRIBUTES_MAX} attributes.")));
+            }
+            Ok(())
+        },
         ..PLAIN
     },
     Resource {
@@ -145,6 +153,9 @@ fn customer_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> 
     let group = draft.fields.get("customer_group_id").and_then(Json::as_u64).unwrap_or_default();
     if group != 0 && !call.store.has("customer_group", group) {
         return Err(Refusal::field("customer_group_id", "names no customer group"));
+    }
+    if draft.fields.get("channel_ids").and_then(Json::as_array).is_some_and(Vec::is_empty) {
+        return Err(Refusal::field("channel_ids", "must name a channel"));
     }
     for name in ["origin_channel_id", "channel_ids"] {
         let named: Vec<u64> = match draft.fields.get(name) {

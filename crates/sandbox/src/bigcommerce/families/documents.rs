@@ -133,8 +133,15 @@ fn read(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn write(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let path = starred(call.operation.path);
     let channel = channel(call)?;
+    let given = call.object();
+    // Nothing but null ends what a channel has for itself.
+    if channel.is_some() && !given.is_empty() && given.values().all(Json::is_null) {
+        call.store.remove("setting", &key(&path, channel));
+        let fields = document(call.store, &path, channel);
+        return Ok(envelope(call, fields));
+    }
     let mut fields = document(call.store, &path, channel);
-    merge(&mut fields, call.object());
+    merge(&mut fields, given);
     call.store.put("setting", &key(&path, channel), Row { fields: fields.clone(), ..Row::default() });
     if path == "/v3/settings/store/profile" && channel.is_none() {
         profile(call.store, &fields);

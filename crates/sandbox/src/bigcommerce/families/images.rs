@@ -7,8 +7,7 @@ use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
 use super::super::engine::{add, change, written};
 use super::super::resource::{Dates, Draft, Handler, PLAIN, Resource, of_kind};
-use super::super::store::{Key, Obj, Store};
-use crate::png;
+use super::super::store::{File, Key, Obj, Store};
 
 /// Where the bytes that were given are, for whoever knows the name.
 pub(crate) const ORIGINALS: &str = "/product_images/";
@@ -49,14 +48,15 @@ fn resource() -> Result<&'static Resource, Refusal> {
 }
 
 /// The bytes at an address. Only this store's own addresses can be reached from here.
-pub(crate) fn bytes_at(store: &Store, url: &str) -> Result<Bytes, Refusal> {
+pub(crate) fn bytes_at(store: &Store, url: &str) -> Result<File, Refusal> {
     let path = url.strip_prefix(store.origin.as_str()).map(|path| path.split('?').next().unwrap_or(path));
     path.and_then(|path| store.files.get(path))
         .cloned()
         .ok_or_else(|| Refusal::field("image_url", "could not be downloaded"))
 }
 
-fn check(bytes: &Bytes) -> Result<(), Refusal> {
+fn check(file: &File) -> Result<(), Refusal> {
+    let bytes = file.bytes();
     if bytes.len() > BYTES_MAX {
         return Err(Refusal::field("image_file", format!("must have at most {BYTES_MAX} bytes")));
     }
@@ -68,10 +68,10 @@ fn check(bytes: &Bytes) -> Result<(), Refusal> {
 }
 
 /// The bytes that a request gives: in a form, or by an address.
-fn given(call: &Call<'_>, form_field: &str) -> Result<Option<(Bytes, String)>, Refusal> {
+fn given(call: &Call<'_>, form_field: &str) -> Result<Option<(File, String)>, Refusal> {
     if let Some(form) = &call.form {
         let Some(part) = form.file(form_field) else { return Ok(None) };
-        let bytes = Bytes::from(part.bytes.clone());
+        let bytes = File::Kept(Bytes::from(part.bytes.clone()));
         check(&bytes)?;
         return Ok(Some((bytes, part.file_name.clone().unwrap_or_else(|| "image.png".to_owned()))));
     }
@@ -82,7 +82,7 @@ fn given(call: &Call<'_>, form_field: &str) -> Result<Option<(Bytes, String)>, R
 }
 
 /// Keeps bytes under a new name, as the platform makes names: by folder, name and chance.
-fn keep(store: &mut Store, bytes: Bytes, name: &str) -> String {
+fn keep(store: &mut Store, bytes: File, name: &str) -> String {
     let letter = char::from(b'a' + u8::try_from(store.dice.below(26)).unwrap_or_default());
     let (number, moment) = (store.dice.below(900) + 100, store.dice.below(90_000) + 10_000);
     let (stem, end) = name.rsplit_once('.').unwrap_or((name, "png"));
@@ -98,13 +98,12 @@ fn keep(store: &mut Store, bytes: Bytes, name: &str) -> String {
 
 /// Makes the resized copies of an original and gives their addresses.
 fn resize(store: &mut Store, file: &str) -> Vec<(&'static str, String)> {
-    let original = store.files.get(&format!("{ORIGINALS}{file}")).cloned().unwrap_or_default();
-    let seed = original.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+    let number = store.files.get(&format!("{ORIGINALS}{file}")).map_or(0, File::number);
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem).to_owned();
     let mut made = Vec::new();
     for (turn, (field, end)) in SIZES.iter().enumerate() {
         let path = format!("{ORIGINALS}resized/{stem}{end}");
-        store.files.insert(path.clone(), Bytes::from(png::square(seed.wrapping_add(turn as u64 + 1))));
+        store.files.insert(path.clone(), File::Square(number.wrapping_add(turn as u64 + 1)));
         made.push((*field, format!("{}{path}", store.origin)));
     }
     made
@@ -118,6 +117,14 @@ fn forget(store: &mut Store, file: &str) {
     }
 }
 
+/// Forgets the one image of a brand or a category.
+pub(crate) fn forget_url(store: &mut Store, url: &str) {
+    let path = url.strip_prefix(store.origin.as_str()).map(str::to_owned);
+    if let Some(path) = path {
+        store.files.remove(&path);
+    }
+}
+
 /// Takes the one image of a brand, a category, a variant or a value, and gives its address.
 pub(crate) fn one(call: &mut Call<'_>, kind: &str) -> Result<String, Refusal> {
     let (bytes, name) =
@@ -127,8 +134,8 @@ pub(crate) fn one(call: &mut Call<'_>, kind: &str) -> Result<String, Refusal> {
 }
 
 /// Keeps bytes that the first state has.
-pub(crate) fn seeded(store: &mut Store, bytes: Vec<u8>, name: &str) -> String {
-    let file = keep(store, Bytes::from(bytes), name);
+pub(crate) fn seeded(store: &mut Store, number: u64, name: &str) -> String {
+    let file = keep(store, File::Square(number), name);
     format!("{}{ORIGINALS}{file}", store.origin)
 }
 
@@ -209,7 +216,7 @@ fn after(call: &mut Call<'_>, _: &'static Resource, key: &Key, given: &Obj, _: b
     Ok(())
 }
 
-fn place(call: &mut Call<'_>, key: &Key, bytes: Bytes, name: &str) {
+fn place(call: &mut Call<'_>, key: &Key, bytes: File, name: &str) {
     if let Some(old) = call
         .store
         .get("image", key)
@@ -310,12 +317,12 @@ pub(crate) fn seed(
     call: &mut Call<'_>,
     product: &Key,
     fields: Obj,
-    bytes: &[u8],
+    number: u64,
     name: &str,
 ) -> Result<(), Refusal> {
     let resource = resource()?;
     for key in add(call, resource, Some(product), vec![fields])? {
-        place(call, &key, Bytes::copy_from_slice(bytes), name);
+        place(call, &key, File::Square(number), name);
     }
     Ok(())
 }

@@ -42,6 +42,9 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("POST", "/v3/catalog/products/*/modifiers/*/values/*/image", value_image),
 ];
 
+/// How many values an option or a modifier may have.
+const VALUES_MAX: usize = 250;
+
 /// Types of modifiers whose values a request gives.
 const WITH_VALUES: &[&str] =
     &["radio_buttons", "rectangles", "dropdown", "product_list", "product_list_with_images", "swatch"];
@@ -122,6 +125,9 @@ pub(crate) fn take_values(
     old: &[Json],
     given: &[Json],
 ) -> Result<Vec<Json>, Refusal> {
+    if given.len() > VALUES_MAX {
+        return Err(Refusal::field("option_values", format!("must hold at most {VALUES_MAX}")));
+    }
     let mut values: Vec<Json> = Vec::with_capacity(given.len());
     for (turn, value) in given.iter().enumerate() {
         let at = |refusal: Refusal| Refusal {
@@ -246,6 +252,9 @@ pub(crate) fn add_value(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         && let Some(value) = value.as_object_mut()
     {
         value.insert("option_id".to_owned(), key.json());
+    }
+    if list.len() >= VALUES_MAX {
+        return Err(Refusal::field("", format!("An option has at most {VALUES_MAX} values.")));
     }
     list.push(value.clone());
     keep(call, resource, &key, list);

@@ -84,7 +84,16 @@ pub(crate) const RESOURCES: &[Resource] = &[
         dates: Dates::Zulu,
         ..PLAIN
     },
-    Resource { kind: "refund", path: "/v3/orders/*/payment_actions/refunds", parent: "order", ..PLAIN },
+    Resource {
+        kind: "refund",
+        path: "/v3/orders/*/payment_actions/refunds",
+        parent: "order",
+        filter: |_, _, row, name, value| {
+            let of = |payment: &Json| payment.get("transaction_id").and_then(Json::as_str) == Some(value);
+            (name == "transaction_id").then(|| row.list("payments").iter().any(of))
+        },
+        ..PLAIN
+    },
 ];
 
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
@@ -134,6 +143,13 @@ fn order_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
         if let Some(list) = draft.fields.shift_remove(name) {
             draft.hidden.insert(name.to_owned(), list);
         }
+    }
+    if let Some(given) =
+        draft.fields.get("date_created").and_then(Json::as_str).filter(|text| !text.is_empty())
+    {
+        let at =
+            super::super::time::instant(given).ok_or_else(|| Refusal::field("date_created", "is no time"))?;
+        draft.fields.insert("date_created".to_owned(), Json::from(super::super::time::mail(at)));
     }
     if !draft.is_new() {
         return Ok(());
@@ -250,6 +266,9 @@ fn order_written(
         let fields = product_fields(call.store, key, &address, &product);
         add(call, kind("order_product")?, Some(key), vec![fields])?;
     }
+    for product in list("products") {
+        sell(call.store, &product);
+    }
     for fee in list("fees") {
         add(call, kind("order_fee")?, Some(key), vec![fee.as_object().cloned().unwrap_or_default()])?;
     }
@@ -258,6 +277,27 @@ fn order_written(
         row.fields.insert("shipping_address_count".to_owned(), Json::from(count));
     });
     Ok(())
+}
+
+/// An order takes its pieces from the stock, also one that was made to bring an old one back.
+fn sell(store: &mut Store, line: &Json) {
+    let number = |name: &str| line.get(name).and_then(Json::as_u64).unwrap_or_default();
+    let product = Key::Number(number("product_id"));
+    if store.get("product", &product).is_none_or(|row| row.text("inventory_tracking") == "none") {
+        return;
+    }
+    let named = Key::Number(number("variant_id"));
+    let first = store.children("variant", &product).next().map(|(key, _)| key.clone());
+    let variant = store.get("variant", &named).map(|_| named.clone()).or(first);
+    if let Some(variant) = variant {
+        let left = store.get("variant", &variant).map_or(0, |row| row.number("inventory_level"));
+        super::places::set_on_hand(
+            store,
+            variant.number(),
+            1,
+            i64::try_from(left.saturating_sub(number("quantity"))).unwrap_or(0),
+        );
+    }
 }
 
 /// A line of an order: what the request says, and what the product says where it does not.

@@ -91,6 +91,7 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("PUT", "/v3/inventory/locations/*/items", put_items),
     ("PUT", "/v3/inventory/adjustments/absolute", set_stock),
     ("POST", "/v3/inventory/adjustments/relative", move_stock),
+    ("DELETE", "/v3/tax/properties", delete_properties),
     ("POST", "/v3/tax/classes", create_classes),
     ("PUT", "/v3/tax/classes", update_classes),
     ("DELETE", "/v3/tax/classes", delete_classes),
@@ -217,7 +218,7 @@ fn on_hand(store: &Store, variant: u64, location: u64) -> i64 {
         .unwrap_or_default()
 }
 
-fn set_on_hand(store: &mut Store, variant: u64, location: u64, quantity: i64) {
+pub(crate) fn set_on_hand(store: &mut Store, variant: u64, location: u64, quantity: i64) {
     let key = Key::Number(variant);
     let Some(product) = store.get("variant", &key).and_then(|row| row.parent.clone()) else { return };
     if location == DEFAULT {
@@ -285,7 +286,7 @@ fn wanted(call: &Call<'_>) -> Vec<Key> {
 }
 
 fn items(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let page = page::cut(call, &wanted(call), (50, 250))?;
+    let page = page::cut(call, &wanted(call), (50, 1_000))?;
     let among = |name: &str, value: &str| {
         call.query
             .get(name)
@@ -315,7 +316,7 @@ fn items(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn items_of(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let location = call.key(0);
     call.store.get("location", &location).ok_or_else(Refusal::not_found)?;
-    let page = page::cut(call, &wanted(call), (50, 250))?;
+    let page = page::cut(call, &wanted(call), (50, 1_000))?;
     let at = location.number();
     let shown = page.keys.iter().filter_map(|key| {
         let row = call.store.get("variant", key)?;
@@ -528,6 +529,26 @@ fn delete_classes(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         if call.store.remove("tax_class", &Key::Number(id)).is_none() {
             return Err(Refusal::not_found());
         }
+    }
+    Ok(Answer::empty(204))
+}
+
+/// A property that a product has stays.
+fn delete_properties(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let keys: Vec<Key> =
+        call.query.numbers("id:in").unwrap_or_default().into_iter().map(Key::Number).collect();
+    for key in &keys {
+        let Some(row) = call.store.get("tax_property", key) else { continue };
+        let code = row.text("code");
+        let used = call.store.rows("product").any(|(_, product)| {
+            product.hidden.get("tax_properties").is_some_and(|properties| properties.get(code).is_some())
+        });
+        if used && row.text("type") == "PRODUCT" {
+            return Err(Refusal::conflict("id", "The property is one of a product's."));
+        }
+    }
+    for key in keys {
+        call.store.remove("tax_property", &key);
     }
     Ok(Answer::empty(204))
 }

@@ -11,6 +11,7 @@ use super::super::store::{Key, Obj, Row, Store};
 
 /// How many prices one request may write: of one list, and of several.
 const RECORDS_MAX: usize = 1_000;
+const NEW_RECORDS_MAX: usize = 100;
 const RECORDS_OF_ALL_MAX: usize = 100;
 /// How many assignments one request may make.
 const ASSIGNMENTS_MAX: usize = 25;
@@ -49,9 +50,9 @@ pub(crate) const RESOURCES: &[Resource] = &[
 ];
 
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
-    ("POST", "/v3/pricelists/*/records", put_records),
+    ("POST", "/v3/pricelists/*/records", post_records),
     ("PUT", "/v3/pricelists/*/records", put_records),
-    ("POST", "/v3/pricelists/records", put_records_of_all),
+    ("POST", "/v3/pricelists/records", post_records_of_all),
     ("PUT", "/v3/pricelists/records", put_records_of_all),
     ("GET", "/v3/pricelists/*/records/*", of_variant),
     ("GET", "/v3/pricelists/*/records/*/*", one_record),
@@ -133,12 +134,17 @@ fn known(store: &Store, list: &Key, variant: u64, currency: &str) -> Option<Key>
         .map(|(key, _)| key.clone())
 }
 
+/// The variant that a record names, by its number or its SKU.
+fn variant_of(store: &Store, fields: &Obj) -> u64 {
+    let sku = fields.get("sku").and_then(Json::as_str).map(|sku| format!("sku\u{1f}{}", sku.to_lowercase()));
+    let by_sku = sku.and_then(|sku| store.by_unique("variant", &sku).map(Key::number));
+    fields.get("variant_id").and_then(Json::as_u64).or(by_sku).unwrap_or_default()
+}
+
 /// Writes one price: a new one, or in the place of the one that is there.
 fn upsert(call: &mut Call<'_>, list: &Key, fields: Obj) -> Result<Key, Refusal> {
     let resource = kind("price_record")?;
-    let sku = fields.get("sku").and_then(Json::as_str).map(|sku| format!("sku\u{1f}{}", sku.to_lowercase()));
-    let by_sku = sku.and_then(|sku| call.store.by_unique("variant", &sku).map(Key::number));
-    let variant = fields.get("variant_id").and_then(Json::as_u64).or(by_sku).unwrap_or_default();
+    let variant = variant_of(call.store, &fields);
     let currency = fields.get("currency").and_then(Json::as_str).unwrap_or_default();
     let made = match known(call.store, list, variant, currency) {
         Some(key) => change(call, resource, vec![(key, fields)])?,
@@ -167,13 +173,36 @@ fn put_all(call: &mut Call<'_>, pairs: Vec<(Key, Obj)>) -> Result<Answer, Refusa
 }
 
 fn put_records(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let list = call.parent(kind("price_record")?)?.ok_or_else(Refusal::not_found)?;
-    let given = call.objects();
-    check_batch(call, given.len(), RECORDS_MAX)?;
-    put_all(call, given.into_iter().map(|fields| (list.clone(), fields)).collect())
+    let pairs = of_one_list(call, RECORDS_MAX)?;
+    put_all(call, pairs)
+}
+
+/// New prices only: one that is there refuses all.
+fn post_records(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let pairs = of_one_list(call, NEW_RECORDS_MAX)?;
+    all_new(call, &pairs)?;
+    put_all(call, pairs)
 }
 
 fn put_records_of_all(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let pairs = of_their_lists(call)?;
+    put_all(call, pairs)
+}
+
+fn post_records_of_all(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let pairs = of_their_lists(call)?;
+    all_new(call, &pairs)?;
+    put_all(call, pairs)
+}
+
+fn of_one_list(call: &Call<'_>, most: usize) -> Result<Vec<(Key, Obj)>, Refusal> {
+    let list = call.parent(kind("price_record")?)?.ok_or_else(Refusal::not_found)?;
+    let given = call.objects();
+    check_batch(call, given.len(), most)?;
+    Ok(given.into_iter().map(|fields| (list.clone(), fields)).collect())
+}
+
+fn of_their_lists(call: &Call<'_>) -> Result<Vec<(Key, Obj)>, Refusal> {
     let given = call.objects();
     check_batch(call, given.len(), RECORDS_OF_ALL_MAX)?;
     let mut pairs = Vec::with_capacity(given.len());
@@ -185,7 +214,17 @@ fn put_records_of_all(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             fields,
         ));
     }
-    put_all(call, pairs)
+    Ok(pairs)
+}
+
+fn all_new(call: &Call<'_>, pairs: &[(Key, Obj)]) -> Result<(), Refusal> {
+    for (turn, (list, fields)) in pairs.iter().enumerate() {
+        let currency = fields.get("currency").and_then(Json::as_str).unwrap_or_default();
+        if known(call.store, list, variant_of(call.store, fields), currency).is_some() {
+            return Err(Refusal::field("variant_id", "has a price in this currency already").at(turn));
+        }
+    }
+    Ok(())
 }
 
 /// The list that a path begins with.

@@ -12,6 +12,10 @@ use super::{images, variants};
 
 /// How many products one request may change.
 const BATCH_MAX: usize = 10;
+/// How many products one request may delete.
+const DELETE_MAX: usize = 250;
+/// How many custom fields a product may have.
+const CUSTOM_FIELDS_MAX: usize = 200;
 
 pub(crate) const RESOURCES: &[Resource] = &[
     Resource {
@@ -46,6 +50,8 @@ pub(crate) const RESOURCES: &[Resource] = &[
         kind: "custom_field",
         path: "/v3/catalog/products/*/custom-fields",
         parent: "product",
+        unique: &[&["name", "value", "^"]],
+        rule: custom_field_rule,
         written: touch_parent,
         ..PLAIN
     },
@@ -78,8 +84,11 @@ pub(crate) const RESOURCES: &[Resource] = &[
     },
 ];
 
-pub(crate) const ROUTES: &[(&str, &str, Handler)] =
-    &[("PUT", "/v3/catalog/products", update_batch), ("GET", "/v3/catalog/summary", summary)];
+pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
+    ("DELETE", "/v3/catalog/products", delete_many),
+    ("PUT", "/v3/catalog/products", update_batch),
+    ("GET", "/v3/catalog/summary", summary),
+];
 
 /// Lists of a product that may ride in its body: field, kind.
 const RIDERS: &[(&str, &str)] =
@@ -271,6 +280,15 @@ pub(crate) fn touch(store: &mut Store, product: &Key) {
     });
 }
 
+fn custom_field_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
+    let count =
+        draft.parent.as_ref().map_or(0, |product| call.store.children("custom_field", product).count());
+    if draft.is_new() && count >= CUSTOM_FIELDS_MAX {
+        return Err(Refusal::field("", format!("A product has at most {CUSTOM_FIELDS_MAX} custom fields.")));
+    }
+    Ok(())
+}
+
 fn bulk_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     let number = |value: &Json| value.as_u64().unwrap_or_default();
     let (low, high) = (number(draft.value("quantity_min")), number(draft.value("quantity_max")));
@@ -404,6 +422,17 @@ fn update_batch(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let Some(resource) = of_kind("product") else { return Err(Refusal::not_found()) };
     let keys = change(call, resource, pairs)?;
     Ok(written(call, resource, &keys))
+}
+
+fn delete_many(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let Some(resource) = of_kind("product") else { return Err(Refusal::not_found()) };
+    if call.query.0.is_empty() {
+        return Err(Refusal::field("", "A filter must say what to delete."));
+    }
+    for key in super::super::filter::chosen(call, resource, None)?.iter().take(DELETE_MAX) {
+        call.store.remove("product", key);
+    }
+    Ok(Answer::empty(204))
 }
 
 fn summary(call: &mut Call<'_>) -> Result<Answer, Refusal> {

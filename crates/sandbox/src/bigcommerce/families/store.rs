@@ -18,6 +18,10 @@ pub(crate) const RESOURCES: &[Resource] = &[
         omit: &["currencies"],
         rule: channel_rule,
         view: channel_view,
+        filter: |_, _, row, name, value| {
+            let open = matches!(row.text("status"), "active" | "prelaunch" | "connected");
+            (name == "available").then_some(open == matches!(value, "true" | "1"))
+        },
         ..PLAIN
     },
     Resource {
@@ -43,6 +47,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
         defaults: r#"{"enabled":true,"is_default":false,"is_transactional":true,"auto_update":false,"use_default_name":false,
             "default_for_country_codes":[],"country_iso2":""}"#,
         rule: currency_rule,
+        written: currency_written,
         ..PLAIN
     },
     Resource { kind: "tax_class", path: "/v2/tax_classes", unique: &[&["name"]], ..PLAIN },
@@ -84,7 +89,10 @@ const PLATFORMS: &[(&str, &[&str])] = &[
 ];
 
 fn channel_rule(_: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
-    if !draft.is_new() {
+    if let Some((_, old)) = &draft.old {
+        if matches!(old.text("status"), "deleted" | "terminated") {
+            return Err(Refusal::field("status", "cannot be changed any more"));
+        }
         return Ok(());
     }
     let (kind, platform) = (draft.text("type"), draft.text("platform"));
@@ -150,8 +158,34 @@ fn currency_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> 
     if !matches!(draft.text("token_location"), "left" | "right") {
         return Err(Refusal::field("token_location", "must be left or right"));
     }
+    match draft.fields.get("is_default") {
+        Some(Json::Bool(false))
+            if draft.old.as_ref().is_some_and(|(_, old)| old.get("is_default") == &Json::Bool(true)) =>
+        {
+            return Err(Refusal::field("is_default", "can only be set on another currency"));
+        }
+        _ => {}
+    }
     let at = super::super::time::mail(call.store.now);
     draft.fields.insert("last_updated".to_owned(), Json::from(at));
+    Ok(())
+}
+
+/// One currency is the default.
+fn currency_written(
+    call: &mut Call<'_>,
+    _: &'static Resource,
+    key: &Key,
+    given: &Obj,
+    _: bool,
+) -> Result<(), Refusal> {
+    if given.get("is_default") == Some(&Json::Bool(true)) {
+        for other in call.store.keys("currency").iter().filter(|other| *other != key) {
+            call.store.edit_silently("currency", other, |row| {
+                row.fields.insert("is_default".to_owned(), Json::Bool(false));
+            });
+        }
+    }
     Ok(())
 }
 

@@ -5,10 +5,10 @@ use serde_json::{Value as Json, json};
 
 use super::super::answer::{Answer, Refusal};
 use super::super::call::Call;
-use super::super::engine::reply;
-use super::super::filter::compare;
-use super::super::resource::{Draft, Handler, Ids, PLAIN, Resource};
-use super::super::store::{Key, Row, Store};
+use super::super::engine::{listed, reply};
+use super::super::filter::{chosen, compare};
+use super::super::resource::{Draft, Handler, Ids, PLAIN, Resource, of_kind};
+use super::super::store::{File, Key, Row, Store};
 use super::super::time::zulu;
 use crate::zip;
 
@@ -66,6 +66,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
 
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("POST", "/v3/themes", upload),
+    ("GET", "/v3/themes/*/configurations", configurations),
     ("DELETE", "/v3/themes/*", delete),
     ("POST", "/v3/themes/*/actions/download", download),
     ("POST", "/v3/themes/actions/activate", activate),
@@ -94,7 +95,7 @@ pub(crate) fn add_theme(store: &mut Store, name: &str, archive: Bytes, private: 
         &key,
         Row { fields: fields.as_object().cloned().unwrap_or_default(), ..Row::default() },
     );
-    store.files.insert(archive_path(&key), archive);
+    store.files.insert(archive_path(&key), File::Kept(archive));
     for variation in &variations {
         let uuid = store.uuid();
         let site = store.rows("site").next().map_or(Json::Null, |(key, _)| key.json());
@@ -157,9 +158,9 @@ fn theme(call: &Call<'_>) -> Result<Key, Refusal> {
 
 fn download(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let key = theme(call)?;
-    let bytes = call.store.files.get(&archive_path(&key)).cloned().unwrap_or_default();
+    let file = call.store.files.get(&archive_path(&key)).cloned().ok_or_else(Refusal::not_found)?;
     let path = format!("{DOWNLOADS}{}.zip", call.store.uuid());
-    call.store.files.insert(path.clone(), bytes);
+    call.store.files.insert(path.clone(), file);
     let url = format!("{}{path}", call.store.origin);
     let id = start_job(call.store, &json!({ "download_url": url }));
     Ok(Answer::json(200, json!({ "job_id": id })))
@@ -231,6 +232,17 @@ fn active_theme(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         .map_or(Json::Null, |(key, _)| key.json());
     Ok(Answer::data(json!({ "active_theme_uuid": theme, "active_theme_version_uuid": variation,
         "active_theme_configuration_uuid": configuration, "saved_theme_configuration_uuid": configuration })))
+}
+
+/// A filter must be given: nobody is told all of them.
+fn configurations(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let resource = of_kind("theme_configuration").ok_or_else(Refusal::not_found)?;
+    let parent = call.parent(resource)?;
+    if !["uuid:in", "variation_uuid", "channel_id:in"].iter().any(|name| call.query.get(name).is_some()) {
+        return Err(Refusal::field("", "A filter must say which configurations are wanted."));
+    }
+    let keys = chosen(call, resource, parent.as_ref())?;
+    listed(call, resource, &keys)
 }
 
 fn validate(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -14,6 +14,8 @@ use super::{images, modifiers, products};
 /// How many variants one request may change, and a product may have.
 const BATCH_MAX: usize = 50;
 const VARIANTS_MAX: usize = 600;
+/// Largest image of a variant in a form, in bytes.
+const IMAGE_MAX: usize = 1 << 20;
 
 pub(crate) const RESOURCES: &[Resource] = &[
     Resource {
@@ -458,6 +460,14 @@ fn image(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let row = call.store.get("variant", &path_key).filter(|row| row.parent == Some(call.key(0)));
     if row.is_none() {
         return Err(Refusal::not_found());
+    }
+    let small = call
+        .form
+        .as_ref()
+        .and_then(|form| form.file("image_file"))
+        .is_none_or(|part| part.bytes.len() <= IMAGE_MAX);
+    if !small {
+        return Err(Refusal::field("image_file", format!("must have at most {IMAGE_MAX} bytes")));
     }
     let url = images::one(call, resource.kind)?;
     call.store.edit_silently("variant", &path_key, |row| {

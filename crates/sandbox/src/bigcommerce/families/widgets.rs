@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::super::access::client_id;
+use super::super::access::{CHECKOUT, client_id};
 use super::super::answer::{Answer, Refusal};
 use super::super::call::{Call, Query};
 use super::super::engine::show;
@@ -108,6 +108,10 @@ fn channel(call: &Call<'_>, draft: &Draft) -> Result<(), Refusal> {
 
 fn script_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     channel(call, draft)?;
+    let everywhere = matches!(draft.text("visibility"), "checkout" | "all_pages" | "order_confirmation");
+    if everywhere && !call.scopes.contains(CHECKOUT) && !call.store.seeding {
+        return Err(Refusal::new(403, "Scripts of the checkout need a scope of their own."));
+    }
     let (kind, html, src) = (draft.text("kind"), draft.text("html"), draft.text("src"));
     let kind = if kind.is_empty() { "src" } else { kind };
     if kind == "src" && !src.starts_with("https://") {

@@ -8,7 +8,6 @@ use super::super::resource::of_kind;
 use super::super::store::{App, Key, Store};
 use super::{days_ago, make, make_by, nth, with_call};
 use crate::dice::Dice;
-use crate::png;
 
 const FIRST: &[&str] = &[
     "Amber", "Birch", "Copper", "Dune", "Ember", "Fjord", "Granite", "Harbor", "Indigo", "Juniper", "Linen",
@@ -101,7 +100,7 @@ fn categories(store: &mut Store) -> Vec<Key> {
 }
 
 fn picture(store: &mut Store, kind: &'static str, key: &Key, number: u64) {
-    let url = images::seeded(store, png::square(number), &format!("{kind}.png"));
+    let url = images::seeded(store, number, &format!("{kind}.png"));
     store.edit(kind, key, |row| {
         row.fields.insert("image_url".to_owned(), Json::from(url));
     });
@@ -263,9 +262,8 @@ fn pictures(store: &mut Store, product: &Key, turn: u64) {
     for number in 0..turn % 3 + 1 {
         let fields = json!({ "description": format!("View {}", number + 1), "sort_order": number, "is_thumbnail": number == turn % 2 });
         let fields = fields.as_object().cloned().unwrap_or_default();
-        let bytes = png::square(turn * 10 + number);
         with_call(store, resource, App::Ours, |call| {
-            images::seed(call, product, fields, &bytes, &format!("view-{number}.png"))
+            images::seed(call, product, fields, turn * 10 + number, &format!("view-{number}.png"))
         });
     }
 }
