@@ -96,7 +96,10 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
             let Some(to) = place::at(wanted, field.from) else { continue };
             let Some(live) = live else {
                 let value = field.form.input(to);
-                if field.when != When::Later && !value.is_null() {
+                // That there is nothing in a list of ids needs not be said of what is made.
+                let says_nothing =
+                    matches!(field.form, field::Form::Ids) && value.as_array().is_some_and(Vec::is_empty);
+                if field.when != When::Later && !value.is_null() && !says_nothing {
                     place::put(&mut input, field.to, value);
                 }
                 continue;

@@ -68,6 +68,8 @@ struct Told {
     short: bool,
     /// Whether the request that was kept back until the end was sent.
     last_sent: bool,
+    /// Whether the first request of the next window is under way.
+    asking: bool,
 }
 
 impl Told {
@@ -85,7 +87,7 @@ impl Told {
 
     fn turn(&mut self, ends_at: Duration, left: u64, under_way: u64) {
         (self.others, self.short, self.last_sent) = (self.others_now(under_way), self.left == 0, false);
-        (self.ends_at, self.left, self.own) = (ends_at, left, under_way);
+        (self.ends_at, self.left, self.own) = (ends_at, left, under_way + 1);
     }
 }
 
@@ -100,9 +102,9 @@ impl Picture {
             return if self.under_way == 0 { Ok(()) } else { Err(now + WAIT_MAX) };
         };
         if now >= told.ends_at {
-            let windows = 1 + (now - told.ends_at).as_nanos() / told.window.as_nanos().max(1);
-            let windows = u32::try_from(windows).unwrap_or(u32::MAX);
-            told.turn(told.ends_at + told.window.saturating_mul(windows), told.quota, self.under_way);
+            // It is over by our clock. When the next one begins, and what is left of it, the first answer tells.
+            let asking = std::mem::replace(&mut told.asking, true);
+            return if asking { Err(now + told.window) } else { Ok(()) };
         }
         let free = told.left.saturating_sub(told.reserve() + self.under_way);
         let last_at = told.ends_at.saturating_sub(told.window / LAST);
@@ -120,18 +122,19 @@ impl Picture {
         Ok(())
     }
 
-    fn learn(&mut self, status: Status, now: Duration) {
+    /// An answer that took its time tells of a moment between when it was asked for and now.
+    fn learn(&mut self, status: Status, (sent_at, now): (Duration, Duration)) {
         let ends_at = now + status.ends_in;
         let half = status.window / 2;
         let Some(told) = &mut self.told else {
             let Status { quota, left, window, .. } = status;
             let own = self.under_way + 1;
-            let (others, short, last_sent) = (0, false, false);
-            self.told = Some(Told { quota, window, left, ends_at, own, others, short, last_sent });
+            let (others, short, last_sent, asking) = (0, false, false, false);
+            self.told = Some(Told { quota, window, left, ends_at, own, others, short, last_sent, asking });
             return;
         };
-        (told.quota, told.window) = (status.quota, status.window);
-        if ends_at > told.ends_at + half {
+        (told.quota, told.window, told.asking) = (status.quota, status.window, false);
+        if sent_at + status.ends_in > told.ends_at + half {
             told.turn(ends_at, status.left, self.under_way);
         } else if ends_at + half > told.ends_at {
             // Answers overtake each other; of what they tell of one window the least is true.
@@ -236,10 +239,14 @@ impl Permit<'_> {
         let sent_at = self.sent_at;
         self.window.picture(|picture, now| {
             picture.under_way = picture.under_way.saturating_sub(1);
-            if let Some(status) = status {
-                picture.answers += 1;
-                picture.answered_in += now.saturating_sub(sent_at);
-                picture.learn(status, now);
+            match (status, &mut picture.told) {
+                (Some(status), _) => {
+                    picture.answers += 1;
+                    picture.answered_in += now.saturating_sub(sent_at);
+                    picture.learn(status, (sent_at, now));
+                }
+                (None, Some(told)) => told.asking = false,
+                (None, None) => {}
             }
         });
         self.window.answered.notify_waiters();
@@ -282,7 +289,9 @@ mod tests {
     /// The platform's side.
     #[derive(Default)]
     struct Platform {
-        number: u128,
+        /// A window begins with its first request, not when the one before it ends.
+        floats: bool,
+        began: Duration,
         used: u64,
         ours: u64,
         refused: u64,
@@ -292,26 +301,28 @@ mod tests {
 
     impl Platform {
         fn serve(&mut self, now: Duration, ours: bool) -> (bool, Status) {
-            let number = now.as_nanos() / WINDOW.as_nanos();
-            if number != self.number {
-                (self.number, self.used) = (number, 0);
+            if self.floats && now >= self.began + WINDOW {
+                (self.began, self.used) = (now, 0);
+            }
+            while now >= self.began + WINDOW {
+                (self.began, self.used) = (self.began + WINDOW, 0);
             }
             let fits = self.used < QUOTA;
             self.used += u64::from(fits);
             self.ours += u64::from(fits && ours);
             self.refused += u64::from(!fits && ours);
             self.hurt += u64::from(!fits && !ours);
-            let ends = WINDOW * (u32::try_from(number).unwrap() + 1);
+            let ends = self.began + WINDOW;
             (fits, Status { quota: QUOTA, left: QUOTA - self.used, window: WINDOW, ends_in: ends - now })
         }
     }
 
     /// Ten minutes with so many requests side by side, answers that take between half and one and a half of a time, and
     /// others who send so many in each window, spread over it.
-    async fn run(lanes: u64, latency: Duration, others: u32) -> Platform {
+    async fn run(lanes: u64, latency: Duration, others: u32, floats: bool) -> Platform {
         let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
         let window = Window::new(Arc::clone(&clock));
-        let platform = Mutex::new(Platform::default());
+        let platform = Mutex::new(Platform { floats, ..Platform::default() });
         let end = WINDOW * 20;
         let lane = |number: u64| {
             let (clock, window, platform) = (&clock, &window, &platform);
@@ -348,8 +359,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn nine_tenths_of_the_quota_are_used_and_nothing_is_refused() {
-        for (lanes, millis) in [(1, 100), (4, 100), (16, 300), (32, 2_000)] {
-            let platform = run(lanes, Duration::from_millis(millis), 0).await;
+        for (lanes, millis, floats) in
+            [(1, 100, false), (4, 100, true), (16, 300, false), (16, 300, true), (32, 2_000, true)]
+        {
+            let platform = run(lanes, Duration::from_millis(millis), 0, floats).await;
             assert!(
                 platform.ours >= 20 * QUOTA * 9 / 10,
                 "{lanes} lanes: {} of {}",
@@ -363,7 +376,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_others_use_is_left_to_them() {
         for others in [5, 20, 60] {
-            let platform = run(8, Duration::from_millis(200), others).await;
+            let platform = run(8, Duration::from_millis(200), others, false).await;
             // Before it was seen how many they send, in the first three windows, they may be short.
             let hurt_max = u64::from(others) * 3;
             assert!(platform.hurt <= hurt_max, "{others}: {} refused", platform.hurt);
