@@ -85,6 +85,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),
         Command::Tenant(TenantCommand::List) => (O::TenantList, None),
         Command::Connect(Connect::Shopify(words)) => (O::Connect, name(&words.name)),
+        Command::Connect(Connect::Bigcommerce(words)) => (O::Connect, name(&words.name)),
         Command::Connect(Connect::Jsonl { name: own, .. }) => (O::Connect, name(own)),
         Command::Connection(ConnectionCommand::List) => (O::ConnectionRead, None),
         Command::Connection(ConnectionCommand::Show(names) | ConnectionCommand::Coverage(names)) => {

@@ -342,6 +342,8 @@ pub(crate) enum TenantCommand {
 pub(crate) enum Connect {
     /// Connect a Shopify store: it is looked at, and only then is its credential kept, sealed
     Shopify(ConnectShopify),
+    /// Connect a BigCommerce store: it is looked at, and only then is its credential kept, sealed
+    Bigcommerce(ConnectBigcommerce),
     /// Make a connection that takes its records from files
     Jsonl {
         /// The connection's name
@@ -362,6 +364,8 @@ pub(crate) struct ConnectShopify {
     /// The store's address, such as https://example.myshopify.com
     #[arg(long)]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: ConnectStore,
     /// The app's client id; with --client-secret-file
     #[arg(long, value_name = "ID", requires = "client_secret_file")]
     pub(crate) client_id: Option<String>,
@@ -378,6 +382,11 @@ pub(crate) struct ConnectShopify {
     /// When the token of --token-file ends (RFC 3339). Without it the token is renewed at once
     #[arg(long, value_name = "TIME", requires = "refresh_token_file", requires = "token_file")]
     pub(crate) token_expires_at: Option<domain::Timestamp>,
+}
+
+/// What is said of a store of any platform.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectStore {
     /// A word by which connections are taken together (`backup --tag`); may be repeated
     #[arg(long)]
     pub(crate) tag: Vec<Tag>,
@@ -387,6 +396,20 @@ pub(crate) struct ConnectShopify {
     /// Where its data must stay: the cell's region, which a script can make sure of
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<Region>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectBigcommerce {
+    /// The connection's name; on one that exists, a new credential is given
+    pub(crate) name: ConnectionId,
+    /// The store's address, the API path of its API account: https://api.bigcommerce.com/stores/HASH
+    #[arg(long)]
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) store: ConnectStore,
+    /// The file that holds the API account's access token
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -629,10 +652,13 @@ pub(crate) struct Recover {
 pub(crate) enum SandboxCommand {
     /// A practice Shopify store, over HTTPS with an authority of its own
     Shopify(SandboxShopify),
+    /// A practice BigCommerce store, over HTTPS with an authority of its own
+    Bigcommerce(SandboxBigcommerce),
 }
 
+/// What is said of a practice store of any platform.
 #[derive(Debug, Args)]
-pub(crate) struct SandboxShopify {
+pub(crate) struct SandboxStore {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
@@ -654,6 +680,21 @@ pub(crate) struct SandboxShopify {
     /// Faults, such as `429@3,502:products@2`
     #[arg(long, value_name = "SPEC")]
     pub(crate) fault: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxBigcommerce {
+    #[command(flatten)]
+    pub(crate) store: SandboxStore,
+    /// Requests of all apps together in each window of 30 seconds; unlimited without it
+    #[arg(long, value_name = "REQUESTS")]
+    pub(crate) requests_per_window: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxShopify {
+    #[command(flatten)]
+    pub(crate) store: SandboxStore,
     /// Points per second of the API budget; unlimited without it
     #[arg(long, value_name = "POINTS")]
     pub(crate) points_per_second: Option<u32>,

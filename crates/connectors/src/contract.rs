@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{AuditError, AuditSink, Gap, GrantId, Kind, Principal, Removal, SubjectId, Timestamp};
+use domain::{
+    AuditError, AuditSink, Clock, Gap, GrantId, Kind, Principal, Removal, Rng, SubjectId, Timestamp,
+};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
@@ -21,9 +23,11 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 mod ids;
+mod named;
 mod pace;
 
 pub use ids::IdMap;
+pub use named::{id_of, named, number_of, time};
 pub use pace::{Budget, Effort, Pace};
 
 // ---------------------------------------------------------------- the table of kinds
@@ -37,6 +41,8 @@ pub struct KindSpec {
     pub name: &'static str,
     /// What people call many of them.
     pub plural: &'static str,
+    /// How the platform spells ids.
+    pub ids: Ids,
     /// Scopes without which the kind cannot be read.
     pub read_scopes: &'static [&'static str],
     /// Scopes without which it cannot be restored.
@@ -65,6 +71,15 @@ pub struct KindSpec {
     pub restore: Restorable,
     /// Fields that do not come back, and why. Generated into the coverage page and every plan.
     pub lost: &'static [Loss],
+}
+
+/// How a platform spells ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// As texts, each of which names one thing of the store.
+    Texts,
+    /// As numbers, of which each kind has its own; some things have texts all the same.
+    Numbers,
 }
 
 /// How changes are found.
@@ -119,8 +134,10 @@ pub struct SummaryColumn {
 pub struct Reference {
     /// Where the id stands.
     pub pointer: &'static str,
-    /// The other item's kind. Empty: the id tells.
+    /// The other item's kind, or the kind and the list of its parts: `product.variants`. Empty: the id tells.
     pub kind: &'static str,
+    /// Only where another field, at this pointer, has this text.
+    pub when: Option<(&'static str, &'static str)>,
 }
 
 /// What restoring can do for a kind.
@@ -239,7 +256,7 @@ pub struct Progress<'a> {
 pub struct Line {
     /// Which kind of item.
     pub kind: Kind,
-    /// The item's id: for a part, that of the item which it belongs to.
+    /// The item's id ([`named`]): for a part, that of the item which it belongs to.
     pub id: Box<str>,
     /// Which part of the item: empty for the item's own line, else a path such as `variants/gid…`. Lines of
     /// one item come back ordered by it. Two lines with the same kind, id and part are one: the later wins.
@@ -255,6 +272,10 @@ pub trait Spool: Send + Sync {
 
     /// Says that an item is gone, where the platform tells so itself.
     fn removed(&self, kind: Kind, id: Box<str>, why: Removal) -> BoxFuture<'_, Result<(), SpoolError>>;
+
+    /// Says that an item is there still, where it was not read because it did not change. So an increment that lists
+    /// all ids is a sweep.
+    fn present(&self, kind: Kind, id: Box<str>) -> BoxFuture<'_, Result<(), SpoolError>>;
 
     /// All lines of `kind` up to `cursor` were put. Once they are durable, a resumed run begins at the cursor.
     fn page_end(&self, kind: Kind, cursor: Value) -> BoxFuture<'_, Result<(), SpoolError>>;
@@ -297,7 +318,7 @@ pub enum SpoolErrorKind {
 /// An item, joined from its lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
-    /// The platform's id.
+    /// The platform's id, told apart from those of other kinds ([`named`]).
     pub id: Box<str>,
     /// The item as JSON: what was received, children joined in.
     pub payload: Vec<u8>,
@@ -445,7 +466,7 @@ pub struct ItemWrite<'a> {
     pub kind: &'static KindSpec,
     /// The item's id in the backup.
     pub id: &'a str,
-    /// What it shall be; ids in it are those of the backup.
+    /// What it shall be, as [`named`] gives it; ids in it are those of the backup.
     pub wanted: &'a Value,
     /// What it is now; `None` where it is gone.
     pub live: Option<&'a Value>,
@@ -488,11 +509,12 @@ pub trait Store: Send + Sync {
     fn fetch<'a>(&'a self, kinds: Vec<KindRequest>, spool: &'a dyn Spool)
     -> BoxFuture<'a, Result<(), Fault>>;
 
-    /// Joins the lines of one item, ordered by part.
+    /// Joins the lines of one item, ordered by part. `None` where they tell of an item that was not listed itself, because
+    /// it came into being meanwhile: the next reading will have it.
     ///
     /// # Errors
     /// [`Fault::Malformed`] where the lines do not make an item: a part without its item, JSON that is not JSON.
-    fn assemble(&self, kind: &'static KindSpec, id: &str, lines: &[Line]) -> Result<Item, Fault>;
+    fn assemble(&self, kind: &'static KindSpec, id: &str, lines: &[Line]) -> Result<Option<Item>, Fault>;
 
     /// Fetches bytes.
     fn media<'a>(&'a self, source: &'a MediaSource) -> BoxFuture<'a, Result<MediaBody, Fault>>;
@@ -504,7 +526,7 @@ pub trait Store: Send + Sync {
         lookups: &'a [Lookup<'a>],
     ) -> BoxFuture<'a, Result<Vec<Option<Item>>, Fault>>;
 
-    /// What would be done to make `live` what `wanted` says. What `live` has more than that in its lists (tags,
+    /// What would be done to make `live` what `wanted` says, both as [`named`] gives them. What `live` has more than that in its lists (tags,
     /// metafields, variants, media, entries) was added since, and stays. Pure.
     fn plan(
         &self,
@@ -580,6 +602,24 @@ pub struct Behalf {
     pub grant: Option<GrantId>,
     /// For which connection, as a path: `default/shop`.
     pub object: String,
+}
+
+/// What is needed to open a store.
+pub struct Settings {
+    /// The store's address: `https://example.myshopify.com`.
+    pub url: String,
+    /// One more authority to trust, in PEM: that of a practice store.
+    pub ca_pem: Option<Vec<u8>>,
+    /// The credential's bytes, as the platform's connector keeps them; wiped when the store is open.
+    pub credential: Vec<u8>,
+    /// Keeps a credential that was rotated.
+    pub keeper: Arc<dyn CredentialKeeper>,
+    /// On whose behalf it is opened, and where requests are put on record.
+    pub behalf: Behalf,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance, for spreading waits.
+    pub rng: Arc<dyn Rng>,
 }
 
 /// Keeps a rotated credential before it is used for the first time.

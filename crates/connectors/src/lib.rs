@@ -9,12 +9,17 @@
 //! ```
 
 pub mod canonical;
+mod compare;
 pub mod contract;
+mod digest;
 mod engine;
 pub mod import_file;
 pub mod platforms;
 pub mod registry;
+mod secret;
 pub mod tree;
+
+pub use secret::Secret;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -1,8 +1,8 @@
 //! Which platforms there are.
 
-use crate::contract::KindSpec;
+use crate::contract::{Fault, KindSpec, Settings, Store};
 use crate::import_file::ImportFile;
-use crate::platforms::shopify;
+use crate::platforms::{bigcommerce, shopify};
 
 /// A platform that stores can be connected of.
 #[derive(Debug)]
@@ -17,16 +17,33 @@ pub struct PlatformSpec {
     pub kinds: &'static [KindSpec],
     /// Files that its own import takes.
     pub import_files: &'static [ImportFile],
+    /// The kind that describes the store itself, and where that says what people call it.
+    pub itself: (&'static str, &'static str),
+    /// Opens a store.
+    pub open: fn(Settings) -> Result<Box<dyn Store>, Fault>,
 }
 
 /// All platforms.
-pub static PLATFORMS: &[PlatformSpec] = &[PlatformSpec {
-    name: "shopify",
-    title: "Shopify",
-    api_version: shopify::API_VERSION,
-    kinds: shopify::KINDS,
-    import_files: shopify::IMPORT_FILES,
-}];
+pub static PLATFORMS: &[PlatformSpec] = &[
+    PlatformSpec {
+        name: "shopify",
+        title: "Shopify",
+        api_version: shopify::API_VERSION,
+        kinds: shopify::KINDS,
+        import_files: shopify::IMPORT_FILES,
+        itself: ("shop", "/myshopifyDomain"),
+        open: shopify::open,
+    },
+    PlatformSpec {
+        name: "bigcommerce",
+        title: "BigCommerce",
+        api_version: bigcommerce::API_VERSION,
+        kinds: bigcommerce::KINDS,
+        import_files: &[],
+        itself: ("store", "/domain"),
+        open: bigcommerce::open,
+    },
+];
 
 /// The platform, as far as it is one, of connections that take their records from files.
 pub const FILES: &str = "jsonl";

@@ -34,6 +34,8 @@ use crate::report::{KindReport, RunReport};
 const SWEEP_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The part under which a removal that the platform told is kept among an item's lines.
 pub(crate) const REMOVED_PART: &str = "\u{1}removed";
+/// The part that says that an item is there still. It holds nothing.
+pub(crate) const PRESENT_PART: &str = "\u{1}present";
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -202,6 +204,12 @@ impl Spool for RunSpool<'_> {
         Box::pin(async move {
             let bytes = serde_json::to_vec(&why).unwrap_or_default();
             self.run.put(&kind, id, REMOVED_PART.into(), bytes).await.map_err(spool_error)
+        })
+    }
+
+    fn present(&self, kind: Kind, id: Box<str>) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async move {
+            self.run.put(&kind, id, PRESENT_PART.into(), Vec::new()).await.map_err(spool_error)
         })
     }
 

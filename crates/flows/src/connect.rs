@@ -11,7 +11,7 @@ use catalog::{CatalogErrorKind, Connection};
 use connectors::contract::{
     Behalf, CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store,
 };
-use connectors::platforms::shopify;
+use connectors::registry::{PlatformSpec, platform};
 use domain::{Action, Clock, ConnectionId, Grant, Kind, Platform, Scope, TenantId};
 use futures::future::BoxFuture;
 use repository::RepositoryError;
@@ -228,9 +228,8 @@ async fn is_the_same(cell: &Cell, connection: &Connection, probe: &Probe) -> Res
 async fn backed_up(cell: &Cell, connection: &Connection) -> Result<Option<Identity>> {
     let scope = &connection.scope;
     // Where a platform's store describes itself.
-    let (kind, domain) = match scope.platform.as_str() {
-        "shopify" => ("shop", "/myshopifyDomain"),
-        _ => return Ok(None),
+    let Some(PlatformSpec { itself: (kind, domain), .. }) = platform(scope.platform.as_str()) else {
+        return Ok(None);
     };
     let grant = cell.grant(scope, &[Action::Read], "see which store it is").await?;
     let known = cell.known_head(scope).await?;
@@ -257,7 +256,7 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
     let scope = &connection.scope;
     // The caller may have read it long ago, and it may have been connected anew since.
     let connection = &cell.connection(&scope.tenant, &scope.connection).await?;
-    if connectors::registry::platform(scope.platform.as_str()).is_none() {
+    if platform(scope.platform.as_str()).is_none() {
         return Err(takes_files(scope));
     }
     let sealed = match cell.catalog.credential(&scope.tenant, &scope.connection, CREDENTIAL).await {
@@ -320,18 +319,16 @@ fn open_platform(
     credential: &[u8],
     keeper: &Arc<Keeper>,
 ) -> Result<Box<dyn Store>> {
-    match scope.platform.as_str() {
-        "shopify" => Ok(shopify::open(shopify::Settings {
-            url: url.to_owned(),
-            ca_pem: settings.ca_pem.clone().map(String::into_bytes),
-            credential: credential.to_vec(),
-            keeper: Arc::<Keeper>::clone(keeper),
-            behalf: keeper.behalf(cell),
-            clock: Arc::clone(&cell.clock),
-            rng: Arc::clone(&cell.rng),
-        })?),
-        _ => Err(takes_files(scope)),
-    }
+    let platform = platform(scope.platform.as_str()).ok_or_else(|| takes_files(scope))?;
+    Ok((platform.open)(connectors::contract::Settings {
+        url: url.to_owned(),
+        ca_pem: settings.ca_pem.clone().map(String::into_bytes),
+        credential: credential.to_vec(),
+        keeper: Arc::<Keeper>::clone(keeper),
+        behalf: keeper.behalf(cell),
+        clock: Arc::clone(&cell.clock),
+        rng: Arc::clone(&cell.rng),
+    })?)
 }
 
 fn takes_files(scope: &Scope) -> FlowError {

@@ -2,10 +2,11 @@
 //!
 //! Elements of lists are told apart by their `id`, where all have one; other lists count as one value.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use connectors::contract::FieldChange;
+use connectors::contract::{FieldChange, number_of};
 use serde_json::Value;
 
 /// One step from a value to an inner one.
@@ -49,7 +50,7 @@ impl Place {
         wanted.len() <= self.0.len()
             && wanted.iter().zip(&self.0).all(|(wanted, step)| match step {
                 Step::Field(name) => name == wanted,
-                Step::Element(id) => wanted == "*" || wanted.trim_matches(['[', ']']) == id,
+                Step::Element(id) => wanted == "*" || is_element(wanted.trim_matches(['[', ']']), id),
             })
     }
 
@@ -58,16 +59,19 @@ impl Place {
     pub fn get<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         self.0.iter().try_fold(value, |value, step| match step {
             Step::Field(name) => value.get(name),
-            Step::Element(id) => value.as_array()?.iter().find(|element| element_id(element) == Some(id)),
+            Step::Element(id) => {
+                value.as_array()?.iter().find(|element| element_id(element).is_some_and(|own| own == *id))
+            }
         })
     }
 
     fn get_mut<'a>(&self, value: &'a mut Value) -> Option<&'a mut Value> {
         self.0.iter().try_fold(value, |value, step| match step {
             Step::Field(name) => value.get_mut(name),
-            Step::Element(id) => {
-                value.as_array_mut()?.iter_mut().find(|element| element_id(element) == Some(id))
-            }
+            Step::Element(id) => value
+                .as_array_mut()?
+                .iter_mut()
+                .find(|element| element_id(element).is_some_and(|own| own == *id)),
         })
     }
 
@@ -84,7 +88,8 @@ impl Place {
                 true
             }
             (Step::Element(id), Value::Array(elements)) => {
-                let at = elements.iter().position(|element| element_id(element) == Some(id));
+                let at =
+                    elements.iter().position(|element| element_id(element).is_some_and(|own| own == *id));
                 match (at, new) {
                     (Some(at), Some(new)) => {
                         if let Some(element) = elements.get_mut(at) {
@@ -102,8 +107,18 @@ impl Place {
     }
 }
 
-fn element_id(element: &Value) -> Option<&str> {
-    element.get("id").and_then(Value::as_str)
+/// Whether that is the id of an element, or its number alone.
+fn is_element(wanted: &str, id: &str) -> bool {
+    wanted == id || number_of(id).is_some_and(|_| id.rsplit('/').next() == Some(wanted))
+}
+
+/// An element's id; one that is a number as its digits.
+fn element_id(element: &Value) -> Option<Cow<'_, str>> {
+    match element.get("id")? {
+        Value::String(id) => Some(Cow::Borrowed(id)),
+        Value::Number(number) => Some(Cow::Owned(number.to_string())),
+        _ => None,
+    }
 }
 
 /// A field that differs.
@@ -150,7 +165,7 @@ pub fn shared(value: &Value, other: &Value) -> Value {
             let by_id = by_id(elements).and_then(|_| by_id(others));
             let shared_at = |(at, element): (usize, &Value)| {
                 let other = match &by_id {
-                    Some(by_id) => element_id(element).and_then(|id| by_id.get(id).copied()),
+                    Some(by_id) => element_id(element).and_then(|id| by_id.get(&id).copied()),
                     None => others.get(at),
                 };
                 other.map_or_else(|| element.clone(), |other| shared(element, other))
@@ -161,7 +176,7 @@ pub fn shared(value: &Value, other: &Value) -> Value {
     }
 }
 
-fn by_id(elements: &[Value]) -> Option<BTreeMap<&str, &Value>> {
+fn by_id(elements: &[Value]) -> Option<BTreeMap<Cow<'_, str>, &Value>> {
     let by_id: Option<BTreeMap<_, _>> =
         elements.iter().map(|element| element_id(element).map(|id| (id, element))).collect();
     by_id.filter(|by_id| by_id.len() == elements.len())
@@ -180,10 +195,10 @@ fn collect(place: &Place, from: Option<&Value>, to: Option<&Value>, found: &mut 
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => match (by_id(a), by_id(b)) {
             (Some(a), Some(b)) if !a.is_empty() || !b.is_empty() => {
-                let ids: std::collections::BTreeSet<&str> = a.keys().chain(b.keys()).copied().collect();
+                let ids: std::collections::BTreeSet<&Cow<'_, str>> = a.keys().chain(b.keys()).collect();
                 let before = found.len();
                 for id in ids {
-                    let element = place.then(Step::Element(id.to_owned()));
+                    let element = place.then(Step::Element(id.clone().into_owned()));
                     collect(&element, a.get(id).copied(), b.get(id).copied(), found);
                 }
                 if found.len() == before {

@@ -20,7 +20,7 @@ use repository::{
 use rustix::fs::FlockOperation;
 use serde_json::json;
 
-use crate::backup::{BackupProgress, KindPlan, Plan, REMOVED_PART, fetch};
+use crate::backup::{BackupProgress, KindPlan, PRESENT_PART, Plan, REMOVED_PART, fetch};
 use crate::cell::Cell;
 use crate::connect;
 use crate::diff::{Changed, Diff, Named, parse};
@@ -175,6 +175,8 @@ impl Scratch {
 enum Found {
     Item(Box<Item>),
     Gone(Box<str>),
+    /// It is there, and as the newest snapshot has it.
+    Present(Box<str>),
     /// It is there, and what came of it does not fit together.
     Unreadable(Box<str>),
 }
@@ -183,7 +185,7 @@ impl Found {
     fn id(&self) -> &str {
         match self {
             Self::Item(item) => &item.id,
-            Self::Gone(id) | Self::Unreadable(id) => id,
+            Self::Gone(id) | Self::Present(id) | Self::Unreadable(id) => id,
         }
     }
 }
@@ -205,16 +207,18 @@ impl Live<'_> {
                 |lines: &mut Vec<repository::RunLine>| lines.first().is_some_and(|line| line.kind == *kind);
             let Some(lines) = self.next.take_if(of_kind) else { return Ok(None) };
             let Some(id) = lines.first().map(|line| line.id.clone()) else { continue };
+            let present = lines.iter().any(|line| &*line.part == PRESENT_PART);
             let own: Vec<Line> = lines
                 .into_iter()
-                .filter(|line| &*line.part != REMOVED_PART)
+                .filter(|line| !matches!(&*line.part, REMOVED_PART | PRESENT_PART))
                 .map(|line| Line { kind: line.kind, id: line.id, part: line.part, bytes: line.bytes })
                 .collect();
             if own.is_empty() {
-                return Ok(Some(Found::Gone(id)));
+                return Ok(Some(if present { Found::Present(id) } else { Found::Gone(id) }));
             }
             match self.store.assemble(planned.spec, &id, &own) {
-                Ok(item) => return Ok(Some(Found::Item(Box::new(item)))),
+                Ok(Some(item)) => return Ok(Some(Found::Item(Box::new(item)))),
+                Ok(None) => {}
                 Err(fault) => {
                     diff.gaps.push(domain::Gap {
                         what: format!("{kind} {id}"),
@@ -300,7 +304,11 @@ impl Comparison<'_> {
                 (Some(stored), Some(Found::Item(item))) if order.is_eq() => {
                     self.compare(stored, item)?;
                 }
-                (_, Some(Found::Item(item))) if order.is_gt() => self.not_listed(&item.id).await?,
+                (Some(stored), Some(Found::Present(_))) if order.is_eq() => self.unchanged(stored).await?,
+                (_, Some(Found::Item(_) | Found::Present(_))) if order.is_gt() => {
+                    let id = found.as_ref().map(Found::id).unwrap_or_default();
+                    self.not_listed(id).await?;
+                }
                 (Some(stored), _) if order.is_lt() || gone => {
                     self.diff.removed.push(self.named(&stored.key.id));
                 }
@@ -312,6 +320,24 @@ impl Comparison<'_> {
             if order.is_ge() {
                 found = live.next_of(self.planned, self.kind, self.diff).await?;
             }
+        }
+    }
+
+    /// A live item that is as the newest snapshot has it.
+    async fn unchanged(&mut self, stored: &Record) -> Result<()> {
+        if self.from == self.latest {
+            return Ok(());
+        }
+        match self.reader.get(&stored.key, self.latest).await {
+            Ok(now) if now.payload != stored.payload => {
+                let (before, after) = (parse(&stored.payload), parse(&now.payload));
+                if self.rules.canonical(&Tree::from(&before)) != self.rules.canonical(&Tree::from(&after)) {
+                    self.diff.changed.push(Changed::between(stored.key.clone(), &before, &after));
+                }
+                Ok(())
+            }
+            Ok(_) | Err(RepositoryError::NotFound(_) | RepositoryError::Erased(_)) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -348,7 +374,7 @@ impl Comparison<'_> {
                 (Some(stored), Found::Item(item)) => self.compare(&stored, &item)?,
                 (None, Found::Item(item)) => self.diff.added.push(self.named(&item.id)),
                 (Some(_), Found::Gone(id)) => self.diff.removed.push(self.named(&id)),
-                (None, Found::Gone(_)) | (_, Found::Unreadable(_)) => {}
+                (None, Found::Gone(_)) | (_, Found::Present(_) | Found::Unreadable(_)) => {}
             }
         }
         // What cannot be seen any more cannot be compared either.

@@ -243,15 +243,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Leaves a record as the parent has it, if it has it: the record is there, and cannot be kept as it is now. In
-    /// order with [`Writer::put`]; it counts as nothing.
+    /// Leaves a record as the parent has it, and says whether it has it: the record is there, and cannot be kept as it is
+    /// now, or did not change. In order with [`Writer::put`]; it counts as nothing.
     ///
     /// # Errors
     /// As [`Writer::put`].
-    pub async fn keep(&mut self, id: &str) -> Result<()> {
+    pub async fn keep(&mut self, id: &str) -> Result<bool> {
         let kind = self.next_key(id)?;
-        self.before(&kind, id).await?;
-        Ok(())
+        Ok(self.before(&kind, id).await?.is_some())
     }
 
     async fn store(&mut self, record: NewRecord<'_>, hash: ContentHash) -> Result<Change> {

@@ -1,11 +1,13 @@
 //! `caretaker connect` and `caretaker connection`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context as _;
 use catalog::Connection;
-use connectors::platforms::shopify::{Credential, Secret};
+use connectors::Secret;
+use connectors::platforms::bigcommerce;
+use connectors::platforms::shopify::Credential;
 use connectors::registry;
 use domain::{ConnectionId, Platform, Region, Scope};
 use flows::FlowError;
@@ -59,7 +61,16 @@ pub(crate) async fn connect(
     output: &Output,
 ) -> anyhow::Result<u8> {
     match connect {
-        arguments::Connect::Shopify(words) => shopify(home, words, output).await,
+        arguments::Connect::Shopify(words) => {
+            let address = Address { platform: "shopify", name: &words.name, url: &words.url };
+            store(home, address, &words.store, shopify_credential(words)?, output).await
+        }
+        arguments::Connect::Bigcommerce(words) => {
+            let address = Address { platform: "bigcommerce", name: &words.name, url: &words.url };
+            let credential = bigcommerce::Credential { access_token: secret(&words.token_file)? };
+            let credential = Zeroizing::new(credential.to_bytes()?);
+            store(home, address, &words.store, credential, output).await
+        }
         arguments::Connect::Jsonl { name, tag, region } => {
             jsonl(home, name, (tag, region.as_ref()), output).await
         }
@@ -99,19 +110,31 @@ async fn belongs_here(session: &Session<'_>, home: &Home, region: Option<&Region
     .into())
 }
 
-async fn shopify(home: &Home, words: &ConnectShopify, output: &Output) -> anyhow::Result<u8> {
-    let credential = credential(words)?;
+/// Which store is to be connected, under which name.
+struct Address<'a> {
+    platform: &'a str,
+    name: &'a ConnectionId,
+    url: &'a str,
+}
+
+async fn store(
+    home: &Home,
+    Address { platform, name, url }: Address<'_>,
+    words: &arguments::ConnectStore,
+    credential: Zeroizing<Vec<u8>>,
+    output: &Output,
+) -> anyhow::Result<u8> {
     let ca_pem = words.ca_file.as_ref().map(|file| {
         std::fs::read_to_string(file).with_context(|| format!("could not read `{}`", file.display()))
     });
     let session = home.session().await?;
     belongs_here(&session, home, words.region.as_ref()).await?;
-    let platform = Platform::new("shopify")?;
-    let connection = new(&session, home, &words.name, platform.clone(), &words.url);
+    let platform = Platform::new(platform)?;
+    let connection = new(&session, home, name, platform.clone(), url);
     let (ca_pem, credential) = (ca_pem.transpose()?, SecretBytes(credential));
-    let work = ConnectStore { platform, url: words.url.clone(), ca_pem, credential };
+    let work = ConnectStore { platform, url: url.to_owned(), ca_pem, credential };
     let connected = session.work(&connection, work, output).await?;
-    session.catalog.change_tags(&home.tenant, &words.name, &self::words(&words.tag), &[]).await?;
+    session.catalog.change_tags(&home.tenant, name, &self::words(&words.tag), &[]).await?;
     output.result(&connected, || {
         let probe = &connected.probe;
         let mut text = format!(
@@ -138,19 +161,20 @@ async fn shopify(home: &Home, words: &ConnectShopify, output: &Output) -> anyhow
     Ok(exit::DONE)
 }
 
-/// The credential, from its file: a secret is never an argument.
-fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let read = |file: &PathBuf| -> anyhow::Result<Secret> {
-        let secret = vault::Secret::read(file)?;
-        let text = secret.expose_text().unwrap_or_default().trim();
-        if text.is_empty() {
-            return Err(FlowError::Input(format!("`{}` holds no text", file.display())).into());
-        }
-        Ok(Secret::new(text))
-    };
-    let token = words.token_file.as_ref().map(read).transpose()?;
+/// A secret, from its file: it is never an argument.
+fn secret(file: &Path) -> anyhow::Result<Secret> {
+    let secret = vault::Secret::read(file)?;
+    let text = secret.expose_text().unwrap_or_default().trim();
+    if text.is_empty() {
+        return Err(FlowError::Input(format!("`{}` holds no text", file.display())).into());
+    }
+    Ok(Secret::new(text))
+}
+
+fn shopify_credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let token = words.token_file.as_deref().map(secret).transpose()?;
     let app = match (&words.client_id, &words.client_secret_file) {
-        (Some(client_id), Some(file)) => Some((client_id.clone(), read(file)?)),
+        (Some(client_id), Some(file)) => Some((client_id.clone(), secret(file)?)),
         _ => None,
     };
     let credential = match (app, token, &words.refresh_token_file) {
@@ -158,7 +182,7 @@ fn credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
             client_id,
             client_secret,
             access_token: token.unwrap_or_else(|| Secret::new("")),
-            refresh_token: read(file)?,
+            refresh_token: secret(file)?,
             // One whose end nobody knows is renewed before it is used.
             expires_at: words.token_expires_at.unwrap_or(domain::Timestamp::UNIX_EPOCH),
         },

@@ -14,6 +14,7 @@ mod bad_plan;
 mod bad_records;
 mod bad_store;
 mod bad_way_in;
+mod bigcommerce;
 #[path = "../../../repository/tests/conformance/bucket.rs"]
 mod bucket;
 mod buckets;

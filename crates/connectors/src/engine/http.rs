@@ -26,6 +26,15 @@ const HOST_LEN_MAX: usize = 253;
 /// What we call ourselves.
 const AGENT: &str = concat!("caretaker/", env!("CARGO_PKG_VERSION"));
 
+/// What a call does to what its path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Put,
+    Delete,
+}
+
 /// The two ways in which a connector speaks HTTPS. Nothing else in a connector may hold a client: what is sent from here
 /// is on the trail.
 #[derive(Debug, Clone)]
@@ -67,6 +76,17 @@ impl Https {
     /// A request to the API. Of `url`, the path is told of: there is nothing in it but names that we know.
     pub(crate) fn post(&self, url: &Url, name: &str) -> Request {
         self.request((&self.api, Method::POST, "POST"), url, (url.path(), name), 0)
+    }
+
+    /// A request to an API whose paths hold ids. Of `url`, the host alone is told of; `path` stands for its path.
+    pub(crate) fn call(&self, method: Verb, url: &Url, path: &str, name: &str) -> Request {
+        let (sent, told) = match method {
+            Verb::Get => (Method::GET, "GET"),
+            Verb::Post => (Method::POST, "POST"),
+            Verb::Put => (Method::PUT, "PUT"),
+            Verb::Delete => (Method::DELETE, "DELETE"),
+        };
+        self.request((&self.api, sent, told), url, (path, name), 0)
     }
 
     /// A request for a file. Of `url`, the host alone is told of; `path` stands for its path.

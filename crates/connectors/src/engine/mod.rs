@@ -4,3 +4,4 @@ pub(crate) mod http;
 mod record;
 pub(crate) mod retry;
 pub(crate) mod throttle;
+pub(crate) mod window;

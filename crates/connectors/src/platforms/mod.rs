@@ -1,3 +1,4 @@
 //! The platforms, one folder each.
 
+pub mod bigcommerce;
 pub mod shopify;

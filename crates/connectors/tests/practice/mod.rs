@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use connectors::Secret;
 use connectors::contract::{
     Applied, Behalf, CredentialKeeper, Fault, IdMap, ItemPlan, ItemWrite, Journal, KindSpec, Lookup,
     MediaReader, Prior, Renewing, RestoreOptions, SpoolError, Store,
 };
-use connectors::platforms::shopify::{self, Credential, Secret};
+use connectors::platforms::shopify::{self, Credential};
 use domain::{Clock, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::shopify::Running;
@@ -159,7 +160,7 @@ impl Practice {
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (clock, rng);
         let running = sandbox::shopify::start(settings, Arc::clone(&clock), Arc::clone(&rng)).await.unwrap();
         let credential = Credential::Static { access_token: Secret::new(&running.access_token) };
-        let store = shopify::open(shopify::Settings {
+        let store = shopify::open(connectors::contract::Settings {
             url: running.url.clone(),
             ca_pem: Some(running.ca_pem.clone().into_bytes()),
             credential: credential.to_bytes().unwrap(),

@@ -1,7 +1,8 @@
 //! Tokens and scopes.
 
+use connectors::Secret;
 use connectors::contract::Fault;
-use connectors::platforms::shopify::{Credential, Secret};
+use connectors::platforms::shopify::Credential;
 use domain::{Clock as _, GapReason};
 use sandbox::shopify::{ProtectedData, Settings};
 use serde_json::Value;

@@ -11,6 +11,7 @@
 #[path = "../official/mod.rs"]
 mod official;
 mod practice;
+#[path = "../spool/mod.rs"]
 mod spool;
 
 mod access;

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use connectors::Secret;
 use connectors::contract::{Behalf, CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
-use connectors::platforms::shopify::{self, Credential, KINDS, Secret};
+use connectors::platforms::shopify::{self, Credential, KINDS};
 use domain::{AuditSink, Clock, Id128, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::shopify::{Running, Settings};
@@ -150,7 +151,7 @@ impl Practice {
     ) -> Box<dyn Store> {
         let principal = Principal("cell-operator".into());
         let grant = Some(Id128([7; 16]));
-        shopify::open(shopify::Settings {
+        shopify::open(connectors::contract::Settings {
             url: self.running.url.clone(),
             ca_pem: Some(self.running.ca_pem.clone().into_bytes()),
             credential: credential.to_bytes().unwrap(),

@@ -7,7 +7,7 @@ use domain::{ContentHash, Gap, GapReason, Kind, MediaRef, Removal};
 use futures::stream::{self, Stream, TryStreamExt as _};
 use repository::{ContentHasher, MergedLines, RepositoryError, RunLine};
 
-use super::REMOVED_PART;
+use super::{PRESENT_PART, REMOVED_PART};
 use crate::earlier::Earlier;
 use crate::error::{FlowError, Result};
 use crate::media::MediaKeeper;
@@ -85,6 +85,8 @@ impl Items {
 pub(super) enum Joined {
     Item(JoinedItem),
     Removed(Box<str>, Removal),
+    /// It is there still, and was not read.
+    Present(Box<str>),
     /// It is there, and cannot be joined.
     Skipped(Box<str>, Gap),
 }
@@ -101,7 +103,7 @@ impl Joined {
     pub(super) fn item(&self) -> Option<&Item> {
         match self {
             Self::Item(joined) => Some(&joined.item),
-            Self::Removed(..) | Self::Skipped(..) => None,
+            Self::Removed(..) | Self::Present(_) | Self::Skipped(..) => None,
         }
     }
 }
@@ -114,21 +116,27 @@ fn join(
     lines: ItemLines,
 ) -> Option<Joined> {
     let id = lines.first()?.id.clone();
-    let mut removed = None;
+    let (mut removed, mut present) = (None, false);
     let mut own = Vec::with_capacity(lines.len());
     for line in lines {
         if &*line.part == REMOVED_PART {
             removed = serde_json::from_slice::<Removal>(&line.bytes).ok();
+        } else if &*line.part == PRESENT_PART {
+            present = true;
         } else {
             own.push(Line { kind: line.kind, id: line.id, part: line.part, bytes: line.bytes });
         }
+    }
+    if own.is_empty() && present {
+        return Some(Joined::Present(id));
     }
     if own.is_empty() {
         // Told as gone, and not seen since.
         return Some(Joined::Removed(id, removed.unwrap_or(Removal::Deleted)));
     }
     Some(match store.assemble(spec, &id, &own) {
-        Ok(item) => {
+        Ok(None) => return None,
+        Ok(Some(item)) => {
             let hash = item.media.is_empty().then(|| hasher.hash(&item.canonical));
             Joined::Item(JoinedItem { item, hash, media: Vec::new() })
         }

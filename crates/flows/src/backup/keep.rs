@@ -42,6 +42,8 @@ pub(super) struct Keep<'a, 'b> {
     outdated: Vec<Gap>,
     /// Of how many items the platform hides something, and how it says so.
     hidden: (u64, String),
+    /// Some items are only known to be there: not all of the kind was read.
+    unread: bool,
     report: KindReport,
 }
 
@@ -57,7 +59,8 @@ impl<'a, 'b> Keep<'a, 'b> {
         let outdated = outdated(writer.parent(), kind);
         let report = KindReport { gaps: end.gaps.clone(), ..KindReport::default() };
         let hidden = (0, String::new());
-        Self { store, planned, kind, end, earlier, writer, progress, outdated, hidden, report }
+        let unread = false;
+        Self { store, planned, kind, end, earlier, writer, progress, outdated, hidden, unread, report }
     }
 
     /// Keeps all items of the kind. While some are kept, the media of the next are fetched.
@@ -112,7 +115,7 @@ impl<'a, 'b> Keep<'a, 'b> {
             cursor,
             gaps: report.gaps.clone(),
             captured_at: Some(end.read_at),
-            listed: end.complete && (end.swept || self.planned.since.is_none()),
+            listed: end.complete && !self.unread && (end.swept || self.planned.since.is_none()),
         };
         let counts = self.writer.end_kind(outcome).await?;
         report.seen = 0;
@@ -149,12 +152,13 @@ impl<'a, 'b> Keep<'a, 'b> {
                     self.seen(&id);
                     self.writer.remove(&id, why).await?;
                 }
+                Joined::Present(id) => self.present(&id).await?,
                 Joined::Skipped(id, gap) => {
                     self.report.skipped += 1;
                     self.report.gaps.push(gap);
                     match self.writer.keep(&id).await {
                         // No snapshot holds an id that none can hold.
-                        Ok(()) | Err(RepositoryError::Name(_)) => {}
+                        Ok(_) | Err(RepositoryError::Name(_)) => {}
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -168,6 +172,18 @@ impl<'a, 'b> Keep<'a, 'b> {
     }
 
     /// What the parent told of an item is told anew, or no longer true.
+    /// What is there and did not change stays as it was. What we do not have of it was not read, though it should have
+    /// been: the next run reads from where this one did.
+    async fn present(&mut self, id: &str) -> Result<()> {
+        self.unread = true;
+        let what = named(self.kind, id);
+        if !self.writer.keep(id).await? && self.outdated.iter().all(|gap| gap.what != what) {
+            let detail = "it is there, and was not among what changed".to_owned();
+            self.report.gaps.push(Gap { what, reason: GapReason::Failed, detail });
+        }
+        Ok(())
+    }
+
     fn seen(&mut self, id: &str) {
         if !self.outdated.is_empty() {
             let what = named(self.kind, id);

@@ -278,7 +278,7 @@ async fn write_again(writes: &Writes<'_>, again: &[&Turn<'_>]) -> Result<()> {
             let looking = writes.parts.store.looking(spec, &wanted);
             let live = writes.parts.live(spec, &called).await?;
             let live: Vec<Option<Value>> = (live.into_iter())
-                .map(|item| item.map(|item| as_json(&item.payload)).transpose())
+                .map(|item| item.map(|item| as_json(spec, &item.payload)).transpose())
                 .collect::<Result<_>>()?;
             writes.advanced("restoring what refers to others", looking);
             let lanes = schedule::lanes(&writes.parts.store.pace());

@@ -262,7 +262,7 @@ impl<'a> Parts<'a> {
                 }
                 looking.seen.insert(record.key.clone());
                 let wanted = Wanted { key: record.key.clone(), spec, needed: false, state: State::Whole };
-                chunk.push((wanted, Stored::whole(record)?));
+                chunk.push((wanted, Stored::whole(spec, record)?));
                 if chunk.len() == LOOKUPS {
                     self.look_at(spec, std::mem::take(&mut chunk), looking).await?;
                 }
@@ -305,8 +305,12 @@ impl<'a> Parts<'a> {
         };
         let key = &wanted.key;
         match wanted.state {
-            State::Whole => self.get(key, from).await?.map(Stored::whole).transpose(),
-            State::New => self.get(key, to).await?.map(Stored::whole).transpose(),
+            State::Whole => {
+                self.get(key, from).await?.map(|record| Stored::whole(wanted.spec, record)).transpose()
+            }
+            State::New => {
+                self.get(key, to).await?.map(|record| Stored::whole(wanted.spec, record)).transpose()
+            }
             State::Back => match (self.get(key, from).await?, self.get(key, to).await?) {
                 (Some(before), Some(after)) => Stored::back(wanted.spec, before, &after),
                 _ => Ok(None),
@@ -416,7 +420,7 @@ impl<'a> Parts<'a> {
         let Stored { wanted: mut was, mut former, media, mut hidden } = stored;
         let (mut live_id, mut live, mut paired) = (None, None, Vec::new());
         if let Some(item) = item {
-            let mut now = as_json(&item.payload)?;
+            let mut now = as_json(wanted.spec, &item.payload)?;
             hidden.append(&mut hidden::pointers(&item.gaps));
             [&mut was, &mut now].into_iter().chain(&mut former).for_each(|one| forget(one, &hidden));
             paired = self.store.pair(wanted.spec, &was, &now, &looking.ids);
@@ -520,9 +524,9 @@ impl<'a> Parts<'a> {
 }
 
 impl Stored {
-    fn whole(record: Record) -> Result<Self> {
+    fn whole(spec: &'static KindSpec, record: Record) -> Result<Self> {
         let hidden = hidden::pointers(&record.meta.gaps);
-        let mut wanted = as_json(&record.payload)?;
+        let mut wanted = as_json(spec, &record.payload)?;
         forget(&mut wanted, &hidden);
         Ok(Self { wanted, former: None, media: record.meta.media_refs, hidden })
     }
@@ -532,7 +536,7 @@ impl Stored {
         if differs_by_selection(spec, (&before.payload, &before.meta), (&after.payload, &after.meta)) {
             return Ok(None);
         }
-        let (mut was, mut then) = (as_json(&before.payload)?, as_json(&after.payload)?);
+        let (mut was, mut then) = (as_json(spec, &before.payload)?, as_json(spec, &after.payload)?);
         if before.meta.selection_digest != after.meta.selection_digest {
             (was, then) = (shared(&was, &then), shared(&then, &was));
         }

@@ -42,6 +42,7 @@ pub use plan::{Ask, Plan, PlanItem, RevertedOrder, Selection, draw};
 pub use report::{ItemReport, RestoreReport, show};
 pub use undo::{undo, undo_within};
 
+use connectors::contract::{KindSpec, named};
 use serde_json::Value;
 
 use crate::error::{FlowError, Result};
@@ -53,8 +54,9 @@ pub trait RestoreProgress: Send + Sync {
     fn advanced(&self, what: &str, done: u64, of: u64, left: Option<Duration>);
 }
 
-/// A record's payload, which is JSON or damaged.
-fn as_json(payload: &[u8]) -> Result<Value> {
+/// A record's payload, which is JSON or damaged, with its ids told apart.
+fn as_json(spec: &'static KindSpec, payload: &[u8]) -> Result<Value> {
     serde_json::from_slice(payload)
+        .map(|item| named(spec, item))
         .map_err(|error| FlowError::Integrity(format!("a record is not JSON: {error}")))
 }

@@ -24,14 +24,14 @@ pub(super) async fn orders(parts: &Parts<'_>, candidates: &[Candidate]) -> Resul
     let since = parts.reader.commit_at(from).await?.commit.taken_at;
     let head = parts.reader.latest().await?;
     let mut orders = Vec::new();
-    for (name, rule) in parts.store.kinds().iter().filter_map(|spec| Some((spec.name, spec.sale?))) {
-        let kind = Kind::new(name).map_err(RepositoryError::from)?;
+    for (spec, rule) in parts.store.kinds().iter().filter_map(|spec| Some((spec, spec.sale?))) {
+        let kind = Kind::new(spec.name).map_err(RepositoryError::from)?;
         let mut scan = parts.reader.scan(&kind, head.name.number, None).await?;
         while let Some(record) = scan.next().await? {
-            let sale = as_json(&record.payload)?;
+            let sale = as_json(spec, &record.payload)?;
             let Sold { name, created_at, variants } = sold(&rule, &sale, &priced);
             let before =
-                created_at.parse::<domain::Timestamp>().is_ok_and(|at| at.as_second() < since.as_second());
+                connectors::contract::time(&created_at).is_some_and(|at| at.as_second() < since.as_second());
             if !before && !variants.is_empty() {
                 orders.push(RevertedOrder { id: record.key.id.clone(), name, created_at, variants });
             }

@@ -320,7 +320,7 @@ async fn find(
         if let Some(item) = live {
             turn.now_id = id;
             turn.hidden = hidden::pointers(&item.gaps);
-            turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+            turn.now = Some(parts.shelf.put(&as_json(spec, &item.payload)?).await?);
         }
     }
     Ok(())
@@ -337,12 +337,12 @@ async fn look_for_lost(parts: &Parts<'_>, row: &Restore, turns: &mut [Reversal])
         }
         turn.in_doubt = true;
         let Some(record) = parts.record(&turn.key).await? else { continue };
-        let name = known_as(turn.spec, &as_json(&record.payload)?, &parts.ids);
+        let name = known_as(turn.spec, &as_json(turn.spec, &record.payload)?, &parts.ids);
         let found =
             parts.store.live(turn.spec, &[Lookup::Natural(&name)]).await?.into_iter().next().flatten();
         if let Some(item) = found {
             turn.in_doubt = false;
-            turn.now = Some(parts.shelf.put(&as_json(&item.payload)?).await?);
+            turn.now = Some(parts.shelf.put(&as_json(turn.spec, &item.payload)?).await?);
             turn.now_id = Some(item.id);
         }
     }
@@ -450,7 +450,7 @@ async fn put_back(writes: &Writes<'_>, turn: &Reversal, first_names: &BTreeMap<&
     let mut live = match now(parts, turn).await? {
         None if turn.follows => {
             let found = parts.store.live(spec, &[Lookup::Id(&writes.now_called(&key.id))]).await?;
-            found.into_iter().next().flatten().map(|item| as_json(&item.payload)).transpose()?
+            found.into_iter().next().flatten().map(|item| as_json(spec, &item.payload)).transpose()?
         }
         live => live,
     };

@@ -1,6 +1,7 @@
 //! A credential that is renewed: by one at a time, whoever else works with the same connection.
 
-use connectors::platforms::shopify::{Credential, Secret};
+use connectors::Secret;
+use connectors::platforms::shopify::Credential;
 use domain::{Action, Grant, Timestamp};
 use flows::connect::{self, Connect, ConnectionSettings};
 use sandbox::shopify::Settings;

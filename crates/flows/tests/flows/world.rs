@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use connectors::Secret;
 use connectors::contract::RestoreOptions;
-use connectors::platforms::shopify::{Credential, KINDS, Secret};
+use connectors::platforms::shopify::{Credential, KINDS};
 use domain::{Action, Clock, Id128, Kind, Rng, SnapshotNumber, TenantId};
 use flows::backup::Backup;
 use flows::connect::{Connect, ConnectionSettings};

@@ -7,40 +7,16 @@ use domain::{Clock, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use url::Url;
-use zeroize::Zeroize;
+use zeroize::Zeroize as _;
 
 use crate::contract::{CredentialKeeper, Fault};
 use crate::engine::http::Https;
+use crate::secret::Secret;
 
 /// A token is renewed this long before its end.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 /// Length of a token's life where the platform does not tell.
 const LIFE_UNTOLD: Duration = Duration::from_secs(60 * 60);
-
-/// A secret: has no Debug, and is wiped when dropped.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Keeps a secret; white space at its ends, which pasting adds, is dropped.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// The secret itself.
-    #[must_use]
-    pub fn expose_secret(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
 
 /// What a connection keeps, sealed, to get in. As bytes it is JSON.
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! What an id says: `gid://shopify/TYPE/NUMBER`, where the number is the thing's own and the type may have several names.
 
+use serde_json::Value;
+
 const SCHEME: &str = "gid://shopify/";
 
 /// The last step of an id, which is its number.
@@ -10,6 +12,11 @@ pub(super) fn number(id: &str) -> &str {
 /// An id under another type's name. What is no such id stays as it is.
 pub(super) fn renamed(kind: &str, id: &str) -> String {
     if id.starts_with(SCHEME) { format!("{SCHEME}{kind}/{}", number(id)) } else { id.to_owned() }
+}
+
+/// An id as inputs spell it.
+pub(super) fn spelled(id: &str, kind: Option<&str>) -> Value {
+    kind.map_or_else(|| id.into(), |kind| renamed(kind, id).into())
 }
 
 /// An id under the type's name that `like` has, so that a thing keeps the name by which it is known.

@@ -4,13 +4,14 @@
 //! fields of the platform's types are left out in [`super::omitted`].
 
 use crate::contract::{
-    Changes, Deletions, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, SummaryColumn,
+    Changes, Deletions, Ids, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, SummaryColumn,
 };
 
 /// A row with the answers that most kinds share.
 const PLAIN: KindSpec = KindSpec {
     name: "",
     plural: "",
+    ids: Ids::Texts,
     read_scopes: &[],
     write_scopes: &[],
     changes: Changes::FullScan,
@@ -37,7 +38,7 @@ const fn column(name: &'static str, pointer: &'static str) -> SummaryColumn {
 }
 
 const fn reference(pointer: &'static str, kind: &'static str) -> Reference {
-    Reference { pointer, kind }
+    Reference { pointer, kind, when: None }
 }
 
 /// All kinds, in the order of backup.

@@ -8,19 +8,18 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use domain::{Clock, Rng};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use zeroize::Zeroize;
 
 use self::auth::Auth;
 use self::client::{Again, Client};
-use self::digest::digest;
 use self::reading::PageSize;
 use crate::contract::{
-    Applied, Behalf, CredentialKeeper, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest,
-    KindSpec, Line, Lookup, MediaBody, MediaSource, Pace, Probe, RestoreOptions, Spool, Store, Usage,
+    Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line, Lookup, MediaBody,
+    MediaSource, Pace, Probe, RestoreOptions, Settings, Spool, Store, Usage,
 };
+use crate::digest::digest;
 use crate::engine::http::{Https, store_url};
 
 mod assemble;
@@ -28,7 +27,6 @@ mod auth;
 mod bulk;
 mod client;
 mod deletions;
-mod digest;
 mod documents;
 mod fetch;
 mod fold;
@@ -49,7 +47,7 @@ mod route;
 mod selection;
 mod settle;
 
-pub use auth::{Credential, Secret};
+pub use auth::Credential;
 pub use documents::Document;
 pub use import_files::IMPORT_FILES;
 pub use kinds::{KINDS, kind};
@@ -57,24 +55,6 @@ pub use omitted::{KEPT, Kept, NOWHERE};
 
 /// The API version that is asked for, and that every answer is checked against.
 pub const API_VERSION: &str = "2026-10";
-
-/// What is needed to open a store.
-pub struct Settings {
-    /// The store's address: `https://example.myshopify.com`.
-    pub url: String,
-    /// One more authority to trust, in PEM: that of a practice store.
-    pub ca_pem: Option<Vec<u8>>,
-    /// The credential's bytes ([`Credential::to_bytes`]); wiped when the store is open.
-    pub credential: Vec<u8>,
-    /// Keeps a credential that was rotated.
-    pub keeper: Arc<dyn CredentialKeeper>,
-    /// On whose behalf it is opened, and where requests are put on record.
-    pub behalf: Behalf,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Chance, for spreading waits.
-    pub rng: Arc<dyn Rng>,
-}
 
 /// A connected Shopify store.
 pub struct Shopify {
@@ -196,8 +176,8 @@ impl Store for Shopify {
         Box::pin(fetch::fetch(self, kinds, spool))
     }
 
-    fn assemble(&self, kind: &'static KindSpec, id: &str, lines: &[Line]) -> Result<Item, Fault> {
-        assemble::assemble(kind, id, lines)
+    fn assemble(&self, kind: &'static KindSpec, id: &str, lines: &[Line]) -> Result<Option<Item>, Fault> {
+        assemble::assemble(kind, id, lines).map(Some)
     }
 
     fn media<'a>(&'a self, source: &'a MediaSource) -> BoxFuture<'a, Result<MediaBody, Fault>> {

@@ -10,12 +10,12 @@ use domain::Kind;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::digest::digest;
 use super::documents::KindDocuments;
 use super::reading::{Bulk, BulkText, ITEM_MARK, Order};
 use super::selection::{MARK, ROOT};
 use super::settle::child;
 use crate::contract::Line;
+use crate::digest::digest;
 
 /// A line that does not fit into the result of its operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

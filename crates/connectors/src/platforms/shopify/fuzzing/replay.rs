@@ -3,8 +3,8 @@
 use corpus::Target;
 use serde_json::json;
 
-use super::super::auth::Secret;
 use super::*;
+use crate::secret::Secret;
 
 const TARGETS: &[Target] = &[
     Target { name: "bulk_lines", run: bulk_lines, seeds: results, mutations: 3_000 },

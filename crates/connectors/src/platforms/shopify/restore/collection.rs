@@ -323,7 +323,7 @@ fn members_change(
         list.iter().map(|one| make(one).map(|input| draft.links.fill(&input))).collect()
     };
     let live_now = |list: &[Value], make: Make| -> Vec<Option<Value>> {
-        list.iter().map(|one| make(one).map(|input| links::as_it_is(&input))).collect()
+        list.iter().map(|one| make(one).map(|input| draft.links.as_it_is(&input))).collect()
     };
     let mut change = Map::new();
     let mut note = |name: &str, list: Vec<Value>| {

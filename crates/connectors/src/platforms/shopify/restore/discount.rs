@@ -215,12 +215,12 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
             .losses
             .push("The discount comes back with a new id, and its count of uses begins anew.".to_owned());
     } else if !input.is_empty() {
-        let id = links::id_as(shape.kind, draft.id());
+        let id = links::id_as(shape.kind, draft.id);
         let input = variables([("id", id), (shape.input, Value::Object(input))]);
         draft.call(&shape.update, "the discount", input);
     }
     codes(draft, shape, renamed);
-    let me = links::id_as(shape.kind, draft.id());
+    let me = links::id_as(shape.kind, draft.id);
     draft.metafields(&me, "", draft.wanted, draft.live, draft.former);
     draft.set_metafields();
 }
@@ -249,7 +249,7 @@ fn codes(draft: &mut Draft<'_>, shape: &Shape, renamed: Option<&Value>) {
     let list = |of: Option<&'_ Value>| of.map_or(&[][..], |of| place::list(of, "discount/codes")).to_vec();
     let (wanted, there, former) = (list(Some(draft.wanted)), list(draft.live), list(draft.former));
     let is_in = |list: &[Value], code: &Value| list.iter().any(|one| typed(one) == typed(code));
-    let me = links::id_as(shape.kind, draft.id());
+    let me = links::id_as(shape.kind, draft.id);
     // The first one was made with the discount.
     let made = usize::from(draft.is_birth());
     let mut missing = Vec::new();

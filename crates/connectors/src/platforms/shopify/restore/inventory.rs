@@ -8,7 +8,7 @@ use super::links;
 use super::part::{Named, Part};
 use super::place;
 use super::step::{Call, variables};
-use crate::platforms::shopify::digest::digest;
+use crate::digest::digest;
 
 static UPDATE: Call =
     Call::new("inventoryItemUpdate", include_str!("../documents/write/inventoryItemUpdate.graphql"), 10);

@@ -68,7 +68,7 @@ pub(super) fn location(draft: &mut Draft<'_>) {
         if is(wanted, "isActive") && !is(live, "isActive") && draft.change("/isActive".to_owned(), from, to) {
             let since =
                 place::text(live, "deactivatedAt").or(place::text(live, "updatedAt")).unwrap_or_default();
-            let key = format!("activate {} {since}", draft.links.now(draft.id()));
+            let key = format!("activate {} {since}", draft.links.now(draft.id));
             draft.call(
                 &ACTIVATE,
                 "activating the location",

@@ -16,7 +16,8 @@ use serde_json::Value;
 use self::draft::Draft;
 use self::links::Links;
 use self::recipe::{Recipe, recipe};
-use super::Shopify;
+use super::{Shopify, gid};
+use crate::compare::{field, links, part, place};
 use crate::contract::{
     Applied, Fault, IdMap, Item, ItemPlan, ItemWrite, KindSpec, Lookup, PlanAction, RestoreOptions,
 };
@@ -28,19 +29,15 @@ mod definition;
 mod delete;
 mod discount;
 mod draft;
-mod field;
 mod file;
 mod find;
 mod inventory;
-mod links;
 mod location;
 mod media;
 mod metaobject;
 mod navigation;
 mod order;
-mod part;
 mod picture;
-mod place;
 mod plain;
 mod product;
 mod publish;
@@ -114,7 +111,7 @@ pub(super) fn plan(
         cost: 0,
     };
     let Some(recipe) = recipe(kind.name) else { return cannot(unknown(kind)) };
-    let draft = drafted(recipe, wanted, live, former, Links::new(ids), options);
+    let draft = drafted(recipe, wanted, live, former, Links::new(ids, gid::spelled), options);
     if let Some(why) = draft.refusal {
         return cannot(why);
     }
@@ -133,7 +130,7 @@ pub(super) fn plan(
 
 /// Which ids of `wanted`, its parts' included, are others in `live`: old and new. Pure.
 pub(super) fn pair(kind: &KindSpec, wanted: &Value, live: &Value, ids: &IdMap) -> Vec<(String, String)> {
-    let mut links = Links::new(ids);
+    let mut links = Links::new(ids, gid::spelled);
     if let Some(recipe) = recipe(kind.name) {
         part::pair(wanted, live, recipe.parts, &mut links);
     }
@@ -167,7 +164,8 @@ fn drafted<'a>(
     if let Some(live) = live {
         part::pair(wanted, live, recipe.parts, &mut links);
     }
-    let mut draft = Draft::new(wanted, live, former, links, options);
+    let mut draft =
+        Draft::new(place::id_of(wanted).unwrap_or_default(), wanted, live, former, links, options);
     if live.is_none() && !options.fields.is_empty() {
         draft.refusal =
             Some("It is gone, so single fields of it cannot be set back: restore all of it.".to_owned());

@@ -15,7 +15,7 @@ use super::picture;
 use super::place;
 use super::publish;
 use super::step::{Born, Call, PER_CALL, Step, Wait, Work, variables};
-use crate::platforms::shopify::digest::digest;
+use crate::digest::digest;
 
 static SET: Call = Call::new("productSet", include_str!("../documents/write/productSet.graphql"), 10);
 static UPDATE: Call =
@@ -185,7 +185,8 @@ pub(super) fn draft(draft: &mut Draft<'_>) {
         let was =
             part::matched(std::slice::from_ref(variant), formers, Named(by_selected_options), &draft.links);
         let former = was.into_iter().next().and_then(|(_, former)| former);
-        if live.is_some() || draft.is_birth() || super::draft::touches(&draft.options.fields, &path) {
+        if live.is_some() || draft.is_birth() || crate::compare::draft::touches(&draft.options.fields, &path)
+        {
             draft.metafields(&links::id(id), &path, variant, live, former);
         }
     }

@@ -73,7 +73,7 @@ pub(super) async fn apply(
     recipe: &'static Recipe,
     write: &ItemWrite<'_>,
 ) -> Result<Applied, Fault> {
-    let links = Links::new(write.ids);
+    let links = Links::new(write.ids, gid::spelled);
     let (applied, looked) = (Applied::default(), BTreeSet::new());
     let mut run = Run { shop, recipe, write, links, applied, looked, looks: 0 };
     let mut live = write.live.cloned();

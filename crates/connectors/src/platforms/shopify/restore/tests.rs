@@ -12,6 +12,7 @@ use super::recipe::{RECIPES, recipe};
 use super::step::Work;
 use super::{drafted, plan};
 use crate::contract::{IdMap, ItemPlan, PlanAction, RestoreOptions};
+use crate::platforms::shopify::gid;
 use crate::platforms::shopify::kinds::{KINDS, kind};
 
 /// The fields that a plan would change, and the calls that it takes, against what is expected.
@@ -47,7 +48,7 @@ fn check_back(name: &str, wanted: &Value, live: &Value, former: &Value, fields: 
     let made = plan(kind(name).unwrap(), wanted, Some(live), Some(former), &ids, &options);
     let paths: Vec<&str> = made.fields.iter().map(|change| change.path.as_str()).collect();
     assert_eq!(paths, fields);
-    let links = Links::new(&ids);
+    let links = Links::new(&ids, gid::spelled);
     let draft = drafted(recipe(name).unwrap(), wanted, Some(live), Some(former), links, &options);
     assert_eq!(roots(&draft), calls);
 }
@@ -69,7 +70,7 @@ fn draft<'a>(
     options: &'a RestoreOptions,
     ids: &'a IdMap,
 ) -> Draft<'a> {
-    drafted(recipe(name).unwrap(), wanted, live, None, Links::new(ids), options)
+    drafted(recipe(name).unwrap(), wanted, live, None, Links::new(ids, gid::spelled), options)
 }
 
 fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
@@ -274,7 +275,7 @@ fn what_the_shop_published_by_itself_is_withdrawn() {
             .collect();
         json!({"id": gid("Product", 1), "resourcePublicationsV2": entries})
     };
-    let links = Links::new(&ids);
+    let links = Links::new(&ids, gid::spelled);
     let call = |wanted: &[u32], made: &[u32]| {
         super::publish::withdrawal(&published(wanted), &published(made), "p", &links).map(|(call, input)| {
             assert_eq!(call.root, "publishableUnpublish");
@@ -443,7 +444,7 @@ fn collections_get_their_members_back_and_their_order() {
         json!({"selectionsToAdd": [{"productId": gid("Product", 3)}]}),
         "what was picked since stays"
     );
-    let links = Links::new(&ids);
+    let links = Links::new(&ids, gid::spelled);
     let draft = drafted(recipe("collection").unwrap(), &wanted, Some(&live), Some(&live), links, &options);
     assert_eq!(
         input(&draft, 0)["collection"]["sourcesToUpdate"][0]["condition"]["inclusion"],

@@ -550,7 +550,8 @@ fn the_schema_takes_every_input() {
             (&emptied, Some(&wanted), Some(&wanted)),
         ];
         for (wanted, live, former) in ways {
-            let draft = drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids), &stock);
+            let draft =
+                drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids, gid::spelled), &stock);
             let done = draft.refusal.is_some() || !draft.steps.is_empty() || former.is_some();
             assert!(done, "{name}: nothing was done");
             for step in &draft.steps {
@@ -620,7 +621,8 @@ fn every_writable_field_is_written_or_has_a_reason() {
             (&emptied, Some(&wanted), Some(&wanted)),
         ];
         for (wanted, live, former) in ways {
-            let draft = drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids), &stock);
+            let draft =
+                drafted(recipe(name).unwrap(), wanted, live, former, Links::new(&ids, gid::spelled), &stock);
             for step in &draft.steps {
                 let Work::Call { call, variables } = &step.work else { continue };
                 let input = draft.links.fill(&upload::fill(&Value::Object(variables.clone()), &[]));

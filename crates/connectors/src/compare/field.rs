@@ -10,22 +10,22 @@ use super::place;
 
 /// A writable field.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field {
+pub(crate) struct Field {
     /// Where it stands in the payload: `seo`, `blog/id`.
-    pub(super) from: &'static str,
+    pub(crate) from: &'static str,
     /// Where it goes in the input.
-    pub(super) to: &'static str,
+    pub(crate) to: &'static str,
     /// How its value is written.
-    pub(super) form: Form,
+    pub(crate) form: Form,
     /// When it can be written.
-    pub(super) when: When,
+    pub(crate) when: When,
     /// What names one element of its input, where that is a list in which what was added since must stay.
-    pub(super) grows: Option<fn(&Value) -> String>,
+    pub(crate) grows: Option<fn(&Value) -> String>,
 }
 
 /// When a field can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     /// When the item is made and afterwards.
     Always,
     /// Only when the item is made.
@@ -36,7 +36,7 @@ pub(super) enum When {
 
 /// How a value is written, and which values are the same.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// As it stands.
     Plain,
     /// A text; none and empty are the same.
@@ -47,6 +47,8 @@ pub(super) enum Form {
     Set,
     /// The id of another item.
     Id,
+    /// A list of ids of other items. Their order carries no meaning, and what was added since stays.
+    Ids,
     /// Whatever the function makes of it. Null where there is nothing to write.
     Made(fn(&Value) -> Value),
     /// Lists of references that the API changes by adding and removing: what `made` makes is compared, and sent
@@ -61,52 +63,53 @@ pub(super) enum Form {
 }
 
 /// A field of the same name on both sides, written always.
-pub(super) const fn same(name: &'static str, form: Form) -> Field {
+pub(crate) const fn same(name: &'static str, form: Form) -> Field {
     Field { from: name, to: name, form, when: When::Always, grows: None }
 }
 
 /// A field that goes elsewhere than where it stands.
-pub(super) const fn moved(from: &'static str, to: &'static str, form: Form) -> Field {
+pub(crate) const fn moved(from: &'static str, to: &'static str, form: Form) -> Field {
     Field { from, to, form, when: When::Always, grows: None }
 }
 
 impl Field {
     /// The same field, written only when the item is made.
-    pub(super) const fn at_birth(self) -> Self {
+    pub(crate) const fn at_birth(self) -> Self {
         Self { when: When::AtBirth, ..self }
     }
 
     /// The same field, a list whose elements are named by this.
-    pub(super) const fn grows(self, name: fn(&Value) -> String) -> Self {
+    pub(crate) const fn grows(self, name: fn(&Value) -> String) -> Self {
         Self { grows: Some(name), ..self }
     }
 
     /// What names one element of a list in which what was added since must stay. It is given a list of that one.
-    pub(super) fn name_of(&self) -> Option<fn(&Value) -> String> {
+    pub(crate) fn name_of(&self) -> Option<fn(&Value) -> String> {
         match self.form {
-            Form::Set => Some(Value::to_string),
+            Form::Set | Form::Ids => Some(Value::to_string),
             _ => self.grows,
         }
     }
 
     /// The same field, written only once the item is there.
-    pub(super) const fn later(self) -> Self {
+    pub(crate) const fn later(self) -> Self {
         Self { when: When::Later, ..self }
     }
 }
 
 impl Form {
     /// The input for a value of the payload, with markers for ids.
-    pub(super) fn input(self, value: &Value) -> Value {
+    pub(crate) fn input(self, value: &Value) -> Value {
         match self {
             Self::Plain | Self::Text | Self::Number | Self::Set => value.clone(),
             Self::Id => links::id_or_null(value),
+            Self::Ids => links::ids_in(value),
             Self::Made(make) | Self::Moved { made: make, .. } => make(value),
         }
     }
 
     /// Whether two inputs, filled in, say the same.
-    pub(super) fn same(self, one: &Value, other: &Value) -> bool {
+    pub(crate) fn same(self, one: &Value, other: &Value) -> bool {
         match self {
             Self::Plain | Self::Id => one == other,
             Self::Text => one.as_str().unwrap_or_default() == other.as_str().unwrap_or_default(),
@@ -114,7 +117,7 @@ impl Form {
                 (Some(one), Some(other)) => one == other,
                 _ => one == other,
             },
-            Self::Set => sorted(one) == sorted(other),
+            Self::Set | Self::Ids => sorted(one) == sorted(other),
             Self::Made(_) => alike(one, other),
             // What is added and removed has no order.
             Self::Moved { .. } => alike(&without_order(one), &without_order(other)),
@@ -123,8 +126,8 @@ impl Form {
 }
 
 /// Whether the wanted value of a field differs from the live one, ids resolved.
-pub(super) fn differs(field: &Field, wanted: &Value, live: &Value, links: &Links<'_>) -> bool {
-    !field.form.same(&links.fill(&field.form.input(wanted)), &links::as_it_is(&field.form.input(live)))
+pub(crate) fn differs(field: &Field, wanted: &Value, live: &Value, links: &Links<'_>) -> bool {
+    !field.form.same(&links.fill(&field.form.input(wanted)), &links.as_it_is(&field.form.input(live)))
 }
 
 /// The value with every list in one order.

@@ -3,11 +3,11 @@
 use serde_json::{Map, Value};
 
 /// Nothing, for where a reference is needed.
-pub(super) static NULL: Value = Value::Null;
+pub(crate) static NULL: Value = Value::Null;
 
 /// The value at `place` (`inventoryItem/unitCost/amount`). `None` where it was not selected at all; null where
 /// it, or what it belongs to, is null. The difference matters: what was not selected is never written.
-pub(super) fn at<'v>(value: &'v Value, place: &str) -> Option<&'v Value> {
+pub(crate) fn at<'v>(value: &'v Value, place: &str) -> Option<&'v Value> {
     place.split('/').filter(|key| !key.is_empty()).try_fold(value, |here, key| match here {
         Value::Null => Some(&NULL),
         Value::Array(elements) => elements.get(key.parse::<usize>().ok()?),
@@ -16,22 +16,22 @@ pub(super) fn at<'v>(value: &'v Value, place: &str) -> Option<&'v Value> {
 }
 
 /// The text at `place`, where there is one that is not empty.
-pub(super) fn text<'v>(value: &'v Value, place: &str) -> Option<&'v str> {
+pub(crate) fn text<'v>(value: &'v Value, place: &str) -> Option<&'v str> {
     at(value, place).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 /// The item's own id.
-pub(super) fn id_of(value: &Value) -> Option<&str> {
+pub(crate) fn id_of(value: &Value) -> Option<&str> {
     text(value, "id")
 }
 
 /// The list at `place`; empty where there is none.
-pub(super) fn list<'v>(value: &'v Value, place: &str) -> &'v [Value] {
+pub(crate) fn list<'v>(value: &'v Value, place: &str) -> &'v [Value] {
     at(value, place).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Puts `value` at `place`, making the objects on the way.
-pub(super) fn put(object: &mut Map<String, Value>, place: &str, value: Value) {
+pub(crate) fn put(object: &mut Map<String, Value>, place: &str, value: Value) {
     match place.split_once('/') {
         None => {
             object.insert(place.to_owned(), value);
@@ -46,7 +46,7 @@ pub(super) fn put(object: &mut Map<String, Value>, place: &str, value: Value) {
 }
 
 /// An object of the named fields of `value` that are there and not null.
-pub(super) fn pick(value: &Value, names: &[&str]) -> Map<String, Value> {
+pub(crate) fn pick(value: &Value, names: &[&str]) -> Map<String, Value> {
     names
         .iter()
         .filter_map(|name| value.get(name).filter(|v| !v.is_null()).map(|v| ((*name).to_owned(), v.clone())))
@@ -55,7 +55,7 @@ pub(super) fn pick(value: &Value, names: &[&str]) -> Map<String, Value> {
 
 /// A decimal number in one spelling, so that `10`, `"10.0"` and `"10.00"` are the same. A leading zero makes it a
 /// code, not a number: `01234` is nobody's 1234.
-pub(super) fn decimal(value: &Value) -> Option<String> {
+pub(crate) fn decimal(value: &Value) -> Option<String> {
     let spelled = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),
@@ -77,7 +77,7 @@ pub(super) fn decimal(value: &Value) -> Option<String> {
 }
 
 /// Lists in place of connections: `{"nodes": […]}` becomes `[…]`, at every depth, as in a payload.
-pub(super) fn folded(value: &Value) -> Value {
+pub(crate) fn folded(value: &Value) -> Value {
     match value {
         Value::Object(object) => match object.get("nodes") {
             Some(Value::Array(nodes)) => Value::Array(nodes.iter().map(folded).collect()),

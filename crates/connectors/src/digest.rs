@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 const BYTES: usize = 16;
 
 /// The first 128 bits of SHA-256 (FIPS 180-4) over these texts, in this order, as 32 hexadecimal digits.
-pub(super) fn digest<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(crate) fn digest<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Context::new(&SHA256);
     for text in texts {
         // Where one text ends counts.

@@ -10,7 +10,7 @@ use super::place;
 
 /// How a part whose id is lost is recognised.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Key {
+pub(crate) enum Key {
     /// By what people call it, from its content and its place in the list. `None`: by its id alone.
     Named(fn(&Value, usize) -> Option<String>),
     /// By what it is. Among several that are the same, one that is also `closer` is preferred.
@@ -21,21 +21,21 @@ pub(super) enum Key {
         closer: fn(&Value, &Value) -> bool,
     },
 }
-pub(super) use Key::Named;
+pub(crate) use Key::Named;
 
 /// A list of parts within an item, or a single part.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Where in the payload.
-    pub(super) at: &'static str,
+    pub(crate) at: &'static str,
     /// How its elements are recognised.
-    pub(super) key: Key,
+    pub(crate) key: Key,
     /// Parts of these parts.
-    pub(super) parts: &'static [Part],
+    pub(crate) parts: &'static [Part],
 }
 
 /// Every wanted part with the live one that it is, if there is one. A live part is given out once.
-pub(super) fn matched<'w, 'l>(
+pub(crate) fn matched<'w, 'l>(
     wanted: &'w [Value],
     live: &'l [Value],
     key: Key,
@@ -77,7 +77,7 @@ pub(super) fn matched<'w, 'l>(
 }
 
 /// The live parts that a former state has, too, and that are wanted no more.
-pub(super) fn surplus<'l>(
+pub(crate) fn surplus<'l>(
     wanted: &[Value],
     live: &'l [Value],
     former: &[Value],
@@ -99,7 +99,7 @@ fn take<'l, T>(free: &mut Vec<(T, &'l Value)>, is_it: impl Fn(&T, &Value) -> boo
 }
 
 /// Notes which live item, and which of its parts, the wanted ones are.
-pub(super) fn pair(wanted: &Value, live: &Value, parts: &[Part], links: &mut Links<'_>) {
+pub(crate) fn pair(wanted: &Value, live: &Value, parts: &[Part], links: &mut Links<'_>) {
     if let (Some(old), Some(new)) = (place::id_of(wanted), place::id_of(live)) {
         links.note(old, new);
     }
@@ -115,7 +115,7 @@ pub(super) fn pair(wanted: &Value, live: &Value, parts: &[Part], links: &mut Lin
 }
 
 /// Notes which of the live parts the wanted ones are.
-pub(super) fn pair_list(wanted: &[Value], live: &[Value], part: &Part, links: &mut Links<'_>) {
+pub(crate) fn pair_list(wanted: &[Value], live: &[Value], part: &Part, links: &mut Links<'_>) {
     for (wanted, live) in matched(wanted, live, part.key, links) {
         if let Some(live) = live {
             pair(wanted, live, part.parts, links);
@@ -124,12 +124,12 @@ pub(super) fn pair_list(wanted: &[Value], live: &[Value], part: &Part, links: &m
 }
 
 /// By its id alone.
-pub(super) fn by_id(_: &Value, _: usize) -> Option<String> {
+pub(crate) fn by_id(_: &Value, _: usize) -> Option<String> {
     None
 }
 
 /// By its name.
-pub(super) fn by_name(part: &Value, _: usize) -> Option<String> {
+pub(crate) fn by_name(part: &Value, _: usize) -> Option<String> {
     place::text(part, "name").map(str::to_owned)
 }
 
@@ -138,6 +138,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::compare::links::tests::spelled;
     use crate::contract::IdMap;
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
             json!({"id": "3", "name": "c"}),
         ];
         let live = [json!({"id": "9", "name": "a"}), json!({"id": "1", "name": "a"})];
-        let found: Vec<Option<&str>> = matched(&wanted, &live, Named(by_name), &Links::new(&ledger))
+        let found: Vec<Option<&str>> = matched(&wanted, &live, Named(by_name), &Links::new(&ledger, spelled))
             .into_iter()
             .map(|(_, live)| live.and_then(place::id_of))
             .collect();
@@ -164,7 +165,7 @@ mod tests {
             parts: &[Part { at: "inventoryItem", key: Named(by_id), parts: &[] }],
         }];
         let ledger = IdMap::default();
-        let mut links = Links::new(&ledger);
+        let mut links = Links::new(&ledger, spelled);
         let wanted =
             json!({"id": "p1", "variants": [{"id": "v1", "name": "S", "inventoryItem": {"id": "i1"}}]});
         let live =

@@ -1,4 +1,5 @@
 //! A spool in memory that remembers everything in its order, and joins it as the flows do.
+#![allow(dead_code, reason = "not every suite asks everything")]
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,6 +14,7 @@ use serde_json::Value;
 pub(crate) enum Told {
     Line(Line),
     Removed(String, String),
+    Present(String, String),
     Cursor(String, Value),
     End(KindEnd),
 }
@@ -43,6 +45,13 @@ impl Memory {
             .collect()
     }
 
+    pub(crate) fn present(&self) -> Vec<(String, String)> {
+        self.told()
+            .into_iter()
+            .filter_map(|told| if let Told::Present(kind, id) = told { Some((kind, id)) } else { None })
+            .collect()
+    }
+
     pub(crate) fn lines(&self) -> usize {
         self.told().iter().filter(|told| matches!(told, Told::Line(_))).count()
     }
@@ -59,10 +68,9 @@ impl Memory {
         let join = |((kind, id), parts): ((String, String), BTreeMap<String, Line>)| {
             let row = store.kinds().iter().find(|row| row.name == kind).unwrap();
             let lines: Vec<Line> = parts.into_values().collect();
-            let item = store.assemble(row, &id, &lines).unwrap();
-            ((kind, id), item)
+            Some(((kind, id.clone()), store.assemble(row, &id, &lines).unwrap()?))
         };
-        sorted.into_iter().map(join).collect()
+        sorted.into_iter().filter_map(join).collect()
     }
 
     fn tell(&self, told: Told) -> BoxFuture<'_, Result<(), SpoolError>> {
@@ -80,6 +88,10 @@ impl Spool for Memory {
         self.tell(Told::Removed(kind.to_string(), id.into()))
     }
 
+    fn present(&self, kind: Kind, id: Box<str>) -> BoxFuture<'_, Result<(), SpoolError>> {
+        self.tell(Told::Present(kind.to_string(), id.into()))
+    }
+
     fn page_end(&self, kind: Kind, cursor: Value) -> BoxFuture<'_, Result<(), SpoolError>> {
         self.tell(Told::Cursor(kind.to_string(), cursor))
     }
@@ -87,7 +99,7 @@ impl Spool for Memory {
     fn restart(&self, kind: Kind) -> BoxFuture<'_, Result<(), SpoolError>> {
         self.0.lock().unwrap().retain(|told| match told {
             Told::Line(line) => line.kind != kind,
-            Told::Cursor(of, _) | Told::Removed(of, _) => of != kind.as_str(),
+            Told::Cursor(of, _) | Told::Removed(of, _) | Told::Present(of, _) => of != kind.as_str(),
             Told::End(_) => true,
         });
         Box::pin(async { Ok(()) })

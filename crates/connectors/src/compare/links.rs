@@ -10,55 +10,64 @@ use serde_json::{Map, Value, json};
 
 use super::place;
 use crate::contract::IdMap;
-use crate::platforms::shopify::gid;
 
 const ID: &str = "$id";
 const JSON_TEXT: &str = "$json";
 const AS: &str = "$as:";
 
 /// A marker for whatever `old` is called when the input is sent.
-pub(super) fn id(old: &str) -> Value {
+pub(crate) fn id(old: &str) -> Value {
     json!({ ID: old })
 }
 
 /// The same under another type's name: some things have one number and two names.
-pub(super) fn id_as(kind: &str, old: &str) -> Value {
+pub(crate) fn id_as(kind: &str, old: &str) -> Value {
     let mut marker = Map::new();
     marker.insert(format!("{AS}{kind}"), Value::from(old));
     Value::Object(marker)
 }
 
 /// The same for a value that is an id or null.
-pub(super) fn id_or_null(value: &Value) -> Value {
+pub(crate) fn id_or_null(value: &Value) -> Value {
     value.as_str().map_or(Value::Null, id)
 }
 
+/// Markers for a list of ids; what is none stays as it is.
+pub(crate) fn ids_in(value: &Value) -> Value {
+    let marked = |one: &Value| one.as_str().map_or_else(|| one.clone(), id);
+    value.as_array().map_or_else(|| value.clone(), |list| list.iter().map(marked).collect())
+}
+
 /// Markers for the `id`s of a list of objects.
-pub(super) fn ids_of(list: &[Value]) -> Value {
+pub(crate) fn ids_of(list: &[Value]) -> Value {
     list.iter().filter_map(place::id_of).map(id).collect()
 }
 
 /// A marker for JSON that is sent as text, with the ids in it filled in.
-pub(super) fn json_text(value: Value) -> Value {
+pub(crate) fn json_text(value: Value) -> Value {
     let mut marker = Map::new();
     marker.insert(JSON_TEXT.to_owned(), value);
     Value::Object(marker)
 }
 
+/// How a platform's inputs spell an id; under another type's name, where one is given.
+pub(crate) type Spelling = fn(id: &str, kind: Option<&str>) -> Value;
+
 /// What became of ids: the ledger of former restores, and what is learnt during this one.
 #[derive(Debug, Clone)]
-pub(super) struct Links<'a> {
+pub(crate) struct Links<'a> {
     ledger: &'a IdMap,
     learnt: BTreeMap<String, String>,
+    spelling: Spelling,
 }
 
 impl<'a> Links<'a> {
-    pub(super) fn new(ledger: &'a IdMap) -> Self {
-        Self { ledger, learnt: BTreeMap::new() }
+    pub(crate) fn new(ledger: &'a IdMap, spelling: Spelling) -> Self {
+        Self { ledger, learnt: BTreeMap::new(), spelling }
     }
 
     /// What `old` is called now.
-    pub(super) fn now<'s>(&'s self, old: &'s str) -> &'s str {
+    pub(crate) fn now<'s>(&'s self, old: &'s str) -> &'s str {
         match self.learnt.get(old) {
             Some(new) => new,
             None => {
@@ -71,7 +80,7 @@ impl<'a> Links<'a> {
 
     /// Notes that `old` is now `new`. Where a former restore had already renamed it, later backups of the same store know
     /// it by that name, which is therefore noted too.
-    pub(super) fn note(&mut self, old: &str, new: &str) {
+    pub(crate) fn note(&mut self, old: &str, new: &str) {
         if old == new || self.now(old) == new {
             return;
         }
@@ -83,35 +92,33 @@ impl<'a> Links<'a> {
     }
 
     /// The same with further pairs.
-    pub(super) fn with(mut self, pairs: Vec<(String, String)>) -> Self {
+    pub(crate) fn with(mut self, pairs: Vec<(String, String)>) -> Self {
         self.learnt.extend(pairs);
         self
     }
 
     /// What was learnt, old and new.
-    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
         self.learnt.iter().map(|(old, new)| (old.clone(), new.clone())).collect()
     }
 
     /// The input as it is sent: every marker replaced.
-    pub(super) fn fill(&self, input: &Value) -> Value {
-        filled(input, &|old| self.now(old).to_owned())
+    pub(crate) fn fill(&self, input: &Value) -> Value {
+        filled(input, &|old, kind| (self.spelling)(self.now(old), kind))
+    }
+
+    /// The input of something that is live: its ids are present ones, as they stand.
+    pub(crate) fn as_it_is(&self, input: &Value) -> Value {
+        filled(input, &|id, kind| (self.spelling)(id, kind))
     }
 }
 
-/// The input of something that is live: its ids are present ones, as they stand.
-pub(super) fn as_it_is(input: &Value) -> Value {
-    filled(input, &str::to_owned)
-}
-
-fn filled(input: &Value, now: &dyn Fn(&str) -> String) -> Value {
+fn filled(input: &Value, now: &dyn Fn(&str, Option<&str>) -> Value) -> Value {
     match input {
         Value::Object(object) => match marker(object) {
-            Some((ID, Value::String(old))) => Value::String(now(old)),
+            Some((ID, Value::String(old))) => now(old, None),
             Some((JSON_TEXT, inner)) => Value::String(filled(inner, now).to_string()),
-            Some((key, Value::String(old))) => {
-                Value::String(gid::renamed(key.trim_start_matches(AS), &now(old)))
-            }
+            Some((key, Value::String(old))) => now(old, Some(key.trim_start_matches(AS))),
             _ => Value::Object(object.iter().map(|(key, inner)| (key.clone(), filled(inner, now))).collect()),
         },
         Value::Array(values) => Value::Array(values.iter().map(|inner| filled(inner, now)).collect()),
@@ -127,14 +134,19 @@ fn marker(object: &Map<String, Value>) -> Option<(&str, &Value)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Ids as they stand; another name goes before them.
+    pub(crate) fn spelled(id: &str, kind: Option<&str>) -> Value {
+        kind.map_or_else(|| id.into(), |kind| format!("{kind} {id}").into())
+    }
 
     #[test]
     fn markers_are_filled_and_lookalikes_left_alone() {
         let mut ledger = IdMap::default();
         ledger.insert("gid://shopify/Product/1", "gid://shopify/Product/9");
-        let mut links = Links::new(&ledger);
+        let mut links = Links::new(&ledger, spelled);
         links.note("gid://shopify/Page/2", "gid://shopify/Page/8");
         let input = json!({
             "ownerId": id("gid://shopify/Page/2"),
@@ -148,7 +160,7 @@ mod tests {
                 "ownerId": "gid://shopify/Page/8",
                 "value": r#"["gid://shopify/Product/9","gid://shopify/Product/3"]"#,
                 "text": "gid://shopify/Product/1",
-                "discount": "gid://shopify/DiscountCodeNode/5",
+                "discount": "DiscountCodeNode gid://shopify/DiscountNode/5",
             })
         );
     }
@@ -157,7 +169,7 @@ mod tests {
     fn a_second_renaming_is_noted_under_both_former_names() {
         let check = |mut ledger: IdMap, noted: &str, expected: &[(&str, &str)], pairs: usize| {
             ledger.insert("a", "b");
-            let mut links = Links::new(&ledger);
+            let mut links = Links::new(&ledger, spelled);
             links.note(noted, "c");
             for (old, now) in expected {
                 assert_eq!(links.now(old), *now, "{noted}: {old}");

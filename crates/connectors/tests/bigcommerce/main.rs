@@ -1,0 +1,18 @@
+//! A practice BigCommerce store, read and put back: whole, in increments, disturbed and interrupted.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests"
+)]
+
+mod practice;
+#[path = "../spool/mod.rs"]
+mod spool;
+
+mod changes;
+mod faults;
+mod restore;
+mod whole;

@@ -1,0 +1,232 @@
+//! A practice store and a connection to it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use connectors::Secret;
+use connectors::contract::{
+    Behalf, CredentialKeeper, Fault, Journal, KindRequest, MediaReader, Prior, Renewing, SpoolError, Store,
+};
+use connectors::platforms::bigcommerce::{self, Credential, KINDS};
+use domain::{AuditSink, Clock, Principal, Rng, Timestamp, Unrecorded};
+use futures::future::BoxFuture;
+use sandbox::bigcommerce::{Running, Settings};
+use serde_json::{Value, json};
+
+use crate::spool::Memory;
+
+/// A clock on which waiting takes no time: it goes on by itself.
+#[derive(Debug)]
+pub(crate) struct QuickClock(AtomicU64);
+
+/// 2026-11-30, about noon.
+const BEGINNING: i64 = 1_796_040_000;
+
+impl Clock for QuickClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(BEGINNING + i64::try_from(self.monotonic().as_secs()).unwrap()).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap() + 1, Ordering::SeqCst);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+impl QuickClock {
+    pub(crate) fn shift(&self, by: Duration) {
+        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+/// Numbers from a seed (SplitMix64).
+#[derive(Debug)]
+struct Seeded(Mutex<u64>);
+
+impl Rng for Seeded {
+    fn fill(&self, bytes: &mut [u8]) {
+        let mut state = self.0.lock().unwrap();
+        for byte in bytes {
+            *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = *state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (mixed >> 56) as u8;
+        }
+    }
+}
+
+/// A token that does not end is never renewed.
+#[derive(Debug)]
+struct Never;
+
+impl CredentialKeeper for Never {
+    fn renewing(&self) -> BoxFuture<'_, Result<Renewing, SpoolError>> {
+        unreachable!("nobody renews it")
+    }
+
+    fn keep<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>> {
+        unreachable!("nobody renews it")
+    }
+}
+
+/// A practice store and what a connection to it needs.
+pub(crate) struct Practice {
+    pub(crate) running: Running,
+    pub(crate) clock: Arc<QuickClock>,
+    owner: reqwest::Client,
+}
+
+impl Practice {
+    pub(crate) async fn start(settings: Settings) -> Self {
+        let clock = Arc::new(QuickClock(AtomicU64::new(0)));
+        let rng = Arc::new(Seeded(Mutex::new(settings.seed)));
+        let running =
+            sandbox::bigcommerce::start(settings, Arc::clone(&clock) as Arc<dyn Clock>, rng).await.unwrap();
+        let authority = reqwest::Certificate::from_pem(running.ca_pem.as_bytes()).unwrap();
+        let owner = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        Self { running, clock, owner }
+    }
+
+    pub(crate) fn open(&self) -> Box<dyn Store> {
+        self.open_with(&self.running.access_token)
+    }
+
+    pub(crate) fn open_with(&self, token: &str) -> Box<dyn Store> {
+        self.open_recorded(token, Arc::new(Unrecorded))
+    }
+
+    /// Opens the store with a record of what is sent to it.
+    pub(crate) fn open_recorded(&self, token: &str, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {
+        let behalf = Behalf {
+            audit,
+            principal: Principal("cell-operator".into()),
+            grant: None,
+            object: "default/shop".into(),
+        };
+        bigcommerce::open(connectors::contract::Settings {
+            url: self.running.url.clone(),
+            ca_pem: Some(self.running.ca_pem.clone().into_bytes()),
+            credential: Credential { access_token: Secret::new(token) }.to_bytes().unwrap(),
+            keeper: Arc::new(Never),
+            behalf,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            rng: Arc::new(Seeded(Mutex::new(11))),
+        })
+        .unwrap()
+    }
+
+    pub(crate) fn faults(&self, spec: &str) {
+        self.running.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap());
+    }
+
+    /// Has the store tell of something, by the app's own token: others' webhooks are not shown.
+    pub(crate) async fn hook(&self) {
+        let hook = json!({"scope": "store/product/*", "destination": "https://hooks.example.com/store", "is_active": false});
+        self.owner("POST", "v3/hooks", &hook).await;
+    }
+
+    /// What the shop's owner does, beside us: a minute passes. Refusals fail the test.
+    pub(crate) async fn owner(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.clock.shift(Duration::from_secs(60));
+        let mut request = self
+            .owner
+            .request(method.parse().unwrap(), format!("{}/{path}", self.running.url))
+            .header("X-Auth-Token", &self.running.access_token)
+            .header("Accept", "application/json");
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{method} {path}: {status} {text}");
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() }
+    }
+}
+
+/// Requests for these kinds, or for all.
+pub(crate) fn requests(kinds: &[&str], since: Option<&Memory>) -> Vec<KindRequest> {
+    KINDS
+        .iter()
+        .filter(|row| kinds.is_empty() || kinds.contains(&row.name))
+        .map(|kind| KindRequest {
+            kind,
+            since: since.and_then(|memory| memory.end(kind.name).next),
+            resume: None,
+        })
+        .collect()
+}
+
+/// Fetches into a new spool.
+pub(crate) async fn fetch(store: &dyn Store, requests: Vec<KindRequest>) -> Result<Memory, Fault> {
+    let spool = Memory::default();
+    store.fetch(requests, &spool).await?;
+    Ok(spool)
+}
+
+/// Steps, and the ids that came of them once they were done.
+type Steps = BTreeMap<String, Option<Vec<(String, String)>>>;
+
+/// A journal in memory. It keeps intents and results, and lives longer than an attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Steps>);
+
+impl Journal for Noted {
+    fn is_in_doubt(&self, step: &str) -> bool {
+        self.0.lock().unwrap().get(step) == Some(&None)
+    }
+
+    fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>> {
+        Box::pin(async move {
+            let mut steps = self.0.lock().unwrap();
+            Ok(match steps.get(step) {
+                Some(Some(ids)) => Prior::Done(ids.clone()),
+                Some(None) => Prior::InDoubt,
+                None => {
+                    steps.insert(step.to_owned(), None);
+                    Prior::New
+                }
+            })
+        })
+    }
+
+    fn done<'a>(
+        &'a self,
+        step: &'a str,
+        ids: &'a [(String, String)],
+    ) -> BoxFuture<'a, Result<(), SpoolError>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().insert(step.to_owned(), Some(ids.to_vec()));
+            Ok(())
+        })
+    }
+
+    fn refused<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<(), SpoolError>> {
+        Box::pin(async move {
+            self.0.lock().unwrap().remove(step);
+            Ok(())
+        })
+    }
+}
+
+/// Stored media, by pointer.
+#[derive(Debug, Default)]
+pub(crate) struct Stored(pub(crate) BTreeMap<String, Vec<u8>>);
+
+impl MediaReader for Stored {
+    fn size_bytes(&self, pointer: &str) -> Option<u64> {
+        self.0.get(pointer).map(|bytes| bytes.len() as u64)
+    }
+
+    fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>> {
+        Box::pin(async move { self.0.get(pointer).map(|bytes| Ok(Bytes::from(bytes.clone()))) })
+    }
+}
