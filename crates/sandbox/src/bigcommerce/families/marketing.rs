@@ -216,7 +216,8 @@ fn promotion_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal>
         }
     }
     if draft.is_new() {
-        let coupon = draft.fields.contains_key("coupon_type") || draft.fields.contains_key("codes");
+        let named = ["coupon_type", "codes"].iter().any(|name| draft.fields.contains_key(*name));
+        let coupon = named || draft.text("redemption_type") == "COUPON";
         draft
             .fields
             .insert("redemption_type".to_owned(), Json::from(if coupon { "COUPON" } else { "AUTOMATIC" }));
