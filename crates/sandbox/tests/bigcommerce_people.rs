@@ -23,7 +23,7 @@ async fn customers_come_in_tens_and_show_no_password() {
     full["addresses"] = json!([{ "first_name": "Ada", "last_name": "Example", "address1": "1 Street", "city": "Berlin", "country_code": "DE", "postal_code": "1", "state_or_province": "Berlin" }]);
     full["attributes"] = json!([{ "attribute_id": attribute, "attribute_value": "3" }]);
     full["store_credit_amounts"] = json!([{ "amount": 5 }]);
-    full["form_fields"] = json!([{ "name": "Colour", "value": "Blue" }]);
+    full["form_fields"] = json!([{ "name": "Favourite colour", "value": "Blue" }]);
     let made = shop.post("/v3/customers", json!([full])).await;
     let made = &made.data()[0];
     assert_eq!((&made["address_count"], &made["attribute_count"]), (&json!(1), &json!(1)));
@@ -35,7 +35,7 @@ async fn customers_come_in_tens_and_show_no_password() {
     assert_eq!(read["store_credit_amounts"][0]["amount"], 5);
     assert_eq!(
         read["form_fields"][0],
-        json!({ "name": "Colour", "value": "Blue", "customer_id": made["id"] })
+        json!({ "name": "Favourite colour", "value": "Blue", "customer_id": made["id"] })
     );
     assert!(!read.to_string().contains("secret"));
     assert!(shop.list("/v3/customers").await[0].get("addresses").is_none());
@@ -108,9 +108,14 @@ async fn values_of_attributes_have_the_type_of_their_attribute() {
         shop.list(&format!("/v3/customers/attribute-values?customer_id:in={id}&name=Visits")).await.len(),
         1
     );
-    let field = json!([{ "customer_id": id, "name": "Colour", "value": "Red" }]);
+    let field = json!([{ "customer_id": id, "name": "Favourite colour", "value": "Red" }]);
     assert_eq!(shop.put("/v3/customers/form-field-values", field).await.status, 200);
-    assert_eq!(shop.list("/v3/customers/form-field-values?field_name=Colour").await[0]["value"], "Red");
+    let other = json!([{ "customer_id": id, "name": "Height", "value": "1.80" }]);
+    assert_eq!(shop.put("/v3/customers/form-field-values", other).await.status, 422);
+    assert_eq!(
+        shop.list("/v3/customers/form-field-values?field_name=Favourite%20colour").await[0]["value"],
+        "Red"
+    );
 }
 
 #[tokio::test]

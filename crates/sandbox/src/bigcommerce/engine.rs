@@ -36,7 +36,7 @@ pub(crate) fn serve(call: &mut Call<'_>) -> Result<Answer, Refusal> {
                 Ok(written(call, resource, &keys))
             }
             _ => {
-                call.store.remove(resource.kind, &key);
+                remove(call, resource, &[key])?;
                 Ok(done(call))
             }
         };
@@ -417,15 +417,27 @@ fn change_named(
     Ok(keys)
 }
 
+/// Deletes things: all, or none.
+pub(crate) fn remove(call: &mut Call<'_>, resource: &'static Resource, keys: &[Key]) -> Result<(), Refusal> {
+    for key in keys {
+        if let Some(row) = call.store.get(resource.kind, key) {
+            (resource.removable)(call, key, row)?;
+        }
+    }
+    for key in keys {
+        call.store.remove(resource.kind, key);
+    }
+    Ok(())
+}
+
 fn delete_many(call: &mut Call<'_>, resource: &'static Resource) -> Result<Answer, Refusal> {
     let parent = call.parent(resource)?;
     let chooses = call.query.0.iter().any(|(name, _)| !matches!(name.as_str(), "page" | "limit"));
     if !chooses && call.version() == 3 {
         return Err(Refusal::field("", "A filter must say what to delete."));
     }
-    for key in chosen(call, resource, parent.as_ref())? {
-        call.store.remove(resource.kind, &key);
-    }
+    let keys = chosen(call, resource, parent.as_ref())?;
+    remove(call, resource, &keys)?;
     Ok(done(call))
 }
 

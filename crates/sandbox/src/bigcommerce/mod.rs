@@ -74,6 +74,9 @@ pub struct Settings {
     pub latency: Duration,
     /// How long background jobs take: themes, deletion of categories.
     pub job_time: Duration,
+    /// Fields of forms that the shop's owner has set up for customers and addresses. No API tells or makes them, and
+    /// values of others are refused.
+    pub form_fields: Vec<String>,
     /// The app's scopes; `None` grants all that a backup asks for.
     pub scopes: Option<Vec<String>>,
     /// What goes wrong.
@@ -94,6 +97,7 @@ impl Default for Settings {
             plan: Plan::Unthrottled,
             latency: Duration::ZERO,
             job_time: Duration::ZERO,
+            form_fields: vec!["Favourite colour".to_owned(), "Floor".to_owned()],
             scopes: None,
             faults: Vec::new(),
             webhook_ca_pem: None,

@@ -42,7 +42,7 @@ pub(crate) fn cut(call: &Call<'_>, keys: &[Key], sizes: (usize, usize)) -> Resul
         let key = read(cursor).ok_or_else(|| Refusal::field("after", "is no cursor"))?;
         let (start, end) = if after.is_some() {
             let start = position(keys, &key, true);
-            (start, (start + limit).min(total))
+            (start, start.saturating_add(limit).min(total))
         } else {
             let end = position(keys, &key, false);
             (end.saturating_sub(limit), end)
@@ -62,7 +62,7 @@ pub(crate) fn cut(call: &Call<'_>, keys: &[Key], sizes: (usize, usize)) -> Resul
         None => 1,
     };
     let start = (number - 1).saturating_mul(limit).min(total);
-    let end = (start + limit).min(total);
+    let end = start.saturating_add(limit).min(total);
     let page = slice(keys, start, end);
     let pages = total.div_ceil(limit);
     let link = |to: usize| {

@@ -65,6 +65,8 @@ impl Draft {
 pub(crate) type Rule = fn(&mut Call<'_>, &mut Draft) -> Result<(), Refusal>;
 /// What else happens when a thing was written. The flag says whether it is new.
 pub(crate) type Written = fn(&mut Call<'_>, &'static Resource, &Key, &Obj, bool) -> Result<(), Refusal>;
+/// Whether a request may delete a thing.
+pub(crate) type Removable = fn(&Call<'_>, &Key, &Row) -> Result<(), Refusal>;
 /// What else goes when a thing goes.
 pub(crate) type Gone = fn(&mut Store, &Key, &Row);
 /// What an answer shows beside the fields that are kept.
@@ -99,6 +101,7 @@ pub(crate) struct Resource {
     pub(crate) page: (usize, usize),
     pub(crate) rule: Rule,
     pub(crate) written: Written,
+    pub(crate) removable: Removable,
     pub(crate) gone: Gone,
     pub(crate) view: View,
     pub(crate) filter: Filter,
@@ -121,6 +124,7 @@ pub(crate) const PLAIN: Resource = Resource {
     page: (50, 250),
     rule: |_, _| Ok(()),
     written: |_, _, _, _, _| Ok(()),
+    removable: |_, _, _| Ok(()),
     gone: |_, _, _| (),
     view: |_, _, _, _, _| (),
     filter: |_, _, _, _, _| None,

@@ -136,6 +136,7 @@ pub(crate) async fn start(
 
     let mut store = Store::new(settings.seed, clock.now(), origin.clone(), hash.clone());
     store.job_time = settings.job_time;
+    store.form_fields.clone_from(&settings.form_fields);
     seed::fill(&mut store, &settings);
     store.seeding = false;
     if let Some(refusal) = store.refused.pop() {

@@ -54,7 +54,7 @@ async fn any(
     let path = uri.path();
     let mut response = match path.strip_prefix("/stores/").and_then(|rest| rest.split_once('/')) {
         Some((hash, rest)) => api(&shop, hash, &method, &format!("/{rest}"), &uri, &headers, body).await,
-        None => file(&shop, path),
+        None => file(&shop, path).await,
     };
     if let Ok(date) = HeaderValue::from_str(&https::http_date(shop.clock.now())) {
         response.headers_mut().insert(header::DATE, date);
@@ -63,15 +63,19 @@ async fn any(
 }
 
 /// Bytes of images: whoever has the address gets them.
-fn file(shop: &Shop, path: &str) -> Response {
-    if let Some(fault) = lock(&shop.faults).hit(&["files"], PLAIN_FAULTS) {
-        return play(shop, fault);
+async fn file(shop: &Shop, path: &str) -> Response {
+    let fault = lock(&shop.faults).hit(&["files"], PLAIN_FAULTS);
+    match fault {
+        Some(FaultKind::Slow) => shop.clock.sleep(SLOW).await,
+        Some(fault) if fault != FaultKind::Cut => return play(shop, fault),
+        _ => {}
     }
     let kept = lock(&shop.store).files.get(&super::facts::decode(path)).cloned();
     let Some(bytes) = kept.map(|file| file.bytes()) else { return StatusCode::NOT_FOUND.into_response() };
     shop.counters.bytes_sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
     let content_type = if bytes.starts_with(b"PK") { "application/zip" } else { "image/png" };
-    ([(header::CONTENT_TYPE, content_type)], bytes).into_response()
+    let response = ([(header::CONTENT_TYPE, content_type)], bytes.clone()).into_response();
+    if fault == Some(FaultKind::Cut) { https::cut_body(response, &bytes) } else { response }
 }
 
 /// What an answer is made of before faults and headers.

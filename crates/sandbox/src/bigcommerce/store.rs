@@ -170,6 +170,8 @@ pub(crate) struct Store {
     /// `https://HOST:PORT`.
     pub(crate) origin: String,
     pub(crate) hash: String,
+    /// Fields of forms that there are.
+    pub(crate) form_fields: Vec<String>,
     /// How long background jobs take.
     pub(crate) job_time: Duration,
     /// The same time on the clock that never goes back.
@@ -195,6 +197,7 @@ impl Store {
             dice: Dice::new(seed ^ 0x0b16),
             origin,
             hash,
+            form_fields: Vec::new(),
             job_time: Duration::ZERO,
             monotonic: Duration::ZERO,
             files: HashMap::new(),

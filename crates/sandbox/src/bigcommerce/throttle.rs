@@ -17,6 +17,13 @@ pub enum Plan {
     },
 }
 
+impl Plan {
+    /// Plans called Standard and Plus.
+    pub const STANDARD: Self = Self::Window { quota: 150, window: Duration::from_secs(30) };
+    /// The plan called Pro.
+    pub const PRO: Self = Self::Window { quota: 450, window: Duration::from_secs(30) };
+}
+
 /// What every answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Status {

@@ -17,7 +17,14 @@ const CATEGORIES_MAX: usize = 50;
 const DEPTH_MAX: usize = 8;
 
 pub(crate) const RESOURCES: &[Resource] = &[
-    Resource { kind: "tree", path: "/v3/catalog/trees", batch: TREES_MAX, filter: tree_filter, ..PLAIN },
+    Resource {
+        kind: "tree",
+        path: "/v3/catalog/trees",
+        batch: TREES_MAX,
+        gone: tree_gone,
+        filter: tree_filter,
+        ..PLAIN
+    },
     Resource {
         kind: "category",
         path: "/v3/catalog/trees/categories",
@@ -72,6 +79,17 @@ fn kind(name: &str) -> Result<&'static Resource, Refusal> {
 
 fn tree_filter(_: &Store, _: &Key, row: &Row, name: &str, value: &str) -> Option<bool> {
     (name == "channel_id:in").then(|| compare(row.get("channels"), "in", value))
+}
+
+fn tree_gone(store: &mut Store, key: &Key, _: &Row) {
+    let own: Vec<Key> = store
+        .rows("category")
+        .filter(|(_, row)| row.get("tree_id") == &key.json())
+        .map(|(key, _)| key.clone())
+        .collect();
+    for category in own {
+        store.remove("category", &category);
+    }
 }
 
 /// Trees are told by their ids: with one a tree is renamed, without one it is new.

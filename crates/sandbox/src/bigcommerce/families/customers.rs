@@ -202,11 +202,24 @@ fn customer_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> 
         }
     }
     if let Some(fields) = draft.fields.shift_remove("form_fields") {
+        check_form_fields(call.store, fields.as_array().map(Vec::as_slice).unwrap_or_default())?;
         let mut kept = draft.hidden.get("form_fields").and_then(Json::as_array).cloned().unwrap_or_default();
         merge_form_fields(&mut kept, fields.as_array().cloned().unwrap_or_default());
         draft.hidden.insert("form_fields".to_owned(), Json::Array(kept));
     }
     Ok(())
+}
+
+/// Refuses values of fields that nobody has set up.
+fn check_form_fields(store: &Store, given: &[Json]) -> Result<(), Refusal> {
+    let known = |field: &Json| {
+        store.form_fields.iter().any(|name| field.get("name").and_then(Json::as_str) == Some(name))
+    };
+    if given.iter().all(known) {
+        Ok(())
+    } else {
+        Err(Refusal::field("form_fields", "names a field that does not exist"))
+    }
 }
 
 fn merge_form_fields(kept: &mut Vec<Json>, given: Vec<Json>) {
@@ -330,6 +343,7 @@ fn address_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
         draft.fields.insert("country".to_owned(), Json::from(country));
     }
     if let Some(fields) = draft.fields.shift_remove("form_fields") {
+        check_form_fields(call.store, fields.as_array().map(Vec::as_slice).unwrap_or_default())?;
         let mut kept = draft.hidden.get("form_fields").and_then(Json::as_array).cloned().unwrap_or_default();
         merge_form_fields(&mut kept, fields.as_array().cloned().unwrap_or_default());
         draft.hidden.insert("form_fields".to_owned(), Json::Array(kept));
@@ -461,6 +475,8 @@ fn form_fields(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn put_form_fields(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let given = call.objects();
     check_batch(call, given.len(), BATCH_MAX)?;
+    let values: Vec<Json> = given.iter().cloned().map(Json::Object).collect();
+    check_form_fields(call.store, &values)?;
     for value in &given {
         let (kind, id) = match (value.get("customer_id"), value.get("address_id")) {
             (Some(id), None) => ("customer", id),

@@ -62,6 +62,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
             "created_from",
         ],
         rule: promotion_rule,
+        removable,
         filter: promotion_filter,
         ..PLAIN
     },
@@ -77,8 +78,6 @@ pub(crate) const RESOURCES: &[Resource] = &[
 ];
 
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
-    ("DELETE", "/v3/promotions/*", delete_promotion),
-    ("DELETE", "/v3/promotions", delete_promotions),
     ("POST", "/v3/promotions/*/codegen", generate),
     ("GET", "/v3/promotions/codes", by_code),
     ("DELETE", "/v3/promotions/codes", delete_by_code),
@@ -217,7 +216,8 @@ fn promotion_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal>
         }
     }
     if draft.is_new() {
-        let coupon = draft.fields.contains_key("coupon_type") || draft.fields.contains_key("codes");
+        let named = ["coupon_type", "codes"].iter().any(|name| draft.fields.contains_key(*name));
+        let coupon = named || draft.text("redemption_type") == "COUPON";
         draft
             .fields
             .insert("redemption_type".to_owned(), Json::from(if coupon { "COUPON" } else { "AUTOMATIC" }));
@@ -261,28 +261,11 @@ fn promotion_filter(store: &Store, key: &Key, row: &Row, name: &str, value: &str
 }
 
 /// A promotion with codes stays: its codes go first.
-fn removable(store: &Store, key: &Key) -> Result<(), Refusal> {
-    match store.children("promotion_code", key).next() {
+fn removable(call: &Call<'_>, key: &Key, _: &Row) -> Result<(), Refusal> {
+    match call.store.children("promotion_code", key).next() {
         Some(_) => Err(Refusal::field("id", "has codes, which must be deleted first")),
         None => Ok(()),
     }
-}
-
-fn delete_promotion(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let key = call.key(0);
-    removable(call.store, &key)?;
-    call.store.remove("promotion", &key);
-    Ok(Answer::empty(204))
-}
-
-fn delete_promotions(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let keys: Vec<Key> =
-        call.query.numbers("id:in").unwrap_or_default().into_iter().map(Key::Number).collect();
-    keys.iter().try_for_each(|key| removable(call.store, key))?;
-    for key in keys {
-        call.store.remove("promotion", &key);
-    }
-    Ok(Answer::empty(204))
 }
 
 fn code_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {

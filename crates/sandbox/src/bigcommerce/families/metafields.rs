@@ -65,6 +65,13 @@ const fn metafield(turn: usize) -> Resource {
         unique: &[&["key", "namespace", "^", "owner_client_id"]],
         defaults: r#"{"description":""}"#,
         rule,
+        removable: |call, _, row| {
+            if may_write(call, row) {
+                Ok(())
+            } else {
+                Err(Refusal::new(403, "The metafield belongs to another app."))
+            }
+        },
         ..PLAIN
     }
 }

@@ -109,6 +109,7 @@ fn modifier_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> 
     }
     let old = draft.old.as_ref().map(|(_, row)| row.list("option_values").to_vec()).unwrap_or_default();
     let mut values = take_values(call, "modifier_value", &old, &given)?;
+    check_values(&kind, &values)?;
     let own = draft.old.as_ref().map(|(key, _)| key.json());
     for value in values.iter_mut().filter_map(Json::as_object_mut) {
         value.insert("option_id".to_owned(), own.clone().unwrap_or(Json::Null));
@@ -151,6 +152,21 @@ pub(crate) fn take_values(
         values.push(kept);
     }
     Ok(values)
+}
+
+/// Whether values have what their type cannot do without.
+pub(crate) fn check_values(of: &str, values: &[Json]) -> Result<(), Refusal> {
+    for (turn, value) in values.iter().enumerate() {
+        let data = value.get("value_data");
+        let has = |name: &str| data.and_then(|data| data.get(name)).is_some_and(|part| !part.is_null());
+        let lacks = match of {
+            "swatch" if !has("colors") && !has("image_url") => "colors",
+            "product_list" | "product_list_with_images" if !has("product_id") => "product_id",
+            _ => continue,
+        };
+        return Err(Refusal::field(format!("option_values.{turn}.value_data.{lacks}"), "must be given"));
+    }
+    Ok(())
 }
 
 fn one_value(
@@ -245,6 +261,8 @@ pub(crate) fn add_value(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let mut list = list_of(call, resource, &key);
     let given = call.body.clone();
     let mut value = one_value(call, kind, None, &given)?;
+    let of = call.store.get(resource.kind, &key).map(|row| row.text("type").to_owned()).unwrap_or_default();
+    check_values(&of, std::slice::from_ref(&value))?;
     if list.iter().any(|known| known.get("label") == value.get("label")) {
         return Err(Refusal::field("label", "is that of another value"));
     }

@@ -283,6 +283,10 @@ fn order_written(
 fn sell(store: &mut Store, line: &Json) {
     let number = |name: &str| line.get(name).and_then(Json::as_u64).unwrap_or_default();
     let product = Key::Number(number("product_id"));
+    let sold = number("quantity");
+    store.edit_silently("product", &product, |row| {
+        row.fields.insert("total_sold".to_owned(), Json::from(row.number("total_sold") + sold));
+    });
     if store.get("product", &product).is_none_or(|row| row.text("inventory_tracking") == "none") {
         return;
     }

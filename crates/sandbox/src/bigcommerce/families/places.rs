@@ -78,6 +78,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
         batch: BATCH_MAX,
         unique: &[&["code", "type"]],
         rule: |call, draft| stamp(call, draft, true),
+        removable: property_removable,
         ..PLAIN
     },
 ];
@@ -91,7 +92,6 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("PUT", "/v3/inventory/locations/*/items", put_items),
     ("PUT", "/v3/inventory/adjustments/absolute", set_stock),
     ("POST", "/v3/inventory/adjustments/relative", move_stock),
-    ("DELETE", "/v3/tax/properties", delete_properties),
     ("POST", "/v3/tax/classes", create_classes),
     ("PUT", "/v3/tax/classes", update_classes),
     ("DELETE", "/v3/tax/classes", delete_classes),
@@ -534,23 +534,13 @@ fn delete_classes(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 /// A property that a product has stays.
-fn delete_properties(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let keys: Vec<Key> =
-        call.query.numbers("id:in").unwrap_or_default().into_iter().map(Key::Number).collect();
-    for key in &keys {
-        let Some(row) = call.store.get("tax_property", key) else { continue };
-        let code = row.text("code");
-        let used = call.store.rows("product").any(|(_, product)| {
-            product.hidden.get("tax_properties").is_some_and(|properties| properties.get(code).is_some())
-        });
-        if used && row.text("type") == "PRODUCT" {
-            return Err(Refusal::conflict("id", "The property is one of a product's."));
-        }
+fn property_removable(call: &Call<'_>, _: &Key, row: &Row) -> Result<(), Refusal> {
+    let code = row.text("code");
+    let has = |product: &Row| product.hidden.get("tax_properties").is_some_and(|all| all.get(code).is_some());
+    if row.text("type") == "PRODUCT" && call.store.rows("product").any(|(_, product)| has(product)) {
+        return Err(Refusal::conflict("id", "The property is one of a product's."));
     }
-    for key in keys {
-        call.store.remove("tax_property", &key);
-    }
-    Ok(Answer::empty(204))
+    Ok(())
 }
 
 /// Values of tax properties of products or customers: the kind whose they are, the field that names one.

@@ -42,6 +42,7 @@ pub(crate) const RESOURCES: &[Resource] = &[
         ],
         rule,
         written: after,
+        gone,
         view,
         filter,
         ..PLAIN
@@ -90,6 +91,9 @@ pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/v3/catalog/summary", summary),
 ];
 
+/// What the platform counts.
+const COUNTED: &[&str] = &["reviews_count", "reviews_rating_sum", "total_sold", "view_count"];
+
 /// Lists of a product that may ride in its body: field, kind.
 const RIDERS: &[(&str, &str)] =
     &[("custom_fields", "custom_field"), ("bulk_pricing_rules", "bulk_pricing_rule"), ("videos", "video")];
@@ -116,6 +120,10 @@ fn rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     if let Some(sku) = draft.fields.get("sku").and_then(Json::as_str).filter(|sku| !sku.is_empty()) {
         let own = draft.old.as_ref().map(|(key, _)| key.clone());
         variants::check_sku(call.store, sku, own.as_ref())?;
+    }
+    // What the platform counts itself may be sent, and is not kept.
+    for name in COUNTED {
+        draft.fields.shift_remove(*name);
     }
     url(call, draft);
     if let Some(weight) = draft.fields.get("weight").and_then(Json::as_f64).filter(|weight| *weight < 0.0) {
@@ -257,6 +265,23 @@ fn ride(
         };
     }
     Ok(())
+}
+
+/// Products are no longer related to one that is gone.
+fn gone(store: &mut Store, key: &Key, _: &Row) {
+    let id = key.json();
+    let others: Vec<Key> = store
+        .rows("product")
+        .filter(|(_, row)| row.list("related_products").contains(&id))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for other in others {
+        store.edit_silently("product", &other, |row| {
+            if let Some(Json::Array(list)) = row.fields.get_mut("related_products") {
+                list.retain(|one| *one != id);
+            }
+        });
+    }
 }
 
 fn touch_parent(

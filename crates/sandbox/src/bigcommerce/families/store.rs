@@ -30,6 +30,16 @@ pub(crate) const RESOURCES: &[Resource] = &[
         unique: &[&["url"], &["channel_id"]],
         defaults: r#"{"ssl_status":"shared","is_checkout_url_customized":false}"#,
         rule: site_rule,
+        gone: |store, key, _| {
+            let own: Vec<Key> = store
+                .rows("redirect")
+                .filter(|(_, row)| row.get("site_id") == &key.json())
+                .map(|(key, _)| key.clone())
+                .collect();
+            for redirect in own {
+                store.remove("redirect", &redirect);
+            }
+        },
         filter: site_filter,
         ..PLAIN
     },
@@ -48,16 +58,19 @@ pub(crate) const RESOURCES: &[Resource] = &[
             "default_for_country_codes":[],"country_iso2":""}"#,
         rule: currency_rule,
         written: currency_written,
+        removable: |_, _, row| match row.get("is_default") {
+            Json::Bool(true) => {
+                Err(Refusal::field("is_default", "is set: the default currency cannot be deleted"))
+            }
+            _ => Ok(()),
+        },
         ..PLAIN
     },
     Resource { kind: "tax_class", path: "/v2/tax_classes", unique: &[&["name"]], ..PLAIN },
 ];
 
-pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
-    ("GET", "/v2/store", information),
-    ("GET", "/v2/time", time),
-    ("DELETE", "/v2/currencies/*", delete_currency),
-];
+pub(crate) const ROUTES: &[(&str, &str, Handler)] =
+    &[("GET", "/v2/store", information), ("GET", "/v2/time", time)];
 
 /// Countries that the practice store knows: code of two letters, name.
 const COUNTRIES: &[(&str, &str)] = &[
@@ -187,16 +200,6 @@ fn currency_written(
         }
     }
     Ok(())
-}
-
-fn delete_currency(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let key = call.key(0);
-    let row = call.store.get("currency", &key).ok_or_else(Refusal::not_found)?;
-    if row.get("is_default") == &Json::Bool(true) {
-        return Err(Refusal::field("is_default", "is set: the default currency cannot be deleted"));
-    }
-    call.store.remove("currency", &key);
-    Ok(Answer::empty(204))
 }
 
 fn information(call: &mut Call<'_>) -> Result<Answer, Refusal> {

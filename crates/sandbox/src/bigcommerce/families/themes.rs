@@ -34,7 +34,20 @@ const MAILS: &[&str] = &[
 ];
 
 pub(crate) const RESOURCES: &[Resource] = &[
-    Resource { kind: "theme", path: "/v3/themes", ids: Ids::Uuid, id_field: "uuid", ..PLAIN },
+    Resource {
+        kind: "theme",
+        path: "/v3/themes",
+        ids: Ids::Uuid,
+        id_field: "uuid",
+        removable: |_, _, row| match row.get("is_active") {
+            Json::Bool(true) => Err(Refusal::field("uuid", "is the theme that is shown")),
+            _ => Ok(()),
+        },
+        gone: |store, key, _| {
+            store.files.remove(&archive_path(key));
+        },
+        ..PLAIN
+    },
     Resource {
         kind: "theme_configuration",
         path: "/v3/themes/*/configurations",
@@ -67,7 +80,6 @@ pub(crate) const RESOURCES: &[Resource] = &[
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("POST", "/v3/themes", upload),
     ("GET", "/v3/themes/*/configurations", configurations),
-    ("DELETE", "/v3/themes/*", delete),
     ("POST", "/v3/themes/*/actions/download", download),
     ("POST", "/v3/themes/actions/activate", activate),
     ("GET", "/v3/themes/jobs/*", job),
@@ -179,16 +191,6 @@ fn upload(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let key = add_theme(call.store, &name, bytes, true);
     let id = start_job(call.store, &json!({ "theme_id": key.json() }));
     Ok(Answer::json(201, json!({ "job_id": id })))
-}
-
-fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let key = theme(call)?;
-    if call.store.get("theme", &key).is_some_and(|row| row.get("is_active") == &Json::Bool(true)) {
-        return Err(Refusal::field("uuid", "is the theme that is shown"));
-    }
-    call.store.files.remove(&archive_path(&key));
-    call.store.remove("theme", &key);
-    Ok(Answer::empty(204))
 }
 
 fn activate(call: &mut Call<'_>) -> Result<Answer, Refusal> {

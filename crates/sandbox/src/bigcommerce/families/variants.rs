@@ -87,6 +87,7 @@ fn option_rule(call: &mut Call<'_>, draft: &mut Draft) -> Result<(), Refusal> {
     if let Some(Json::Array(list)) = draft.fields.get("option_values").cloned() {
         let old = draft.old.as_ref().map(|(_, row)| row.list("option_values").to_vec()).unwrap_or_default();
         let values = modifiers::take_values(call, "option_value", &old, &list)?;
+        modifiers::check_values(draft.text("type"), &values)?;
         draft.fields.insert("option_values".to_owned(), Json::Array(values));
     }
     Ok(())
@@ -102,6 +103,10 @@ fn option_written(
 ) -> Result<(), Refusal> {
     let Some(row) = call.store.get("option", key).cloned() else { return Ok(()) };
     let Some(product) = row.parent.clone() else { return Ok(()) };
+    let known: Vec<Option<&Json>> = row.list("option_values").iter().map(|value| value.get("id")).collect();
+    drop_variants(call, &product, |value| {
+        value.get("option_id") == Some(&key.json()) && !known.contains(&value.get("id"))
+    });
     for variant in call.store.child_keys("variant", &product) {
         call.store.edit_silently("variant", &variant, |variant| {
             let Some(Json::Array(values)) = variant.fields.get_mut("option_values") else { return };

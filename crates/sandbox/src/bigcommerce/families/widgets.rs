@@ -58,6 +58,15 @@ pub(crate) const RESOURCES: &[Resource] = &[
         path: "/v3/content/widget-templates",
         defaults: r#"{"kind":"custom","icon_name":"default","schema":[],"storefront_api_query":""}"#,
         rule: template_rule,
+        removable: |call, key, _| {
+            let used =
+                call.store.rows("widget").any(|(_, row)| row.hidden.get("template") == Some(&key.json()));
+            if used {
+                Err(Refusal::field("uuid", "has widgets, which must be deleted first"))
+            } else {
+                Ok(())
+            }
+        },
         filter: |_, _, row, name, value| match name {
             "widget_template_kind" => Some(row.text("kind") == value),
             "channel_id:in" => Some(compare(row.hidden.get("channel").unwrap_or(&Json::Null), "in", value)),
@@ -92,7 +101,6 @@ pub(crate) const RESOURCES: &[Resource] = &[
 pub(crate) const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/v3/content/regions", regions),
     ("POST", "/v3/content/widget-templates/*/preview", preview),
-    ("DELETE", "/v3/content/widget-templates/*", delete_template),
     ("GET", "/v3/content/page-widgets", page_widgets),
     ("POST", "/v3/content/page-widgets", put_page_widgets),
 ];
@@ -262,17 +270,6 @@ fn preview(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let key = call.key(0);
     let row = call.store.get("widget_template", &key).ok_or_else(Refusal::not_found)?;
     Ok(Answer::json(200, json!({ "data": { "html": row.get("template") } })))
-}
-
-/// A template that a widget needs stays.
-fn delete_template(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let key = call.key(0);
-    call.store.get("widget_template", &key).ok_or_else(Refusal::not_found)?;
-    if call.store.rows("widget").any(|(_, row)| row.hidden.get("template") == Some(&key.json())) {
-        return Err(Refusal::field("uuid", "has widgets, which must be deleted first"));
-    }
-    call.store.remove("widget_template", &key);
-    Ok(Answer::empty(204))
 }
 
 fn page_of(call: &Call<'_>, value: impl Fn(&str) -> Option<String>) -> Result<Key, Refusal> {

@@ -168,6 +168,9 @@ fn product(store: &mut Store, dice: &mut Dice, turn: u64, categories: &[Key], br
         }
     }
     let product = make(store, "product", None, fields)?;
+    store.edit_silently("product", &product, |row| {
+        row.fields.insert("view_count".to_owned(), Json::from(turn * 3 % 50));
+    });
     pictures(store, &product, turn);
     if turn % 5 == 1 {
         dress(store, &product);
