@@ -1,7 +1,7 @@
 //! Times as the platform writes them, in three ways.
 
 use domain::Timestamp;
-use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
+use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::tz::TimeZone;
 
 /// `2026-11-24T12:00:00+00:00`, as the catalog does.
@@ -14,9 +14,9 @@ pub(crate) fn zulu(at: Timestamp) -> String {
     format!("{}Z", at.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
-/// `Tue, 24 Nov 2026 12:00:00 +0000`, as V2 does.
+/// `Tue, 24 Nov 2026 12:00:00 +0000`, as V2 does; days have two digits.
 pub(crate) fn mail(at: Timestamp) -> String {
-    DateTimePrinter::new().zoned_datetime_to_string(&at.to_zoned_datetime(TimeZone::UTC)).unwrap_or_default()
+    at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }
 
 /// Reads any of them, and days.
@@ -61,6 +61,9 @@ mod tests {
         ] {
             assert_eq!(instant(&text), Some(at), "{text}");
         }
+        let early = Timestamp::from_second(1_795_521_600 - 20 * 86_400).expect("a time");
+        assert_eq!(mail(early), "Wed, 04 Nov 2026 12:00:00 +0000");
+        assert_eq!(instant(&mail(early)), Some(early));
         assert!(instant("2026-11-24").is_some_and(|day| day < at));
         assert_eq!(instant("yesterday"), None);
     }

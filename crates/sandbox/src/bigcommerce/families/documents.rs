@@ -280,16 +280,16 @@ fn put_contexts(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn logo(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    picture(call, "logo_image_url")
+    picture(call, "LogoFile", "logo_image_url")
 }
 
 fn favicon(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    picture(call, "favicon_url")
+    picture(call, "FaviconFile", "favicon_url")
 }
 
-fn picture(call: &mut Call<'_>, field: &str) -> Result<Answer, Refusal> {
+fn picture(call: &mut Call<'_>, file: &str, field: &str) -> Result<Answer, Refusal> {
     let channel = channel(call)?;
-    let url = images::one(call, "logo")?;
+    let url = images::one_named(call, "logo", file)?;
     let path = "/v3/settings/logo";
     let mut fields = document(call.store, path, channel);
     fields.insert(field.to_owned(), Json::from(url));

@@ -127,8 +127,12 @@ pub(crate) fn forget_url(store: &mut Store, url: &str) {
 
 /// Takes the one image of a brand, a category, a variant or a value, and gives its address.
 pub(crate) fn one(call: &mut Call<'_>, kind: &str) -> Result<String, Refusal> {
-    let (bytes, name) =
-        given(call, "image_file")?.ok_or_else(|| Refusal::field("image_file", "must be given"))?;
+    one_named(call, kind, "image_file")
+}
+
+/// The same where the form calls the file by another name.
+pub(crate) fn one_named(call: &mut Call<'_>, kind: &str, field: &str) -> Result<String, Refusal> {
+    let (bytes, name) = given(call, field)?.ok_or_else(|| Refusal::field(field, "must be given"))?;
     let file = keep(call.store, bytes, &format!("{kind}-{name}"));
     Ok(format!("{}{ORIGINALS}{file}", call.store.origin))
 }
