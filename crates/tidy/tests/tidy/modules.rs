@@ -1,7 +1,7 @@
 //! Every source file is part of some target; every crate is under the workspace's lints.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::workspace::{ROOT, files, members, read, report, text};
 
@@ -21,7 +21,7 @@ fn named(file: &Path, is_root: bool, source: &str) -> Vec<PathBuf> {
             line.strip_prefix("pub ").or_else(|| line.split_once(") ").map(|(_, rest)| rest)).unwrap_or(line);
         if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
             match path {
-                Some(path) => found.push(folder.join(path)),
+                Some(path) => found.push(plain(&folder.join(path))),
                 None => {
                     found.push(inside.join(format!("{name}.rs")));
                     found.push(inside.join(name).join("mod.rs"));
@@ -30,6 +30,19 @@ fn named(file: &Path, is_root: bool, source: &str) -> Vec<PathBuf> {
         }
         if !line.is_empty() && !line.starts_with('#') {
             path = None;
+        }
+    }
+    found
+}
+
+/// The path without steps back.
+fn plain(path: &Path) -> PathBuf {
+    let mut found = PathBuf::new();
+    for step in path.components() {
+        if step == Component::ParentDir {
+            found.pop();
+        } else {
+            found.push(step);
         }
     }
     found
