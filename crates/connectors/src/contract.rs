@@ -73,6 +73,39 @@ pub struct KindSpec {
     pub lost: &'static [Loss],
 }
 
+impl KindSpec {
+    /// A row that says nothing: what most kinds of a platform have in common is laid over it.
+    pub const BLANK: Self = Self {
+        name: "",
+        plural: "",
+        ids: Ids::Texts,
+        read_scopes: &[],
+        write_scopes: &[],
+        changes: Changes::FullScan,
+        deletions: Deletions::FullScan,
+        subject: None,
+        summary: &[],
+        volatile: &[],
+        unordered: &[],
+        references: &[],
+        natural_key: &[],
+        prices: &[],
+        sale: None,
+        restore: Restorable::Yes,
+        lost: &[],
+    };
+}
+
+/// A column of lists and search, in a table.
+pub(crate) const fn column(name: &'static str, pointer: &'static str) -> SummaryColumn {
+    SummaryColumn { name, pointer }
+}
+
+/// A field that holds another item's id, in a table.
+pub(crate) const fn reference(pointer: &'static str, kind: &'static str) -> Reference {
+    Reference { pointer, kind, when: None }
+}
+
 /// How a platform spells ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {

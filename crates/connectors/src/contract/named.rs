@@ -116,20 +116,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::contract::{Changes, Deletions, Restorable};
 
     static ROW: KindSpec = KindSpec {
         name: "product",
-        plural: "products",
         ids: Ids::Numbers,
-        read_scopes: &[],
-        write_scopes: &[],
-        changes: Changes::FullScan,
-        deletions: Deletions::FullScan,
-        subject: None,
-        summary: &[],
-        volatile: &[],
-        unordered: &[],
         references: &[
             Reference { pointer: "/brand_id", kind: "brand", when: None },
             Reference { pointer: "/categories/*", kind: "category", when: None },
@@ -137,11 +127,7 @@ mod tests {
             Reference { pointer: "/to/id", kind: "category", when: Some(("/to/type", "category")) },
             Reference { pointer: "/images/*/variant_id", kind: "product.variants", when: None },
         ],
-        natural_key: &[],
-        prices: &[],
-        sale: None,
-        restore: Restorable::Yes,
-        lost: &[],
+        ..KindSpec::BLANK
     };
 
     fn check(item: &Value, expected: &Value) {

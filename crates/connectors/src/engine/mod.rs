@@ -1,6 +1,9 @@
 //! What every platform's connector needs: HTTPS, a record of what goes out, patience, and a budget.
 
+pub(crate) mod files;
 pub(crate) mod http;
+#[cfg(test)]
+mod paused;
 mod record;
 pub(crate) mod retry;
 pub(crate) mod throttle;

@@ -238,24 +238,7 @@ impl Drop for Permit<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::Timestamp;
-    use futures::future::BoxFuture;
-
-    /// Tokio's paused time: it moves on when everybody waits.
-    #[derive(Debug)]
-    struct Paused(tokio::time::Instant);
-    impl Clock for Paused {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-        fn monotonic(&self) -> Duration {
-            self.0.elapsed()
-        }
-        #[expect(clippy::disallowed_methods, reason = "this is the clock of the simulation")]
-        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-            Box::pin(tokio::time::sleep(duration))
-        }
-    }
+    use crate::engine::paused::Paused;
 
     /// The platform's side of the bucket.
     struct Platform {
@@ -303,7 +286,7 @@ mod tests {
     /// For ten minutes. Answers the platform's side, and ours.
     async fn run(course: Course) -> (Platform, f64) {
         let Course { lanes, latency_millis, cost, refund, uneven } = course;
-        let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
         let throttle = Throttle::new(Arc::clone(&clock));
         let platform = Mutex::new(Platform {
             available: MAXIMUM,
@@ -380,7 +363,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_pace_is_what_answers_told() {
-        let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
         let throttle = Throttle::new(Arc::clone(&clock));
         assert_eq!(throttle.pace(), Pace { budget: None, answer: Duration::ZERO });
         let permit = throttle.enter(1).await;
@@ -403,7 +386,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_the_platform_asked_for_is_kept_by_all() {
-        let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
         let throttle = Throttle::new(Arc::clone(&clock));
         throttle.enter(1).await.refused(None, Some(Duration::from_secs(7)));
         throttle.enter(2).await.answered(None);

@@ -262,26 +262,8 @@ impl Drop for Permit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
-    use futures::future::BoxFuture;
-
     use super::*;
-
-    /// Tokio's paused time: it moves on when everybody waits.
-    #[derive(Debug)]
-    struct Paused(tokio::time::Instant);
-    impl Clock for Paused {
-        fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH
-        }
-        fn monotonic(&self) -> Duration {
-            self.0.elapsed()
-        }
-        #[expect(clippy::disallowed_methods, reason = "this is the clock of the simulation")]
-        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-            Box::pin(tokio::time::sleep(duration))
-        }
-    }
+    use crate::engine::paused::Paused;
 
     const QUOTA: u64 = 150;
     const WINDOW: Duration = Duration::from_secs(30);
@@ -320,7 +302,7 @@ mod tests {
     /// Ten minutes with so many requests side by side, answers that take between half and one and a half of a time, and
     /// others who send so many in each window, spread over it.
     async fn run(lanes: u64, latency: Duration, others: u32, floats: bool) -> Platform {
-        let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
         let window = Window::new(Arc::clone(&clock));
         let platform = Mutex::new(Platform { floats, ..Platform::default() });
         let end = WINDOW * 20;
@@ -387,7 +369,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_the_platform_asked_for_is_kept_by_all() {
-        let clock: Arc<dyn Clock> = Arc::new(Paused(tokio::time::Instant::now()));
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
         let window = Window::new(Arc::clone(&clock));
         window.enter().await.refused(None, Duration::from_secs(7));
         window.enter().await.answered(None);

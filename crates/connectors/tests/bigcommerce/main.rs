@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "../journal/mod.rs"]
+mod journal;
 mod practice;
 #[path = "../spool/mod.rs"]
 mod spool;

@@ -1,15 +1,11 @@
 //! A practice store and a connection to it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use connectors::Secret;
-use connectors::contract::{
-    Behalf, CredentialKeeper, Fault, Journal, KindRequest, MediaReader, Prior, Renewing, SpoolError, Store,
-};
+use connectors::contract::{Behalf, CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
 use connectors::platforms::bigcommerce::{self, Credential, KINDS};
 use domain::{AuditSink, Clock, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
@@ -170,63 +166,4 @@ pub(crate) async fn fetch(store: &dyn Store, requests: Vec<KindRequest>) -> Resu
     let spool = Memory::default();
     store.fetch(requests, &spool).await?;
     Ok(spool)
-}
-
-/// Steps, and the ids that came of them once they were done.
-type Steps = BTreeMap<String, Option<Vec<(String, String)>>>;
-
-/// A journal in memory. It keeps intents and results, and lives longer than an attempt.
-#[derive(Debug, Default)]
-pub(crate) struct Noted(Mutex<Steps>);
-
-impl Journal for Noted {
-    fn is_in_doubt(&self, step: &str) -> bool {
-        self.0.lock().unwrap().get(step) == Some(&None)
-    }
-
-    fn intend<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<Prior, SpoolError>> {
-        Box::pin(async move {
-            let mut steps = self.0.lock().unwrap();
-            Ok(match steps.get(step) {
-                Some(Some(ids)) => Prior::Done(ids.clone()),
-                Some(None) => Prior::InDoubt,
-                None => {
-                    steps.insert(step.to_owned(), None);
-                    Prior::New
-                }
-            })
-        })
-    }
-
-    fn done<'a>(
-        &'a self,
-        step: &'a str,
-        ids: &'a [(String, String)],
-    ) -> BoxFuture<'a, Result<(), SpoolError>> {
-        Box::pin(async move {
-            self.0.lock().unwrap().insert(step.to_owned(), Some(ids.to_vec()));
-            Ok(())
-        })
-    }
-
-    fn refused<'a>(&'a self, step: &'a str) -> BoxFuture<'a, Result<(), SpoolError>> {
-        Box::pin(async move {
-            self.0.lock().unwrap().remove(step);
-            Ok(())
-        })
-    }
-}
-
-/// Stored media, by pointer.
-#[derive(Debug, Default)]
-pub(crate) struct Stored(pub(crate) BTreeMap<String, Vec<u8>>);
-
-impl MediaReader for Stored {
-    fn size_bytes(&self, pointer: &str) -> Option<u64> {
-        self.0.get(pointer).map(|bytes| bytes.len() as u64)
-    }
-
-    fn read<'a>(&'a self, pointer: &'a str) -> BoxFuture<'a, Option<Result<Bytes, SpoolError>>> {
-        Box::pin(async move { self.0.get(pointer).map(|bytes| Ok(Bytes::from(bytes.clone()))) })
-    }
 }

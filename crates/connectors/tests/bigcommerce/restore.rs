@@ -17,7 +17,8 @@ use futures::future::BoxFuture;
 use sandbox::bigcommerce::Settings;
 use serde_json::{Value, json};
 
-use crate::practice::{Noted, Practice, Stored, fetch, requests};
+use crate::journal::{Memory, Stored};
+use crate::practice::{Practice, fetch, requests};
 
 /// An item of a backup.
 struct Kept {
@@ -85,7 +86,7 @@ async fn write(
     one: &Kept,
     live: Option<&Value>,
     ids: &IdMap,
-    journal: &Noted,
+    journal: &Memory,
 ) -> Result<Applied, Fault> {
     let options = RestoreOptions::default();
     let (kind, id, wanted, media) = (one.spec, one.id.as_str(), &one.wanted, &one.media);
@@ -136,7 +137,7 @@ async fn restore(store: &dyn Store, kept: &[Kept], ids: &mut IdMap) -> Vec<Strin
             if matches!(plan(store, one, now, ids).action, PlanAction::Skip | PlanAction::Cannot { .. }) {
                 continue;
             }
-            let applied = write(store, one, now, ids, &Noted::default()).await.unwrap();
+            let applied = write(store, one, now, ids, &Memory::default()).await.unwrap();
             applied.ids.iter().for_each(|(old, new)| ids.insert(old, new));
             // What is not there yet may be refused at first.
             let told = applied.problems.iter().filter(|_| round == 2);
@@ -365,7 +366,7 @@ async fn a_restore_that_was_cut_off_anywhere_goes_on_without_doubles() {
     let product = &product;
     for cut in 1..60 {
         let target = Practice::start(Settings::empty()).await;
-        let (mut ids, journal) = (IdMap::default(), Noted::default());
+        let (mut ids, journal) = (IdMap::default(), Memory::default());
         let stop = Arc::new(StopAt::new(cut));
         let stopping =
             target.open_recorded(&target.running.access_token, Arc::clone(&stop) as Arc<dyn AuditSink>);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Rng, Timestamp};
+use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderValue};
 use reqwest::multipart::Form;
@@ -183,8 +184,8 @@ impl Client {
     }
 
     /// Waits for a time that grows with `again`, and is spread.
-    pub(super) async fn back_off(&self, again: u32) {
-        self.clock.sleep(backoff(self.rng.as_ref(), again)).await;
+    pub(super) fn back_off(&self, again: u32) -> BoxFuture<'static, ()> {
+        self.clock.sleep(backoff(self.rng.as_ref(), again))
     }
 
     /// What files are fetched with.

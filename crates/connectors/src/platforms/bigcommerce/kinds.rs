@@ -3,29 +3,11 @@
 //! How each is read stands in [`super::reading`].
 
 use crate::contract::{
-    Changes, Deletions, Ids, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, SummaryColumn,
+    Changes, Deletions, Ids, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, column, reference,
 };
 
 /// A row with the answers that most kinds share.
-const PLAIN: KindSpec = KindSpec {
-    name: "",
-    plural: "",
-    ids: Ids::Numbers,
-    read_scopes: &[],
-    write_scopes: &[],
-    changes: Changes::FullScan,
-    deletions: Deletions::FullScan,
-    subject: None,
-    summary: &[],
-    volatile: &[],
-    unordered: &[],
-    references: &[],
-    natural_key: &["/name"],
-    prices: &[],
-    sale: None,
-    restore: Restorable::Yes,
-    lost: &[],
-};
+const PLAIN: KindSpec = KindSpec { ids: Ids::Numbers, natural_key: &["/name"], ..KindSpec::BLANK };
 
 const PRODUCTS: &[&str] = &["store_v2_products_read_only"];
 const PRODUCTS_WRITE: &[&str] = &["store_v2_products"];
@@ -47,14 +29,6 @@ const IMAGE_ADDRESS: Loss =
 /// What BigCommerce sets itself of metafields.
 const METAFIELD_DATES: Loss =
     Loss { pointer: "/metafields/*/date_created", why: "BigCommerce sets the date of creation itself." };
-
-const fn column(name: &'static str, pointer: &'static str) -> SummaryColumn {
-    SummaryColumn { name, pointer }
-}
-
-const fn reference(pointer: &'static str, kind: &'static str) -> Reference {
-    Reference { pointer, kind, when: None }
-}
 
 const fn reference_when(
     pointer: &'static str,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{Clock, Rng, Timestamp};
+use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
@@ -120,8 +121,8 @@ impl Client {
     }
 
     /// Waits for a time that grows with `again`, and is spread.
-    pub(crate) async fn back_off(&self, again: u32) {
-        self.clock.sleep(backoff(self.rng.as_ref(), again)).await;
+    pub(crate) fn back_off(&self, again: u32) -> BoxFuture<'static, ()> {
+        self.clock.sleep(backoff(self.rng.as_ref(), again))
     }
 
     /// What files are fetched with.

@@ -4,42 +4,16 @@
 //! fields of the platform's types are left out in [`super::omitted`].
 
 use crate::contract::{
-    Changes, Deletions, Ids, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, SummaryColumn,
+    Changes, Deletions, KindSpec, Loss, Restorable, SaleRule, SubjectRule, column, reference,
 };
 
 /// A row with the answers that most kinds share.
-const PLAIN: KindSpec = KindSpec {
-    name: "",
-    plural: "",
-    ids: Ids::Texts,
-    read_scopes: &[],
-    write_scopes: &[],
-    changes: Changes::FullScan,
-    deletions: Deletions::FullScan,
-    subject: None,
-    summary: &[],
-    volatile: &["/updatedAt"],
-    unordered: &[],
-    references: &[],
-    natural_key: &["/handle"],
-    prices: &[],
-    sale: None,
-    restore: Restorable::Yes,
-    lost: &[],
-};
+const PLAIN: KindSpec = KindSpec { volatile: &["/updatedAt"], natural_key: &["/handle"], ..KindSpec::BLANK };
 
 const NEW_ID: Loss = Loss { pointer: "/id", why: "An item that is made anew gets a new id from Shopify." };
 const CREATED: Loss = Loss { pointer: "/createdAt", why: "Shopify sets the date of creation itself." };
 
 const PUBLISHED: &str = "What is published again is published from that moment on.";
-
-const fn column(name: &'static str, pointer: &'static str) -> SummaryColumn {
-    SummaryColumn { name, pointer }
-}
-
-const fn reference(pointer: &'static str, kind: &'static str) -> Reference {
-    Reference { pointer, kind, when: None }
-}
 
 /// All kinds, in the order of backup.
 pub static KINDS: &[KindSpec] = &[
