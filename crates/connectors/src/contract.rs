@@ -665,6 +665,43 @@ pub trait CredentialKeeper: Send + Sync + fmt::Debug {
     fn keep<'a>(&'a self, credential: &'a [u8]) -> BoxFuture<'a, Result<(), SpoolError>>;
 }
 
+/// What of a run a fault ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// All of it: what is durable stays, and a later run resumes there.
+    Run,
+    /// The reading of one kind.
+    Kind,
+    /// All of it, unless the platform still answers: then the trouble is the kind's own, and must not keep all others from
+    /// being backed up for as long as it lasts.
+    RunUnlessAnswered,
+}
+
+impl Fault {
+    /// What it ends. While the platform is away, or has no budget left for us, no kind is to be had.
+    pub(crate) fn ends(&self) -> Ends {
+        match self {
+            Self::Spool(_)
+            | Self::Audit(_)
+            | Self::Unauthorized(_)
+            | Self::NotThePlatform(_)
+            | Self::Throttled(_) => Ends::Run,
+            Self::Unavailable(_) => Ends::RunUnlessAnswered,
+            Self::Forbidden(_) | Self::Rejected(_) | Self::Malformed(_) => Ends::Kind,
+        }
+    }
+
+    /// Which fault ends the run after all, where the platform was asked for something else and `answered`. That it does
+    /// not let us in says more than that it did not answer.
+    pub(crate) fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
+        match answered {
+            Ok(()) => Ok(self),
+            Err(why @ (Self::Unauthorized(_) | Self::NotThePlatform(_) | Self::Audit(_))) => Err(why),
+            Err(_) => Err(self),
+        }
+    }
+}
+
 /// Why the platform did not do what was asked. The variant says what the caller does next.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {

@@ -6,7 +6,7 @@ use super::field::{self, Field, When};
 use super::links::{self, Links};
 use super::part::{self, Part};
 use super::place;
-use crate::contract::{FieldChange, RestoreOptions, number_of};
+use crate::contract::{Effort, FieldChange, ItemPlan, KindSpec, PlanAction, RestoreOptions, number_of};
 
 /// A restore of one item, being drawn up, in steps of a platform's own.
 #[derive(Debug)]
@@ -48,6 +48,25 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
         let (changes, steps, losses) = (Vec::new(), Vec::new(), Vec::new());
         let (refusal, gathered) = (None, Gathered::default());
         Self { id, wanted, live, former, links, options, changes, steps, losses, refusal, gathered }
+    }
+
+    /// What a plan says of it. `effort` is what its steps take.
+    pub(crate) fn plan(self, effort: impl Fn(&Step) -> Effort) -> ItemPlan {
+        if let Some(why) = self.refusal {
+            return cannot(why);
+        }
+        let Effort { requests, cost } = self.steps.iter().map(effort).sum();
+        ItemPlan {
+            action: match (self.live, self.steps.is_empty()) {
+                (None, _) => PlanAction::Create,
+                (Some(_), false) => PlanAction::Update,
+                (Some(_), true) => PlanAction::Skip,
+            },
+            fields: self.changes,
+            losses: self.losses,
+            requests,
+            cost,
+        }
     }
 
     /// A marker for the item's id.
@@ -158,6 +177,17 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
     pub(crate) fn step(&mut self, step: Step) {
         self.steps.push(step);
     }
+}
+
+/// The plan of what cannot be put back.
+pub(crate) fn cannot(why: String) -> ItemPlan {
+    let (fields, losses) = (Vec::new(), Vec::new());
+    ItemPlan { action: PlanAction::Cannot { why }, fields, losses, requests: 0, cost: 0 }
+}
+
+/// Why an item cannot be put back whose kind has no table of what to write.
+pub(crate) fn unknown(kind: &KindSpec) -> String {
+    format!("There is no way to put {} back yet.", kind.plural)
 }
 
 /// Whether a path is among the fields that may be touched. Both are split at `/`, but not within brackets; a `*`

@@ -14,7 +14,7 @@ use super::live;
 use super::pages::{MOVED, Pager, Place};
 use super::parts::{self, PartLine, Variants};
 use super::reading::{From, Owner, Part, Reading, Still, reading};
-use crate::contract::{Changes, Fault, KindEnd, KindRequest, Line, Progress, Spool, SpoolError};
+use crate::contract::{Changes, Ends, Fault, KindEnd, KindRequest, Line, Progress, Spool, SpoolError};
 
 /// Kinds that are read at once. They share one quota.
 const KINDS_AT_ONCE: usize = 6;
@@ -126,23 +126,15 @@ impl Run<'_> {
         Ok(self.spool.kind_end(end).await?)
     }
 
-    /// What a fault ends. While the platform is away, or has no quota left for us, no kind is to be had. If it still
-    /// answers, the trouble is the kind's own, and must not keep all others from being backed up for as long as it lasts.
+    /// What a fault ends.
     async fn stop(&self, fault: Fault) -> Stop {
-        match fault {
-            Fault::Spool(_)
-            | Fault::Audit(_)
-            | Fault::Unauthorized(_)
-            | Fault::NotThePlatform(_)
-            | Fault::Throttled(_) => Stop::Run(fault),
-            Fault::Unavailable(_) => match super::probe::origin(self.shop).await {
-                Ok(_) => Stop::Kind(fault),
-                Err(why @ (Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Audit(_))) => {
-                    Stop::Run(why)
-                }
-                Err(_) => Stop::Run(fault),
-            },
-            Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => Stop::Kind(fault),
+        match fault.ends() {
+            Ends::Run => Stop::Run(fault),
+            Ends::Kind => Stop::Kind(fault),
+            Ends::RunUnlessAnswered => {
+                let answered = super::probe::origin(self.shop).await.map(drop);
+                fault.unless(answered).map_or_else(Stop::Run, Stop::Kind)
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::pages::{Pager, Place, Span, known};
 use super::probe::{self, OLD_ORDERS};
 use super::reading::{Listing, Values};
 use crate::contract::{
-    Changes, Deletions, Fault, KindEnd, KindRequest, Line, Progress, Spool, SpoolError, Store as _,
+    Changes, Deletions, Ends, Fault, KindEnd, KindRequest, Line, Progress, Spool, SpoolError, Store as _,
 };
 
 /// Kinds that are read at once. They share one budget.
@@ -151,25 +151,15 @@ impl Run<'_> {
         Ok(self.spool.kind_end(end).await?)
     }
 
-    /// What a fault ends. While the platform is away, or has no budget left for us, no kind is to be had: whatever was
-    /// begun goes on later, instead of being given up half read. If it still answers, the trouble is the kind's own,
-    /// and must not keep all others from being backed up for as long as it lasts.
+    /// What a fault ends.
     async fn stop(&self, fault: Fault) -> Stop {
-        match fault {
-            Fault::Spool(_)
-            | Fault::Audit(_)
-            | Fault::Unauthorized(_)
-            | Fault::NotThePlatform(_)
-            | Fault::Throttled(_) => Stop::Run(fault),
-            Fault::Unavailable(_) => match probe::granted(self.shop).await {
-                Ok(_) => Stop::Kind(fault),
-                // That it does not let us in says more than that it did not answer.
-                Err(why @ (Fault::Unauthorized(_) | Fault::NotThePlatform(_) | Fault::Audit(_))) => {
-                    Stop::Run(why)
-                }
-                Err(_) => Stop::Run(fault),
-            },
-            Fault::Forbidden(_) | Fault::Rejected(_) | Fault::Malformed(_) => Stop::Kind(fault),
+        match fault.ends() {
+            Ends::Run => Stop::Run(fault),
+            Ends::Kind => Stop::Kind(fault),
+            Ends::RunUnlessAnswered => {
+                let answered = probe::granted(self.shop).await.map(drop);
+                fault.unless(answered).map_or_else(Stop::Run, Stop::Kind)
+            }
         }
     }
 

@@ -14,10 +14,11 @@ use super::client::{Again, Ask, Body};
 use super::pages::{Pager, Place};
 use super::reading::Reading;
 use super::{BigCommerce, documents, live, parts};
+use crate::compare::draft::{cannot, unknown};
 use crate::compare::links::Links;
 use crate::compare::{part, place};
 use crate::contract::{
-    Applied, Fault, IdMap, ItemPlan, ItemWrite, KindSpec, PlanAction, RestoreOptions, named, number_of,
+    Applied, Effort, Fault, IdMap, ItemPlan, ItemWrite, KindSpec, RestoreOptions, named, number_of,
 };
 use crate::engine::http::Verb;
 
@@ -54,30 +55,9 @@ pub(super) fn plan(
     ids: &IdMap,
     options: &RestoreOptions,
 ) -> ItemPlan {
-    let cannot = |why: String| ItemPlan {
-        action: PlanAction::Cannot { why },
-        fields: Vec::new(),
-        losses: Vec::new(),
-        requests: 0,
-        cost: 0,
-    };
     let Some(recipe) = recipe(kind.name) else { return cannot(unknown(kind)) };
     let draft = drafted(recipe, wanted, live, former, Links::new(ids, spelled), options);
-    if let Some(why) = draft.refusal {
-        return cannot(why);
-    }
-    let requests = draft.steps.len() as u64;
-    ItemPlan {
-        action: match (live, draft.steps.is_empty()) {
-            (None, _) => PlanAction::Create,
-            (Some(_), false) => PlanAction::Update,
-            (Some(_), true) => PlanAction::Skip,
-        },
-        requests,
-        cost: requests,
-        fields: draft.changes,
-        losses: draft.losses,
-    }
+    draft.plan(|_| Effort { requests: 1, cost: 1 })
 }
 
 /// Which ids of `wanted`, its parts' included, are others in `live`: old and new. Pure.
@@ -202,10 +182,6 @@ fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
 /// Whether looking can tell if an item was made.
 fn can_tell(recipe: &Recipe, wanted: &Value) -> bool {
     recipe.find.iter().any(|find| find.same.iter().any(|at| place::at(wanted, at).and_then(key).is_some()))
-}
-
-fn unknown(kind: &KindSpec) -> String {
-    format!("There is no way to put {} back.", kind.plural)
 }
 
 /// Draws up one item: the only place where what is wanted and what is there are compared.

@@ -17,9 +17,10 @@ use self::draft::Draft;
 use self::links::Links;
 use self::recipe::{Recipe, recipe};
 use super::{Shopify, gid};
+use crate::compare::draft::{cannot, unknown};
 use crate::compare::{field, links, part, place};
 use crate::contract::{
-    Applied, Fault, IdMap, Item, ItemPlan, ItemWrite, KindSpec, Lookup, PlanAction, RestoreOptions,
+    Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindSpec, Lookup, RestoreOptions,
 };
 
 mod collection;
@@ -103,29 +104,9 @@ pub(super) fn plan(
     ids: &IdMap,
     options: &RestoreOptions,
 ) -> ItemPlan {
-    let cannot = |why: String| ItemPlan {
-        action: PlanAction::Cannot { why },
-        fields: Vec::new(),
-        losses: Vec::new(),
-        requests: 0,
-        cost: 0,
-    };
     let Some(recipe) = recipe(kind.name) else { return cannot(unknown(kind)) };
     let draft = drafted(recipe, wanted, live, former, Links::new(ids, gid::spelled), options);
-    if let Some(why) = draft.refusal {
-        return cannot(why);
-    }
-    ItemPlan {
-        action: match (live, draft.steps.is_empty()) {
-            (None, _) => PlanAction::Create,
-            (Some(_), false) => PlanAction::Update,
-            (Some(_), true) => PlanAction::Skip,
-        },
-        requests: draft.steps.iter().map(step::Step::requests).sum(),
-        cost: draft.steps.iter().map(step::Step::cost).sum(),
-        fields: draft.changes,
-        losses: draft.losses,
-    }
+    draft.plan(|step| Effort { requests: step.requests(), cost: step.cost() })
 }
 
 /// Which ids of `wanted`, its parts' included, are others in `live`: old and new. Pure.
@@ -146,10 +127,6 @@ pub(super) async fn apply(shop: &Shopify, write: ItemWrite<'_>) -> Result<Applie
         Some(recipe) => run::apply(shop, recipe, &write).await,
         None => Ok(Applied { problems: vec![unknown(write.kind)], ..Applied::default() }),
     }
-}
-
-fn unknown(kind: &KindSpec) -> String {
-    format!("There is no way to put {} back yet.", kind.plural)
 }
 
 /// Draws up one item: the only place where what is wanted and what is there are compared.
