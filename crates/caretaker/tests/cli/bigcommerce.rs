@@ -166,3 +166,39 @@ fn two_platforms_in_one_cell_are_kept_apart() {
     let applied = cell.run(&["restore", "apply", text(&plan)]).ends(0);
     assert_eq!(other.products().len(), 12, "{applied}");
 }
+
+#[test]
+fn two_items_of_a_backup_never_become_one() {
+    let (cell, store) = (TestCell::new(), Bigcommerce::small());
+    store.connect(&cell, "one");
+    cell.run(&["backup", "one"]).succeeds();
+    // In the other store somebody has a product with the name of one, and the number of another.
+    let other = Bigcommerce::open(Settings::empty());
+    let (first, second) = (store.product(store.products()[0]), store.product(store.products()[1]));
+    let both =
+        json!({"name": first["name"], "sku": second["sku"], "type": "physical", "weight": 1, "price": 1});
+    other.owner("POST", "v3/catalog/products", &both);
+    other.connect(&cell, "two");
+    let plan = cell.path("plan.json");
+    let words = [
+        "restore",
+        "plan",
+        "one",
+        "--kind",
+        "product",
+        "--kind",
+        "currency",
+        "--to",
+        "two",
+        "--out",
+        text(&plan),
+    ];
+    let planned = cell.run(&words).succeeds();
+    let cannot: Vec<&Value> =
+        planned["items"].as_array().unwrap().iter().filter(|item| item["action"]["do"] == "cannot").collect();
+    assert_eq!(cannot.len(), 1, "{planned}");
+    let why = cannot[0]["action"]["why"].as_str().unwrap();
+    assert!(why.contains("of the backup"), "{why}");
+    cell.run(&["restore", "apply", text(&plan)]).ends(3);
+    assert_eq!(other.products().len(), 11, "twelve in the backup, of which two are one there");
+}

@@ -298,7 +298,7 @@ fn a_cell_lives_on_postgresql() {
 
     // A cell that runs has one process that PostgreSQL knows.
     let up = Up::of(&cell);
-    assert_eq!(up.processes.len(), 5);
+    assert_eq!(up.processes.len(), 6);
     cell.ingest("files", "thing", "{\"id\":\"c\"}\n").succeeds();
     assert!(!database.sessions().is_empty());
     up.told(Signal::SIGTERM);

@@ -124,7 +124,7 @@ fn every_process_of_a_cell_that_runs_is_replaced_when_it_stands_still() {
     // Each has another in its place, the worker for files is who it was, and one that stands still does not keep the cell from
     // its end.
     let now = children(up.id());
-    assert_eq!(now.len(), 5);
+    assert_eq!(now.len(), 6);
     assert!(now.iter().all(|process| !stopped.contains(process)) && now.contains(&files));
     kill(files, Signal::SIGSTOP).unwrap();
     up.told(Signal::SIGTERM);

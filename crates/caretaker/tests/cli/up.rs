@@ -110,6 +110,7 @@ fn a_cell_that_runs_has_a_process_for_each_role_and_commands_join_it() {
         ("monitor", "caretaker-watch"),
         ("server", "caretaker-serve"),
         ("vault", "caretaker-vault"),
+        ("worker/bigcommerce", "caretaker-work"),
         ("worker/jsonl", "caretaker-work"),
         ("worker/shopify", "caretaker-work"),
     ];

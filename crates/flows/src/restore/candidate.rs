@@ -82,12 +82,15 @@ pub(super) struct Found {
     /// Its [`Payload`], in which `wanted` is the backup's.
     pub(super) payload: Shelved,
     pub(super) paired: Vec<(String, String)>,
+    /// Another item of the backup that is what was found in its place.
+    pub(super) twin: Option<Box<str>>,
 }
 
 impl Found {
     /// Whether it would be made anew.
     pub(super) fn is_created(&self) -> bool {
         self.live_id.is_none()
+            && self.twin.is_none()
             && self.wanted.state == State::Whole
             && self.wanted.spec.restore == Restorable::Yes
     }
@@ -112,7 +115,7 @@ pub(super) fn known_as(spec: &KindSpec, payload: &Value, ids: &IdMap) -> Value {
 
 impl Parts<'_> {
     pub(super) async fn candidate(&self, found: Found, ids: &IdMap) -> Result<Candidate> {
-        let Found { wanted: Wanted { key, spec, needed, state }, live_id, payload: mut place, paired } =
+        let Found { wanted: Wanted { key, spec, needed, state }, live_id, payload: mut place, paired, twin } =
             found;
         let mut payload: Payload = self.shelf.get(place).await?;
         let (kept, stays) = match (state, &payload.live) {
@@ -144,6 +147,13 @@ impl Parts<'_> {
         let plan = match (spec.restore, stays) {
             (Restorable::Never(why), _) => {
                 without_change(PlanAction::Cannot { why: why.to_owned() }, Vec::new())
+            }
+            _ if twin.is_some() => {
+                let twin = twin.unwrap_or_default();
+                let why = format!(
+                    "What is there is `{twin}` of the backup, which people know by the same name: there can be one."
+                );
+                without_change(PlanAction::Cannot { why }, Vec::new())
             }
             (_, Some(note)) => without_change(PlanAction::Skip, vec![note.to_owned()]),
             (Restorable::UpdateOnly(why), None) if live.is_none() => {

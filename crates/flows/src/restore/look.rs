@@ -88,10 +88,38 @@ struct Looking<'p> {
     seen: BTreeSet<RecordKey>,
     /// Ids that those items refer to which may need what they refer to, each with its kind.
     referred: BTreeSet<(String, &'static str)>,
+    taken: Taken,
     /// Whether everything is looked at anyway.
     all: bool,
     total: u64,
     progress: &'p dyn RestoreProgress,
+}
+
+/// Live items, and which items of the backup they are.
+#[derive(Default)]
+struct Taken(BTreeMap<RecordKey, BTreeSet<Box<str>>>);
+
+impl Taken {
+    /// Notes that an item is this live one by its id: it may have had several in its life. What was made in the window of
+    /// a revert stays as it is, and takes nobody's place.
+    fn by_id(&mut self, wanted: &Wanted, live_id: &str) {
+        if wanted.state != State::New {
+            let live = RecordKey { kind: wanted.key.kind.clone(), id: live_id.into() };
+            self.0.entry(live).or_default().insert(wanted.key.id.clone());
+        }
+    }
+
+    /// Which other item of the backup this live one is already; else it is this one from now on. Two may be known by one
+    /// name in a backup, where one of them was gone before the other came.
+    fn twin(&mut self, wanted: &Wanted, live_id: &str) -> Option<Box<str>> {
+        if wanted.state == State::New {
+            return None;
+        }
+        let live = RecordKey { kind: wanted.key.kind.clone(), id: live_id.into() };
+        let id = &wanted.key.id;
+        let items = self.0.entry(live).or_insert_with(|| BTreeSet::from([id.clone()]));
+        if items.contains(id) { None } else { items.first().cloned() }
+    }
 }
 
 /// An item as the backup holds it.
@@ -162,6 +190,7 @@ impl<'a> Parts<'a> {
             hidden: BTreeMap::new(),
             seen: BTreeSet::new(),
             referred: BTreeSet::new(),
+            taken: Taken::default(),
             all: asked_for_all && matches!(self.ask.selection, Selection::At(_)),
             total: 0,
             progress,
@@ -369,6 +398,10 @@ impl<'a> Parts<'a> {
             let called: Vec<Option<&str>> =
                 chunk.iter().map(|(wanted, _)| self.called_there(&wanted.key.id, ids)).collect();
             live = self.live(spec, &called).await?;
+            // What is known by its id is that item, whoever else is known by its name.
+            for ((wanted, _), item) in chunk.iter().zip(&live) {
+                item.iter().for_each(|item| looking.taken.by_id(wanted, &item.id));
+            }
             let missing: Vec<Value> = (chunk.iter().zip(&live).filter(|(_, item)| item.is_none()))
                 .map(|((_, stored), _)| known_as(spec, &stored.wanted, ids))
                 .collect();
@@ -419,7 +452,8 @@ impl<'a> Parts<'a> {
     ) -> Result<Found> {
         let Stored { wanted: mut was, mut former, media, mut hidden } = stored;
         let (mut live_id, mut live, mut paired) = (None, None, Vec::new());
-        if let Some(item) = item {
+        let twin = item.as_ref().and_then(|item| looking.taken.twin(&wanted, &item.id));
+        if let Some(item) = item.filter(|_| twin.is_none()) {
             let mut now = as_json(wanted.spec, &item.payload)?;
             hidden.append(&mut hidden::pointers(&item.gaps));
             [&mut was, &mut now].into_iter().chain(&mut former).for_each(|one| forget(one, &hidden));
@@ -438,7 +472,7 @@ impl<'a> Parts<'a> {
             looking.hidden.insert(wanted.key.clone(), hidden);
         }
         let payload = self.shelf.put(&Payload { wanted: was, live, former, media }).await?;
-        Ok(Found { wanted, live_id, payload, paired })
+        Ok(Found { wanted, live_id, payload, paired, twin })
     }
 
     /// Notes what an item refers to that may be needed with it: where it is made anew, and in another store, where all

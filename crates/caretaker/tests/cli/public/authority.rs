@@ -285,7 +285,7 @@ fn a_cell_without_its_first_certificate_says_why_and_goes_on() {
     // Where nobody listens.
     pebble.back.open(false);
     let up = pebble.up(&cell);
-    assert_eq!(up.processes.len(), 6, "the certifier is one of them");
+    assert_eq!(up.processes.len(), 7, "the certifier is one of them");
     assert!(comes(|| outcomes(&super::events(&cell)).1 == 1));
     cell.run(&["tenant", "list"]).succeeds();
     let found = cell.run(&["doctor"]).ends(1).to_string();
