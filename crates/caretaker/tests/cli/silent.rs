@@ -102,12 +102,12 @@ fn every_process_of_a_cell_that_runs_is_replaced_when_it_stands_still() {
     let (cell, shop) = (cell(), slow_shop());
     shop.connect(&cell, "shop").succeeds();
     let up = Up::of(&cell);
-    let files = up.processes["worker/jsonl"];
+    let (files, others) = (up.processes["worker/jsonl"], up.processes["worker/bigcommerce"]);
     let mut stopped = Vec::new();
     for named in [WORKER, VAULT, SERVER, MONITOR] {
         let backup = begun(&cell, &shop, &["--full"]);
         // The worker for the shop: it was started anew, since it is spoken to at a port of its own.
-        let is_one = |process: &Pid| name(*process) == named && *process != files;
+        let is_one = |process: &Pid| name(*process) == named && ![files, others].contains(process);
         let process = children(up.id()).into_iter().find(is_one).unwrap();
         stopped.push(process);
         kill(process, Signal::SIGSTOP).unwrap();
