@@ -57,7 +57,7 @@ impl<'a> Pager<'a> {
     /// The next page; `None` at the end.
     ///
     /// # Errors
-    /// Those of the API; [`Fault::Malformed`] where what came is no page; [`Changed`] is told as that, too.
+    /// Those of the API; [`Fault::Malformed`] where what came is no page, and, as [`MOVED`], where the list changed.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Value>>, Fault> {
         if self.place.done {
             return Ok(None);
@@ -131,10 +131,10 @@ impl<'a> Pager<'a> {
         let malformed = |why: &str| Fault::Malformed(format!("`{}`: {why}", self.list.path));
         let meta = body.get("meta").cloned().unwrap_or_default();
         let elements = match (self.list.way, body) {
-            (Way::One, Value::Object(fields)) if fields.contains_key("data") => {
-                fields.get("data").cloned().into_iter().collect()
-            }
-            (Way::One, one @ Value::Object(_)) => vec![one],
+            (Way::One, Value::Object(mut fields)) => match fields.remove("data") {
+                Some(one) => vec![one],
+                None => vec![Value::Object(fields)],
+            },
             (_, Value::Null) => Vec::new(),
             (Way::MinId | Way::Numbered | Way::Whole, Value::Array(list)) => list,
             (Way::MinId | Way::Numbered | Way::One, _) => return Err(malformed("the answer is no list")),
@@ -195,17 +195,10 @@ impl<'a> Pager<'a> {
                 }
             }
             Way::Numbered => {
-                self.place.done =
-                    elements.len() < usize::from(self.list.limit) && self.is_short(elements.len());
+                self.place.done = elements.len() < usize::from(self.list.limit) && is_short(elements.len());
             }
         }
         Ok(elements)
-    }
-
-    /// A page of V2 that is not full is the last one. How many fit is only known to be less than asked for where the
-    /// first page came short of a round number; one request more settles that.
-    fn is_short(&self, len: usize) -> bool {
-        len == 0 || !len.is_multiple_of(10)
     }
 
     /// The id of the last element. Ids that do not grow would be read for ever.
@@ -220,6 +213,12 @@ impl<'a> Pager<'a> {
         }
         Ok(if elements.is_empty() { None } else { last })
     }
+}
+
+/// A page of V2 that is not full is the last one. How many fit is only known to be less than asked for where the
+/// first page came short of a round number; one request more settles that.
+fn is_short(len: usize) -> bool {
+    len == 0 || !len.is_multiple_of(10)
 }
 
 /// What is said of a list that changed while it was read by the numbers of its pages.
