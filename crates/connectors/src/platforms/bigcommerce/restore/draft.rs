@@ -69,9 +69,6 @@ pub(super) fn own_fields(draft: &mut Draft<'_>, recipe: &'static Recipe) {
             draft.step(Step::put(what, Path::new(recipe.path, &[]), Body::List(vec![Value::Object(input)])));
         }
         Shape::Upsert => {
-            if recipe.find.iter().all(|find| !find.same.contains(&"from_path")) {
-                input.insert(recipe.id.to_owned(), draft.me());
-            }
             draft.step(Step::put(what, Path::new(recipe.path, &[]), Body::List(vec![Value::Object(input)])));
         }
     }

@@ -46,7 +46,8 @@ pub(super) enum Shape {
     Object,
     /// In a list, at the kind's path.
     List,
-    /// In a list of what there shall be, at the kind's path: what is not there is made.
+    /// In a list of what there shall be, at the kind's path, without an id: the platform knows by its fields what is
+    /// there, and makes the rest.
     Upsert,
 }
 
