@@ -136,6 +136,24 @@ actions! {
     CatalogTagChange = "catalog.tag.change", Nothing;
     /// Read the tags of a tenant's connections.
     CatalogTagList = "catalog.tag.list", Nothing;
+    /// Keep a connection's schedule.
+    CatalogSchedulePut = "catalog.schedule.put", Nothing;
+    /// Take a connection's schedule away.
+    CatalogScheduleRemove = "catalog.schedule.remove", Nothing;
+    /// Pause a connection's schedules.
+    CatalogSchedulePause = "catalog.schedule.pause", Nothing;
+    /// Read a connection's schedules.
+    CatalogScheduleRead = "catalog.schedule.read", Nothing;
+    /// Read the schedules of a tenant's connections.
+    CatalogScheduleList = "catalog.schedule.list", Nothing;
+    /// Note how something that was due has ended.
+    CatalogScheduleEnd = "catalog.schedule.end", Nothing;
+    /// Ask when something is due on a platform.
+    CatalogRosterRead = "catalog.roster.read", Nothing;
+    /// Take what is due on a platform.
+    CatalogRosterTake = "catalog.roster.take", Nothing;
+    /// Give back what a worker of a platform has taken that is there no more.
+    CatalogRosterGiveBack = "catalog.roster.give_back", Nothing;
     /// Keep a connection's sealed credential.
     CatalogCredentialPut = "catalog.credential.put", Nothing;
     /// Read a connection's sealed credential.

@@ -12,9 +12,6 @@ use crate::request::{Grant, Request, Standing};
 use crate::resource::{Place, Resource};
 use crate::who::{OPERATOR, Person, Service, Who};
 
-/// The tenant and the platform that the scopes of a cell's own stores have, which are no connection's.
-const OF_STORES: (&str, &str) = ("cell", "s3");
-
 /// Decides for one cell.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -75,7 +72,7 @@ impl Guard {
 
     /// A connection, or one of the cell's own stores.
     fn of(&self, scope: &Scope, cell: &str, resource: fn(Scope) -> Resource) -> Resource {
-        if (scope.tenant.as_str(), scope.platform.as_str()) == OF_STORES {
+        if scope.is_of_store() {
             let place = Place { region: scope.region.clone(), ..self.place(cell) };
             return Resource::StoreCredential(place, scope.connection.to_string());
         }
@@ -98,6 +95,7 @@ impl Guard {
                 (None, Resource::StoreCredential(self.place(cell), (*store).to_owned()))
             }
             About::Tenant(tenant) => (None, Resource::Tenant((*tenant).clone(), self.region.clone())),
+            About::Roster(platform) => (None, Resource::Roster(self.place(cell), (*platform).clone())),
             About::Cell => (None, Resource::Cell(self.place(cell))),
         };
         let grant = grant.map(|facts| Grant {
@@ -248,8 +246,12 @@ mod tests {
             use Operation as O;
             let abouts = match operation {
                 O::CatalogCheck | O::CatalogTenantList => [About::Cell; 3],
-                O::CatalogTenantAdd | O::CatalogConnectionList | O::CatalogTagList => {
-                    [About::Tenant(acme); 3]
+                O::CatalogTenantAdd
+                | O::CatalogConnectionList
+                | O::CatalogTagList
+                | O::CatalogScheduleList => [About::Tenant(acme); 3],
+                O::CatalogRosterRead | O::CatalogRosterTake | O::CatalogRosterGiveBack => {
+                    [&own, &other, &other].map(|scope| About::Roster(&scope.platform))
                 }
                 O::CatalogStoreCredentialPut | O::CatalogStoreCredentialRead => {
                     [About::StoreCredential("key-store"); 3]
@@ -260,9 +262,17 @@ mod tests {
                 _ => [&own, &other, &elsewhere].map(About::Connection),
             };
             let of_the_cell = abouts[0] == abouts[1];
-            let commands_alone =
-                [O::CatalogConnectionAdd, O::CatalogTagChange].contains(&operation) || of_the_cell;
-            let looks = [O::CatalogConnectionRead, O::CatalogHeadRead, O::CatalogRestoreRead];
+            let commands_alone = [
+                O::CatalogConnectionAdd,
+                O::CatalogTagChange,
+                O::CatalogSchedulePut,
+                O::CatalogScheduleRemove,
+                O::CatalogSchedulePause,
+            ]
+            .contains(&operation)
+                || of_the_cell;
+            let looks =
+                [O::CatalogConnectionRead, O::CatalogHeadRead, O::CatalogRestoreRead, O::CatalogScheduleRead];
             let keeps = [O::CatalogCredentialPut, O::CatalogCredentialRead];
             let for_commands = commands_alone || looks.contains(&operation) || keeps.contains(&operation);
             let may = |role: &str| abouts.map(|about| verdict(role, operation, about, None).allowed);
@@ -277,7 +287,7 @@ mod tests {
             }
             asked += 1;
         }
-        assert_eq!(asked, 29);
+        assert_eq!(asked, 38);
     }
 
     #[test]

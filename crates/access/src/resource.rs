@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use cedar_policy::{Entity, EntityUid, RestrictedExpression};
-use domain::{ConnectionId, Kind, Region, Scope, TenantId};
+use domain::{ConnectionId, Kind, Platform, Region, Scope, TenantId};
 
 use crate::vocabulary::uid;
 use crate::who::{owners, text, viewers};
@@ -31,6 +31,8 @@ pub enum Resource {
     Record(Scope, Kind),
     /// All that a tenant has, and where it stays.
     Tenant(TenantId, Region),
+    /// What is to be done for all connections of a platform, whosever they are.
+    Roster(Place, Platform),
     /// The credential of one of the cell's own stores, by the store's name.
     StoreCredential(Place, String),
     /// The vault.
@@ -86,6 +88,7 @@ impl fmt::Display for Resource {
             Self::Credential(scope) => write!(f, "credential/{}", of(scope)),
             Self::Record(scope, kind) => write!(f, "record/{}/{kind}", of(scope)),
             Self::Tenant(tenant, _) => write!(f, "tenant/{tenant}"),
+            Self::Roster(_, platform) => write!(f, "roster/{platform}"),
             Self::StoreCredential(_, store) => write!(f, "store_credential/{store}"),
             Self::Vault(_) => f.write_str("vault"),
             Self::Trail(_) => f.write_str("trail"),
@@ -105,6 +108,7 @@ impl Resource {
             Self::Credential(_) => "Credential",
             Self::Record(..) => "Record",
             Self::Tenant(..) => "Tenant",
+            Self::Roster(..) => "Roster",
             Self::StoreCredential(..) => "StoreCredential",
             Self::Vault(_) => "Vault",
             Self::Trail(_) => "Trail",
@@ -114,7 +118,7 @@ impl Resource {
     }
 
     /// What a path names: `connection/TENANT/NAME`, `data_key/…`, `credential/…`, `record/TENANT/NAME/KIND`,
-    /// `tenant/TENANT`, `store_credential/STORE`, `vault`, `trail`, `policies`, `cell`. `scope` says where a connection belongs.
+    /// `tenant/TENANT`, `roster/PLATFORM`, `store_credential/STORE`, `vault`, `trail`, `policies`, `cell`. `scope` says where a connection belongs.
     /// `None` for any other path.
     pub fn named(
         path: &str,
@@ -130,6 +134,7 @@ impl Resource {
             ["credential", tenant, name] => Self::Credential(scope(tenant, name)?),
             ["record", tenant, name, kind] => Self::Record(scope(tenant, name)?, Kind::new(kind).ok()?),
             ["tenant", tenant] => Self::Tenant(TenantId::new(tenant).ok()?, place.region.clone()),
+            ["roster", platform] => Self::Roster(place.clone(), Platform::new(platform).ok()?),
             ["store_credential", store] => Self::StoreCredential(place.clone(), (*store).to_owned()),
             ["vault"] => Self::Vault(place.clone()),
             ["trail"] => Self::Trail(place.clone()),
@@ -157,6 +162,7 @@ impl Resource {
             }
             Self::Record(scope, kind) => uid(of, &format!("{}/{}/{kind}", scope.tenant, scope.connection)),
             Self::Tenant(tenant, _) => tenant_uid(tenant),
+            Self::Roster(place, platform) => uid(of, &format!("{}/{platform}", place.cell)),
             Self::StoreCredential(place, name) => uid(of, &format!("{}/{name}", place.cell)),
             Self::Vault(place) | Self::Trail(place) | Self::Policies(place) | Self::Cell(place) => {
                 uid(of, &place.cell)
@@ -177,6 +183,11 @@ impl Resource {
         };
         if let Some(place) = place {
             return Some(vec![Entity::new(own, placed(place), [].into()).ok()?]);
+        }
+        if let Self::Roster(place, platform) = self {
+            let mut attributes = placed(place);
+            attributes.insert("platform".to_owned(), text(platform));
+            return Some(vec![Entity::new(own, attributes, [].into()).ok()?]);
         }
         if let Self::Tenant(name, region) = self {
             return Some(vec![tenant(name, region)?]);

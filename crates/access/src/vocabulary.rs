@@ -16,6 +16,7 @@ pub(crate) const TYPES: &[&str] = &[
     "Person",
     "Policies",
     "Record",
+    "Roster",
     "Service::Command",
     "Service::Monitor",
     "Service::Server",

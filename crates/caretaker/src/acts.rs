@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::arguments::{
     Command, Connect, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand,
-    RestoreCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
+    RestoreCommand, ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand,
+    VaultCommand,
 };
 use crate::names::Names;
 
@@ -75,6 +76,13 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         }
         Command::Init(_) => (O::CellInit, None),
         Command::Up(_) => (O::CellRun, None),
+        Command::Schedule(ScheduleCommand::List) => (O::ConnectionRead, None),
+        Command::Schedule(
+            ScheduleCommand::Set { names, .. }
+            | ScheduleCommand::Pause(names)
+            | ScheduleCommand::Resume(names)
+            | ScheduleCommand::Remove { names, .. },
+        ) => (O::ConnectionSchedule, named(names)),
         Command::Order(OrderCommand::List) => (O::OrderList, None),
         Command::Order(OrderCommand::End { id }) => (O::OrderEnd, name(id)),
         Command::Host(HostCommand::Invite { role, .. }) => (O::HostInvite, name(&role.0)),

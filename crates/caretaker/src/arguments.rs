@@ -9,7 +9,7 @@ use domain::{ConnectionId, Id128, Kind, Platform, Region, TenantId};
 use url::Url;
 use vault::Month;
 
-use crate::names::{Names, Place, RoleWord, Tag};
+use crate::names::{Every, Names, Place, RoleWord, Tag};
 use crate::public::PublicUrl;
 use crate::stores::StoreCredentialFiles;
 
@@ -132,6 +132,9 @@ pub(crate) enum Command {
     Up(Up),
     /// Run a platform's worker on a machine that is not the vault's, until it is told to end
     Worker(Worker),
+    /// What a cell that runs does by itself, again and again: say how often, pause it, see how it ended
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// The standing orders, by which work goes on when whoever gave it has gone: list them, end one
     #[command(subcommand)]
     Order(OrderCommand),
@@ -209,6 +212,35 @@ pub(crate) struct Joins {
     /// Where the cell finds what runs here
     #[arg(long, value_name = "IP:PORT", requires = "join")]
     pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleCommand {
+    /// Say how often. What nobody ran for is made up for once, and then it goes on at its times
+    Set {
+        #[command(flatten)]
+        names: Names,
+        /// Back up so often: `15m`, `1h`, `1d`
+        #[arg(long, value_name = "EVERY", required_unless_present = "verify")]
+        backup: Option<Every>,
+        /// Verify so often
+        #[arg(long, value_name = "EVERY")]
+        verify: Option<Every>,
+    },
+    /// All of them: when each is due, and how it ended last
+    List,
+    /// Do nothing by itself for now. What is under way goes on to its end
+    Pause(Names),
+    /// Go on. What was missed is made up for once
+    Resume(Names),
+    /// Do it no more
+    Remove {
+        #[command(flatten)]
+        names: Names,
+        /// Only this; without it, all
+        #[arg(long, value_name = "TASK", value_parser = ["backup", "verify"])]
+        task: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -56,6 +56,30 @@ impl FromStr for Tag {
     }
 }
 
+/// A time between two runs of something, as it is typed: `15m`, `1h`, `1d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Every {
+    pub(crate) seconds: u64,
+}
+
+impl FromStr for Every {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        const UNITS: &[(char, u64)] =
+            &[('m', 60), ('h', 60 * 60), ('d', 24 * 60 * 60), ('w', 7 * 24 * 60 * 60)];
+        let seconds = UNITS
+            .iter()
+            .find_map(|(unit, seconds)| text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*seconds));
+        let seconds = seconds.ok_or_else(|| {
+            format!("`{text}` is no time: `15m`, `1h`, `1d` and `1w` are minutes, hours, days and weeks")
+        })?;
+        match flows::schedule::EVERY_S.contains(&seconds) {
+            true => Ok(Self { seconds }),
+            false => Err("it is one minute at least, and 366 days at most".to_owned()),
+        }
+    }
+}
+
 /// A role of a process, as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RoleWord(pub(crate) Role);
@@ -130,6 +154,28 @@ mod tests {
 
     fn check(text: &str, allowed: bool) {
         assert_eq!(text.parse::<Tag>().is_ok(), allowed, "`{text}`");
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        let seconds = |text: &str| text.parse::<Every>().ok().map(|every| every.seconds);
+        for (text, expected) in [("1m", 60), ("15m", 900), ("1h", 3_600), ("1d", 86_400), ("2w", 1_209_600)] {
+            assert_eq!(seconds(text), Some(expected), "{text}");
+        }
+        for no_time in [
+            "",
+            "0m",
+            "m",
+            "15",
+            "15 m",
+            "-1h",
+            "1.5h",
+            "367d",
+            "99999999999999999999d",
+            "18446744073709551615w",
+        ] {
+            assert_eq!(seconds(no_time), None, "{no_time}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod desk;
 mod lending;
+mod roster;
 mod session;
 mod table;
 
@@ -17,6 +18,7 @@ use vault::Order;
 
 pub(crate) use desk::{Bench, Desk, Inner, Lent, folders};
 pub(crate) use lending::Comings;
+pub(crate) use roster::Roster;
 pub(crate) use session::{Aids, Session};
 pub(crate) use table::*;
 
@@ -90,6 +92,11 @@ impl<W: Work> Call for Job<W> {
 
 impl<W: Work> Telling for Job<W> {
     type Told = Told;
+}
+
+/// The port at which a store is spoken to, where there is one.
+fn port_of(url: &str) -> Option<u16> {
+    url::Url::parse(url).ok()?.port_or_known_default()
 }
 
 /// All that a worker does.

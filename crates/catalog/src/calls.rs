@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::{ConnectionId, Id128, Operation, RoleName, ServiceId, TenantId, Timestamp};
+use domain::{ConnectionId, Id128, Operation, Platform, RoleName, ServiceId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use transport::{Call, Routes};
 
@@ -17,11 +17,14 @@ use crate::head::Head;
 use crate::lease::{Lease, LeaseRequest};
 use crate::ledger::LedgerEntry;
 use crate::restore::{Restore, RestoreState, StepResult, StepState};
+use crate::schedule::{Ended, Schedule, Taken, Taking, Task};
 
 /// Whoever runs the cell.
 const CELL: &[RoleName] = &[RoleName::Command];
 /// Whoever works with connections. A worker does so with those of its platform.
 const WORK: &[RoleName] = &[RoleName::Command, RoleName::Worker];
+/// Whoever works by itself, on its platform.
+const WORKERS: &[RoleName] = &[RoleName::Worker];
 
 /// So many rows at most are in one answer.
 pub(crate) const PAGE_LEN_MAX: u32 = 2_000;
@@ -32,6 +35,8 @@ pub(crate) enum Named<'q> {
     Cell,
     /// All that a tenant has.
     Tenant(&'q TenantId),
+    /// What is to be done for all connections of a platform, whosever they are.
+    Roster(&'q Platform),
     /// The credential of one of the cell's own stores.
     Store(&'q str),
     /// Connections of one tenant.
@@ -230,6 +235,68 @@ questions! {
     pub tags, Tags = CatalogTagList for CELL, again true,
         (tenant: lent TenantId) -> BTreeMap<ConnectionId, BTreeSet<String>>,
         about |q| Named::Tenant(&q.tenant);
+    /// Keeps a schedule, in place of the one of the same connection and task. How that ended, and when it is due, stays where
+    /// its time did not change.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no such connection.
+    pub put_schedule, PutSchedule = CatalogSchedulePut for CELL, again true,
+        (schedule: lent Schedule) -> (),
+        about |q| Named::Connections(&q.schedule.tenant, vec![&q.schedule.connection]);
+    /// Takes a schedule away. Answers it, if it was there.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub remove_schedule, RemoveSchedule = CatalogScheduleRemove for CELL, again false,
+        (tenant: lent TenantId, connection: lent ConnectionId, task: plain Task) -> Option<Schedule>,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// Pauses all schedules of a connection: what is under way goes on, and nothing is taken any more. Answers how many these are.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub pause_schedules, PauseSchedules = CatalogSchedulePause for CELL, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId) -> u64,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// A connection's schedules, by task.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub schedules, Schedules = CatalogScheduleRead for WORK, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId) -> Vec<Schedule>,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// A page of a tenant's schedules, by connection and task.
+    pub(crate) schedules_after, SchedulesAfter = CatalogScheduleList for CELL, again true,
+        (tenant: lent TenantId, after: plain Option<(ConnectionId, Task)>) -> Vec<Schedule>,
+        about |q| Named::Tenant(&q.tenant);
+    /// When something of a platform is due next that nobody has taken; none where nothing is.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub next_due, NextDue = CatalogRosterRead for WORKERS, again true,
+        (platform: lent Platform) -> Option<Timestamp>,
+        about |q| Named::Roster(&q.platform);
+    /// Takes what is due: of each tenant in turn, the one first of whom the least is under way. The sealed credentials of the cell's
+    /// own stores come along, of which the work needs one for each that is a bucket.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub take_due, TakeDue = CatalogRosterTake for WORKERS, again true,
+        (platform: lent Platform, taking: plain Taking) -> Taken,
+        about |q| Named::Roster(&q.platform);
+    /// Gives back what a worker of that platform has taken that is there no more. Answers how much that was.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub give_back, GiveBack = CatalogRosterGiveBack for WORKERS, again true,
+        (platform: lent Platform, except: plain Id128) -> u64,
+        about |q| Named::Roster(&q.platform);
+    /// Notes how something ended that was taken, and when it is due next. Whoever has lost it changes nothing.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub end_due, EndDue = CatalogScheduleEnd for WORKERS, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId, task: plain Task, ended: plain Ended) -> (),
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Stores a credential as the vault sealed it, in place of one of the same name.
     ///
     /// # Errors

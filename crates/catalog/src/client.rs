@@ -14,6 +14,7 @@ use crate::head::Head;
 use crate::lease::Lease;
 use crate::ledger::LedgerEntry;
 use crate::restore::StepState;
+use crate::schedule::Schedule;
 
 /// So often a question is asked again that was not answered.
 const ASKED_AGAIN_MAX: u32 = 5;
@@ -68,6 +69,23 @@ impl Client {
         loop {
             let after = all.last().map(|last| last.scope.connection.clone());
             let page = self.connections_after(tenant, after).await?;
+            let is_last = is_last(page.len());
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The schedules of a tenant's connections, by connection and task.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub async fn schedules_of_tenant(&self, tenant: &TenantId) -> Result<Vec<Schedule>, CatalogError> {
+        let mut all: Vec<Schedule> = Vec::new();
+        loop {
+            let after = all.last().map(|last| (last.connection.clone(), last.task));
+            let page = self.schedules_after(tenant, after).await?;
             let is_last = is_last(page.len());
             all.extend(page);
             if is_last {

@@ -58,6 +58,7 @@ impl<K: Eq + Hash + Clone, V: Clone> Known<K, V> {
 /// One of the things that a question is about.
 enum Subject<'q> {
     Cell,
+    Roster(&'q Platform),
     Tenant(&'q TenantId),
     Store(&'q str),
     Connection(Arc<Scope>),
@@ -70,6 +71,7 @@ impl Subject<'_> {
     fn about(&self) -> About<'_> {
         match self {
             Self::Cell => About::Cell,
+            Self::Roster(platform) => About::Roster(platform),
             Self::Tenant(tenant) => About::Tenant(tenant),
             Self::Store(store) => About::StoreCredential(store),
             Self::Connection(scope) | Self::Restored(_, scope) => About::Connection(scope),
@@ -82,6 +84,8 @@ impl Subject<'_> {
     fn is_theirs(&self, platform: &Platform) -> Result<(), CatalogError> {
         match self {
             Self::Cell | Self::Tenant(_) | Self::Store(_) => Err(CatalogError::not_found("tenant", &"*")),
+            Self::Roster(own) if *own == platform => Ok(()),
+            Self::Roster(other) => Err(CatalogError::not_found("platform", other)),
             Self::Connection(scope) | Self::Credential(scope) | Self::Restored(_, scope)
                 if scope.platform == *platform =>
             {
@@ -100,6 +104,7 @@ impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cell => About::Cell.fmt(f),
+            Self::Roster(platform) => About::Roster(platform).fmt(f),
             Self::Tenant(tenant) => tenant.fmt(f),
             Self::Store(store) => f.write_str(store),
             Self::Connections(tenant, named) => match named.first() {
@@ -245,6 +250,7 @@ impl Gate {
         let mut found = Vec::new();
         match named {
             Named::Cell => found.push(Subject::Cell),
+            Named::Roster(platform) => found.push(Subject::Roster(platform)),
             Named::Tenant(tenant) => found.push(Subject::Tenant(tenant)),
             Named::Store(store) => found.push(Subject::Store(store)),
             Named::Credential(tenant, name) => {

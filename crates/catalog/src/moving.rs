@@ -83,6 +83,15 @@ const OF_TENANT: &[Table] = &[
         "lease", of "tenant = $1", by "connection", as "$1, $2, $3, $4, $5",
         ("tenant" Text, "connection" Text, "holder" Text, "generation" Number, "expires_at_ms" Number)
     ),
+    table!(
+        "schedule", of "tenant = $1", by "connection, task",
+        as "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15",
+        (
+            "tenant" Text, "connection" Text, "task" Text, "platform" Text, "every_s" Number, "offset_s" Number,
+            "options" Text, "orders" Text, "paused" Number, "due_at_ms" Number, "taken_by" Text, "started_at_ms" Number,
+            "ended_at_ms" Number, "outcome" Text, "failures" Number
+        )
+    ),
     // One that undoes another was made after it.
     table!(
         "restore", of "tenant = $1", by "created_at, undo_of IS NOT NULL, restore", as "$1, $2, $3, $4, $5, $6, $7, $8, $9",

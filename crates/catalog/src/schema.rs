@@ -25,6 +25,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0002_stores_and_tags.sql"),
         postgres: include_str!("migrations/postgres/0002_stores_and_tags.sql"),
     },
+    Migration {
+        version: 3,
+        sqlite: include_str!("migrations/sqlite/0003_schedules.sql"),
+        postgres: include_str!("migrations/postgres/0003_schedules.sql"),
+    },
 ];
 
 const CELL: Seen<'_> = Seen { whose: Whose::Cell, platform: None };

@@ -153,6 +153,24 @@ operations! {
     CatalogTagChange = "catalog.tag.change", Update;
     /// The tags of a tenant's connections are read.
     CatalogTagList = "catalog.tag.list", Read;
+    /// A connection's schedule is kept.
+    CatalogSchedulePut = "catalog.schedule.put", Update;
+    /// A connection's schedule is taken away.
+    CatalogScheduleRemove = "catalog.schedule.remove", Delete;
+    /// A connection's schedules are paused, or go on.
+    CatalogSchedulePause = "catalog.schedule.pause", Update;
+    /// A connection's schedules are read.
+    CatalogScheduleRead = "catalog.schedule.read", Read;
+    /// The schedules of a tenant's connections are read.
+    CatalogScheduleList = "catalog.schedule.list", Read;
+    /// It is noted how something that was due has ended.
+    CatalogScheduleEnd = "catalog.schedule.end", Update;
+    /// A worker asks when something is due on its platform.
+    CatalogRosterRead = "catalog.roster.read", Read;
+    /// A worker takes what is due on its platform.
+    CatalogRosterTake = "catalog.roster.take", Update;
+    /// A worker gives back what was taken by one before it.
+    CatalogRosterGiveBack = "catalog.roster.give_back", Update;
     /// A sealed credential of a connection is kept.
     CatalogCredentialPut = "catalog.credential.put", Update;
     /// A sealed credential of a connection is read.
@@ -199,6 +217,8 @@ operations! {
     Connect = "connection.connect", Create;
     /// Connections, or what is covered of them, are shown.
     ConnectionRead = "connection.read", Read;
+    /// Something is to be done on a connection again and again, or no more.
+    ConnectionSchedule = "connection.schedule", Update;
     /// A connection's tags are changed.
     ConnectionTag = "connection.tag", Update;
     /// A store is backed up.

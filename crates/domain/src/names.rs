@@ -132,6 +132,30 @@ pub struct Scope {
     pub connection: ConnectionId,
 }
 
+/// The tenant and the platform in the scopes of a cell's own stores. No connection has both: there are no stores of that make.
+const OF_STORES: (&str, &str) = ("cell", "s3");
+
+impl Scope {
+    /// Where the credential of one of a cell's own stores belongs: to no connection.
+    ///
+    /// # Errors
+    /// When the store's name is none.
+    pub fn of_store(region: &Region, store: &str) -> Result<Self, NameError> {
+        Ok(Self {
+            tenant: TenantId::new(OF_STORES.0)?,
+            region: region.clone(),
+            platform: Platform::new(OF_STORES.1)?,
+            connection: ConnectionId::new(store)?,
+        })
+    }
+
+    /// Whether it is where the credential of one of a cell's own stores belongs.
+    #[must_use]
+    pub fn is_of_store(&self) -> bool {
+        (self.tenant.as_str(), self.platform.as_str()) == OF_STORES
+    }
+}
+
 /// 128 random bits, as 32 hexadecimal digits in text.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

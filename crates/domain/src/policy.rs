@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::audit::Operation;
 use crate::grant::{Action, Principal};
-use crate::names::{Scope, TenantId};
+use crate::names::{Platform, Scope, TenantId};
 use crate::service::ServiceId;
 
 /// What a process asks about.
@@ -24,6 +24,8 @@ pub enum About<'a> {
     StoreCredential(&'a str),
     /// All that a tenant has.
     Tenant(&'a TenantId),
+    /// What is to be done for all connections of a platform, whosever they are.
+    Roster(&'a Platform),
     /// The rest of the cell.
     Cell,
 }
@@ -39,6 +41,7 @@ impl fmt::Display for About<'_> {
             }
             Self::StoreCredential(store) => f.write_str(store),
             Self::Tenant(tenant) => tenant.fmt(f),
+            Self::Roster(platform) => write!(f, "roster/{platform}"),
             Self::Cell => f.write_str("cell"),
         }
     }

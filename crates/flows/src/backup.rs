@@ -63,7 +63,7 @@ pub async fn backup(cell: &Cell, backup: &Backup, progress: &dyn BackupProgress)
     let started = cell.clock.monotonic();
     let scope = &backup.connection.scope;
     let mut lease = cell.lease(scope).await?;
-    let grant = cell.grant(scope, &[Action::Backup, Action::Read], "backup").await?;
+    let grant = cell.grant(scope, &[Action::Backup], "backup").await?;
     let store: Arc<dyn Store> = connect::open(cell, &backup.connection, &grant).await?.into();
     let mut writer = cell.writer(scope, &grant, &mut lease).await?;
     let parent = writer.parent().cloned();
@@ -255,7 +255,7 @@ async fn write(
 ) -> Result<(Reports, u64)> {
     let repository = cell.repository(&backup.connection.scope);
     let before = match writer.parent() {
-        Some(_) => Some(repository.reader(grant, Action::Read, None).await?),
+        Some(_) => Some(repository.reader(grant, Action::Backup, None).await?),
         None => None,
     };
     let mut media = MediaKeeper::new(repository.media(grant, Action::Backup).await?);

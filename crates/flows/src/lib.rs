@@ -24,6 +24,7 @@ pub mod report;
 pub mod restore;
 pub mod retention;
 pub mod rewrap;
+pub mod schedule;
 pub mod set_up_again;
 pub mod store_access;
 pub mod verify;

@@ -17,6 +17,7 @@ use crate::cell::Cell;
 use crate::error::{FlowError, Result};
 use crate::recover::{GRANT_TTL, scopes};
 pub(crate) use crate::restore::sealed_ledger;
+use crate::schedule;
 
 /// What came back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +26,8 @@ pub struct SetUpAgain {
     pub connections: BTreeMap<String, u64>,
     /// Entries of the id ledger.
     pub ledger: u64,
+    /// Schedules, which are paused until somebody has them go on.
+    pub schedules: u64,
 }
 
 /// Refuses a region that is another one than the stores' connections belong to: before anything is made.
@@ -91,6 +94,10 @@ pub async fn set_up_again(
         };
         cell.catalog.advance_head(&scope.tenant, &scope.connection, None, &head).await?;
         cell.catalog.record_ids(&scope.tenant, &entries).await?;
+        for schedule in schedule::again(&offline, &reading, &connection).await? {
+            cell.catalog.put_schedule(&schedule).await?;
+            done.schedules += 1;
+        }
         done.ledger += u64::try_from(entries.len()).unwrap_or(u64::MAX);
         // Last, because from here on the cell that was before opens these keys no longer.
         let grant = cell.grant(&scope, &[Action::Connect], "set the cell up again").await?;

@@ -5,12 +5,15 @@
 //! A platform's workers may have a credential of their own, with which the bucket's server lets nobody into what is another
 //! platform's; where none was given, they have the cell's.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use catalog::CatalogErrorKind;
 use connectors::registry;
-use domain::{Action, Clock, ConnectionId, Grant, Platform, Region, Scope, TenantId};
+use domain::{Action, Clock, Grant, Platform, Region, Scope};
 use repository::{StoreCredentials, StoreOptions};
 use serde::{Deserialize, Serialize};
-use vault::{Client, SignedIn};
+use vault::{Client, Order, SignedIn};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::cell::Cell;
@@ -19,7 +22,7 @@ use crate::error::{FlowError, Result};
 /// The name that stands in the associated data. Part of the format.
 const CREDENTIAL: &str = "store";
 /// How long a grant to open one of them is good for.
-const GRANT_TTL: std::time::Duration = std::time::Duration::from_secs(60);
+const GRANT_TTL: Duration = Duration::from_secs(60);
 
 /// Which of a cell's two stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +75,7 @@ impl Way {
 
     /// Where it belongs: to the cell, under names that no platform and so no connection has.
     fn scope(&self) -> Result<Scope> {
-        let name = |error: domain::NameError| FlowError::Repository(error.into());
-        Ok(Scope {
-            tenant: TenantId::new("cell").map_err(name)?,
-            region: self.region.clone(),
-            platform: Platform::new("s3").map_err(name)?,
-            connection: ConnectionId::new(&self.name()).map_err(name)?,
-        })
+        Scope::of_store(&self.region, &self.name()).map_err(|error| FlowError::Repository(error.into()))
     }
 
     /// All that there may be.
@@ -152,6 +149,21 @@ pub struct SealedWay {
     of_platform: bool,
 }
 
+/// The credential of the platform's workers, or the cell's where they have none: whose it is, and as it is sealed.
+async fn found(catalog: &catalog::Client, way: &Way, url: &str) -> Result<(Way, Vec<u8>)> {
+    let of_cell = Way::of_cell(&way.region, way.which);
+    let tried = if way.platform.is_some() { vec![way.clone(), of_cell] } else { vec![of_cell] };
+    for way in tried {
+        if let Some(sealed) = sealed_of(catalog, &way).await? {
+            return Ok((way, sealed));
+        }
+    }
+    Err(FlowError::Conflict(format!(
+        "the {} `{url}` has no credential: give one with `caretaker store credential`",
+        way.which.name()
+    )))
+}
+
 /// Has a grant given to open a store's credential: that of the platform's workers, or the cell's where they have none.
 ///
 /// # Errors
@@ -162,23 +174,46 @@ pub async fn grant(
     way: &Way,
     url: &str,
 ) -> Result<SealedWay> {
-    let of_cell = Way::of_cell(&way.region, way.which);
-    let name = way.which.name();
-    let (way, sealed) = match (sealed_of(catalog, way).await?, &way.platform) {
-        (Some(sealed), _) => (way, sealed),
-        (None, platform) => {
-            let sealed = if platform.is_some() { sealed_of(catalog, &of_cell).await? } else { None };
-            let none = || {
-                FlowError::Conflict(format!(
-                    "the {name} `{url}` has no credential: give one with `caretaker store credential`"
-                ))
-            };
-            (&of_cell, sealed.ok_or_else(none)?)
-        }
-    };
-    let purpose = format!("open the {name}");
+    let (way, sealed) = found(catalog, way, url).await?;
+    let purpose = format!("open the {}", way.which.name());
     let grant = operator.grant(&way.scope()?, &[Action::Connect], &purpose, GRANT_TTL).await?;
     Ok(SealedWay { sealed, grant, of_platform: way.platform.is_some() })
+}
+
+/// Has an order given by which workers get into a store when nobody is there to have a grant given.
+///
+/// # Errors
+/// As [`grant`].
+pub async fn order(
+    operator: &SignedIn,
+    catalog: &catalog::Client,
+    (way, url): (&Way, &str),
+    ttl: Duration,
+) -> Result<Order> {
+    let (way, _) = found(catalog, way, url).await?;
+    let purpose = format!("open the {}", way.which.name());
+    Ok(operator.order(&way.scope()?, &[Action::Connect], &purpose, ttl).await?)
+}
+
+/// What it takes to open a store's credential, on one of these orders: as it is sealed by now, of those by their names.
+///
+/// # Errors
+/// [`FlowError::Refused`] where no order is for it; when the vault gives no grant.
+pub async fn ordered(
+    vault: &Client,
+    (way, url): (&Way, &str),
+    orders: &[Order],
+    sealed: &BTreeMap<String, Vec<u8>>,
+) -> Result<SealedWay> {
+    for way in [way, &Way::of_cell(&way.region, way.which)] {
+        let scope = way.scope()?;
+        let order = orders.iter().find(|order| order.scope == scope);
+        if let (Some(order), Some(sealed)) = (order, sealed.get(&way.name())) {
+            let grant = vault.grant_on(order.id).await?;
+            return Ok(SealedWay { sealed: sealed.clone(), grant, of_platform: way.platform.is_some() });
+        }
+    }
+    Err(FlowError::Refused(format!("no order lets anybody into the {} `{url}`", way.which.name())))
 }
 
 /// Opens a store's credential, for the address for which it was given.

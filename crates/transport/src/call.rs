@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::telling::{self, Queued};
 
-pub use crate::telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling};
+pub use crate::telling::{ANSWER_LEN_MAX, FRAME_LEN_MAX, Frame, Gone, Teller, Telling, Unheard, unheard};
 
 /// No call and no answer is longer, in bytes.
 pub(crate) const BODY_LEN_MAX: usize = 4 << 20;

@@ -123,6 +123,19 @@ impl<T: Serialize> Teller<T> {
     }
 }
 
+/// A teller whom nobody hears, for what is done though nobody has called: until the second is dropped it is as if somebody
+/// listened who has nothing to say.
+#[must_use]
+pub fn unheard<T>() -> (Teller<T>, Unheard) {
+    let (queue, told) = mpsc::channel(QUEUE_LEN);
+    (Teller { queue, told: PhantomData }, Unheard { _told: told })
+}
+
+/// What keeps such a teller from hearing that nobody is there.
+pub struct Unheard {
+    _told: mpsc::Receiver<Queued>,
+}
+
 /// Has a call answered in a task of its own, which ends with it or with whoever listens. What it tells is to be made a
 /// [`body`].
 pub(crate) fn answered<C: Telling, F>(

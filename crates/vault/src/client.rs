@@ -95,6 +95,14 @@ impl Client {
         Self(Arc::clone(&self.0), Arc::new(Standing::on(orders)))
     }
 
+    /// A grant on an order that stands, for whoever begins with work that it is for.
+    ///
+    /// # Errors
+    /// Not found where no such order stands; refused where the policies do not permit it any more.
+    pub async fn grant_on(&self, order: Id128) -> Result<Grant, VaultError> {
+        self.ask(calls::RenewGrant { order }).await
+    }
+
     /// The grant, or that which has come in its place.
     async fn newest(&self, grant: &Grant) -> Grant {
         self.1.newest(grant, &self.0.clock, |order| self.ask(calls::RenewGrant { order })).await

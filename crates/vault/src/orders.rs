@@ -16,7 +16,7 @@ use crate::gate::{Caller, UNPROVEN, object};
 use crate::list::Listed;
 use crate::vault::{Vault, named};
 
-/// What an order may be for.
+/// What an order may be for, on a connection. On one of the cell's own stores it is to get into it.
 pub const ORDERED: &[Action] = &[Action::Backup, Action::Verify, Action::Drill, Action::Restore];
 /// An order lasts so long at most.
 pub const ORDER_TTL_MAX: Duration = Duration::from_secs(400 * 24 * 60 * 60);
@@ -88,7 +88,8 @@ impl Vault {
         if actions.is_empty() || ttl.is_zero() {
             return refused("it names no action, or no time".into());
         }
-        if let Some(other) = actions.iter().find(|action| !ORDERED.contains(action)) {
+        let ordered = if scope.is_of_store() { &[Action::Connect] } else { ORDERED };
+        if let Some(other) = actions.iter().find(|action| !ordered.contains(action)) {
             return refused(format!("nobody may {other} who has not signed in just then"));
         }
         if ttl > ORDER_TTL_MAX {

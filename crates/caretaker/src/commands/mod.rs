@@ -21,6 +21,7 @@ mod recover;
 mod recovery;
 mod restore;
 mod sandbox;
+mod schedule;
 mod snapshot;
 mod store;
 mod tenant;
@@ -85,6 +86,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Vault { command: None } => Err(roles::misplaced::<roles::Keys>()),
         Command::Up(up) => up::run(home, up, output).await,
         Command::Worker(worker) => on_host::worker(home, worker, output).await,
+        Command::Schedule(command) => schedule::run(home, command, output).await,
         Command::Order(command) => order::run(home, command, output).await,
         Command::Host(command) => host::run(home, command, output).await,
         Command::Serve(joins) => on_host::serve(home, joins, output).await,

@@ -89,12 +89,13 @@ pub(super) enum Beginning {
         by_itself: bool,
         far: bool,
     },
-    /// `far`: that the vault is on another host.
+    /// `by_itself`: that it does what is due. `far`: that the vault is on another host.
     Worker {
         dir: PathBuf,
         cell: CellFile,
         platform: Platform,
         ports: Vec<u16>,
+        by_itself: bool,
         far: bool,
     },
     Certifier {
@@ -113,14 +114,24 @@ impl Beginning {
         }
         // The catalog is none of its business.
         let (dir, cell) = (dir.to_path_buf(), CellFile { catalog: None, ..cell.clone() });
-        Self::Worker { dir, cell, platform, ports, far: false }
+        Self::Worker { dir, cell, platform, ports, by_itself: false, far: false }
+    }
+
+    /// The same, of a cell that runs: a worker does by itself what is due.
+    pub(super) fn by_itself(self) -> Self {
+        match self {
+            Self::Worker { dir, cell, platform, ports, far, .. } => {
+                Self::Worker { dir, cell, platform, ports, by_itself: true, far }
+            }
+            other => other,
+        }
     }
 
     /// The same, for whoever's vault is on another host.
     pub(super) fn far(self) -> Self {
         match self {
-            Self::Worker { dir, cell, platform, ports, .. } => {
-                Self::Worker { dir, cell, platform, ports, far: true }
+            Self::Worker { dir, cell, platform, ports, by_itself, .. } => {
+                Self::Worker { dir, cell, platform, ports, by_itself, far: true }
             }
             Self::Server { dir, cell, public, .. } => Self::Server { dir, cell, public, far: true },
             Self::Monitor { dir, by_itself, .. } => Self::Monitor { dir, by_itself, far: true },
@@ -164,11 +175,12 @@ impl Beginning {
             Self::Monitor { dir, by_itself, far } => {
                 Self::Monitor { dir: dir.clone(), by_itself: *by_itself, far: *far }
             }
-            Self::Worker { dir, cell, platform, ports, far } => Self::Worker {
+            Self::Worker { dir, cell, platform, ports, by_itself, far } => Self::Worker {
                 dir: dir.clone(),
                 cell: cell.clone(),
                 platform: platform.clone(),
                 ports: ports.clone(),
+                by_itself: *by_itself,
                 far: *far,
             },
             Self::Certifier { dir, url, acme } => {
@@ -227,9 +239,10 @@ impl Beginning {
                 let (dir, by_itself) = (dir.clone(), *by_itself);
                 tell(control, ToMonitor { dir, by_itself, far: *far, walls }, None)
             }
-            Self::Worker { dir, cell, platform, ports, far } => {
+            Self::Worker { dir, cell, platform, ports, by_itself, far } => {
                 let (dir, cell, platform) = (dir.clone(), cell.clone(), platform.clone());
-                tell(control, ToWork { dir, platform, cell, ports: ports.clone(), far: *far, walls }, None)
+                let (ports, by_itself, far) = (ports.clone(), *by_itself, *far);
+                tell(control, ToWork { dir, platform, cell, ports, by_itself, far, walls }, None)
             }
             Self::Certifier { dir, url, acme } => {
                 let ca = match &acme.ca_file {

@@ -375,7 +375,7 @@ impl OnHost {
         let supervisor = Supervisor::new(&handles, Keeps::Always, host.belongs.places());
         let (role, cell) = (host.belongs.role()?, host.belongs.settings.clone());
         let beginning = match &role {
-            Role::Worker(platform) => Beginning::worker(&dir, &cell, platform.clone(), reaching),
+            Role::Worker(platform) => Beginning::worker(&dir, &cell, platform.clone(), reaching).by_itself(),
             Role::Monitor => Beginning::Monitor { dir, by_itself: true, far: false },
             _ => Beginning::Server { dir, cell, public: None, far: false },
         };

@@ -274,7 +274,7 @@ impl Up {
         }
         for platform in worker::platforms()? {
             if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
-                supervisor.start(Beginning::worker(&dir, cell, platform, &[])).await?;
+                supervisor.start(Beginning::worker(&dir, cell, platform, &[]).by_itself()).await?;
             }
         }
         if let Some(Given { url, certified: Certified::Acme { acme, .. }, .. }) = public {

@@ -29,6 +29,8 @@ pub(crate) struct ToWork {
     pub(super) ports: Vec<u16>,
     /// That the vault is on another host.
     pub(super) far: bool,
+    /// That it does by itself what is due.
+    pub(super) by_itself: bool,
     pub(super) walls: bool,
 }
 
@@ -94,11 +96,12 @@ impl Job for Works {
         let placed = begin.placed()?;
         let handles = home::handles_as(&placed.name, &begin.dir)?;
         let proof = placed.proof(&begin.dir)?;
-        let member = Arc::new(Member::join_by(proof, superior, Arc::clone(&handles.clock)).await?);
+        let join = Member::join_by(proof, Arc::clone(&superior) as _, Arc::clone(&handles.clock));
+        let member = Arc::new(join.await?);
         let brings = placed.brings(&begin.dir, &member, &handles)?;
         let (clock, rng) = (Arc::clone(&handles.clock), Arc::clone(&handles.rng));
         let (role, urls) = (begin.role(), begin.urls());
-        let ToWork { dir, platform, cell, .. } = begin;
+        let ToWork { dir, platform, cell, ports, by_itself, .. } = begin;
         let bench = Bench::new(works::Inner {
             dir,
             platform,
@@ -109,10 +112,23 @@ impl Job for Works {
             handles: handles.clone(),
             lent: Lent::default(),
             comings: Comings::default(),
+            ports,
+            widens: Arc::new(move |port| superior.reach(port)),
+            due: tokio::sync::Notify::new(),
         });
         let endpoint = member.endpoint(works::routes(&bench));
         let brings_last = brings.clone();
-        let beside = async move { match brings.all_the_time().await {} };
+        let roster = by_itself.then(|| works::Roster::new(bench.clone()));
+        let beside = async move {
+            let due = async {
+                match roster {
+                    Some(roster) => match roster.keep().await {},
+                    None => std::future::pending().await,
+                }
+            };
+            let (never, ()) = futures::future::join(brings.all_the_time(), due).await;
+            match never {}
+        };
         let last = async move { brings_last.last().await };
         let lends: super::child::Lends = Arc::new(move |name, file| bench.lent().put(name, file));
         Ok(Serving {

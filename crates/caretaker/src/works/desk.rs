@@ -54,6 +54,12 @@ pub(crate) struct Inner {
     pub(crate) handles: Handles,
     pub(crate) lent: Lent,
     pub(crate) comings: Comings,
+    /// The ports at which stores can be spoken to.
+    pub(crate) ports: Vec<u16>,
+    /// Has this process started anew, so that it can connect to one more.
+    pub(crate) widens: Arc<dyn Fn(u16) -> std::io::Result<()> + Send + Sync>,
+    /// Somebody says that something may be due.
+    pub(crate) due: Notify,
 }
 
 /// Files that were lent for work.
@@ -105,6 +111,10 @@ impl Lent {
 impl Bench {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    pub(super) fn inner(&self) -> &Inner {
+        &self.0
     }
 
     pub(crate) fn lent(&self) -> &Lent {
@@ -187,7 +197,8 @@ impl Bench {
             cell.vault = cell.vault.on_orders(orders);
             let tells = Tells { teller, clock, told: Mutex::default() };
             let platform = self.0.platform.clone();
-            work.does(&Desk { cell, platform, tenant, name: connection, lent, tells }).await
+            let bench = self.clone();
+            work.does(&Desk { cell, bench, platform, tenant, name: connection, lent, tells }).await
         };
         done.await.map_err(|error| failed(&error))
     }
@@ -211,6 +222,7 @@ fn failed(error: &anyhow::Error) -> Refusal {
 /// What a worker has for one piece of work.
 pub(crate) struct Desk {
     pub(crate) cell: Cell,
+    bench: Bench,
     /// The worker's: it gets to no connection of another.
     pub(crate) platform: Platform,
     pub(crate) tenant: TenantId,
@@ -224,6 +236,11 @@ impl Desk {
     /// The connection's row.
     pub(crate) async fn connection(&self) -> flows::Result<Connection> {
         self.cell.connection(&self.tenant, &self.name).await
+    }
+
+    /// Has it looked for what is due.
+    pub(crate) fn say_due(&self) {
+        self.bench.inner().due.notify_one();
     }
 
     /// The file that was lent.

@@ -18,7 +18,7 @@ use transport::CallError;
 use transport::call::Frame;
 use vault::Order;
 
-use super::{Job, Refusal, Told, Work, lending};
+use super::{Job, Refusal, Told, Work, lending, port_of};
 use crate::home::{Home, Unlocked};
 use crate::output::Output;
 use crate::{roles, stores};
@@ -258,9 +258,4 @@ impl Hears<'_> {
             },
         }
     }
-}
-
-/// The port at which a store is spoken to, where there is one.
-fn port_of(url: &str) -> Option<u16> {
-    url::Url::parse(url).ok()?.port_or_known_default()
 }

@@ -67,9 +67,14 @@ works! {
         { platform: Platform, url: String, ca_pem: Option<String>, credential: SecretBytes } -> Connected,
         connect;
     /// Reads a store into a new snapshot.
-    BackUp = "work.backup" with [Backup, Read] on [Backup], again true,
+    BackUp = "work.backup" with [Backup] on [Backup], again true,
         { full: bool } -> RunReport,
         back_up;
+    /// Seals the connection's schedules, and looks for what is due. Answers whether they could be sealed: else somebody else writes
+    /// to the connection.
+    KeepSchedules = "work.schedule.keep" with [Backup], again true,
+        {} -> bool,
+        keep_schedules;
     /// Takes a file that was lent into a new snapshot.
     IngestFile = "work.ingest" with [Backup] on [Backup], again true,
         { kind: Kind, id: String, subject: Option<String>, all: bool, may_remove_all: bool, name: String } -> RunReport,
@@ -239,6 +244,15 @@ async fn connect(desk: &Desk, work: ConnectStore) -> anyhow::Result<Connected> {
 async fn back_up(desk: &Desk, BackUp { full }: BackUp) -> anyhow::Result<RunReport> {
     let backup = Backup { connection: desk.connection().await?, full };
     Ok(flows::backup::backup(&desk.cell, &backup, &desk.tells).await?)
+}
+
+async fn keep_schedules(desk: &Desk, KeepSchedules {}: KeepSchedules) -> anyhow::Result<bool> {
+    let sealed = flows::schedule::seal(&desk.cell, &desk.connection().await?).await;
+    desk.say_due();
+    match sealed {
+        Err(error) if error.kind() == flows::ErrorKind::Conflict => Ok(false),
+        sealed => Ok(sealed.map(|()| true)?),
+    }
 }
 
 async fn ingest(desk: &Desk, work: IngestFile) -> anyhow::Result<RunReport> {

@@ -46,6 +46,7 @@ mod public;
 mod recover;
 mod root_seal;
 mod rotation;
+mod schedules;
 mod served;
 mod shop;
 mod silent;

@@ -112,6 +112,13 @@ impl Cell {
         Self::client(&self.place, self.channel).await
     }
 
+    /// The same catalog, as the worker of these connections' platform has it.
+    pub(crate) async fn worker(&self) -> Client {
+        let catalog = Catalog::open(self.place.address()).await.unwrap();
+        let worker = Role::Worker("shopify".parse().unwrap());
+        if self.channel { channel::to(&catalog, &worker) } else { catalog.into() }
+    }
+
     async fn client(place: &Place, channel: bool) -> Client {
         let catalog = Catalog::open(place.address()).await.unwrap();
         if channel { channel::to(&catalog, &Role::Command) } else { catalog.into() }

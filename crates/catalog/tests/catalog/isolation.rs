@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use catalog::{CatalogError, CatalogErrorKind, Client, LeaseRequest, RestoreState, StepResult, StepState};
+use catalog::{
+    CatalogError, CatalogErrorKind, Client, LeaseRequest, RestoreState, StepResult, StepState, Task,
+};
 use domain::{Id128, TenantId};
 
 use crate::backend::Backend;
 use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant, words};
+use crate::schedules::schedule;
 
 fn request() -> LeaseRequest {
     LeaseRequest { holder: Id128([1; 16]), seen_generation: 0, now: second(0), ttl: Duration::from_secs(60) }
@@ -26,6 +29,7 @@ pub(crate) async fn fill(catalog: &Client, t: &TenantId) {
     catalog.intend(t, id, &words(&["a"]), second(0)).await.unwrap();
     catalog.record_ids(t, &[entry("1", "101", 1)]).await.unwrap();
     catalog.change_tags(t, &shop(), &words(&["eu"]), &[]).await.unwrap();
+    catalog.put_schedule(&schedule(t.as_str(), "shop", 0)).await.unwrap();
 }
 
 /// Everything that a tenant can read, as text.
@@ -48,6 +52,8 @@ async fn read(catalog: &Client, t: &TenantId) -> Vec<String> {
         shown(catalog.restores(t, &shop()).await),
         shown(catalog.steps(t, id).await),
         shown(catalog.ledger(t, &shop()).await),
+        shown(catalog.schedules(t, &shop()).await),
+        shown(catalog.schedules_of_tenant(t).await),
     ]
 }
 
@@ -84,6 +90,7 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
         ("move_restore", catalog.move_restore(s, id, states, second(1)).await),
         ("intend", catalog.intend(s, id, &words(&["a"]), second(1)).await),
         ("finish_steps", catalog.finish_steps(s, id, &[step()], second(1)).await),
+        ("put_schedule", catalog.put_schedule(&schedule("t3", "shop", 0)).await),
         ("record_ids", catalog.record_ids(s, &[entry("1", "999", 1)]).await),
     ];
     for (what, result) in refused {
@@ -97,6 +104,9 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
         };
         assert!(kind.is_err_and(|kind| expected.contains(&kind)), "{what}: {kind:?}");
     }
+    // These say how much they changed: nothing, or that nothing is there.
+    assert!(!catalog.remove_schedule(s, &shop(), Task::Backup).await.is_ok_and(|removed| removed.is_some()));
+    assert!(!catalog.pause_schedules(s, &shop()).await.is_ok_and(|paused| paused > 0));
     assert_eq!(read(catalog, &owner).await, before);
 
     // The control: with a connection of its own, the same names are its own things.

@@ -26,6 +26,7 @@ mod outages;
 mod races;
 mod restores;
 mod row_security;
+mod schedules;
 mod schema;
 mod server;
 mod transport;
@@ -108,6 +109,13 @@ suite! {
             steps_and_their_new_ids_are_written_together_or_not_at_all,
             the_ledger_keeps_every_id,
             steps_and_ledgers_of_many_pages_are_whole,
+        }
+        schedules {
+            a_schedule_is_kept_and_what_is_known_of_it_stays_when_it_is_set_again,
+            what_is_due_is_taken_by_one,
+            tenants_take_turns_however_much_one_has,
+            what_is_paused_waits_and_what_a_dead_worker_had_is_given_back,
+            a_worker_takes_what_is_of_its_platform_and_what_it_needs_comes_along,
         }
     }
     here {

@@ -63,6 +63,7 @@ pub(crate) async fn a_catalog_of_the_first_schema_is_migrated_with_what_it_holds
     for undo in [
         "DROP TABLE connection_tag",
         "DROP TABLE store_credential",
+        "DROP TABLE schedule",
         "DELETE FROM schema_version WHERE version > 1",
     ] {
         behind.execute(undo).await;
@@ -74,6 +75,7 @@ pub(crate) async fn a_catalog_of_the_first_schema_is_migrated_with_what_it_holds
     assert_eq!(catalog.connections(&tenant("t")).await.unwrap().len(), 1);
     catalog.put_store_credential("key-store", b"sealed", second(1)).await.unwrap();
     assert!(catalog.tags(&tenant("t")).await.unwrap().is_empty());
+    assert!(catalog.schedules_of_tenant(&tenant("t")).await.unwrap().is_empty());
 }
 
 pub(crate) async fn a_newer_schema_is_left_alone(backend: &Backend) {
