@@ -107,6 +107,7 @@ fn question<'d>(all: &'d Directory, chance: &mut Chance) -> anyhow::Result<(&'d 
         Resource::Trail(_) => (drawn(5)?, Action::TrailLogKey),
         Resource::Policies(_) => (drawn(all.everybody().len())?, Action::PolicyRead),
         Resource::Cell(_) => (drawn(all.everybody().len())?, Action::TenantList),
+        Resource::Roster(..) => (drawn(5)?, Action::CatalogRosterRead),
         Resource::StoreCredential(..) => (drawn(5)?, Action::CredentialOpen),
         Resource::Tenant(..) => (drawn(5)?, Action::CatalogConnectionList),
     };

@@ -83,7 +83,7 @@ pub(crate) fn resource(chance: &mut Chance) -> Resource {
     let tenant = chance.one(TENANTS);
     let scope = scope(tenant, ["shop", "outlet"][chance.below(2)], chance.one(PLATFORMS), region);
     let place = place(region);
-    match chance.below(10) {
+    match chance.below(11) {
         0 => Resource::Connection(scope),
         1 => Resource::DataKey(scope),
         2 => Resource::Credential(scope),
@@ -93,6 +93,7 @@ pub(crate) fn resource(chance: &mut Chance) -> Resource {
         6 => Resource::Trail(place),
         7 => Resource::Policies(place),
         8 => Resource::Tenant(scope.tenant, scope.region),
+        9 => Resource::Roster(place, scope.platform),
         _ => Resource::Cell(place),
     }
 }
@@ -124,6 +125,7 @@ pub(crate) fn directory(seed: u64) -> Directory {
     }
     let place = place("eu");
     everything.extend([
+        Resource::Roster(place.clone(), "shopify".parse().unwrap()),
         Resource::StoreCredential(place.clone(), "key-store".to_owned()),
         Resource::Vault(place.clone()),
         Resource::Trail(place.clone()),

@@ -7,7 +7,7 @@ use access::{
 };
 use anyhow::Context as _;
 use connectors::registry;
-use domain::{Kind, Scope, TenantId};
+use domain::{Kind, Platform, Scope, TenantId};
 use flows::FlowError;
 use flows::store_access::WhichStore;
 use serde_json::json;
@@ -147,6 +147,9 @@ impl Seen {
             for kind in kinds.unwrap_or_default() {
                 all.push(Resource::Record(scope.clone(), Kind::new(kind.name)?));
             }
+        }
+        for platform in registry::names() {
+            all.push(Resource::Roster(self.place.clone(), Platform::new(platform)?));
         }
         for store in [WhichStore::Objects, WhichStore::Keys] {
             all.push(Resource::StoreCredential(self.place.clone(), store.name().to_owned()));

@@ -27,6 +27,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5 * 60);
 const AWAY: Duration = Duration::from_secs(5);
 /// What failed is tried again after so long, doubled with each failure, and never later than it is due anyway.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
+/// The same, of that at which somebody else was: they may have been there for a moment only.
+const BUSY: Duration = Duration::from_secs(2);
 /// For so long it is waited to be started anew with a port more.
 const WIDENED_MAX: Duration = Duration::from_secs(60);
 
@@ -264,12 +266,13 @@ fn until(now: Timestamp, then: Timestamp) -> Duration {
 /// When something is due again that has ended so.
 fn due_again(schedule: &Schedule, outcome: Outcome, at: Timestamp) -> Timestamp {
     let next = schedule.next_after(at).unwrap_or(Timestamp::MAX);
-    let tries = match outcome {
+    let first = match outcome {
         Outcome::Done | Outcome::Incomplete => return next,
-        Outcome::Conflict => 0,
-        _ => u32::try_from(schedule.failures).unwrap_or(u32::MAX),
+        Outcome::Conflict => BUSY,
+        _ => TRY_AGAIN,
     };
-    let wait = TRY_AGAIN.saturating_mul(2_u32.saturating_pow(tries));
+    let failures = u32::try_from(schedule.failures).unwrap_or(u32::MAX);
+    let wait = first.saturating_mul(2_u32.saturating_pow(failures));
     at.checked_add(wait).map_or(next, |again| again.min(next))
 }
 
@@ -280,5 +283,37 @@ fn outcome_of(error: &anyhow::Error) -> Outcome {
         ErrorKind::Refused => Outcome::Refused,
         ErrorKind::Conflict => Outcome::Conflict,
         ErrorKind::Unavailable => Outcome::Unavailable,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// After how many seconds something is due again that failed so often before, and is due every hour.
+    fn check(outcome: Outcome, failures: u64, expected: i64) {
+        let schedule = serde_json::json!({
+            "tenant": "t", "connection": "c", "platform": "shopify", "task": "backup", "every_s": 3_600, "offset_s": 0,
+            "options": {}, "orders": [], "paused": false, "due_at": "2026-11-30T12:00:00Z", "taken_by": null,
+            "started_at": null, "ended_at": null, "outcome": null, "failures": failures,
+        });
+        let schedule: Schedule = serde_json::from_value(schedule).unwrap();
+        let at: Timestamp = "2026-11-30T12:10:00Z".parse().unwrap();
+        let again = due_again(&schedule, outcome, at);
+        assert_eq!(again.as_second() - at.as_second(), expected, "{outcome:?} {failures}");
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_later_each_time_and_never_later_than_it_is_due() {
+        check(Outcome::Done, 0, 3_000);
+        check(Outcome::Incomplete, 9, 3_000);
+        check(Outcome::Unavailable, 0, 60);
+        check(Outcome::Failed, 3, 480);
+        check(Outcome::Refused, 6, 3_000);
+        check(Outcome::Damaged, u64::MAX, 3_000);
+        check(Outcome::Conflict, 0, 2);
+        check(Outcome::Conflict, 4, 32);
+        check(Outcome::Conflict, 40, 3_000);
     }
 }

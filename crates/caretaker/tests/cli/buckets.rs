@@ -10,6 +10,7 @@ use crate::bucket;
 use crate::cell::{Answer, PASSPHRASE, assert_same, binary, contents, text};
 use crate::shop::Shop;
 use crate::target::{Server, done};
+use crate::up::{Up, comes};
 
 const LINES: &str = "{\"id\":\"a\",\"n\":1}\n{\"id\":\"b\",\"n\":1}\n";
 
@@ -67,6 +68,19 @@ impl Bench {
         command.env("AWS_ACCESS_KEY_ID", &self.server.access_key);
         command.env("AWS_SECRET_ACCESS_KEY", &self.server.secret_key);
         command.output().unwrap().into()
+    }
+
+    /// A cell at `home` with a `shop` runs, and verifies it because that is due.
+    fn verifies_by_itself(&self) {
+        let set = ["schedule", "set", "shop", "--verify", "1h"];
+        let told = self.run("home", &set).succeeds();
+        assert_eq!(told["schedules"][0]["outcome"], serde_json::Value::Null);
+        let mut up = self.command("home", &["up"]);
+        up.stderr(std::process::Stdio::null());
+        let up = Up::started(up);
+        let ended = || self.run("home", &["schedule", "list"]).succeeds()["schedules"][0]["outcome"].clone();
+        assert!(comes(|| ended() == "done"), "{}", ended());
+        drop(up);
     }
 
     fn init(&self, home: &str, file: Option<&str>) -> Answer {
@@ -162,6 +176,9 @@ fn a_cell_lives_on_buckets(server: Server, suite: &str, checks_credentials: bool
     bench.run("home", &["snapshot", "list", "shop"]).succeeds();
     assert_eq!(give("right").succeeds()["stores"].as_array().unwrap().len(), 2);
     bench.run("home", &["snapshot", "list", "shop"]).succeeds();
+
+    // What is due gets into them on orders, when nobody is there who has a grant given.
+    bench.verifies_by_itself();
 
     // The stores and the recovery key alone.
     let export = bench.export("home", "shop", "export");
@@ -272,6 +289,7 @@ fn each_platforms_workers_reach_their_part_of_a_bucket_alone() {
     assert_eq!(bench.run("home", &["vault", "rewrap"]).succeeds()["credentials"], 7);
     bench.run("home", &["vault", "retire"]).succeeds();
     bench.run("home", &["verify", "--all", "--all-bytes"]).succeeds();
+    bench.verifies_by_itself();
 
     // Whoever has taken over one platform's worker has its credential, and what it may is the server's word: of the other
     // platform nothing. Who has the cell's credential may all of it.

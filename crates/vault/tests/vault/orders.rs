@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use domain::{Action, DataKeys as _, KeyError, Operation, Outcome};
+use domain::{Action, DataKeys as _, KeyError, Operation, Outcome, Scope};
 use vault::{ORDER_TTL_MAX, ORDERED, ORDERED_GRANT_TTL, Secret, VaultErrorKind};
 
 use crate::cell::{Cell, HOUR, other_scopes, passphrase, scope};
@@ -80,6 +80,12 @@ async fn nobody_orders_what_takes_records_out() {
     }
     for reads in [Action::Read, Action::Export, Action::Connect, Action::Erase] {
         assert!(!ORDERED.contains(&reads));
+    }
+    // Into a store of the cell it is got, and nothing else.
+    let store = Scope::of_store(&own.region, "object-store").unwrap();
+    for action in Action::ALL {
+        let given = operator.order(&store, &[*action], "test", DAY).await;
+        assert_eq!(given.is_ok(), *action == Action::Connect, "{action}");
     }
     let refused =
         async |actions: &[Action], ttl| operator.order(&own, actions, "test", ttl).await.unwrap_err().kind();
