@@ -107,6 +107,14 @@ async fn draft_orders() {
 }
 
 #[tokio::test]
+async fn segments_and_script_tags() {
+    let segment = json!({"id": gid("Segment", 1), "name": "Crash-proof", "query": "number_of_orders > 1"});
+    cut_everywhere("segment", "segments", &segment).await;
+    let script = json!({"id": gid("ScriptTag", 1), "src": "https://scripts.example.com/a.js", "displayScope": "ALL", "cache": false});
+    cut_everywhere("script_tag", "scriptTags", &script).await;
+}
+
+#[tokio::test]
 async fn pages_and_menus() {
     let page = json!({"id": gid("Page", 1), "handle": "crash-proof", "title": "Crash-proof", "body": "", "isPublished": true,
         "publishedAt": null, "metafields": [metafield(1)]});

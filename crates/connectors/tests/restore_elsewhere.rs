@@ -28,6 +28,8 @@ const ORDER: &[(&str, &str)] = &[
     ("article", "articles"),
     ("menu", "menus"),
     ("redirect", "urlRedirects"),
+    ("script_tag", "scriptTags"),
+    ("segment", "segments"),
     ("customer", "customers"),
     ("discount", "discountNodes"),
     ("draft_order", "draftOrders"),

@@ -83,6 +83,26 @@ async fn definitions_and_metaobjects() {
 }
 
 #[tokio::test]
+async fn segments_and_script_tags() {
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    let segment = json!({"id": gid("Segment", 1), "name": "Came back", "query": "number_of_orders > 1"});
+    let changes = json!({"/name": "Spoilt", "/query": "number_of_orders > 9"});
+    check(&shop, "segment", &segment, &changes, &mut ids).await;
+    let script = json!({"id": gid("ScriptTag", 1), "src": "https://scripts.example.com/a.js", "displayScope": "ALL", "cache": true});
+    check(&shop, "script_tag", &script, &json!({"/displayScope": "ONLINE_STORE", "/cache": false}), &mut ids)
+        .await;
+}
+
+#[tokio::test]
+async fn a_query_that_names_things_by_their_numbers_is_told() {
+    let shop = empty().await;
+    let segment = |query: &str| json!({"id": gid("Segment", 1), "name": "Buyers", "query": query});
+    let losses = |query: &str| shop.plan("segment", &segment(query), None).losses.len();
+    assert_eq!(losses("products_purchased MATCHES (id: 2012162031638)"), 2);
+    assert_eq!(losses("number_of_orders > 1"), 1, "only that it gets a new id");
+}
+
+#[tokio::test]
 async fn customers() {
     let (shop, mut ids) = (empty().await, IdMap::default());
     let customer = json!({"id": gid("Customer", 1), "firstName": "Ann", "lastName": "Bee", "note": "vip", "tags": ["b", "a"],

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connectors::contract::RestoreOptions;
+use connectors::contract::{KindSpec, Restorable, RestoreOptions};
 use connectors::platforms::shopify::KINDS;
 use domain::SnapshotNumber;
 use flows::restore::{Ask, Selection};
@@ -115,6 +115,8 @@ const DESTROY: &[(&str, Destroy)] = &[
             ("DiscountAutomaticNode", delete!("discountAutomaticDelete(id: $id)")),
         ]),
     ),
+    ("segment", Destroy::Delete(&[("Segment", delete!("segmentDelete(id: $id)"))])),
+    ("script_tag", Destroy::Delete(&[("ScriptTag", delete!("scriptTagDelete(id: $id)"))])),
     ("draft_order", Destroy::Delete(&[("DraftOrder", delete!("draftOrderDelete(input: {id: $id})"))])),
     (
         "menu",
@@ -277,7 +279,9 @@ const DESTROY: &[(&str, Destroy)] = &[
 #[test]
 fn every_kind_is_destroyed_in_the_round_trip() {
     let named: Vec<&str> = DESTROY.iter().map(|(kind, _)| *kind).collect();
-    let kinds: Vec<&str> = KINDS.iter().map(|spec| spec.name).collect();
+    // What is kept for reading alone does not come back.
+    let comes_back = |spec: &&KindSpec| !matches!(spec.restore, Restorable::Never(_));
+    let kinds: Vec<&str> = KINDS.iter().filter(comes_back).map(|spec| spec.name).collect();
     let missing: Vec<&&str> = kinds.iter().filter(|kind| !named.contains(kind)).collect();
     assert!(missing.is_empty(), "neither destroyed nor with a reason: {missing:?}");
     let unique: BTreeSet<&&str> = named.iter().collect();

@@ -30,6 +30,8 @@ pub(crate) mod orders;
 pub(crate) mod products;
 pub(crate) mod publishing;
 mod refs;
+mod scripts;
+mod segments;
 pub(crate) mod standard;
 mod stock;
 pub(crate) mod variants;
@@ -64,6 +66,8 @@ const TABLES: &[&[Row]] = &[
     metaobjects::ROWS,
     standard::ROWS,
     discounts::ROWS,
+    segments::ROWS,
+    scripts::ROWS,
 ];
 
 /// Mutations that are refused without an `@idempotent` key.

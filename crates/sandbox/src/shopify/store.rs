@@ -402,7 +402,9 @@ pub(crate) fn natural_keys(kind: Kind, obj: &Obj) -> Vec<String> {
             let path = obj.str("url").map(|url| url.split_once('?').map_or(url, |(path, _)| path).to_owned());
             path.into_iter().collect()
         }
-        Kind::Location | Kind::Publication => obj.str("name").map(str::to_owned).into_iter().collect(),
+        Kind::Location | Kind::Publication | Kind::Segment => {
+            obj.str("name").map(str::to_owned).into_iter().collect()
+        }
         Kind::ShopPolicy => obj.str("type").map(str::to_owned).into_iter().collect(),
         Kind::ShopLocale => obj.str("locale").map(str::to_owned).into_iter().collect(),
         Kind::DiscountCodeNode => obj

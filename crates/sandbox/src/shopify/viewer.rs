@@ -53,6 +53,9 @@ const SCOPES: &[(&str, &[&str])] = &[
     ("DiscountNode", &["read_discounts"]),
     ("DiscountCodeNode", &["read_discounts"]),
     ("DiscountAutomaticNode", &["read_discounts"]),
+    ("Segment", &["read_customers"]),
+    ("ScriptTag", &["read_script_tags"]),
+    ("GiftCard", &["read_gift_cards"]),
     ("Metaobject", &["read_metaobjects"]),
     ("MetaobjectDefinition", &["read_metaobject_definitions"]),
     ("ShopPolicy", &["read_legal_policies"]),
@@ -77,6 +80,8 @@ const WRITES: &[(&str, &[&str])] = &[
     ("refund", &["write_orders"]),
     ("draftOrder", &["write_draft_orders"]),
     ("discount", &["write_discounts"]),
+    ("segment", &["write_customers"]),
+    ("scriptTag", &["write_script_tags"]),
     ("metaobjectDefinition", &["write_metaobject_definitions"]),
     ("metaobject", &["write_metaobjects"]),
     ("shopPolicy", &["write_legal_policies"]),
@@ -111,6 +116,7 @@ const PROTECTED: &[(&str, &[&str])] = &[
 /// Everything that a self-hosted backup would ask for.
 pub(crate) const ALL_SCOPES: &[&str] = &[
     "read_all_orders",
+    "read_gift_cards",
     "write_content",
     "write_customers",
     "write_discounts",
@@ -126,6 +132,7 @@ pub(crate) const ALL_SCOPES: &[&str] = &[
     "write_orders",
     "write_products",
     "write_publications",
+    "write_script_tags",
 ];
 
 /// Whether a field may be seen.

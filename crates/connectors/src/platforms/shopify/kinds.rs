@@ -308,6 +308,27 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "comment",
+        plural: "comments",
+        read_scopes: &["read_online_store_pages"],
+        changes: Changes::UpdatedSince,
+        deletions: Deletions::Events,
+        // Whoever wrote it has no id: a comment is about its own writer.
+        subject: Some(SubjectRule { pointers: &[], kind: "comment" }),
+        summary: &[
+            column("title", "/body"),
+            column("author", "/author/name"),
+            column("status", "/status"),
+            column("updated", "/updatedAt"),
+        ],
+        references: &[reference("/article/id", "article")],
+        natural_key: &[],
+        restore: Restorable::Never(
+            "Shopify has no way to make a comment: it can be approved or deleted, and never written.",
+        ),
+        ..PLAIN
+    },
+    KindSpec {
         name: "menu",
         plural: "menus",
         read_scopes: &["read_online_store_navigation"],
@@ -334,6 +355,20 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "script_tag",
+        plural: "script tags",
+        read_scopes: &["read_script_tags"],
+        write_scopes: &["write_script_tags"],
+        summary: &[
+            column("title", "/src"),
+            column("shown", "/displayScope"),
+            column("updated", "/updatedAt"),
+        ],
+        natural_key: &["/src", "/displayScope"],
+        lost: &[NEW_ID, CREATED],
+        ..PLAIN
+    },
+    KindSpec {
         name: "policy",
         plural: "policies",
         read_scopes: &["read_legal_policies"],
@@ -343,6 +378,17 @@ pub static KINDS: &[KindSpec] = &[
         volatile: &["/updatedAt", "/url"],
         natural_key: &["/type"],
         lost: &[NEW_ID, CREATED, Loss { pointer: "/title", why: "Shopify names a policy by its type." }],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "segment",
+        plural: "segments",
+        read_scopes: &["read_customers"],
+        write_scopes: &["write_customers"],
+        summary: &[column("title", "/name"), column("query", "/query"), column("updated", "/lastEditDate")],
+        volatile: &["/lastEditDate"],
+        natural_key: &["/name"],
+        lost: &[NEW_ID, Loss { pointer: "/creationDate", why: "Shopify sets the date of creation itself." }],
         ..PLAIN
     },
     KindSpec {
@@ -383,6 +429,7 @@ pub static KINDS: &[KindSpec] = &[
             reference("/discount/customerBuys/items/collections/*/id", "collection"),
             reference("/discount/customerBuys/items/productVariants/*/id", ""),
             reference("/discount/context/customers/*/id", "customer"),
+            reference("/discount/context/segments/*/id", "segment"),
             reference("/metafields/*/value", ""),
         ],
         natural_key: &["/discount/title", "/discount/codes/0/code"],
@@ -464,6 +511,32 @@ pub static KINDS: &[KindSpec] = &[
             Loss { pointer: "/refunds", why: "Refunds are history; they are kept for reading." },
             Loss { pointer: "/fulfillments", why: "Parcels are history; they are kept for reading." },
         ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "gift_card",
+        plural: "gift cards",
+        read_scopes: &["read_gift_cards", "read_customers", "read_orders"],
+        subject: Some(SubjectRule {
+            pointers: &["/customer/id", "/recipientAttributes/recipient/id"],
+            kind: "customer",
+        }),
+        summary: &[
+            column("title", "/maskedCode"),
+            column("balance", "/balance/amount"),
+            column("currency", "/balance/currencyCode"),
+            column("enabled", "/enabled"),
+            column("updated", "/updatedAt"),
+        ],
+        references: &[
+            reference("/customer/id", "customer"),
+            reference("/recipientAttributes/recipient/id", "customer"),
+            reference("/order/id", "order"),
+        ],
+        natural_key: &[],
+        restore: Restorable::Never(
+            "A gift card is money: one that is made anew would be paid for twice, and the code of the former one cannot be read.",
+        ),
         ..PLAIN
     },
     KindSpec {

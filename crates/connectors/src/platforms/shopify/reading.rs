@@ -132,13 +132,10 @@ pub(crate) enum BulkText {
 /// The name under which items are marked that hang below the roots of a bulk operation.
 pub(crate) const ITEM_MARK: &str = "_of_item";
 
-const CONNECTION: Listing =
-    Listing::Connection { field: "", arguments: "", sort: None, sort_updated: false, query: false };
-
 const PLAIN: Reading = Reading {
     kind: "",
     selection: "",
-    listing: CONNECTION,
+    listing: unsorted("", false),
     by_id: true,
     one: None,
     page: PageSize { items: 50, children: 10 },
@@ -156,6 +153,11 @@ const PUBLICATIONS: Child =
 
 const fn listed(field: &'static str, sort: &'static str, sort_updated: bool) -> Listing {
     Listing::Connection { field, arguments: "", sort: Some(sort), sort_updated, query: true }
+}
+
+/// A connection that has no order of its own to ask for.
+const fn unsorted(field: &'static str, query: bool) -> Listing {
+    Listing::Connection { field, arguments: "", sort: None, sort_updated: false, query }
 }
 
 const fn items(connections: &'static [&'static str]) -> Bulk {
@@ -210,13 +212,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "publication",
         selection: include_str!("documents/read/publication.graphql"),
-        listing: Listing::Connection {
-            field: "publications",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: false,
-        },
+        listing: unsorted("publications", false),
         ..PLAIN
     },
     Reading {
@@ -234,13 +230,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "metaobject_definition",
         selection: include_str!("documents/read/metaobject_definition.graphql"),
-        listing: Listing::Connection {
-            field: "metaobjectDefinitions",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: false,
-        },
+        listing: unsorted("metaobjectDefinitions", false),
         ..PLAIN
     },
     Reading {
@@ -315,13 +305,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "inventory_item",
         selection: include_str!("documents/read/inventory_item.graphql"),
-        listing: Listing::Connection {
-            field: "inventoryItems",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: true,
-        },
+        listing: unsorted("inventoryItems", true),
         children: &[Child { path: "countryHarmonizedSystemCodes", key: "/countryCode", order: Order::Key }],
         bulk: &[items(&["inventoryLevels", "countryHarmonizedSystemCodes"])],
         ..PLAIN
@@ -367,6 +351,15 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "comment",
+        selection: include_str!("documents/read/comment.graphql"),
+        listing: listed("comments", "CommentSortKeys", false),
+        page: PageSize { items: 100, children: 10 },
+        bulk: &[items(&[])],
+        deleted_as: "COMMENT",
+        ..PLAIN
+    },
+    Reading {
         kind: "menu",
         selection: include_str!("documents/read/menu.graphql"),
         listing: listed("menus", "MenuSortKeys", true),
@@ -382,10 +375,23 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "script_tag",
+        selection: include_str!("documents/read/script_tag.graphql"),
+        listing: unsorted("scriptTags", true),
+        ..PLAIN
+    },
+    Reading {
         kind: "policy",
         selection: include_str!("documents/read/policy.graphql"),
         listing: Listing::List(&["shop", "shopPolicies"]),
         by_id: false,
+        ..PLAIN
+    },
+    Reading {
+        kind: "segment",
+        selection: include_str!("documents/read/segment.graphql"),
+        counted: ("segmentsCount", false),
+        listing: listed("segments", "SegmentSortKeys", false),
         ..PLAIN
     },
     Reading {
@@ -422,6 +428,15 @@ pub(crate) static READINGS: &[Reading] = &[
         bulk: &[items(&["lineItems", "shippingLines", "discountApplications", "metafields"])],
         deleted_as: "ORDER",
         personal: &["/email", "/phone", "/billingAddress", "/shippingAddress"],
+        ..PLAIN
+    },
+    Reading {
+        kind: "gift_card",
+        selection: include_str!("documents/read/gift_card.graphql"),
+        counted: ("giftCardsCount", true),
+        listing: listed("giftCards", "GiftCardSortKeys", false),
+        page: PageSize { items: 100, children: 10 },
+        bulk: &[items(&[])],
         ..PLAIN
     },
     Reading {

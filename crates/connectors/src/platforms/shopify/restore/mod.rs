@@ -45,6 +45,8 @@ mod publish;
 mod recipe;
 mod room;
 mod run;
+mod script_tag;
+mod segment;
 mod sent;
 mod shop;
 mod step;

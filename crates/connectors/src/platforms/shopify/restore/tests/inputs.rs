@@ -440,6 +440,11 @@ fn samples() -> Vec<(&'static str, Value)> {
             {"id": gid("MenuItem", 2), "title": "B", "type": "HTTP", "url": "https://b.example", "resourceId": null, "tags": ["t"], "items": []}]}),
         ),
         ("redirect", json!({"id": gid("UrlRedirect", 1), "path": "/old", "target": "/new"})),
+        (
+            "script_tag",
+            json!({"id": gid("ScriptTag", 1), "src": "https://scripts.example.com/a.js", "displayScope": "ALL", "cache": false}),
+        ),
+        ("segment", json!({"id": gid("Segment", 1), "name": "Came back", "query": "number_of_orders > 1"})),
         ("policy", json!({"id": gid("ShopPolicy", 1), "type": "REFUND_POLICY", "body": "<p>30 days</p>"})),
         (
             "customer",
