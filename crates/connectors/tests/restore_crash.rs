@@ -115,6 +115,17 @@ async fn segments_and_script_tags() {
 }
 
 #[tokio::test]
+async fn markets_and_web_presences() {
+    let presence = json!({"id": gid("MarketWebPresence", 1), "alternateLocales": [], "defaultLocale": {"locale": "en"}, "domain": null,
+        "subfolderSuffix": "alps"});
+    cut_everywhere("web_presence", "webPresences", &presence).await;
+    let market = json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+        "conditions": {"regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [{"code": "AT"}, {"code": "CH"}]}},
+        "currencySettings": null, "priceInclusions": null, "webPresences": [], "metafields": [metafield(1)]});
+    cut_everywhere("market", "markets", &market).await;
+}
+
+#[tokio::test]
 async fn pages_and_menus() {
     let page = json!({"id": gid("Page", 1), "handle": "crash-proof", "title": "Crash-proof", "body": "", "isPublished": true,
         "publishedAt": null, "metafields": [metafield(1)]});

@@ -83,6 +83,80 @@ async fn definitions_and_metaobjects() {
 }
 
 #[tokio::test]
+async fn markets_and_web_presences() {
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    let presence = |number: u32, suffix: &str| {
+        json!({"id": gid("MarketWebPresence", number), "alternateLocales": [], "defaultLocale": {"locale": "en"}, "domain": null,
+            "subfolderSuffix": suffix})
+    };
+    let alps = presence(1, "alps");
+    check(&shop, "web_presence", &alps, &json!({"/subfolderSuffix": "spoilt"}), &mut ids).await;
+    restore(&shop, "web_presence", &presence(2, "lakes"), None, &mut ids).await;
+    let market = json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+        "conditions": {"locationsCondition": null, "regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [
+            {"code": "AT"}, {"code": "BY", "country": {"code": "DE"}}]}},
+        "currencySettings": {"baseCurrency": {"currencyCode": "EUR", "manualRate": "1.5"}, "localCurrencies": true, "roundingEnabled": false},
+        "priceInclusions": null, "webPresences": [{"id": gid("MarketWebPresence", 1)}], "metafields": metafield("a")});
+    let changes = json!({"/name": "Spoilt", "/status": "DRAFT", "/currencySettings/localCurrencies": false,
+        "/priceInclusions": {"adaptivePricingEnabled": false, "inclusiveDutiesPricingStrategy": "INCLUDE_DUTIES_IN_PRICE",
+            "inclusiveTaxPricingStrategy": "ADD_TAXES_AT_CHECKOUT"}});
+    check(&shop, "market", &market, &changes, &mut ids).await;
+    let plain = with(
+        &market,
+        &json!({"/id": gid("Market", 2), "/handle": "plain", "/name": "Plain", "/conditions": null,
+        "/type": "NONE", "/currencySettings": null}),
+    );
+    let settings = json!({"baseCurrency": {"currencyCode": "EUR", "manualRate": null}, "localCurrencies": true, "roundingEnabled": true});
+    check(&shop, "market", &plain, &json!({"/currencySettings": settings}), &mut ids).await;
+}
+
+#[tokio::test]
+async fn what_was_added_to_a_market_since_stays_and_what_was_taken_comes_back() {
+    const UPDATE: &str = "mutation($id: ID!, $input: MarketUpdateInput!) { marketUpdate(id: $id, input: $input) { userErrors { message } } }";
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    let market = json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+        "conditions": {"regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [{"code": "AT"}, {"code": "CH"}]}},
+        "currencySettings": null, "priceInclusions": null, "webPresences": [], "metafields": []});
+    let made = restore(&shop, "market", &market, None, &mut ids).await;
+    let moved = json!({"conditionsToDelete": {"regionsCondition": {"regions": [{"countryCode": "CH"}]}},
+        "conditionsToAdd": {"regionsCondition": {"regions": [{"countryCode": "IT"}]}}});
+    shop.owner(UPDATE, json!({"id": made["id"], "input": {"conditions": moved}})).await;
+    let live = shop.payload("market", made["id"].as_str().unwrap()).await.unwrap();
+    let live = restore(&shop, "market", &market, Some(&live), &mut ids).await;
+    let mut codes: Vec<&str> = live["conditions"]["regionsCondition"]["regions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|region| region["code"].as_str().unwrap())
+        .collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["AT", "CH", "IT"]);
+    // A control: what another active market has is refused, and told.
+    let other = with(&market, &json!({"/id": gid("Market", 2), "/handle": "other", "/name": "Other"}));
+    let applied = shop.restore("market", &other, None).await;
+    assert!(applied.problems[0].contains("another active market"), "{:?}", applied.problems);
+}
+
+#[tokio::test]
+async fn a_domain_and_what_an_app_brings_cannot_be_made() {
+    let shop = empty().await;
+    let cannot = |name: &str, wanted: &Value| {
+        matches!(shop.plan(name, wanted, None).action, PlanAction::Cannot { .. })
+    };
+    let presence = json!({"id": gid("MarketWebPresence", 1), "alternateLocales": [], "defaultLocale": {"locale": "en"},
+        "domain": {"host": "alps.example"}, "subfolderSuffix": null});
+    assert!(cannot("web_presence", &presence));
+    assert!(!cannot("web_presence", &with(&presence, &json!({"/subfolderSuffix": "alps"}))));
+    let market = |kind: &str| json!({"id": gid("Market", 1), "name": "A", "handle": "a", "status": "DRAFT", "type": kind, "conditions": null});
+    assert!(cannot("market", &market("CHANNEL")));
+    assert!(!cannot("market", &market("NONE")));
+    // The shop's own address is the same thing in every shop.
+    let own = with(&presence, &json!({"/domain/host": "elsewhere.myshopify.com"}));
+    assert!(shop.look("web_presence", Lookup::Natural(&own)).await.is_some());
+    assert!(shop.look("web_presence", Lookup::Natural(&presence)).await.is_none());
+}
+
+#[tokio::test]
 async fn segments_and_script_tags() {
     let (shop, mut ids) = (empty().await, IdMap::default());
     let segment = json!({"id": gid("Segment", 1), "name": "Came back", "query": "number_of_orders > 1"});

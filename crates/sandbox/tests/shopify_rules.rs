@@ -477,6 +477,8 @@ async fn the_same_seed_makes_the_same_store() {
         "ScriptTag",
         "Segment",
         "GiftCard",
+        "Market",
+        "MarketWebPresence",
         "Customer",
         "Order",
         "DraftOrder",

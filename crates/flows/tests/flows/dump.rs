@@ -10,6 +10,7 @@ use crate::compare::{SET_BY_THE_PLATFORM, mapped, walk};
 pub(crate) const LOST: &[(&str, &str, &str)] = &[
     ("Comment", "", "Comments can be read but never written."),
     ("GiftCard", "", "A gift card is money, and is never made again."),
+    ("MarketWebPresence", "domain", "A domain is connected by hand."),
     ("Order", "", "Orders are never placed again."),
     ("Customer", "amountSpent", "Orders are never placed again."),
     ("Customer", "numberOfOrders", "Orders are never placed again."),

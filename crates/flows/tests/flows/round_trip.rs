@@ -115,6 +115,33 @@ const DESTROY: &[(&str, Destroy)] = &[
             ("DiscountAutomaticNode", delete!("discountAutomaticDelete(id: $id)")),
         ]),
     ),
+    (
+        "market",
+        Destroy::Spoil(
+            "The primary market cannot be deleted.",
+            &[
+                (
+                    "Market",
+                    "mutation($id: ID!, $input: MarketUpdateInput!) { marketUpdate(id: $id, input: $input) { userErrors { message } } }",
+                    |id, market| {
+                        market["primary"].as_bool().map(|_| json!({"id": id, "input": {"name": "Spoilt"}}))
+                    },
+                ),
+                ("Market", delete!("marketDelete(id: $id)"), |id, market| {
+                    market["primary"].is_null().then(|| json!({"id": id}))
+                }),
+            ],
+        ),
+    ),
+    (
+        "web_presence",
+        Destroy::Spoil(
+            "That of the primary domain cannot be deleted.",
+            &[("MarketWebPresence", delete!("webPresenceDelete(id: $id)"), |id, presence| {
+                presence["domain"].is_null().then(|| json!({"id": id}))
+            })],
+        ),
+    ),
     ("segment", Destroy::Delete(&[("Segment", delete!("segmentDelete(id: $id)"))])),
     ("script_tag", Destroy::Delete(&[("ScriptTag", delete!("scriptTagDelete(id: $id)"))])),
     ("draft_order", Destroy::Delete(&[("DraftOrder", delete!("draftOrderDelete(input: {id: $id})"))])),

@@ -10,6 +10,7 @@ use super::plan::Field;
 
 mod catalog;
 mod content;
+mod markets;
 mod membership;
 mod metadata;
 mod people;
@@ -22,8 +23,15 @@ pub(crate) type Resolver = for<'a> fn(&Ctx<'a>, &Node<'a>, &Field<'_>) -> Result
 /// A row: type (`*` for every type), field, function.
 type Row = (&'static str, &'static str, Resolver);
 
-const TABLES: &[&[Row]] =
-    &[roots::ROWS, catalog::ROWS, metadata::ROWS, publishing::ROWS, content::ROWS, people::ROWS];
+const TABLES: &[&[Row]] = &[
+    roots::ROWS,
+    catalog::ROWS,
+    metadata::ROWS,
+    publishing::ROWS,
+    content::ROWS,
+    people::ROWS,
+    markets::ROWS,
+];
 
 static RESOLVERS: OnceLock<HashMap<(&'static str, &'static str), Resolver>> = OnceLock::new();
 

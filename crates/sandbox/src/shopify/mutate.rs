@@ -22,6 +22,7 @@ mod customers;
 pub(crate) mod definitions;
 pub(crate) mod discounts;
 mod drafts;
+pub(crate) mod markets;
 pub(crate) mod media;
 pub(crate) mod metafields;
 mod metaobjects;
@@ -68,6 +69,7 @@ const TABLES: &[&[Row]] = &[
     discounts::ROWS,
     segments::ROWS,
     scripts::ROWS,
+    markets::ROWS,
 ];
 
 /// Mutations that are refused without an `@idempotent` key.

@@ -344,6 +344,7 @@ pub(crate) fn has_times(kind: Kind) -> bool {
             | Kind::Job
             | Kind::BasicEvent
             | Kind::ShopLocale
+            | Kind::MarketWebPresence
             | Kind::App
             | Kind::AppInstallation
             | Kind::AppCatalog
@@ -377,7 +378,10 @@ fn event_subject(kind: Kind) -> Option<&'static str> {
 pub(crate) fn natural_keys(kind: Kind, obj: &Obj) -> Vec<String> {
     let handle = || obj.str("handle").map(str::to_owned).into_iter();
     match kind {
-        Kind::Product | Kind::Collection | Kind::Page | Kind::Blog | Kind::Menu => handle().collect(),
+        Kind::Product | Kind::Collection | Kind::Page | Kind::Blog | Kind::Menu | Kind::Market => {
+            handle().collect()
+        }
+        Kind::MarketWebPresence => obj.str("subfolderSuffix").map(str::to_owned).into_iter().collect(),
         Kind::Article => {
             let blog = obj.gid("blog").map_or(0, Gid::number);
             handle().map(|handle| format!("{blog}/{handle}")).collect()

@@ -477,6 +477,61 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "web_presence",
+        plural: "web presences",
+        read_scopes: &["read_markets", "read_locales"],
+        write_scopes: &["write_markets"],
+        summary: &[
+            column("title", "/rootUrls/0/url"),
+            column("suffix", "/subfolderSuffix"),
+            column("language", "/defaultLocale/locale"),
+        ],
+        volatile: &[],
+        unordered: &["/alternateLocales", "/rootUrls"],
+        natural_key: &["/subfolderSuffix", "/domain/host"],
+        lost: &[
+            NEW_ID,
+            Loss { pointer: "/domain", why: "A domain is connected by hand; only subfolders can be made." },
+            Loss {
+                pointer: "/rootUrls",
+                why: "Shopify makes the addresses from domain, suffix and languages.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "market",
+        plural: "markets",
+        read_scopes: &["read_markets", "read_locations"],
+        write_scopes: &["write_markets"],
+        summary: &[
+            column("title", "/name"),
+            column("handle", "/handle"),
+            column("type", "/type"),
+            column("status", "/status"),
+        ],
+        volatile: &["/currencySettings/baseCurrency/rateUpdatedAt"],
+        unordered: &[
+            "/conditions/locationsCondition/locations",
+            "/conditions/regionsCondition/regions",
+            "/metafields",
+            "/webPresences",
+        ],
+        references: &[
+            reference("/webPresences/*/id", "web_presence"),
+            reference("/conditions/locationsCondition/locations/*/id", "location"),
+            reference("/metafields/*/value", ""),
+        ],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/conditions/regionsCondition/regions/*/id",
+                why: "Shopify numbers the regions of a market itself.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
         name: "order",
         plural: "orders",
         read_scopes: &["read_orders", "read_customers", "read_products", "read_locations"],

@@ -40,7 +40,7 @@ const DEFINITION: &str = "Kept with its definition.";
 const OWNER: &str = "Points back to the owner.";
 const STAFF: &str = "Staff accounts need a permission that apps seldom get.";
 const MAKER: &str = "Which app or person made it needs further permissions.";
-const MARKETS: &str = "Needs the permission for markets, a kind that is not backed up yet.";
+const MARKETS: &str = "Needs the permission for markets, without which this is read, too.";
 const APPROVAL: &str = "Needs an approval of its own; of no use once the order is history.";
 const ARGUMENT: &str = "One value of a list that is kept whole, picked by an argument.";
 
@@ -112,6 +112,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "CommentAuthor", omitted: &[] },
     Kept { name: "CountryHarmonizedSystemCode", omitted: &[] },
     Kept { name: "CurrencyFormats", omitted: &[] },
+    Kept { name: "CurrencySetting", omitted: &[] },
     Kept {
         name: "Customer",
         omitted: &[
@@ -329,6 +330,7 @@ pub static KEPT: &[Kept] = &[
         ],
     },
     Kept { name: "LocationAddress", omitted: &[] },
+    Kept { name: "LocationsCondition", omitted: &[] },
     Kept {
         name: "MailingAddress",
         omitted: &[("formatted", DERIVED), ("formattedArea", DERIVED), ("name", DERIVED)],
@@ -343,6 +345,37 @@ pub static KEPT: &[Kept] = &[
             ("status", PASSING),
         ],
     },
+    Kept {
+        name: "Market",
+        omitted: &[
+            ("assignedCustomization", ARGUMENT),
+            ("catalogs", LATER),
+            ("catalogsCount", DERIVED),
+            ("delivery", LATER),
+            ("discounts", "A discount says for which markets it is."),
+            ("discountsCount", DERIVED),
+        ],
+    },
+    Kept {
+        name: "MarketConditions",
+        omitted: &[
+            ("channelsCondition", "Sales channels are apps; a market for one comes with it."),
+            ("companyLocationsCondition", LATER),
+        ],
+    },
+    Kept { name: "MarketCurrencySettings", omitted: &[] },
+    Kept { name: "MarketPriceInclusions", omitted: &[] },
+    Kept {
+        name: "MarketRegionCountry",
+        omitted: &[("currency", "The currency of a country is the same for every shop.")],
+    },
+    Kept { name: "MarketRegionSubdivision", omitted: &[] },
+    Kept {
+        name: "MarketRegionSubdivisionCountry",
+        omitted: &[("name", "The name of a country is the same for every shop.")],
+    },
+    Kept { name: "MarketWebPresence", omitted: &[("markets", ELSEWHERE)] },
+    Kept { name: "MarketWebPresenceRootUrl", omitted: &[] },
     Kept { name: "MediaImageOriginalSource", omitted: &[] },
     Kept { name: "MediaPreviewImage", omitted: &[] },
     Kept { name: "Menu", omitted: &[] },
@@ -581,6 +614,7 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "RefundDuty", omitted: &[] },
     Kept { name: "RefundLineItem", omitted: &[] },
     Kept { name: "RefundShippingLine", omitted: &[] },
+    Kept { name: "RegionsCondition", omitted: &[] },
     Kept { name: "ResourcePublicationV2", omitted: &[("publishable", OWNER)] },
     Kept { name: "ScriptTag", omitted: &[("legacyResourceId", DERIVED)] },
     Kept { name: "Segment", omitted: &[] },
@@ -621,7 +655,7 @@ pub static KEPT: &[Kept] = &[
         ],
     },
     Kept { name: "ShopAddress", omitted: &[("formatted", DERIVED), ("formattedArea", DERIVED)] },
-    Kept { name: "ShopLocale", omitted: &[("marketWebPresences", MARKETS)] },
+    Kept { name: "ShopLocale", omitted: &[("marketWebPresences", ELSEWHERE)] },
     Kept { name: "ShopPlan", omitted: &[] },
     Kept { name: "ShopPolicy", omitted: &[] },
     Kept { name: "TaxLine", omitted: &[] },

@@ -173,6 +173,7 @@ const METAFIELD_OWNERS: &[(&str, &str)] = &[
     ("DISCOUNT", "read_discounts"),
     ("DRAFTORDER", "read_draft_orders"),
     ("LOCATION", "read_locations"),
+    ("MARKET", "read_markets"),
     ("ORDER", "read_orders"),
     ("PAGE", "read_online_store_pages"),
     ("PRODUCT", "read_products"),
@@ -412,6 +413,25 @@ pub(crate) static READINGS: &[Reading] = &[
         bulk: &[items(&["addressesV2", "metafields"])],
         deleted_as: "CUSTOMER",
         personal: &["/firstName", "/lastName", "/defaultEmailAddress", "/defaultPhoneNumber"],
+        ..PLAIN
+    },
+    Reading {
+        kind: "web_presence",
+        selection: include_str!("documents/read/web_presence.graphql"),
+        listing: unsorted("webPresences", false),
+        ..PLAIN
+    },
+    Reading {
+        kind: "market",
+        selection: include_str!("documents/read/market.graphql"),
+        listing: Listing::Connection {
+            field: "markets",
+            arguments: "type: null",
+            sort: Some("MarketsSortKeys"),
+            sort_updated: true,
+            query: true,
+        },
+        page: PageSize { items: 10, children: 20 },
         ..PLAIN
     },
     Reading {

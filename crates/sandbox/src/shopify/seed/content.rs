@@ -55,6 +55,7 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice) {
     menus(store, &collections, &pages, &products, &blogs);
     redirects(store);
     policies(store, at);
+    super::markets::fill(store, at);
     scripts(store, at);
     segments(store, at);
     discounts(store, &products, &collections, at);

@@ -8,7 +8,8 @@ use super::part::Part;
 use super::place;
 use super::step::Call;
 use super::{
-    collection, content, customer, definition, discount, file, inventory, location, metaobject, navigation,
+    collection, content, customer, definition, discount, file, inventory, location, market, metaobject,
+    navigation,
 };
 use super::{order, product, script_tag, segment, shop};
 use crate::platforms::shopify::gid;
@@ -283,6 +284,21 @@ pub(super) static RECIPES: &[Recipe] = &[
             way!("customer_by_phone", "customerByIdentifier", "phone": "defaultPhoneNumber/phoneNumber"),
         ]),
         delete: &[delete!("customerDelete", by_input)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "web_presence",
+        draft: market::presence,
+        find: Find::Search { query: |_| Some(String::new()), same: market::same_presence },
+        delete: &[delete!("webPresenceDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "market",
+        draft: market::market,
+        parts: content::PARTS,
+        find: Find::Search { query: |_| Some(String::new()), same: same_handle },
+        delete: &[delete!("marketDelete", by_id)],
         ..PLAIN
     },
     Recipe { kind: "order", draft: order::order, parts: order::PARTS, ..PLAIN },

@@ -77,6 +77,9 @@ static DOCUMENTS: &[Document] = documents![
     "write" / "locationEdit",
     "write" / "locationLocalPickupDisable",
     "write" / "locationLocalPickupEnable",
+    "write" / "marketCreate",
+    "write" / "marketDelete",
+    "write" / "marketUpdate",
     "write" / "menuCreate",
     "write" / "menuDelete",
     "write" / "menuUpdate",
@@ -127,6 +130,9 @@ static DOCUMENTS: &[Document] = documents![
     "write" / "urlRedirectCreate",
     "write" / "urlRedirectDelete",
     "write" / "urlRedirectUpdate",
+    "write" / "webPresenceCreate",
+    "write" / "webPresenceDelete",
+    "write" / "webPresenceUpdate",
 ];
 
 /// Every document that restoring sends.

@@ -45,7 +45,7 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
     ("CustomerInput", "emailMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "smsMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "whatsAppMarketingConsent", "Consent is set by a call of its own."),
-    ("DiscountContextInput", "markets", "Markets take a permission that is not asked for."),
+    ("DiscountContextInput", "markets", "Markets take a permission that is not asked for with discounts."),
     ("DraftOrderInput", "deposit", "Needs a permission of its own."),
     ("DraftOrderInput", "localizedFields", "Needs a permission of its own."),
     ("DraftOrderInput", "paymentTerms", "Needs a permission of its own."),
@@ -71,6 +71,39 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
         "The platform makes previews; one of the owner's own cannot be told from those.",
     ),
     ("InventoryItemMeasurementInput", "shippingPackageId", "Packages are a kind that is not backed up yet."),
+    ("MarketConditionsInput", "channelsCondition", "A market for a channel comes with the channel's app."),
+    (
+        "MarketConditionsInput",
+        "companyLocationsCondition",
+        "Business customers are a kind that is not backed up yet.",
+    ),
+    ("MarketConditionsRegionsInput", "regionIds", "Regions are named by their codes."),
+    ("MarketCreateInput", "catalogs", "A catalog names its markets."),
+    (
+        "MarketCreateInput",
+        "delivery",
+        "Says what a shop ships in a market; a kind that is not backed up yet.",
+    ),
+    ("MarketCreateInput", "discounts", "A discount says for which markets it is."),
+    (
+        "MarketCreateInput",
+        "makeDuplicateUniqueMarketsDraft",
+        "Would close markets that the backup does not hold.",
+    ),
+    ("MarketUpdateInput", "catalogsToAdd", "A catalog names its markets."),
+    ("MarketUpdateInput", "catalogsToDelete", "A catalog names its markets."),
+    (
+        "MarketUpdateInput",
+        "delivery",
+        "Says what a shop ships in a market; a kind that is not backed up yet.",
+    ),
+    ("MarketUpdateInput", "discountsToAdd", "A discount says for which markets it is."),
+    ("MarketUpdateInput", "discountsToDelete", "A discount says for which markets it is."),
+    (
+        "MarketUpdateInput",
+        "makeDuplicateUniqueMarketsDraft",
+        "Would close markets that the backup does not hold.",
+    ),
     ("MetafieldAccessInput", "admin", "Only the app that owns the namespace may set it."),
     ("MetafieldAccessUpdateInput", "admin", "Only the app that owns the namespace may set it."),
     ("MetaobjectAccessInput", "admin", "Only the app that owns the type may set it."),
@@ -105,7 +138,8 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
         "purchasingCompany",
         "Business customers are a kind that is not backed up yet.",
     ),
-    ("ShopLocaleInput", "marketWebPresenceIds", "Markets are a kind that is not backed up yet."),
+    ("ShopLocaleInput", "marketWebPresenceIds", "A web presence names its languages."),
+    ("WebPresenceCreateInput", "domainId", "A domain has its web presence; it is connected by hand."),
     ("VariantOptionValueInput", "optionId", "Options are named by their names."),
 ];
 
@@ -130,6 +164,9 @@ const OTHER_SHAPES: &[&str] = &[
     "DiscountItemsInput.all",
     "DiscountShippingDestinationSelectionInput.all",
     "FileUpdateInput.referencesToAdd",
+    "MarketConditionsRegionsInput.applicationLevel",
+    "MarketUpdateInput.removeCurrencySettings",
+    "MarketUpdateInput.removePriceInclusions",
     "MetaobjectDefinitionCreateInput.displayNameKey",
     "OptionCreateInput.linkedMetafield",
     "OptionSetInput.linkedMetafield",
@@ -362,6 +399,19 @@ fn draft_order() -> Value {
 }
 
 /// An item of each kind, with something in every field that can be written.
+fn market() -> Value {
+    json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+    "currencySettings": {"baseCurrency": {"currencyCode": "CHF", "manualRate": "0.95"}, "localCurrencies": true, "roundingEnabled": true},
+    "priceInclusions": {"adaptivePricingEnabled": false, "inclusiveDutiesPricingStrategy": "ADD_DUTIES_AT_CHECKOUT",
+        "inclusiveTaxPricingStrategy": "INCLUDES_TAXES_IN_PRICE"},
+    "conditions": {
+        "locationsCondition": {"applicationLevel": "SPECIFIED", "locations": [{"id": gid("Location", 1)}]},
+        "regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [
+            {"__typename": "MarketRegionCountry", "id": gid("MarketRegionCountry", 1), "code": "AT"},
+            {"__typename": "MarketRegionSubdivision", "id": gid("MarketRegionSubdivision", 2), "code": "BY", "country": {"code": "DE"}}]}},
+    "webPresences": [{"id": gid("MarketWebPresence", 1)}], "metafields": metafields()})
+}
+
 fn samples() -> Vec<(&'static str, Value)> {
     let mut samples = vec![
         ("shop", json!({"id": gid("Shop", 1), "metafields": metafields()})),
@@ -455,6 +505,17 @@ fn samples() -> Vec<(&'static str, Value)> {
                 "marketingUpdatedAt": "2026-01-01T00:00:00Z", "sourceLocation": {"id": gid("Location", 1)}},
             "defaultPhoneNumber": {"phoneNumber": "+4930", "smsMarketingConsent": {"state": "SUBSCRIBED", "optInLevel": "SINGLE_OPT_IN",
                 "updatedAt": "2026-01-01T00:00:00Z", "sourceLocation": null}}, "metafields": metafields()}),
+        ),
+        (
+            "web_presence",
+            json!({"id": gid("MarketWebPresence", 1), "alternateLocales": [{"locale": "en"}], "defaultLocale": {"locale": "de"},
+            "domain": null, "subfolderSuffix": "alps"}),
+        ),
+        ("market", market()),
+        (
+            "market",
+            json!({"id": gid("Market", 2), "name": "All", "handle": "all", "status": "DRAFT", "type": "LOCATION", "webPresences": [],
+            "conditions": {"locationsCondition": {"applicationLevel": "ALL", "locations": []}, "regionsCondition": null}}),
         ),
         (
             "order",
