@@ -126,6 +126,13 @@ async fn markets_and_web_presences() {
 }
 
 #[tokio::test]
+async fn price_lists() {
+    let list = json!({"id": gid("PriceList", 1), "name": "Crash-proof", "currency": "EUR", "prices": [], "quantityRules": [],
+        "parent": {"adjustment": {"type": "PERCENTAGE_DECREASE", "value": 5.0}, "settings": {"compareAtMode": "ADJUSTED"}}});
+    cut_everywhere("price_list", "priceLists", &list).await;
+}
+
+#[tokio::test]
 async fn pages_and_menus() {
     let page = json!({"id": gid("Page", 1), "handle": "crash-proof", "title": "Crash-proof", "body": "", "isPublished": true,
         "publishedAt": null, "metafields": [metafield(1)]});

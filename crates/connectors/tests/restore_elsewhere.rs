@@ -32,6 +32,8 @@ const ORDER: &[(&str, &str)] = &[
     ("segment", "segments"),
     ("web_presence", "webPresences"),
     ("market", "markets"),
+    ("price_list", "priceLists"),
+    ("catalog", "catalogs"),
     ("customer", "customers"),
     ("discount", "discountNodes"),
     ("draft_order", "draftOrders"),

@@ -157,6 +157,69 @@ async fn a_domain_and_what_an_app_brings_cannot_be_made() {
 }
 
 #[tokio::test]
+async fn price_lists_and_catalogs() {
+    let (shop, mut ids) =
+        (Practice::open(Settings { products: 2, ..Settings::empty() }).await, IdMap::default());
+    let variants = shop.ids("productVariants").await;
+    let money = |amount: &str| json!({"amount": amount, "currencyCode": "EUR"});
+    let breaks = json!({"edges": [{"node": {"id": gid("QuantityPriceBreak", 1), "minimumQuantity": 10, "price": money("3.0")}}]});
+    let list = json!({"id": gid("PriceList", 1), "name": "Regulars", "currency": "EUR",
+        "parent": {"adjustment": {"type": "PERCENTAGE_DECREASE", "value": 5.0}, "settings": {"compareAtMode": "NULLIFY"}},
+        "prices": [
+            {"variant": {"id": variants[0]}, "price": money("5.0"), "compareAtPrice": money("6.0"), "originType": "FIXED", "quantityPriceBreaks": breaks},
+            {"variant": {"id": variants[1]}, "price": money("7.0"), "compareAtPrice": null, "originType": "FIXED", "quantityPriceBreaks": {"edges": []}}],
+        "quantityRules": [{"productVariant": {"id": variants[0]}, "minimum": 2, "maximum": null, "increment": 2, "isDefault": false, "originType": "FIXED"}]});
+    let changes = json!({"/name": "Spoilt", "/parent/adjustment/value": 9.5, "/prices/1/price/amount": "8.5", "/quantityRules/0/minimum": 4});
+    check(&shop, "price_list", &list, &changes, &mut ids).await;
+    let market = |number: u32, handle: &str| {
+        json!({"id": gid("Market", number), "name": handle, "handle": handle, "status": "DRAFT", "type": "NONE", "conditions": null,
+            "currencySettings": null, "priceInclusions": null, "webPresences": [], "metafields": []})
+    };
+    for (number, handle) in [(1, "alps"), (2, "lakes")] {
+        restore(&shop, "market", &market(number, handle), None, &mut ids).await;
+    }
+    let catalog = json!({"__typename": "MarketCatalog", "id": gid("MarketCatalog", 1), "title": "Alps", "status": "ACTIVE",
+        "markets": [{"id": gid("Market", 1)}], "priceList": {"id": gid("PriceList", 1)},
+        "publication": {"id": gid("Publication", 77), "autoPublish": false, "includedProducts": [{"id": shop.ids("products").await[0]}]}});
+    check(&shop, "catalog", &catalog, &json!({"/title": "Spoilt", "/status": "DRAFT"}), &mut ids).await;
+}
+
+#[tokio::test]
+async fn whom_a_catalog_is_for_since_stays_and_whom_it_was_for_comes_back() {
+    const MOVE: &str = "mutation($id: ID!, $add: CatalogContextInput, $remove: CatalogContextInput) { catalogContextUpdate(catalogId: $id, contextsToAdd: $add, contextsToRemove: $remove) { userErrors { message } } }";
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    let mut markets = Vec::new();
+    for (number, handle) in [(1, "alps"), (2, "lakes"), (3, "coast")] {
+        let market = json!({"id": gid("Market", number), "name": handle, "handle": handle, "status": "DRAFT", "type": "NONE",
+            "conditions": null, "currencySettings": null, "priceInclusions": null, "webPresences": [], "metafields": []});
+        markets.push(restore(&shop, "market", &market, None, &mut ids).await["id"].clone());
+    }
+    let catalog = json!({"__typename": "MarketCatalog", "id": gid("MarketCatalog", 1), "title": "Alps", "status": "DRAFT",
+        "markets": [{"id": gid("Market", 1)}, {"id": gid("Market", 2)}], "priceList": null, "publication": null});
+    let made = restore(&shop, "catalog", &catalog, None, &mut ids).await;
+    let moved =
+        json!({"id": made["id"], "add": {"marketIds": [markets[2]]}, "remove": {"marketIds": [markets[1]]}});
+    shop.owner(MOVE, moved).await;
+    let live = shop.payload("catalog", made["id"].as_str().unwrap()).await.unwrap();
+    let live = restore(&shop, "catalog", &catalog, Some(&live), &mut ids).await;
+    assert_eq!(live["markets"].as_array().unwrap().len(), 3, "{live}");
+}
+
+#[tokio::test]
+async fn a_price_list_in_another_currency_is_left_alone_and_told() {
+    let shop = empty().await;
+    let list = |currency: &str| {
+        json!({"id": gid("PriceList", 1), "name": "Regulars", "currency": currency, "quantityRules": [],
+        "parent": {"adjustment": {"type": "PERCENTAGE_DECREASE", "value": 5.0}, "settings": {"compareAtMode": "ADJUSTED"}},
+        "prices": [{"variant": {"id": gid("ProductVariant", 1)}, "price": {"amount": "5.0", "currencyCode": currency}, "originType": "FIXED"}]})
+    };
+    let plan = shop.plan("price_list", &list("EUR"), Some(&list("CHF")));
+    assert_eq!((&plan.action, plan.losses.len()), (&PlanAction::Skip, 1), "{plan:?}");
+    let bare = with(&list("EUR"), &json!({"/prices": []}));
+    assert_eq!(shop.plan("price_list", &list("EUR"), Some(&bare)).action, PlanAction::Update, "a control");
+}
+
+#[tokio::test]
 async fn segments_and_script_tags() {
     let (shop, mut ids) = (empty().await, IdMap::default());
     let segment = json!({"id": gid("Segment", 1), "name": "Came back", "query": "number_of_orders > 1"});

@@ -479,6 +479,8 @@ async fn the_same_seed_makes_the_same_store() {
         "GiftCard",
         "Market",
         "MarketWebPresence",
+        "PriceList",
+        "MarketCatalog",
         "Customer",
         "Order",
         "DraftOrder",

@@ -115,6 +115,8 @@ const DESTROY: &[(&str, Destroy)] = &[
             ("DiscountAutomaticNode", delete!("discountAutomaticDelete(id: $id)")),
         ]),
     ),
+    ("catalog", Destroy::Delete(&[("MarketCatalog", delete!("catalogDelete(id: $id)"))])),
+    ("price_list", Destroy::Delete(&[("PriceList", delete!("priceListDelete(id: $id)"))])),
     (
         "market",
         Destroy::Spoil(

@@ -14,6 +14,7 @@ mod markets;
 mod membership;
 mod metadata;
 mod people;
+mod pricing;
 mod publishing;
 mod roots;
 
@@ -31,6 +32,7 @@ const TABLES: &[&[Row]] = &[
     content::ROWS,
     people::ROWS,
     markets::ROWS,
+    pricing::ROWS,
 ];
 
 static RESOLVERS: OnceLock<HashMap<(&'static str, &'static str), Resolver>> = OnceLock::new();

@@ -28,6 +28,7 @@ pub(crate) mod metafields;
 mod metaobjects;
 pub(crate) mod options;
 pub(crate) mod orders;
+pub(crate) mod pricing;
 pub(crate) mod products;
 pub(crate) mod publishing;
 mod refs;
@@ -70,6 +71,7 @@ const TABLES: &[&[Row]] = &[
     segments::ROWS,
     scripts::ROWS,
     markets::ROWS,
+    pricing::ROWS,
 ];
 
 /// Mutations that are refused without an `@idempotent` key.

@@ -40,7 +40,7 @@ kinds! {
     ShopLocale, BasicEvent, AppInstallation, App, BulkOperation, WebhookSubscription, Job, TaxonomyCategory, Domain,
     ShopAddress, ProductSetOperation, ProductDeleteOperation, CalculatedOrder, OrderAdjustment, AdditionalFee, Duty,
     TransactionFee, Segment, ScriptTag, GiftCard, Market,
-    MarketRegionCountry, MarketRegionSubdivision, MarketWebPresence,
+    MarketRegionCountry, MarketRegionSubdivision, MarketWebPresence, PriceList, QuantityPriceBreak, MarketCatalog,
 }
 
 /// An id: a kind and a number below 2^56.

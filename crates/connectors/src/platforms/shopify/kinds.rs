@@ -532,6 +532,46 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "price_list",
+        plural: "price lists",
+        read_scopes: &["read_products"],
+        write_scopes: &["write_products"],
+        summary: &[column("title", "/name"), column("currency", "/currency")],
+        volatile: &[],
+        unordered: &["/prices", "/quantityRules"],
+        references: &[
+            reference("/prices/*/variant/id", ""),
+            reference("/quantityRules/*/productVariant/id", ""),
+        ],
+        natural_key: &["/name"],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/prices/*/quantityPriceBreaks/edges/*/node/id",
+                why: "Prices for larger quantities that are made anew get new ids.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "catalog",
+        plural: "catalogs",
+        read_scopes: &["read_products", "read_markets", "read_publications"],
+        write_scopes: &["write_products", "write_publications"],
+        summary: &[column("title", "/title"), column("type", "/__typename"), column("status", "/status")],
+        volatile: &[],
+        unordered: &["/markets", "/publication/includedProducts"],
+        references: &[
+            reference("/markets/*/id", "market"),
+            reference("/priceList/id", "price_list"),
+            reference("/publication/id", "publication"),
+            reference("/publication/includedProducts/*/id", "product"),
+        ],
+        natural_key: &["/title"],
+        lost: &[NEW_ID],
+        ..PLAIN
+    },
+    KindSpec {
         name: "order",
         plural: "orders",
         read_scopes: &["read_orders", "read_customers", "read_products", "read_locations"],

@@ -349,13 +349,14 @@ pub static KEPT: &[Kept] = &[
         name: "Market",
         omitted: &[
             ("assignedCustomization", ARGUMENT),
-            ("catalogs", LATER),
+            ("catalogs", ELSEWHERE),
             ("catalogsCount", DERIVED),
             ("delivery", LATER),
             ("discounts", "A discount says for which markets it is."),
             ("discountsCount", DERIVED),
         ],
     },
+    Kept { name: "MarketCatalog", omitted: &[("marketsCount", DERIVED), ("operations", PASSING)] },
     Kept {
         name: "MarketConditions",
         omitted: &[
@@ -530,6 +531,11 @@ pub static KEPT: &[Kept] = &[
     },
     Kept { name: "Page", omitted: &[("bodySummary", DERIVED)] },
     Kept { name: "PaymentSettings", omitted: &[] },
+    Kept { name: "PriceList", omitted: &[("catalog", ELSEWHERE), ("fixedPricesCount", DERIVED)] },
+    Kept { name: "PriceListAdjustment", omitted: &[] },
+    Kept { name: "PriceListAdjustmentSettings", omitted: &[] },
+    Kept { name: "PriceListParent", omitted: &[] },
+    Kept { name: "PriceListPrice", omitted: &[] },
     Kept { name: "PricingPercentageValue", omitted: &[] },
     Kept {
         name: "Product",
@@ -602,6 +608,8 @@ pub static KEPT: &[Kept] = &[
             ("products", ELSEWHERE),
         ],
     },
+    Kept { name: "QuantityPriceBreak", omitted: &[("priceList", OWNER), ("variant", OWNER)] },
+    Kept { name: "QuantityRule", omitted: &[] },
     Kept {
         name: "Refund",
         omitted: &[

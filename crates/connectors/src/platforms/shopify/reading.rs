@@ -435,6 +435,36 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "price_list",
+        selection: include_str!("documents/read/price_list.graphql"),
+        listing: Listing::Connection {
+            field: "priceLists",
+            arguments: "",
+            sort: Some("PriceListSortKeys"),
+            sort_updated: false,
+            query: false,
+        },
+        page: PageSize { items: 1, children: 20 },
+        children: &[
+            Child { path: "prices", key: "/variant/id", order: Order::Key },
+            Child { path: "quantityRules", key: "/productVariant/id", order: Order::Key },
+        ],
+        ..PLAIN
+    },
+    Reading {
+        kind: "catalog",
+        selection: include_str!("documents/read/catalog.graphql"),
+        listing: Listing::Connection {
+            field: "catalogs",
+            arguments: "type: null",
+            sort: Some("CatalogSortKeys"),
+            sort_updated: false,
+            query: true,
+        },
+        nodes: &[("publication", "Publication")],
+        ..PLAIN
+    },
+    Reading {
         kind: "order",
         selection: include_str!("documents/read/order.graphql"),
         counted: ("ordersCount", true),

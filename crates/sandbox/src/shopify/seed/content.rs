@@ -56,6 +56,7 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice) {
     redirects(store);
     policies(store, at);
     super::markets::fill(store, at);
+    super::markets::prices(store, &products, at);
     scripts(store, at);
     segments(store, at);
     discounts(store, &products, &collections, at);

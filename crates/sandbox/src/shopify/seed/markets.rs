@@ -65,3 +65,51 @@ pub(super) fn fill(store: &mut Store, at: i64) {
         );
     }
 }
+
+/// Prices and a choice of goods for the market abroad.
+pub(super) fn prices(store: &mut Store, products: &[Gid], at: i64) {
+    let money = |cents: i64| obj! { "amount": Val::Cents(cents), "currencyCode": "CHF" };
+    let variants: Vec<Gid> = store.gids(Kind::ProductVariant).take(4).collect();
+    let mut fixed = Vec::new();
+    for (turn, variant) in (0_i64..).zip(&variants) {
+        let id = store.mint(Kind::QuantityPriceBreak);
+        let larger = obj! { "id": Val::Id(id), "minimumQuantity": 10_i64, "price": money(1_500 + turn) };
+        let breaks = if turn == 0 { vec![Val::from(larger)] } else { Vec::new() };
+        let before = (turn == 1).then(|| money(3_000));
+        fixed.push(Val::from(
+            obj! { "variant": *variant, "price": money(2_000 + turn), "compareAtPrice": before, "breaks": breaks },
+        ));
+    }
+    let rule = variants.first().map(|variant| {
+        Val::from(obj! { "variant": *variant, "minimum": 2_i64, "maximum": 20_i64, "increment": 2_i64 })
+    });
+    let list = store.insert(
+        Kind::PriceList,
+        obj! {
+            "name": "Alps", "currency": "CHF", "prices": fixed, "rules": rule.into_iter().collect::<Vec<_>>(),
+            "parent": obj! {
+                "adjustment": obj! { "type": "PERCENTAGE_INCREASE", "value": 12.5 }, "settings": obj! { "compareAtMode": "NULLIFY" },
+            },
+            "createdAt": Val::Time(at), "updatedAt": Val::Time(at),
+        },
+    );
+    let Some(market) = store.by_key(Kind::Market, "alps") else { return };
+    let catalog = store.insert(
+        Kind::MarketCatalog,
+        obj! {
+            "title": "Alps", "status": "ACTIVE", "markets": vec![market], "priceList": list, "createdAt": Val::Time(at),
+            "updatedAt": Val::Time(at),
+        },
+    );
+    let publication = store.insert(
+        Kind::Publication,
+        obj! { "name": "Alps", "autoPublish": false, "supportsFuturePublishing": true, "catalog": catalog },
+    );
+    store.edit_silently(catalog, |catalog| catalog.set("publication", publication));
+    for product in products.iter().take(3) {
+        store.edit_silently(*product, |product| {
+            let shown = obj! { "publication": publication, "publishDate": Val::Time(at) };
+            product.edit_list("publications", |all| all.push(Val::from(shown)));
+        });
+    }
+}

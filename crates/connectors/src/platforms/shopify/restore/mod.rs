@@ -23,6 +23,7 @@ use crate::contract::{
     Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindSpec, Lookup, RestoreOptions,
 };
 
+mod catalog;
 mod collection;
 mod content;
 mod customer;

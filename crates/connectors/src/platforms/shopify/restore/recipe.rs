@@ -8,8 +8,8 @@ use super::part::Part;
 use super::place;
 use super::step::Call;
 use super::{
-    collection, content, customer, definition, discount, file, inventory, location, market, metaobject,
-    navigation,
+    catalog, collection, content, customer, definition, discount, file, inventory, location, market,
+    metaobject, navigation,
 };
 use super::{order, product, script_tag, segment, shop};
 use crate::platforms::shopify::gid;
@@ -299,6 +299,24 @@ pub(super) static RECIPES: &[Recipe] = &[
         parts: content::PARTS,
         find: Find::Search { query: |_| Some(String::new()), same: same_handle },
         delete: &[delete!("marketDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "price_list",
+        draft: catalog::price_list,
+        find: Find::Search { query: |_| Some(String::new()), same: same_name },
+        delete: &[delete!("priceListDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "catalog",
+        draft: catalog::catalog,
+        parts: catalog::CATALOG_PARTS,
+        find: Find::Search {
+            query: |wanted| place::text(wanted, "title").map(|title| query("title", title)),
+            same: |wanted, live| same_text(wanted, live, "title") && same_text(wanted, live, "__typename"),
+        },
+        delete: &[delete!("catalogDelete", by_id)],
         ..PLAIN
     },
     Recipe { kind: "order", draft: order::order, parts: order::PARTS, ..PLAIN },

@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) list: Option<&'static str>,
     /// What to wait for after it.
     pub(super) wait: Wait,
+    /// Whether it takes away, so that what is gone already is no problem.
+    pub(super) takes_away: bool,
 }
 
 /// What to wait for after a call.
@@ -38,12 +40,17 @@ pub(super) enum Wait {
 
 impl Call {
     pub(super) const fn new(root: &'static str, document: &'static str, cost: u64) -> Self {
-        Self { document, root, cost, list: None, wait: Wait::Nothing }
+        Self { document, root, cost, list: None, wait: Wait::Nothing, takes_away: false }
     }
 
     /// The same call, which starts work that must be waited for.
     pub(super) const fn waiting_for(self, wait: Wait) -> Self {
         Self { wait, ..self }
+    }
+
+    /// The same call, for a list of things that are to be gone.
+    pub(super) const fn taking_away(self, list: &'static str) -> Self {
+        Self { list: Some(list), takes_away: true, ..self }
     }
 
     /// The same call for a list of independent things.
