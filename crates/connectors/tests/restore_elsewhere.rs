@@ -34,6 +34,7 @@ const ORDER: &[(&str, &str)] = &[
     ("market", "markets"),
     ("price_list", "priceLists"),
     ("catalog", "catalogs"),
+    ("translation", ""),
     ("customer", "customers"),
     ("discount", "discountNodes"),
     ("draft_order", "draftOrders"),
@@ -51,6 +52,19 @@ async fn everything(shop: &Practice) -> Vec<(&'static str, Value)> {
                     );
                     let answer = shop.owner(&document, json!({})).await;
                     ids.extend(answer["metafieldDefinitions"]["nodes"].as_array().unwrap().clone());
+                }
+            }
+            "translation" => {
+                for of in ["PRODUCT", "COLLECTION", "PAGE", "METAOBJECT"] {
+                    let document = format!(
+                        "{{ translatableResources(first: 50, resourceType: {of}) {{ nodes {{ resourceId translations(locale: \"de\") {{ key }} }} }} }}"
+                    );
+                    let answer = shop.owner(&document, json!({})).await;
+                    let all = answer["translatableResources"]["nodes"].as_array().unwrap();
+                    let some = all.iter().filter(|one| !one["translations"].as_array().unwrap().is_empty());
+                    ids.extend(some.map(
+                        |one| json!({"id": format!("{}?locale=de", one["resourceId"].as_str().unwrap())}),
+                    ));
                 }
             }
             "metaobject" => {

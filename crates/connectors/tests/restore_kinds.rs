@@ -5,7 +5,7 @@ mod practice;
 
 use connectors::contract::{IdMap, Lookup, PlanAction, RestoreOptions};
 use practice::round::{check, empty, gid, metafield, restore, with};
-use practice::{Memory, Practice};
+use practice::{Memory, Practice, kind};
 use sandbox::shopify::{Fault, Settings};
 use serde_json::{Value, json};
 
@@ -217,6 +217,48 @@ async fn a_price_list_in_another_currency_is_left_alone_and_told() {
     assert_eq!((&plan.action, plan.losses.len()), (&PlanAction::Skip, 1), "{plan:?}");
     let bare = with(&list("EUR"), &json!({"/prices": []}));
     assert_eq!(shop.plan("price_list", &list("EUR"), Some(&bare)).action, PlanAction::Update, "a control");
+}
+
+#[tokio::test]
+async fn translations_belong_to_the_text_as_it_is_now() {
+    const RENAME: &str = "mutation($id: ID!, $page: PageUpdateInput!) { pageUpdate(id: $id, page: $page) { userErrors { message } } }";
+    let (shop, mut ids) = (empty().await, IdMap::default());
+    for locale in ["de", "fr"] {
+        let language = json!({"locale": locale, "name": locale, "primary": false, "published": true});
+        restore(&shop, "locale", &language, None, &mut ids).await;
+    }
+    let page = json!({"id": gid("Page", 1), "handle": "about", "title": "About", "body": "<p>Us</p>", "isPublished": true, "publishedAt": null});
+    let made = restore(&shop, "page", &page, None, &mut ids).await;
+    let german = |title: &str| {
+        json!({"id": gid("Page", 1) + "?locale=de", "resourceId": gid("Page", 1), "locale": "de",
+        "translations": [{"key": "body_html", "locale": "de", "value": "<p>Wir</p>"}, {"key": "title", "locale": "de", "value": title}]})
+    };
+    let present = format!("{}?locale=de", made["id"].as_str().unwrap());
+    assert_eq!(shop.payload("translation", &present).await, None, "a control");
+    let live = restore(&shop, "translation", &german("Über uns"), None, &mut ids).await;
+    assert_eq!(live["id"], present);
+    let found = with(&german("Über uns"), &json!({"/resourceId": made["id"]}));
+    assert_eq!(shop.look("translation", Lookup::Natural(&found)).await.unwrap()["id"], present);
+    // The text changes: what it was called before is written with the digest that it has now.
+    shop.owner(RENAME, json!({"id": made["id"], "page": {"title": "About us all"}})).await;
+    let outdated = shop.payload("translation", &present).await.unwrap();
+    assert!(
+        outdated["translations"].as_array().unwrap().iter().any(|one| one["outdated"] == true),
+        "{outdated}"
+    );
+    let live = restore(&shop, "translation", &german("Wir alle"), Some(&outdated), &mut ids).await;
+    assert!(live["translations"].as_array().unwrap().iter().all(|one| one["outdated"] == false), "{live}");
+    shop.store.delete(kind("translation"), &present).await.unwrap();
+    assert_eq!(shop.payload("translation", &present).await, None);
+    restore(&shop, "translation", &german("Wir alle"), None, &mut ids).await;
+    // What has no text any more, and a language that the shop does not have, are told.
+    let mut lost = german("Wir alle");
+    lost["translations"][0]["key"] = json!("summary_html");
+    let applied = shop.try_restore("translation", &lost, None, &ids, &Memory::default()).await.unwrap();
+    assert!(applied.problems[0].contains("`summary_html`"), "{:?}", applied.problems);
+    let italian = with(&german("Su di noi"), &json!({"/id": gid("Page", 1) + "?locale=it", "/locale": "it"}));
+    let applied = shop.try_restore("translation", &italian, None, &ids, &Memory::default()).await.unwrap();
+    assert!(applied.problems[0].contains("not a language of the shop"), "{:?}", applied.problems);
 }
 
 #[tokio::test]

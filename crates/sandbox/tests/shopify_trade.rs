@@ -168,3 +168,33 @@ async fn an_update_of_a_catalog_replaces_for_whom_it_is() {
     let catalog = shop.change(UPDATE, replaced).await["catalog"].clone();
     assert_eq!(catalog["markets"]["nodes"], json!([{ "handle": "lakes" }]));
 }
+
+#[tokio::test]
+async fn a_translation_takes_the_digest_of_the_text_as_it_is() {
+    const REGISTER: &str = "mutation($id: ID!, $t: [TranslationInput!]!) { translationsRegister(resourceId: $id, translations: $t) { userErrors { field message code } } }";
+    const READ: &str = "query($id: ID!) { translatableResource(resourceId: $id) { translatableContent { key digest } translations(locale: \"de\") { key value outdated } } }";
+    let shop = Shop::start(Settings { products: 1, ..Settings::empty() }).await;
+    let id =
+        shop.data("{ products(first: 1) { nodes { id } } }", json!({})).await["products"]["nodes"][0]["id"]
+            .clone();
+    let content =
+        shop.data(READ, json!({ "id": id })).await["translatableResource"]["translatableContent"].clone();
+    let digest =
+        content.as_array().unwrap().iter().find(|one| one["key"] == "title").unwrap()["digest"].clone();
+    let title = |key: &str, digest: &Value| json!({ "id": id, "t": [{ "key": key, "locale": "de", "value": "Lampe", "translatableContentDigest": digest }] });
+    assert_eq!(code(&shop.refused(REGISTER, title("title", &digest)).await), "INVALID_LOCALE_FOR_SHOP");
+    shop.change("mutation { shopLocaleEnable(locale: \"de\") { shopLocale { locale } userErrors { field message } } }", json!({})).await;
+    assert_eq!(
+        code(&shop.refused(REGISTER, title("title", &json!("old"))).await),
+        "INVALID_TRANSLATABLE_CONTENT"
+    );
+    assert_eq!(code(&shop.refused(REGISTER, title("colour", &digest)).await), "INVALID_KEY_FOR_MODEL");
+    shop.change(REGISTER, title("title", &digest)).await;
+    let outdated = || async {
+        shop.data(READ, json!({ "id": id })).await["translatableResource"]["translations"][0]["outdated"]
+            .clone()
+    };
+    assert_eq!(outdated().await, false);
+    shop.change("mutation($p: ProductUpdateInput!) { productUpdate(product: $p) { product { id } userErrors { field message } } }", json!({ "p": { "id": id, "title": "Other" } })).await;
+    assert_eq!(outdated().await, true);
+}

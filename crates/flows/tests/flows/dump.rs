@@ -116,7 +116,7 @@ fn plain(value: &Value, known: &dyn Fn(&str) -> bool) -> Value {
 /// Tags are sorted by name, and a metaobject's fields by its definition: how they are kept says nothing.
 fn in_order(name: &str, value: Value) -> Value {
     match value {
-        Value::Array(mut elements) if name == "tags" || name == "fields" => {
+        Value::Array(mut elements) if matches!(name, "tags" | "fields" | "translations") => {
             elements.sort_by_key(sorted);
             elements.into()
         }

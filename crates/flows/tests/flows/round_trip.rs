@@ -106,6 +106,14 @@ macro_rules! delete {
     };
 }
 
+const UNTRANSLATE: &str = "mutation($id: ID!, $keys: [String!]!) { translationsRemove(resourceId: $id, translationKeys: $keys, locales: [\"de\"]) { userErrors { message } } }";
+
+/// The keys of a row's translations.
+fn untranslated(id: &str, row: &Value) -> Option<Value> {
+    let keys: Vec<&Value> = row["translations"].as_array()?.iter().map(|one| &one["key"]).collect();
+    Some(json!({"id": id, "keys": keys}))
+}
+
 /// A row for every kind, in the order of destruction.
 const DESTROY: &[(&str, Destroy)] = &[
     (
@@ -114,6 +122,18 @@ const DESTROY: &[(&str, Destroy)] = &[
             ("DiscountCodeNode", delete!("discountCodeDelete(id: $id)")),
             ("DiscountAutomaticNode", delete!("discountAutomaticDelete(id: $id)")),
         ]),
+    ),
+    (
+        "translation",
+        Destroy::Spoil(
+            "They stand with what they translate.",
+            &[
+                ("Product", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Collection", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Page", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Metaobject", UNTRANSLATE, |id, row| untranslated(id, row)),
+            ],
+        ),
     ),
     ("catalog", Destroy::Delete(&[("MarketCatalog", delete!("catalogDelete(id: $id)"))])),
     ("price_list", Destroy::Delete(&[("PriceList", delete!("priceListDelete(id: $id)"))])),

@@ -17,6 +17,7 @@ mod people;
 mod pricing;
 mod publishing;
 mod roots;
+mod translations;
 
 /// Finds a field's value.
 pub(crate) type Resolver = for<'a> fn(&Ctx<'a>, &Node<'a>, &Field<'_>) -> Result<Out<'a>, FieldError>;
@@ -33,6 +34,7 @@ const TABLES: &[&[Row]] = &[
     people::ROWS,
     markets::ROWS,
     pricing::ROWS,
+    translations::ROWS,
 ];
 
 static RESOLVERS: OnceLock<HashMap<(&'static str, &'static str), Resolver>> = OnceLock::new();

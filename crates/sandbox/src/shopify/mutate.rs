@@ -36,6 +36,7 @@ mod scripts;
 mod segments;
 pub(crate) mod standard;
 mod stock;
+pub(crate) mod translations;
 pub(crate) mod variants;
 
 /// One call of a mutation.
@@ -72,6 +73,7 @@ const TABLES: &[&[Row]] = &[
     scripts::ROWS,
     markets::ROWS,
     pricing::ROWS,
+    translations::ROWS,
 ];
 
 /// Mutations that are refused without an `@idempotent` key.

@@ -53,6 +53,7 @@ const SCOPES: &[(&str, &[&str])] = &[
     ("DiscountNode", &["read_discounts"]),
     ("DiscountCodeNode", &["read_discounts"]),
     ("DiscountAutomaticNode", &["read_discounts"]),
+    ("TranslatableResource", &["read_translations"]),
     ("PriceList", &["read_products"]),
     ("Catalog", &["read_products"]),
     ("MarketCatalog", &["read_products"]),
@@ -85,6 +86,7 @@ const WRITES: &[(&str, &[&str])] = &[
     ("refund", &["write_orders"]),
     ("draftOrder", &["write_draft_orders"]),
     ("discount", &["write_discounts"]),
+    ("translations", &["write_translations"]),
     ("priceList", &["write_products"]),
     ("quantity", &["write_products"]),
     ("catalog", &["write_products"]),
@@ -144,6 +146,7 @@ pub(crate) const ALL_SCOPES: &[&str] = &[
     "write_products",
     "write_publications",
     "write_script_tags",
+    "write_translations",
 ];
 
 /// Whether a field may be seen.

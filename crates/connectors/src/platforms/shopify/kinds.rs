@@ -572,6 +572,22 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "translation",
+        plural: "translations",
+        read_scopes: &["read_translations", "read_locales"],
+        write_scopes: &["write_translations"],
+        summary: &[
+            column("title", "/translations/0/value"),
+            column("of", "/resourceId"),
+            column("language", "/locale"),
+        ],
+        volatile: &["/translations/*/updatedAt", "/translations/*/outdated"],
+        unordered: &["/translations"],
+        references: &[reference("/resourceId", ""), reference("/locale", "locale")],
+        natural_key: &["/resourceId", "/locale"],
+        ..PLAIN
+    },
+    KindSpec {
         name: "order",
         plural: "orders",
         read_scopes: &["read_orders", "read_customers", "read_products", "read_locations"],

@@ -17,13 +17,13 @@ pub struct Kept {
 
 /// Fields that are read of no type, and why.
 pub static NOWHERE: &[(&str, &str)] = &[
-    ("availableTranslations", LATER),
+    ("availableTranslations", DERIVED),
     ("contextualPricing", DERIVED),
     ("defaultCursor", "A place in a listing, not content."),
     ("events", "The platform's own history, kept there for a year."),
     ("feedback", "What apps told the shop's owner about problems; passing."),
     ("metafield", ARGUMENT),
-    ("translations", "Needs a language; translations are a kind that is not backed up yet."),
+    ("translations", "Needs a language; translations are a kind of their own."),
 ];
 
 const COMPANY: &str = "A business customer stands in it, of a kind that is not backed up yet and without which it could \
@@ -668,6 +668,17 @@ pub static KEPT: &[Kept] = &[
     Kept { name: "ShopPolicy", omitted: &[] },
     Kept { name: "TaxLine", omitted: &[] },
     Kept { name: "TransactionFee", omitted: &[] },
+    Kept {
+        name: "TranslatableResource",
+        omitted: &[
+            ("nestedTranslatableResources", ELSEWHERE),
+            ("translatableContent", "The texts themselves are kept with what they belong to."),
+        ],
+    },
+    Kept {
+        name: "Translation",
+        omitted: &[("market", "What is translated for all markets is kept; what is for one alone is not.")],
+    },
     Kept { name: "UnitPriceMeasurement", omitted: &[] },
     Kept { name: "UrlRedirect", omitted: &[] },
     Kept { name: "Vector3", omitted: &[] },

@@ -11,9 +11,9 @@ pub(crate) struct Reading {
     pub(crate) listing: Listing,
     /// Whether a list of ids can be looked up.
     pub(crate) by_id: bool,
-    /// The field of the root that looks one item up by its id, where a look-up of a list does not find the items by
-    /// every name that they have.
-    pub(crate) one: Option<&'static str>,
+    /// The field of the root that looks one item up by its id, and its argument, where a look-up of a list does not find
+    /// the items by every name that they have.
+    pub(crate) one: Option<(&'static str, &'static str)>,
     /// How many items and children a page begins with. Where the platform calls that too costly, both halve.
     pub(crate) page: PageSize,
     /// Types of the nodes, below the item, on which connections hang; by path.
@@ -72,6 +72,8 @@ pub(crate) enum Values {
     Of(&'static [(&'static str, &'static str)]),
     /// The type of every metaobject definition.
     MetaobjectTypes,
+    /// These, each in every language of the shop but its own.
+    Translated(&'static [&'static str]),
 }
 
 /// How many nodes a page has.
@@ -179,6 +181,34 @@ const METAFIELD_OWNERS: &[(&str, &str)] = &[
     ("PRODUCT", "read_products"),
     ("PRODUCTVARIANT", "read_products"),
     ("SHOP", "read_products"),
+];
+
+/// What has translations. Themes are not backed up yet, and those of payment gateways and mails are read and found again
+/// in the same shop alone.
+const TRANSLATED: &[&str] = &[
+    "ARTICLE",
+    "ARTICLE_IMAGE",
+    "BLOG",
+    "COLLECTION",
+    "COLLECTION_IMAGE",
+    "DELIVERY_METHOD_DEFINITION",
+    "EMAIL_TEMPLATE",
+    "FILTER",
+    "LINK",
+    "MEDIA_IMAGE",
+    "MENU",
+    "METAFIELD",
+    "METAOBJECT",
+    "PACKING_SLIP_TEMPLATE",
+    "PAGE",
+    "PAYMENT_GATEWAY",
+    "PRODUCT",
+    "PRODUCT_OPTION",
+    "PRODUCT_OPTION_VALUE",
+    "SELLING_PLAN",
+    "SELLING_PLAN_GROUP",
+    "SHOP",
+    "SHOP_POLICY",
 ];
 
 /// How all kinds are read.
@@ -400,7 +430,7 @@ pub(crate) static READINGS: &[Reading] = &[
         selection: include_str!("documents/read/discount.graphql"),
         counted: ("discountNodesCount", true),
         listing: listed("discountNodes", "DiscountSortKeys", true),
-        one: Some("discountNode"),
+        one: Some(("discountNode", "id")),
         page: PageSize { items: 10, children: 10 },
         ..PLAIN
     },
@@ -462,6 +492,19 @@ pub(crate) static READINGS: &[Reading] = &[
             query: true,
         },
         nodes: &[("publication", "Publication")],
+        ..PLAIN
+    },
+    Reading {
+        kind: "translation",
+        selection: include_str!("documents/read/translation.graphql"),
+        listing: Listing::Each {
+            field: "translatableResources",
+            argument: "resourceType",
+            argument_type: "TranslatableResourceType!",
+            values: Values::Translated(TRANSLATED),
+        },
+        one: Some(("translatableResource", "resourceId")),
+        page: PageSize { items: 100, children: 10 },
         ..PLAIN
     },
     Reading {

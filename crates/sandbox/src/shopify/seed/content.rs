@@ -2,8 +2,10 @@
 
 use super::products::{image, metafield};
 use super::{DAY, Dice};
+use crate::shopify::fields::digest;
 use crate::shopify::mutate::collections::manual_source;
 use crate::shopify::mutate::standard::from_template;
+use crate::shopify::mutate::translations::content;
 use crate::shopify::store::{Store, handleize};
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
@@ -60,6 +62,27 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice) {
     scripts(store, at);
     segments(store, at);
     discounts(store, &products, &collections, at);
+    let translated =
+        products.iter().take(3).chain(collections.first()).chain(pages.first()).chain(objects.first());
+    translations(store, &translated.copied().collect::<Vec<_>>(), at);
+}
+
+/// Everything that these say, in the shop's other language.
+fn translations(store: &mut Store, all: &[Gid], at: i64) {
+    for gid in all {
+        let texts = store.get(*gid).map(|of| content(gid.kind(), of)).unwrap_or_default();
+        // What an entry refers to is no text.
+        let texts = texts.into_iter().filter(|(_, text)| !text.starts_with("gid:"));
+        let texts: Vec<Val> = texts
+            .map(|(key, text)| {
+                Val::from(obj! {
+                    "key": Val::text(&key), "locale": "de", "value": Val::text(format!("{text} (auf Deutsch)")),
+                    "digest": Val::text(digest(&text)), "updatedAt": Val::Time(at),
+                })
+            })
+            .collect();
+        store.edit_silently(*gid, |of| of.set("translations", texts));
+    }
 }
 
 fn definitions(store: &mut Store, at: i64) {

@@ -53,6 +53,7 @@ mod segment;
 mod sent;
 mod shop;
 mod step;
+mod translation;
 mod upload;
 
 pub(super) use delete::delete;

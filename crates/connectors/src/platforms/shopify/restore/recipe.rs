@@ -11,7 +11,7 @@ use super::{
     catalog, collection, content, customer, definition, discount, file, inventory, location, market,
     metaobject, navigation,
 };
-use super::{order, product, script_tag, segment, shop};
+use super::{order, product, script_tag, segment, shop, translation};
 use crate::platforms::shopify::gid;
 
 /// How a kind is put back.
@@ -317,6 +317,17 @@ pub(super) static RECIPES: &[Recipe] = &[
             same: |wanted, live| same_text(wanted, live, "title") && same_text(wanted, live, "__typename"),
         },
         delete: &[delete!("catalogDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "translation",
+        draft: translation::draft,
+        find: Find::Known(translation::id_of),
+        delete: &[delete!("translationsRemove", |_, live| {
+            let keys: Vec<&Value> =
+                place::list(live, "translations").iter().filter_map(|one| one.get("key")).collect();
+            json!({"resourceId": live.get("resourceId"), "locales": [live.get("locale")], "translationKeys": keys})
+        })],
         ..PLAIN
     },
     Recipe { kind: "order", draft: order::order, parts: order::PARTS, ..PLAIN },

@@ -298,6 +298,7 @@ impl<'a> Run<'a> {
                 self.order(order).await?;
                 Ok(Sent::Done(Value::Null))
             }
+            Work::Translate(work) => self.translate(work).await,
         }
     }
 

@@ -78,6 +78,7 @@ fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
         Work::Call { call, .. } => call.root,
         Work::Media { .. } => "media",
         Work::Order(_) => "order",
+        Work::Translate(_) => "translate",
     };
     draft.steps.iter().map(|step| root(&step.work)).collect()
 }
@@ -86,7 +87,7 @@ fn roots(draft: &Draft<'_>) -> Vec<&'static str> {
 fn input(draft: &Draft<'_>, number: usize) -> Value {
     match &draft.steps[number].work {
         Work::Call { variables, .. } => draft.links.fill(&Value::Object(variables.clone())),
-        Work::Media { .. } | Work::Order(_) => Value::Null,
+        Work::Media { .. } | Work::Order(_) | Work::Translate(_) => Value::Null,
     }
 }
 

@@ -545,6 +545,11 @@ fn samples() -> Vec<(&'static str, Value)> {
             "publication": {"id": gid("Publication", 2), "autoPublish": true, "includedProducts": [{"id": gid("Product", 1)}]}}),
         ),
         (
+            "translation",
+            json!({"id": gid("Product", 1) + "?locale=de", "resourceId": gid("Product", 1), "locale": "de",
+            "translations": [{"key": "title", "locale": "de", "value": "Hemd"}]}),
+        ),
+        (
             "order",
             json!({"id": gid("Order", 1), "note": "n", "tags": ["a"], "poNumber": "1", "email": "a@example.com", "phone": "+4930",
             "customAttributes": [{"key": "k", "value": "v"}], "shippingAddress": address(), "metafields": metafields()}),
