@@ -107,6 +107,32 @@ async fn draft_orders() {
 }
 
 #[tokio::test]
+async fn segments_and_script_tags() {
+    let segment = json!({"id": gid("Segment", 1), "name": "Crash-proof", "query": "number_of_orders > 1"});
+    cut_everywhere("segment", "segments", &segment).await;
+    let script = json!({"id": gid("ScriptTag", 1), "src": "https://scripts.example.com/a.js", "displayScope": "ALL", "cache": false});
+    cut_everywhere("script_tag", "scriptTags", &script).await;
+}
+
+#[tokio::test]
+async fn markets_and_web_presences() {
+    let presence = json!({"id": gid("MarketWebPresence", 1), "alternateLocales": [], "defaultLocale": {"locale": "en"}, "domain": null,
+        "subfolderSuffix": "alps"});
+    cut_everywhere("web_presence", "webPresences", &presence).await;
+    let market = json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+        "conditions": {"regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [{"code": "AT"}, {"code": "CH"}]}},
+        "currencySettings": null, "priceInclusions": null, "webPresences": [], "metafields": [metafield(1)]});
+    cut_everywhere("market", "markets", &market).await;
+}
+
+#[tokio::test]
+async fn price_lists() {
+    let list = json!({"id": gid("PriceList", 1), "name": "Crash-proof", "currency": "EUR", "prices": [], "quantityRules": [],
+        "parent": {"adjustment": {"type": "PERCENTAGE_DECREASE", "value": 5.0}, "settings": {"compareAtMode": "ADJUSTED"}}});
+    cut_everywhere("price_list", "priceLists", &list).await;
+}
+
+#[tokio::test]
 async fn pages_and_menus() {
     let page = json!({"id": gid("Page", 1), "handle": "crash-proof", "title": "Crash-proof", "body": "", "isPublished": true,
         "publishedAt": null, "metafields": [metafield(1)]});

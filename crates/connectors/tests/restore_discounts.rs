@@ -88,6 +88,10 @@ fn codes(discount: &Value) -> Vec<String> {
 #[tokio::test]
 async fn a_discount_for_segments_is_for_the_same_segments_again() {
     let (shop, mut ids) = (empty().await, IdMap::default());
+    for number in [1, 2] {
+        let segment = json!({"id": gid("Segment", number), "name": format!("Group {number}"), "query": "number_of_orders > 1"});
+        restore(&shop, "segment", &segment, None, &mut ids).await;
+    }
     let segments = json!([{"id": gid("Segment", 1)}, {"id": gid("Segment", 2)}]);
     let wanted =
         with_codes(1, &["TEN"], &json!({"__typename": "DiscountCustomerSegments", "segments": segments}));

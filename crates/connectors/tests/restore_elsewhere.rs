@@ -28,6 +28,13 @@ const ORDER: &[(&str, &str)] = &[
     ("article", "articles"),
     ("menu", "menus"),
     ("redirect", "urlRedirects"),
+    ("script_tag", "scriptTags"),
+    ("segment", "segments"),
+    ("web_presence", "webPresences"),
+    ("market", "markets"),
+    ("price_list", "priceLists"),
+    ("catalog", "catalogs"),
+    ("translation", ""),
     ("customer", "customers"),
     ("discount", "discountNodes"),
     ("draft_order", "draftOrders"),
@@ -45,6 +52,19 @@ async fn everything(shop: &Practice) -> Vec<(&'static str, Value)> {
                     );
                     let answer = shop.owner(&document, json!({})).await;
                     ids.extend(answer["metafieldDefinitions"]["nodes"].as_array().unwrap().clone());
+                }
+            }
+            "translation" => {
+                for of in ["PRODUCT", "COLLECTION", "PAGE", "METAOBJECT"] {
+                    let document = format!(
+                        "{{ translatableResources(first: 50, resourceType: {of}) {{ nodes {{ resourceId translations(locale: \"de\") {{ key }} }} }} }}"
+                    );
+                    let answer = shop.owner(&document, json!({})).await;
+                    let all = answer["translatableResources"]["nodes"].as_array().unwrap();
+                    let some = all.iter().filter(|one| !one["translations"].as_array().unwrap().is_empty());
+                    ids.extend(some.map(
+                        |one| json!({"id": format!("{}?locale=de", one["resourceId"].as_str().unwrap())}),
+                    ));
                 }
             }
             "metaobject" => {
@@ -90,6 +110,10 @@ async fn everything_comes_back_in_an_empty_store() {
     let from =
         Practice::open(Settings { products: 25, customers: 8, orders: 0, ..Settings::default() }).await;
     let to = Practice::open(Settings::empty()).await;
+    // Languages have no id, and come before everything here.
+    to.owner("mutation { shopLocaleEnable(locale: \"de\") { userErrors { message } } }", json!({})).await;
+    let publish = "mutation { shopLocaleUpdate(locale: \"de\", shopLocale: {published: true}) { userErrors { message } } }";
+    to.owner(publish, json!({})).await;
     let options = RestoreOptions::default();
     let mut ids = IdMap::default();
     let all = everything(&from).await;

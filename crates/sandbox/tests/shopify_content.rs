@@ -440,3 +440,25 @@ async fn redirects_policies_locales_and_tags_are_written() {
         "{all:?}"
     );
 }
+
+#[tokio::test]
+async fn a_script_tag_is_loaded_from_a_secure_address() {
+    const CREATE: &str = "mutation($input: ScriptTagInput!) { scriptTagCreate(input: $input) { scriptTag { id src displayScope cache } userErrors { field message } } }";
+    let shop = Shop::start(Settings::empty()).await;
+    for src in ["", "http://scripts.example.com/a.js"] {
+        let refused = shop.refused(CREATE, json!({ "input": { "src": src } })).await;
+        assert_eq!(refused[0]["field"], json!(["input", "src"]), "{src}");
+    }
+    let input = json!({ "input": { "src": "https://scripts.example.com/a.js", "displayScope": "ONLINE_STORE", "cache": true } });
+    let made = shop.change(CREATE, input).await["scriptTag"].clone();
+    assert_eq!((&made["displayScope"], &made["cache"]), (&json!("ONLINE_STORE"), &json!(true)));
+    shop.change(
+        "mutation($id: ID!) { scriptTagDelete(id: $id) { deletedScriptTagId userErrors { field message } } }",
+        json!({ "id": made["id"] }),
+    )
+    .await;
+    assert_eq!(
+        shop.data("{ scriptTags(first: 1) { nodes { id } } }", json!({})).await["scriptTags"]["nodes"],
+        json!([])
+    );
+}

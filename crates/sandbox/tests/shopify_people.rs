@@ -189,3 +189,36 @@ async fn discounts_of_each_sort_read_back_as_written() {
     assert!(by_code["codeDiscountNodeByCode"]["id"].is_string());
     shop.change("mutation($id: ID!) { discountAutomaticDelete(id: $id) { deletedAutomaticDiscountId userErrors { message } } }", json!({ "id": made["id"] })).await;
 }
+
+#[tokio::test]
+async fn a_segment_has_a_name_of_its_own_and_a_condition() {
+    const CREATE: &str = "mutation($n: String!, $q: String!) { segmentCreate(name: $n, query: $q) { segment { id name query creationDate lastEditDate } userErrors { field message } } }";
+    const UPDATE: &str = "mutation($id: ID!, $n: String) { segmentUpdate(id: $id, name: $n) { segment { name query } userErrors { field message } } }";
+    let shop = Shop::start(Settings::empty()).await;
+    let made = shop.change(CREATE, json!({ "n": "Came back", "q": "number_of_orders > 1" })).await["segment"]
+        .clone();
+    assert_eq!(made["creationDate"], made["lastEditDate"]);
+    let refused = shop.refused(CREATE, json!({ "n": "Came back", "q": "number_of_orders > 2" })).await;
+    assert_eq!(refused[0]["field"], json!(["name"]));
+    for query in ["", "everybody", "NUMBER > 1"] {
+        let refused = shop.refused(CREATE, json!({ "n": "Others", "q": query })).await;
+        assert_eq!(refused[0]["field"], json!(["query"]), "{query}");
+    }
+    let renamed = shop.change(UPDATE, json!({ "id": made["id"], "n": "Regulars" })).await["segment"].clone();
+    assert_eq!(renamed, json!({ "name": "Regulars", "query": "number_of_orders > 1" }));
+    shop.change(CREATE, json!({ "n": "Came back", "q": "number_of_orders > 2" })).await;
+    shop.refused(UPDATE, json!({ "id": made["id"], "n": "Came back" })).await;
+}
+
+#[tokio::test]
+async fn the_code_of_a_gift_card_is_shown_to_nobody() {
+    let shop = Shop::start(Settings { products: 3, customers: 3, orders: 3, ..Settings::empty() }).await;
+    let query = "{ giftCards(first: 5) { nodes { maskedCode lastCharacters isRedeemable balance { amount currencyCode } customer { id } } } }";
+    let cards = shop.data(query, json!({})).await["giftCards"]["nodes"].clone();
+    assert_eq!(cards[0]["lastCharacters"], "7gh2");
+    assert_eq!(cards[0]["balance"], json!({ "amount": "25.50", "currencyCode": "EUR" }));
+    assert_eq!((&cards[0]["isRedeemable"], &cards[1]["isRedeemable"]), (&json!(true), &json!(false)));
+    shop.running.set_access(&["read_customers", "read_orders"], true);
+    let refused = shop.ask(query, json!({})).await;
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "ACCESS_DENIED");
+}

@@ -20,6 +20,7 @@ const OWNERS: &[&str] = &[
     "DiscountCodeNode",
     "DraftOrder",
     "Location",
+    "Market",
     "Order",
     "Page",
     "Product",

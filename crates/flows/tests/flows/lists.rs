@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::enrich::{enrich, first};
 use crate::round_trip::{full_shop, with_stock};
-use crate::world::World;
+use crate::world::{World, left_to_do};
 
 /// What its owner did to one list.
 struct Row {
@@ -372,10 +372,7 @@ async fn what_was_added_since_the_backup_survives_the_restore() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     // Nothing is left to do: what was added is no difference.
     let plan = world.plan(&with_stock("shop", "shop", at)).await;
-    let left: Vec<_> = (plan.items.iter())
-        .filter(|item| item.plan.action != connectors::contract::PlanAction::Skip)
-        .map(|item| format!("{} {}: {:?}", item.kind, item.id, item.plan.fields))
-        .collect();
+    let left = left_to_do(&plan);
     assert!(left.is_empty(), "{left:#?}");
     world.check_documents();
 }

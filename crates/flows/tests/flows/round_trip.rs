@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connectors::contract::RestoreOptions;
+use connectors::contract::{KindSpec, Restorable, RestoreOptions};
 use connectors::platforms::shopify::KINDS;
 use domain::SnapshotNumber;
 use flows::restore::{Ask, Selection};
@@ -106,6 +106,14 @@ macro_rules! delete {
     };
 }
 
+const UNTRANSLATE: &str = "mutation($id: ID!, $keys: [String!]!) { translationsRemove(resourceId: $id, translationKeys: $keys, locales: [\"de\"]) { userErrors { message } } }";
+
+/// The keys of a row's translations.
+fn untranslated(id: &str, row: &Value) -> Option<Value> {
+    let keys: Vec<&Value> = row["translations"].as_array()?.iter().map(|one| &one["key"]).collect();
+    Some(json!({"id": id, "keys": keys}))
+}
+
 /// A row for every kind, in the order of destruction.
 const DESTROY: &[(&str, Destroy)] = &[
     (
@@ -115,6 +123,49 @@ const DESTROY: &[(&str, Destroy)] = &[
             ("DiscountAutomaticNode", delete!("discountAutomaticDelete(id: $id)")),
         ]),
     ),
+    (
+        "translation",
+        Destroy::Spoil(
+            "They stand with what they translate.",
+            &[
+                ("Product", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Collection", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Page", UNTRANSLATE, |id, row| untranslated(id, row)),
+                ("Metaobject", UNTRANSLATE, |id, row| untranslated(id, row)),
+            ],
+        ),
+    ),
+    ("catalog", Destroy::Delete(&[("MarketCatalog", delete!("catalogDelete(id: $id)"))])),
+    ("price_list", Destroy::Delete(&[("PriceList", delete!("priceListDelete(id: $id)"))])),
+    (
+        "market",
+        Destroy::Spoil(
+            "The primary market cannot be deleted.",
+            &[
+                (
+                    "Market",
+                    "mutation($id: ID!, $input: MarketUpdateInput!) { marketUpdate(id: $id, input: $input) { userErrors { message } } }",
+                    |id, market| {
+                        market["primary"].as_bool().map(|_| json!({"id": id, "input": {"name": "Spoilt"}}))
+                    },
+                ),
+                ("Market", delete!("marketDelete(id: $id)"), |id, market| {
+                    market["primary"].is_null().then(|| json!({"id": id}))
+                }),
+            ],
+        ),
+    ),
+    (
+        "web_presence",
+        Destroy::Spoil(
+            "That of the primary domain cannot be deleted.",
+            &[("MarketWebPresence", delete!("webPresenceDelete(id: $id)"), |id, presence| {
+                presence["domain"].is_null().then(|| json!({"id": id}))
+            })],
+        ),
+    ),
+    ("segment", Destroy::Delete(&[("Segment", delete!("segmentDelete(id: $id)"))])),
+    ("script_tag", Destroy::Delete(&[("ScriptTag", delete!("scriptTagDelete(id: $id)"))])),
     ("draft_order", Destroy::Delete(&[("DraftOrder", delete!("draftOrderDelete(input: {id: $id})"))])),
     (
         "menu",
@@ -277,7 +328,9 @@ const DESTROY: &[(&str, Destroy)] = &[
 #[test]
 fn every_kind_is_destroyed_in_the_round_trip() {
     let named: Vec<&str> = DESTROY.iter().map(|(kind, _)| *kind).collect();
-    let kinds: Vec<&str> = KINDS.iter().map(|spec| spec.name).collect();
+    // What is kept for reading alone does not come back.
+    let comes_back = |spec: &&KindSpec| !matches!(spec.restore, Restorable::Never(_));
+    let kinds: Vec<&str> = KINDS.iter().filter(comes_back).map(|spec| spec.name).collect();
     let missing: Vec<&&str> = kinds.iter().filter(|kind| !named.contains(kind)).collect();
     assert!(missing.is_empty(), "neither destroyed nor with a reason: {missing:?}");
     let unique: BTreeSet<&&str> = named.iter().collect();

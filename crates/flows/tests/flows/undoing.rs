@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::dump;
 use crate::enrich::{enrich, first};
 use crate::round_trip::{full_shop, with_stock};
-use crate::world::{World, problems};
+use crate::world::{World, left_to_do, problems};
 
 /// What an undo cannot make equal, beside the dates that the platform sets.
 const NOT_UNDONE: &[(&str, &str, &str)] = &[
@@ -208,10 +208,7 @@ async fn an_undo_leaves_the_store_as_it_was_and_its_own_undo_as_it_was_restored(
     assert!(found.is_empty(), "{found:#?}");
     // What was made twice over is still known by its first name.
     let plan = world.plan(&World::ask("shop", "shop", Selection::At(at))).await;
-    let left: Vec<_> = (plan.items.iter())
-        .filter(|item| item.plan.action != connectors::contract::PlanAction::Skip)
-        .map(|item| format!("{} {}: {:?}", item.kind, item.id, item.plan.fields))
-        .collect();
+    let left = left_to_do(&plan);
     assert!(left.is_empty(), "{left:#?}");
     world.check_documents();
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::Secret;
-use connectors::contract::RestoreOptions;
+use connectors::contract::{PlanAction, Restorable, RestoreOptions};
 use connectors::platforms::shopify::{Credential, KINDS};
 use domain::{Action, Clock, Id128, Kind, Rng, SnapshotNumber, TenantId};
 use flows::backup::Backup;
@@ -267,6 +267,17 @@ impl World {
 
 pub(crate) fn tenant() -> TenantId {
     "default".parse().unwrap()
+}
+
+/// What a plan would do. Kinds that are kept for reading alone it never does.
+pub(crate) fn left_to_do(plan: &Plan) -> Vec<String> {
+    let read_only = |name: &str| {
+        KINDS.iter().any(|spec| spec.name == name && matches!(spec.restore, Restorable::Never(_)))
+    };
+    let open = plan.items.iter().filter(|item| item.plan.action != PlanAction::Skip);
+    open.filter(|item| !read_only(item.kind.as_str()))
+        .map(|item| format!("{} {}: {:?}", item.kind, item.id, item.plan.fields))
+        .collect()
 }
 
 /// What could not be done, item by item.

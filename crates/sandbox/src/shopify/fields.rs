@@ -10,11 +10,14 @@ use super::plan::Field;
 
 mod catalog;
 mod content;
+mod markets;
 mod membership;
 mod metadata;
 mod people;
+mod pricing;
 mod publishing;
 mod roots;
+mod translations;
 
 /// Finds a field's value.
 pub(crate) type Resolver = for<'a> fn(&Ctx<'a>, &Node<'a>, &Field<'_>) -> Result<Out<'a>, FieldError>;
@@ -22,8 +25,17 @@ pub(crate) type Resolver = for<'a> fn(&Ctx<'a>, &Node<'a>, &Field<'_>) -> Result
 /// A row: type (`*` for every type), field, function.
 type Row = (&'static str, &'static str, Resolver);
 
-const TABLES: &[&[Row]] =
-    &[roots::ROWS, catalog::ROWS, metadata::ROWS, publishing::ROWS, content::ROWS, people::ROWS];
+const TABLES: &[&[Row]] = &[
+    roots::ROWS,
+    catalog::ROWS,
+    metadata::ROWS,
+    publishing::ROWS,
+    content::ROWS,
+    people::ROWS,
+    markets::ROWS,
+    pricing::ROWS,
+    translations::ROWS,
+];
 
 static RESOLVERS: OnceLock<HashMap<(&'static str, &'static str), Resolver>> = OnceLock::new();
 

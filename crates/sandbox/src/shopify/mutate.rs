@@ -22,16 +22,21 @@ mod customers;
 pub(crate) mod definitions;
 pub(crate) mod discounts;
 mod drafts;
+pub(crate) mod markets;
 pub(crate) mod media;
 pub(crate) mod metafields;
 mod metaobjects;
 pub(crate) mod options;
 pub(crate) mod orders;
+pub(crate) mod pricing;
 pub(crate) mod products;
 pub(crate) mod publishing;
 mod refs;
+mod scripts;
+mod segments;
 pub(crate) mod standard;
 mod stock;
+pub(crate) mod translations;
 pub(crate) mod variants;
 
 /// One call of a mutation.
@@ -64,6 +69,11 @@ const TABLES: &[&[Row]] = &[
     metaobjects::ROWS,
     standard::ROWS,
     discounts::ROWS,
+    segments::ROWS,
+    scripts::ROWS,
+    markets::ROWS,
+    pricing::ROWS,
+    translations::ROWS,
 ];
 
 /// Mutations that are refused without an `@idempotent` key.

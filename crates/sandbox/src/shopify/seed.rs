@@ -9,6 +9,7 @@ use super::value::{Gid, Kind, Val, obj};
 pub(crate) use crate::dice::Dice;
 
 mod content;
+mod markets;
 mod people;
 mod products;
 
@@ -84,6 +85,7 @@ fn basics(store: &mut Store, dice: &mut Dice) {
         Kind::ShopLocale,
         obj! { "locale": "en", "name": "English", "primary": true, "published": true },
     );
+    markets::basics(store, opened);
     for (number, namespace, key, name, type_name) in TEMPLATES {
         store.put(
             Gid::new(Kind::StandardMetafieldDefinitionTemplate, *number),

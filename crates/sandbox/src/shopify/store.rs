@@ -204,6 +204,9 @@ impl Store {
     pub(crate) fn remove(&mut self, gid: Gid) {
         let Some(old) = self.get(gid).cloned() else { return };
         self.replace(gid, None);
+        if gid.kind() == Kind::ProductVariant {
+            self.forget_prices(gid);
+        }
         if let Some(subject_type) = event_subject(gid.kind()) {
             let title = old.str("title").or_else(|| old.str("name")).unwrap_or("item").to_owned();
             let event = obj! {
@@ -218,6 +221,18 @@ impl Store {
             self.insert(Kind::BasicEvent, event);
         }
         self.tell(gid, Verb::Delete);
+    }
+
+    /// What price lists say of a variant goes with it.
+    fn forget_prices(&mut self, variant: Gid) {
+        let of = |one: &Val| one.as_obj().and_then(|one| one.gid("variant")) == Some(variant);
+        for list in self.gids(Kind::PriceList).collect::<Vec<_>>() {
+            for name in ["prices", "rules"] {
+                if self.get(list).is_some_and(|list| list.list(name).iter().any(of)) {
+                    self.edit_silently(list, |list| list.edit_list(name, |all| all.retain(|one| !of(one))));
+                }
+            }
+        }
     }
 
     fn tell(&mut self, gid: Gid, verb: Verb) {
@@ -344,6 +359,7 @@ pub(crate) fn has_times(kind: Kind) -> bool {
             | Kind::Job
             | Kind::BasicEvent
             | Kind::ShopLocale
+            | Kind::MarketWebPresence
             | Kind::App
             | Kind::AppInstallation
             | Kind::AppCatalog
@@ -377,7 +393,10 @@ fn event_subject(kind: Kind) -> Option<&'static str> {
 pub(crate) fn natural_keys(kind: Kind, obj: &Obj) -> Vec<String> {
     let handle = || obj.str("handle").map(str::to_owned).into_iter();
     match kind {
-        Kind::Product | Kind::Collection | Kind::Page | Kind::Blog | Kind::Menu => handle().collect(),
+        Kind::Product | Kind::Collection | Kind::Page | Kind::Blog | Kind::Menu | Kind::Market => {
+            handle().collect()
+        }
+        Kind::MarketWebPresence => obj.str("subfolderSuffix").map(str::to_owned).into_iter().collect(),
         Kind::Article => {
             let blog = obj.gid("blog").map_or(0, Gid::number);
             handle().map(|handle| format!("{blog}/{handle}")).collect()
@@ -402,7 +421,9 @@ pub(crate) fn natural_keys(kind: Kind, obj: &Obj) -> Vec<String> {
             let path = obj.str("url").map(|url| url.split_once('?').map_or(url, |(path, _)| path).to_owned());
             path.into_iter().collect()
         }
-        Kind::Location | Kind::Publication => obj.str("name").map(str::to_owned).into_iter().collect(),
+        Kind::Location | Kind::Publication | Kind::Segment | Kind::PriceList => {
+            obj.str("name").map(str::to_owned).into_iter().collect()
+        }
         Kind::ShopPolicy => obj.str("type").map(str::to_owned).into_iter().collect(),
         Kind::ShopLocale => obj.str("locale").map(str::to_owned).into_iter().collect(),
         Kind::DiscountCodeNode => obj

@@ -39,7 +39,8 @@ kinds! {
     DiscountCodeNode, DiscountAutomaticNode, DiscountRedeemCode, DiscountRedeemCodeBulkCreation, Shop, ShopPolicy,
     ShopLocale, BasicEvent, AppInstallation, App, BulkOperation, WebhookSubscription, Job, TaxonomyCategory, Domain,
     ShopAddress, ProductSetOperation, ProductDeleteOperation, CalculatedOrder, OrderAdjustment, AdditionalFee, Duty,
-    TransactionFee,
+    TransactionFee, Segment, ScriptTag, GiftCard, Market,
+    MarketRegionCountry, MarketRegionSubdivision, MarketWebPresence, PriceList, QuantityPriceBreak, MarketCatalog,
 }
 
 /// An id: a kind and a number below 2^56.

@@ -136,7 +136,8 @@ fn item(kind: &'static KindSpec, id: &str, set: &KindDocuments, mut tree: Tree<'
 }
 
 fn updated_at(value: &Tree<'_>) -> Option<Timestamp> {
-    let text = value.pointer("/updatedAt").or_else(|| value.pointer("/discount/updatedAt"));
+    let at = ["/updatedAt", "/discount/updatedAt", "/lastEditDate"];
+    let text = at.iter().find_map(|pointer| value.pointer(pointer));
     text.and_then(Tree::as_str).and_then(|text| text.parse().ok())
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use super::reading::{Bulk, BulkText, ITEM_MARK, Listing, READINGS, Reading};
+use super::reading::{Bulk, BulkText, ITEM_MARK, Listing, READINGS, Reading, Values};
 use super::selection::{self, CHILDREN, Entry, Selection};
 
 /// A document by name, for those who check what is sent.
@@ -87,6 +87,9 @@ pub(crate) const STORE: &str = "query store { shop { id name myshopifyDomain } }
 pub(crate) const METAOBJECT_TYPES: &str = "query metaobject_types($first: Int!, $after: String) { \
     metaobjectDefinitions(first: $first, after: $after) { nodes { type } pageInfo { hasNextPage endCursor } } }";
 
+/// Which languages the shop has.
+pub(crate) const LANGUAGES: &str = "query languages { shopLocales { locale primary } }";
+
 /// Documents that are not derived from a selection.
 pub(crate) static FIXED: &[Document] = &[
     Document { name: "bulk_run", text: BULK_RUN },
@@ -96,6 +99,7 @@ pub(crate) static FIXED: &[Document] = &[
     Document { name: "scopes", text: SCOPES },
     Document { name: "store", text: STORE },
     Document { name: "metaobject_types", text: METAOBJECT_TYPES },
+    Document { name: "languages", text: LANGUAGES },
 ];
 
 static SET: LazyLock<Vec<KindDocuments>> = LazyLock::new(|| READINGS.iter().filter_map(derive).collect());
@@ -132,7 +136,7 @@ fn derive(reading: &'static Reading) -> Option<KindDocuments> {
         page: page(reading, &selection),
         count: count(reading),
         nodes: (reading.by_id && reading.one.is_none()).then(|| nodes(reading, &selection)),
-        one: reading.one.map(|field| one(reading, field, &selection)),
+        one: reading.one.map(|by| one(reading, by, &selection)),
         rests: rests(reading, &selection),
         bulks: reading.bulk.iter().map(|bulk| bulk_text(reading, &selection, bulk)).collect(),
         details,
@@ -153,6 +157,12 @@ fn operation(reading: &Reading, purpose: &str, variables: &[&str], body: &str) -
 
 fn children_variable(entries: &[Entry]) -> &'static str {
     if selection::holds_connection(entries) { "$children: Int!" } else { "" }
+}
+
+/// What tells the language, where items are of one.
+fn locale_variable(reading: &Reading) -> &'static str {
+    let translated = matches!(reading.listing, Listing::Each { values: Values::Translated(_), .. });
+    if translated { "$locale: String!" } else { "" }
 }
 
 fn page(reading: &Reading, selection: &Selection) -> Named {
@@ -182,7 +192,7 @@ fn page(reading: &Reading, selection: &Selection) -> Named {
         }
         Listing::Each { field, argument, argument_type, .. } => {
             let value = format!("$value: {argument_type}");
-            let variables = ["$first: Int!", "$after: String", &value, children];
+            let variables = ["$first: Int!", "$after: String", &value, children, locale_variable(reading)];
             let body = format!(
                 "{field}(first: $first, after: $after, {argument}: $value) {{ {}}} ",
                 selection::connection(&selection.entries)
@@ -225,10 +235,11 @@ fn nodes(reading: &Reading, selection: &Selection) -> Named {
     operation(reading, "nodes", &["$ids: [ID!]!", children], &body)
 }
 
-fn one(reading: &Reading, field: &str, selection: &Selection) -> Named {
+fn one(reading: &Reading, (field, argument): (&str, &str), selection: &Selection) -> Named {
     let children = children_variable(&selection.entries);
-    let body = format!("{ITEM}: {field}(id: $id) {{ {}}} ", selection::paged(&selection.entries));
-    operation(reading, "one", &["$id: ID!", children], &body)
+    let inner = selection::paged(&selection.entries);
+    let body = format!("{ITEM}: {field}({argument}: $id) {{ {inner}}} ");
+    operation(reading, "one", &["$id: ID!", children, locale_variable(reading)], &body)
 }
 
 fn rests(reading: &Reading, selection: &Selection) -> Vec<Named> {
@@ -247,7 +258,7 @@ fn rests(reading: &Reading, selection: &Selection) -> Vec<Named> {
             )
         } else {
             let body = match reading.one.filter(|_| on == selection.on) {
-                Some(one) => format!("{one}(id: $id) {{ {way} }} "),
+                Some((one, argument)) => format!("{one}({argument}: $id) {{ {way} }} "),
                 None => format!("node(id: $id) {{ __typename ... on {on} {{ {way} }} }} "),
             };
             (["$first: Int!", "$after: String", "$id: ID!", children_variable(&field.entries)], body)

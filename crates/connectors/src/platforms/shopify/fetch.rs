@@ -303,10 +303,10 @@ impl Run<'_> {
             self.spool.progress(Progress { kind: kind.as_str(), items, total, remaining });
         }
         self.outlook.ended(kind.as_str());
-        let refused = pager.place.refused.into_iter();
-        let gaps: Vec<Gap> = refused
-            .map(|(value, why)| gap(&part_of(kind.as_str(), &value), GapReason::MissingScope, why))
-            .collect();
+        let part = |(value, why): (String, String), reason| gap(&part_of(kind.as_str(), &value), reason, why);
+        let refused = pager.place.refused.into_iter().map(|one| part(one, GapReason::MissingScope));
+        let cut = pager.place.cut.into_iter().map(|one| part(one, GapReason::Failed));
+        let gaps: Vec<Gap> = refused.chain(cut).collect();
         Ok(Outcome { complete: gaps.is_empty(), gaps })
     }
 

@@ -25,6 +25,18 @@ pub(super) fn named_like(like: &str, id: &str) -> String {
     kind.map_or_else(|| id.to_owned(), |kind| renamed(kind, id))
 }
 
+const LANGUAGE: &str = "?locale=";
+
+/// The id of a thing in a language: of what a platform keeps of the thing once for each.
+pub(super) fn in_language(id: &str, locale: &str) -> String {
+    format!("{id}{LANGUAGE}{locale}")
+}
+
+/// The thing and the language of such an id.
+pub(super) fn of_language(id: &str) -> Option<(&str, &str)> {
+    id.split_once(LANGUAGE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +49,7 @@ mod tests {
         assert_eq!(renamed("DiscountNode", "en"), "en");
         assert_eq!(named_like("gid://shopify/DiscountNode/9", id), "gid://shopify/DiscountNode/7");
         assert_eq!(named_like("en", id), id);
+        assert_eq!(of_language(&in_language(id, "de")), Some((id, "de")));
+        assert_eq!(of_language(id), None);
     }
 }

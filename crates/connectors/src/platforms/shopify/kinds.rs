@@ -308,6 +308,27 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "comment",
+        plural: "comments",
+        read_scopes: &["read_online_store_pages"],
+        changes: Changes::UpdatedSince,
+        deletions: Deletions::Events,
+        // Whoever wrote it has no id: a comment is about its own writer.
+        subject: Some(SubjectRule { pointers: &[], kind: "comment" }),
+        summary: &[
+            column("title", "/body"),
+            column("author", "/author/name"),
+            column("status", "/status"),
+            column("updated", "/updatedAt"),
+        ],
+        references: &[reference("/article/id", "article")],
+        natural_key: &[],
+        restore: Restorable::Never(
+            "Shopify has no way to make a comment: it can be approved or deleted, and never written.",
+        ),
+        ..PLAIN
+    },
+    KindSpec {
         name: "menu",
         plural: "menus",
         read_scopes: &["read_online_store_navigation"],
@@ -334,6 +355,20 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "script_tag",
+        plural: "script tags",
+        read_scopes: &["read_script_tags"],
+        write_scopes: &["write_script_tags"],
+        summary: &[
+            column("title", "/src"),
+            column("shown", "/displayScope"),
+            column("updated", "/updatedAt"),
+        ],
+        natural_key: &["/src", "/displayScope"],
+        lost: &[NEW_ID, CREATED],
+        ..PLAIN
+    },
+    KindSpec {
         name: "policy",
         plural: "policies",
         read_scopes: &["read_legal_policies"],
@@ -343,6 +378,17 @@ pub static KINDS: &[KindSpec] = &[
         volatile: &["/updatedAt", "/url"],
         natural_key: &["/type"],
         lost: &[NEW_ID, CREATED, Loss { pointer: "/title", why: "Shopify names a policy by its type." }],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "segment",
+        plural: "segments",
+        read_scopes: &["read_customers"],
+        write_scopes: &["write_customers"],
+        summary: &[column("title", "/name"), column("query", "/query"), column("updated", "/lastEditDate")],
+        volatile: &["/lastEditDate"],
+        natural_key: &["/name"],
+        lost: &[NEW_ID, Loss { pointer: "/creationDate", why: "Shopify sets the date of creation itself." }],
         ..PLAIN
     },
     KindSpec {
@@ -383,6 +429,7 @@ pub static KINDS: &[KindSpec] = &[
             reference("/discount/customerBuys/items/collections/*/id", "collection"),
             reference("/discount/customerBuys/items/productVariants/*/id", ""),
             reference("/discount/context/customers/*/id", "customer"),
+            reference("/discount/context/segments/*/id", "segment"),
             reference("/metafields/*/value", ""),
         ],
         natural_key: &["/discount/title", "/discount/codes/0/code"],
@@ -430,6 +477,117 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        name: "web_presence",
+        plural: "web presences",
+        read_scopes: &["read_markets", "read_locales"],
+        write_scopes: &["write_markets"],
+        summary: &[
+            column("title", "/rootUrls/0/url"),
+            column("suffix", "/subfolderSuffix"),
+            column("language", "/defaultLocale/locale"),
+        ],
+        volatile: &[],
+        unordered: &["/alternateLocales", "/rootUrls"],
+        natural_key: &["/subfolderSuffix", "/domain/host"],
+        lost: &[
+            NEW_ID,
+            Loss { pointer: "/domain", why: "A domain is connected by hand; only subfolders can be made." },
+            Loss {
+                pointer: "/rootUrls",
+                why: "Shopify makes the addresses from domain, suffix and languages.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "market",
+        plural: "markets",
+        read_scopes: &["read_markets", "read_locations"],
+        write_scopes: &["write_markets"],
+        summary: &[
+            column("title", "/name"),
+            column("handle", "/handle"),
+            column("type", "/type"),
+            column("status", "/status"),
+        ],
+        volatile: &["/currencySettings/baseCurrency/rateUpdatedAt"],
+        unordered: &[
+            "/conditions/locationsCondition/locations",
+            "/conditions/regionsCondition/regions",
+            "/metafields",
+            "/webPresences",
+        ],
+        references: &[
+            reference("/webPresences/*/id", "web_presence"),
+            reference("/conditions/locationsCondition/locations/*/id", "location"),
+            reference("/metafields/*/value", ""),
+        ],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/conditions/regionsCondition/regions/*/id",
+                why: "Shopify numbers the regions of a market itself.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "price_list",
+        plural: "price lists",
+        read_scopes: &["read_products"],
+        write_scopes: &["write_products"],
+        summary: &[column("title", "/name"), column("currency", "/currency")],
+        volatile: &[],
+        unordered: &["/prices", "/quantityRules"],
+        references: &[
+            reference("/prices/*/variant/id", ""),
+            reference("/quantityRules/*/productVariant/id", ""),
+        ],
+        natural_key: &["/name"],
+        lost: &[
+            NEW_ID,
+            Loss {
+                pointer: "/prices/*/quantityPriceBreaks/edges/*/node/id",
+                why: "Prices for larger quantities that are made anew get new ids.",
+            },
+        ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "catalog",
+        plural: "catalogs",
+        read_scopes: &["read_products", "read_markets", "read_publications"],
+        write_scopes: &["write_products", "write_publications"],
+        summary: &[column("title", "/title"), column("type", "/__typename"), column("status", "/status")],
+        volatile: &[],
+        unordered: &["/markets", "/publication/includedProducts"],
+        references: &[
+            reference("/markets/*/id", "market"),
+            reference("/priceList/id", "price_list"),
+            reference("/publication/id", "publication"),
+            reference("/publication/includedProducts/*/id", "product"),
+        ],
+        natural_key: &["/title"],
+        lost: &[NEW_ID],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "translation",
+        plural: "translations",
+        read_scopes: &["read_translations", "read_locales"],
+        write_scopes: &["write_translations"],
+        summary: &[
+            column("title", "/translations/0/value"),
+            column("of", "/resourceId"),
+            column("language", "/locale"),
+        ],
+        volatile: &["/translations/*/updatedAt", "/translations/*/outdated"],
+        unordered: &["/translations"],
+        references: &[reference("/resourceId", ""), reference("/locale", "locale")],
+        natural_key: &["/resourceId", "/locale"],
+        ..PLAIN
+    },
+    KindSpec {
         name: "order",
         plural: "orders",
         read_scopes: &["read_orders", "read_customers", "read_products", "read_locations"],
@@ -464,6 +622,32 @@ pub static KINDS: &[KindSpec] = &[
             Loss { pointer: "/refunds", why: "Refunds are history; they are kept for reading." },
             Loss { pointer: "/fulfillments", why: "Parcels are history; they are kept for reading." },
         ],
+        ..PLAIN
+    },
+    KindSpec {
+        name: "gift_card",
+        plural: "gift cards",
+        read_scopes: &["read_gift_cards", "read_customers", "read_orders"],
+        subject: Some(SubjectRule {
+            pointers: &["/customer/id", "/recipientAttributes/recipient/id"],
+            kind: "customer",
+        }),
+        summary: &[
+            column("title", "/maskedCode"),
+            column("balance", "/balance/amount"),
+            column("currency", "/balance/currencyCode"),
+            column("enabled", "/enabled"),
+            column("updated", "/updatedAt"),
+        ],
+        references: &[
+            reference("/customer/id", "customer"),
+            reference("/recipientAttributes/recipient/id", "customer"),
+            reference("/order/id", "order"),
+        ],
+        natural_key: &[],
+        restore: Restorable::Never(
+            "A gift card is money: one that is made anew would be paid for twice, and the code of the former one cannot be read.",
+        ),
         ..PLAIN
     },
     KindSpec {

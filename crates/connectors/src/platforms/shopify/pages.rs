@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::Shopify;
 use super::assemble;
 use super::client::{Again, Refusal};
-use super::documents::{self, ITEM, KindDocuments, METAOBJECT_TYPES, Named};
+use super::documents::{self, ITEM, KindDocuments, LANGUAGES, METAOBJECT_TYPES, Named};
 use super::fold::{self, Rest};
-use super::gid::{number, renamed};
+use super::gid::{in_language, number, of_language, renamed};
 use super::reading::{Listing, PageSize, Values};
 use crate::contract::{Effort, Fault, Item, KindSpec};
 
@@ -45,6 +45,9 @@ pub(crate) struct Place {
     /// Values that may not be listed, and what the platform said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) refused: BTreeMap<String, String>,
+    /// Values of which there are more than the platform lists, and what that means.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) cut: BTreeMap<String, String>,
     /// Whether items come by their time of change. A cursor means nothing in another order than its own.
     pub(crate) by_change: bool,
     /// Everything was read.
@@ -125,6 +128,9 @@ impl<'a> Pager<'a> {
             items.push(self.shop.whole(self.set, node).await?);
         }
         self.turn(&info, &items)?;
+        if let Some(locale) = variables.get("locale").and_then(Value::as_str) {
+            items = items.into_iter().filter_map(|node| translated(node, locale)).collect();
+        }
         Ok(Some(items))
     }
 
@@ -147,12 +153,16 @@ impl<'a> Pager<'a> {
                     self.place.values = Some(match values {
                         Values::Of(values) => values.iter().map(|(value, _)| (*value).to_owned()).collect(),
                         Values::MetaobjectTypes => metaobject_types(self.shop).await?,
+                        Values::Translated(types) => in_languages(self.shop, types).await?,
                     });
                 }
                 let Some(value) = self.place.values.as_ref().and_then(VecDeque::front) else {
                     return Ok(None);
                 };
+                let (value, locale) =
+                    value.split_once(' ').map_or((value.as_str(), None), |(v, l)| (v, Some(l)));
                 variables.insert("value".into(), json!(value));
+                variables.extend(locale.map(|locale| ("locale".to_owned(), json!(locale))));
                 variables.insert("after".into(), json!(self.place.after));
             }
             Listing::Object(_) | Listing::List(_) => {}
@@ -196,10 +206,14 @@ impl<'a> Pager<'a> {
             if self.place.seen >= WINDOW_ITEMS {
                 self.next_window(items);
             }
-        } else if self.place.seen >= LISTED_MAX {
+        } else if self.place.seen >= LISTED_MAX && self.place.values.is_none() {
             return Err(cut_short(self.set.reading.kind));
         } else if let Some(values) = &mut self.place.values {
-            values.pop_front();
+            let ended = values.pop_front();
+            if let Some(value) = ended.filter(|_| self.place.seen >= LISTED_MAX) {
+                // The other values are listed for themselves.
+                self.place.cut.insert(value, cut_short(self.set.reading.kind).to_string());
+            }
             self.place.after = None;
             self.place.seen = 0;
             self.place.done = values.is_empty();
@@ -271,6 +285,27 @@ async fn metaobject_types(shop: &Shopify) -> Result<VecDeque<String>, Fault> {
             return Ok(types);
         }
     }
+}
+
+/// What is listed in each language of the shop but its own.
+async fn in_languages(shop: &Shopify, types: &[&str]) -> Result<VecDeque<String>, Fault> {
+    let data = shop.query(LANGUAGES, json!({})).await?;
+    let languages = data.get("shopLocales").and_then(Value::as_array);
+    let languages =
+        languages.ok_or_else(|| Fault::Malformed("the shop's languages are not told".to_owned()))?;
+    let others = languages.iter().filter(|one| one.get("primary") == Some(&Value::Bool(false)));
+    let others: Vec<&str> = others.filter_map(|one| one.get("locale")?.as_str()).collect();
+    Ok(others.iter().flat_map(|locale| types.iter().map(move |of| format!("{of} {locale}"))).collect())
+}
+
+/// The translations of a thing as an item; `None` where there are none. Its id says of what and into which language.
+fn translated(mut node: Value, locale: &str) -> Option<Value> {
+    let of = node.get("resourceId")?.as_str()?.to_owned();
+    let any = node.get("translations").and_then(Value::as_array).is_some_and(|all| !all.is_empty());
+    let fields = node.as_object_mut().filter(|_| any)?;
+    fields.insert("id".to_owned(), json!(in_language(&of, locale)));
+    fields.insert("locale".to_owned(), json!(locale));
+    Some(node)
 }
 
 impl Shopify {
@@ -444,6 +479,12 @@ async fn one(
     document: &'static Named,
     id: &str,
 ) -> Result<Value, Fault> {
+    if let Some((of, locale)) = of_language(id) {
+        let variables = [("id".to_owned(), json!(of)), ("locale".to_owned(), json!(locale))];
+        let mut data = shop.sized(set, document, &Map::from_iter(variables)).await?;
+        let node = data.get_mut(ITEM).map(Value::take).unwrap_or_default();
+        return Ok(translated(node, locale).unwrap_or_default());
+    }
     let variables = Map::from_iter([("id".to_owned(), renamed(&set.selection.on, id).into())]);
     let mut data = shop.sized(set, document, &variables).await?;
     let node = match data.get_mut(ITEM).map(Value::take) {

@@ -11,9 +11,9 @@ pub(crate) struct Reading {
     pub(crate) listing: Listing,
     /// Whether a list of ids can be looked up.
     pub(crate) by_id: bool,
-    /// The field of the root that looks one item up by its id, where a look-up of a list does not find the items by
-    /// every name that they have.
-    pub(crate) one: Option<&'static str>,
+    /// The field of the root that looks one item up by its id, and its argument, where a look-up of a list does not find
+    /// the items by every name that they have.
+    pub(crate) one: Option<(&'static str, &'static str)>,
     /// How many items and children a page begins with. Where the platform calls that too costly, both halve.
     pub(crate) page: PageSize,
     /// Types of the nodes, below the item, on which connections hang; by path.
@@ -72,6 +72,8 @@ pub(crate) enum Values {
     Of(&'static [(&'static str, &'static str)]),
     /// The type of every metaobject definition.
     MetaobjectTypes,
+    /// These, each in every language of the shop but its own.
+    Translated(&'static [&'static str]),
 }
 
 /// How many nodes a page has.
@@ -132,13 +134,10 @@ pub(crate) enum BulkText {
 /// The name under which items are marked that hang below the roots of a bulk operation.
 pub(crate) const ITEM_MARK: &str = "_of_item";
 
-const CONNECTION: Listing =
-    Listing::Connection { field: "", arguments: "", sort: None, sort_updated: false, query: false };
-
 const PLAIN: Reading = Reading {
     kind: "",
     selection: "",
-    listing: CONNECTION,
+    listing: unsorted("", false),
     by_id: true,
     one: None,
     page: PageSize { items: 50, children: 10 },
@@ -158,6 +157,11 @@ const fn listed(field: &'static str, sort: &'static str, sort_updated: bool) -> 
     Listing::Connection { field, arguments: "", sort: Some(sort), sort_updated, query: true }
 }
 
+/// A connection that has no order of its own to ask for.
+const fn unsorted(field: &'static str, query: bool) -> Listing {
+    Listing::Connection { field, arguments: "", sort: None, sort_updated: false, query }
+}
+
 const fn items(connections: &'static [&'static str]) -> Bulk {
     Bulk { name: "items", text: BulkText::Items(connections, ""), grouped: false, via: None }
 }
@@ -171,11 +175,40 @@ const METAFIELD_OWNERS: &[(&str, &str)] = &[
     ("DISCOUNT", "read_discounts"),
     ("DRAFTORDER", "read_draft_orders"),
     ("LOCATION", "read_locations"),
+    ("MARKET", "read_markets"),
     ("ORDER", "read_orders"),
     ("PAGE", "read_online_store_pages"),
     ("PRODUCT", "read_products"),
     ("PRODUCTVARIANT", "read_products"),
     ("SHOP", "read_products"),
+];
+
+/// What has translations. Themes are not backed up yet, and those of payment gateways and mails are read and found again
+/// in the same shop alone.
+const TRANSLATED: &[&str] = &[
+    "ARTICLE",
+    "ARTICLE_IMAGE",
+    "BLOG",
+    "COLLECTION",
+    "COLLECTION_IMAGE",
+    "DELIVERY_METHOD_DEFINITION",
+    "EMAIL_TEMPLATE",
+    "FILTER",
+    "LINK",
+    "MEDIA_IMAGE",
+    "MENU",
+    "METAFIELD",
+    "METAOBJECT",
+    "PACKING_SLIP_TEMPLATE",
+    "PAGE",
+    "PAYMENT_GATEWAY",
+    "PRODUCT",
+    "PRODUCT_OPTION",
+    "PRODUCT_OPTION_VALUE",
+    "SELLING_PLAN",
+    "SELLING_PLAN_GROUP",
+    "SHOP",
+    "SHOP_POLICY",
 ];
 
 /// How all kinds are read.
@@ -210,13 +243,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "publication",
         selection: include_str!("documents/read/publication.graphql"),
-        listing: Listing::Connection {
-            field: "publications",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: false,
-        },
+        listing: unsorted("publications", false),
         ..PLAIN
     },
     Reading {
@@ -234,13 +261,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "metaobject_definition",
         selection: include_str!("documents/read/metaobject_definition.graphql"),
-        listing: Listing::Connection {
-            field: "metaobjectDefinitions",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: false,
-        },
+        listing: unsorted("metaobjectDefinitions", false),
         ..PLAIN
     },
     Reading {
@@ -315,13 +336,7 @@ pub(crate) static READINGS: &[Reading] = &[
     Reading {
         kind: "inventory_item",
         selection: include_str!("documents/read/inventory_item.graphql"),
-        listing: Listing::Connection {
-            field: "inventoryItems",
-            arguments: "",
-            sort: None,
-            sort_updated: false,
-            query: true,
-        },
+        listing: unsorted("inventoryItems", true),
         children: &[Child { path: "countryHarmonizedSystemCodes", key: "/countryCode", order: Order::Key }],
         bulk: &[items(&["inventoryLevels", "countryHarmonizedSystemCodes"])],
         ..PLAIN
@@ -367,6 +382,15 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "comment",
+        selection: include_str!("documents/read/comment.graphql"),
+        listing: listed("comments", "CommentSortKeys", false),
+        page: PageSize { items: 100, children: 10 },
+        bulk: &[items(&[])],
+        deleted_as: "COMMENT",
+        ..PLAIN
+    },
+    Reading {
         kind: "menu",
         selection: include_str!("documents/read/menu.graphql"),
         listing: listed("menus", "MenuSortKeys", true),
@@ -382,6 +406,12 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "script_tag",
+        selection: include_str!("documents/read/script_tag.graphql"),
+        listing: unsorted("scriptTags", true),
+        ..PLAIN
+    },
+    Reading {
         kind: "policy",
         selection: include_str!("documents/read/policy.graphql"),
         listing: Listing::List(&["shop", "shopPolicies"]),
@@ -389,11 +419,18 @@ pub(crate) static READINGS: &[Reading] = &[
         ..PLAIN
     },
     Reading {
+        kind: "segment",
+        selection: include_str!("documents/read/segment.graphql"),
+        counted: ("segmentsCount", false),
+        listing: listed("segments", "SegmentSortKeys", false),
+        ..PLAIN
+    },
+    Reading {
         kind: "discount",
         selection: include_str!("documents/read/discount.graphql"),
         counted: ("discountNodesCount", true),
         listing: listed("discountNodes", "DiscountSortKeys", true),
-        one: Some("discountNode"),
+        one: Some(("discountNode", "id")),
         page: PageSize { items: 10, children: 10 },
         ..PLAIN
     },
@@ -406,6 +443,68 @@ pub(crate) static READINGS: &[Reading] = &[
         bulk: &[items(&["addressesV2", "metafields"])],
         deleted_as: "CUSTOMER",
         personal: &["/firstName", "/lastName", "/defaultEmailAddress", "/defaultPhoneNumber"],
+        ..PLAIN
+    },
+    Reading {
+        kind: "web_presence",
+        selection: include_str!("documents/read/web_presence.graphql"),
+        listing: unsorted("webPresences", false),
+        ..PLAIN
+    },
+    Reading {
+        kind: "market",
+        selection: include_str!("documents/read/market.graphql"),
+        listing: Listing::Connection {
+            field: "markets",
+            arguments: "type: null",
+            sort: Some("MarketsSortKeys"),
+            sort_updated: true,
+            query: true,
+        },
+        page: PageSize { items: 10, children: 20 },
+        ..PLAIN
+    },
+    Reading {
+        kind: "price_list",
+        selection: include_str!("documents/read/price_list.graphql"),
+        listing: Listing::Connection {
+            field: "priceLists",
+            arguments: "",
+            sort: Some("PriceListSortKeys"),
+            sort_updated: false,
+            query: false,
+        },
+        page: PageSize { items: 1, children: 20 },
+        children: &[
+            Child { path: "prices", key: "/variant/id", order: Order::Key },
+            Child { path: "quantityRules", key: "/productVariant/id", order: Order::Key },
+        ],
+        ..PLAIN
+    },
+    Reading {
+        kind: "catalog",
+        selection: include_str!("documents/read/catalog.graphql"),
+        listing: Listing::Connection {
+            field: "catalogs",
+            arguments: "type: null",
+            sort: Some("CatalogSortKeys"),
+            sort_updated: false,
+            query: true,
+        },
+        nodes: &[("publication", "Publication")],
+        ..PLAIN
+    },
+    Reading {
+        kind: "translation",
+        selection: include_str!("documents/read/translation.graphql"),
+        listing: Listing::Each {
+            field: "translatableResources",
+            argument: "resourceType",
+            argument_type: "TranslatableResourceType!",
+            values: Values::Translated(TRANSLATED),
+        },
+        one: Some(("translatableResource", "resourceId")),
+        page: PageSize { items: 100, children: 10 },
         ..PLAIN
     },
     Reading {
@@ -422,6 +521,15 @@ pub(crate) static READINGS: &[Reading] = &[
         bulk: &[items(&["lineItems", "shippingLines", "discountApplications", "metafields"])],
         deleted_as: "ORDER",
         personal: &["/email", "/phone", "/billingAddress", "/shippingAddress"],
+        ..PLAIN
+    },
+    Reading {
+        kind: "gift_card",
+        selection: include_str!("documents/read/gift_card.graphql"),
+        counted: ("giftCardsCount", true),
+        listing: listed("giftCards", "GiftCardSortKeys", false),
+        page: PageSize { items: 100, children: 10 },
+        bulk: &[items(&[])],
         ..PLAIN
     },
     Reading {

@@ -4,7 +4,7 @@ use super::Row;
 use crate::shopify::list::{Only, Scan, Sort};
 use crate::shopify::node::{Ctx, Node, Out};
 use crate::shopify::search;
-use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
+use crate::shopify::value::{Gid, Kind, Obj, Val, obj, parse_time};
 
 pub(super) const ROWS: &[Row] = &[
     ("Customer", "displayName", |_, node, _| Ok(Out::Own(Val::text(display_name(node.obj()))))),
@@ -68,6 +68,18 @@ pub(super) const ROWS: &[Row] = &[
     ("Customer", "canDelete", |_, node, _| {
         Ok(Out::Own(Val::Bool(node.obj().int("numberOfOrders").unwrap_or(0) == 0)))
     }),
+    ("GiftCard", "isRedeemable", |ctx, node, _| {
+        let own = node.obj();
+        let over = own.str("expiresOn").and_then(parse_time).is_some_and(|day| day < ctx.now);
+        let usable = own.flag("enabled") == Some(true) && own.int("balance").unwrap_or(0) > 0;
+        Ok(Out::Own(Val::Bool(usable && !over)))
+    }),
+    ("GiftCard", "lastCharacters", |_, node, _| {
+        let masked = node.obj().str("maskedCode").unwrap_or_default();
+        Ok(Out::Own(Val::text(masked.rsplit(' ').next().unwrap_or_default())))
+    }),
+    ("Segment", "creationDate", |_, node, _| Ok(time(node, "createdAt"))),
+    ("Segment", "lastEditDate", |_, node, _| Ok(time(node, "updatedAt"))),
     ("Order", "discountCode", |_, node, _| {
         Ok(node.obj().list("discountCodes").first().cloned().map_or(Out::Null, Out::Own))
     }),
@@ -115,6 +127,10 @@ pub(super) const ROWS: &[Row] = &[
     ("DiscountAutomaticBxgy", "status", status),
     ("DiscountAutomaticFreeShipping", "status", status),
 ];
+
+fn time<'a>(node: &Node<'a>, name: &str) -> Out<'a> {
+    node.obj().get(name).cloned().map_or(Out::Null, Out::Own)
+}
 
 /// A consent as both kinds of messages show it, from the names under which it was given.
 fn shown(consent: &Obj, state: &str, level: &str, at: &str) -> Obj {

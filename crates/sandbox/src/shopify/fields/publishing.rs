@@ -78,7 +78,14 @@ fn resource_publications<'a>(
     node: &Node<'a>,
     field: &Field<'_>,
 ) -> Result<Out<'a>, FieldError> {
-    Ok(Out::Nodes(entries(ctx, node, field.flag("onlyPublished"))))
+    // What a catalog shows is told only where it is asked for.
+    let of_catalogs = field.text("catalogType").is_some_and(|kind| kind != "APP");
+    let mut all = entries(ctx, node, field.flag("onlyPublished"));
+    all.retain(|entry| {
+        let publication = entry.obj().gid("publication").and_then(|gid| ctx.store.get(gid));
+        publication.is_some_and(|one| one.get("catalog").is_some() == of_catalogs)
+    });
+    Ok(Out::Nodes(all))
 }
 
 fn published<'a>(ctx: &Ctx<'a>, publication: &Node<'a>, kind: Kind) -> Vec<Node<'a>> {

@@ -496,6 +496,15 @@ fn disable_locale(store: &mut Store, call: &Call<'_>) -> Outcome {
     if store.get(gid).is_some_and(|locale| locale.flag("primary") == Some(true)) {
         return refuse(&["locale"], "The primary locale can't be disabled", "CAN_NOT_MUTATE_PRIMARY_LOCALE");
     }
+    let presences: Vec<Gid> = store.gids(Kind::MarketWebPresence).collect();
+    if presences.iter().any(|one| store.get(*one).and_then(|one| one.gid("defaultLocale")) == Some(gid)) {
+        return refuse(&["locale"], "The locale is the default of a web presence", "INVALID");
+    }
+    for presence in presences {
+        store.edit_silently(presence, |presence| {
+            presence.edit_list("alternateLocales", |all| all.retain(|one| one.as_gid() != Some(gid)));
+        });
+    }
     store.remove(gid);
     Errors::default().payload(obj! { "locale": call.text("locale").map(Val::text) })
 }

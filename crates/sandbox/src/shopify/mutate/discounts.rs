@@ -165,7 +165,10 @@ fn context(input: &Json, old: Option<&Obj>) -> Obj {
     if let Some(given) = input.get("customers") {
         return obj! { "__typename": "DiscountCustomers", "customers": gids(Some(given), "add", "remove", old_list("customers")) };
     }
-    // Segments and markets are not imitated: they are only named.
+    if let Some(given) = input.get("customerSegments") {
+        return obj! { "__typename": "DiscountCustomerSegments", "segments": gids(Some(given), "add", "remove", old_list("segments")) };
+    }
+    // Markets are not imitated: they are only named.
     let named = |input: &Json, old: &[Val]| -> Vec<Val> {
         let ids = |name: &str| -> Vec<String> {
             let list = input.get(name).and_then(Json::as_array).into_iter().flatten();
@@ -177,10 +180,6 @@ fn context(input: &Json, old: Option<&Obj>) -> Obj {
         all.extend(ids("add"));
         all.into_iter().map(|id| Val::from(obj! { "id": Val::text(&id), "name": Val::text(&id) })).collect()
     };
-    if let Some(given) = input.get("customerSegments") {
-        let segments = named(given, old_list("segments"));
-        return obj! { "__typename": "DiscountCustomerSegments", "segments": segments };
-    }
     if let Some(given) = input.get("markets") {
         let markets = named(given, old_list("markets"));
         let count = markets.len();
@@ -341,6 +340,7 @@ const REFERENCES: &[Place] = &[
     ("", "productVariantsToAdd", &[Kind::ProductVariant]),
     ("collections", "add", &[Kind::Collection]),
     ("customers", "add", &[Kind::Customer]),
+    ("customerSegments", "add", &[Kind::Segment]),
 ];
 
 fn answer(kind: Kind) -> &'static str {

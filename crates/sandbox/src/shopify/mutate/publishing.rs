@@ -95,9 +95,24 @@ fn create(store: &mut Store, call: &Call<'_>) -> Outcome {
         input,
         &[("autoPublish", "autoPublish", As::Same), ("catalogId", "catalog", As::Ref)],
     );
+    let catalog = match text(input, "catalogId") {
+        None => None,
+        Some(id) => match store.find(Kind::MarketCatalog, id) {
+            Some(gid) if store.get(gid).is_some_and(|catalog| catalog.get("publication").is_some()) => {
+                return refuse(&["input", "catalogId"], "The catalog has a publication.", "CATALOG_TAKEN");
+            }
+            Some(gid) => Some(gid),
+            None => return refuse(&["input", "catalogId"], "Catalog does not exist.", "CATALOG_NOT_FOUND"),
+        },
+    };
     let count = store.table(Kind::Publication).rows.len();
-    publication.set("name", Val::text(format!("Catalog {}", count + 1)));
+    let title = catalog.and_then(|gid| store.get(gid)).and_then(|catalog| catalog.str("title"));
+    let name = title.map_or_else(|| format!("Catalog {}", count + 1), str::to_owned);
+    publication.set("name", Val::text(name));
     let gid = store.insert(Kind::Publication, publication);
+    if let Some(catalog) = catalog {
+        store.edit(catalog, |catalog| catalog.set("publication", gid));
+    }
     if text(input, "defaultState") == Some("ALL_PRODUCTS") {
         let now = store.now;
         for product in store.gids(Kind::Product).collect::<Vec<_>>() {
@@ -134,6 +149,29 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(gid) = call.gid(store, Kind::Publication, "id") else {
         return refuse(&["id"], "Publication not found", "PUBLICATION_NOT_FOUND");
     };
-    store.remove(gid);
+    remove(store, gid);
     Errors::default().payload(obj! { "deletedId": Val::Id(gid) })
+}
+
+/// Removes a publication, from what is published there too.
+pub(super) fn remove(store: &mut Store, publication: Gid) {
+    let of = |one: &Val| one.as_obj().and_then(|one| one.gid("publication"));
+    for kind in PUBLISHABLE {
+        for gid in store.gids(*kind).collect::<Vec<_>>() {
+            let there = store
+                .get(gid)
+                .is_some_and(|obj| obj.list("publications").iter().any(|one| of(one) == Some(publication)));
+            if there {
+                store.edit_silently(gid, |obj| {
+                    obj.edit_list("publications", |all| all.retain(|one| of(one) != Some(publication)));
+                });
+            }
+        }
+    }
+    for catalog in store.gids(Kind::MarketCatalog).collect::<Vec<_>>() {
+        if store.get(catalog).and_then(|catalog| catalog.gid("publication")) == Some(publication) {
+            store.edit_silently(catalog, |catalog| catalog.set("publication", Val::Null));
+        }
+    }
+    store.remove(publication);
 }

@@ -2,8 +2,10 @@
 
 use super::products::{image, metafield};
 use super::{DAY, Dice};
+use crate::shopify::fields::digest;
 use crate::shopify::mutate::collections::manual_source;
 use crate::shopify::mutate::standard::from_template;
+use crate::shopify::mutate::translations::content;
 use crate::shopify::store::{Store, handleize};
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj};
 
@@ -55,7 +57,32 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice) {
     menus(store, &collections, &pages, &products, &blogs);
     redirects(store);
     policies(store, at);
+    super::markets::fill(store, at);
+    super::markets::prices(store, &products, at);
+    scripts(store, at);
+    segments(store, at);
     discounts(store, &products, &collections, at);
+    let translated =
+        products.iter().take(3).chain(collections.first()).chain(pages.first()).chain(objects.first());
+    translations(store, &translated.copied().collect::<Vec<_>>(), at);
+}
+
+/// Everything that these say, in the shop's other language.
+fn translations(store: &mut Store, all: &[Gid], at: i64) {
+    for gid in all {
+        let texts = store.get(*gid).map(|of| content(gid.kind(), of)).unwrap_or_default();
+        // What an entry refers to is no text.
+        let texts = texts.into_iter().filter(|(_, text)| !text.starts_with("gid:"));
+        let texts: Vec<Val> = texts
+            .map(|(key, text)| {
+                Val::from(obj! {
+                    "key": Val::text(&key), "locale": "de", "value": Val::text(format!("{text} (auf Deutsch)")),
+                    "digest": Val::text(digest(&text)), "updatedAt": Val::Time(at),
+                })
+            })
+            .collect();
+        store.edit_silently(*gid, |of| of.set("translations", texts));
+    }
 }
 
 fn definitions(store: &mut Store, at: i64) {
@@ -412,6 +439,37 @@ fn policies(store: &mut Store, at: i64) {
     );
 }
 
+/// Scripts, and where the shop shows them.
+const SCRIPTS: &[(&str, &str)] = &[
+    ("https://scripts.example.com/reviews.js", "ONLINE_STORE"),
+    ("https://scripts.example.com/chat.js", "ALL"),
+];
+
+fn scripts(store: &mut Store, at: i64) {
+    for (src, scope) in SCRIPTS {
+        store.insert(
+            Kind::ScriptTag,
+            obj! { "src": *src, "displayScope": *scope, "cache": *scope == "ALL", "createdAt": Val::Time(at), "updatedAt": Val::Time(at) },
+        );
+    }
+}
+
+/// Names and conditions.
+const SEGMENTS: &[(&str, &str)] = &[
+    ("Came back", "number_of_orders > 1"),
+    ("Tagged", "customer_tags CONTAINS 'returning'"),
+    ("Abroad", "customer_countries CONTAINS 'AT'"),
+];
+
+fn segments(store: &mut Store, at: i64) {
+    for (name, query) in SEGMENTS {
+        store.insert(
+            Kind::Segment,
+            obj! { "name": *name, "query": *query, "createdAt": Val::Time(at), "updatedAt": Val::Time(at) },
+        );
+    }
+}
+
 fn discounts(store: &mut Store, products: &[Gid], collections: &[Gid], at: i64) {
     let all = || obj! { "__typename": "AllDiscountItems", "allItems": true };
     let percent = |value: f64| obj! { "__typename": "DiscountPercentage", "percentage": value };
@@ -429,6 +487,8 @@ fn discounts(store: &mut Store, products: &[Gid], collections: &[Gid], at: i64) 
     let half = obj! {
         "__typename": "DiscountOnQuantity", "quantity": obj! { "quantity": 1_i64 }, "effect": percent(0.5),
     };
+    let returning: Vec<Gid> = store.gids(Kind::Segment).take(2).collect();
+    let for_returning = obj! { "__typename": "DiscountCustomerSegments", "segments": returning };
     let mut add = |title: &'static str,
                    type_name: &'static str,
                    code: Option<&'static str>,
@@ -493,7 +553,7 @@ fn discounts(store: &mut Store, products: &[Gid], collections: &[Gid], at: i64) 
         "DiscountCodeFreeShipping",
         Some("FREESHIP"),
         "SHIPPING",
-        obj! { "destinationSelection": free(), "maximumShippingPrice": Val::Cents(2_000), "appliesOnOneTimePurchase": true },
+        obj! { "destinationSelection": free(), "maximumShippingPrice": Val::Cents(2_000), "appliesOnOneTimePurchase": true, "context": for_returning },
     );
     add(
         "Autumn",

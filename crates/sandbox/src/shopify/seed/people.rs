@@ -86,9 +86,38 @@ pub(super) fn fill(store: &mut Store, dice: &mut Dice, customers: u32, orders: u
             customer.set("lastOrder", last);
         });
     }
+    if orders > 0 {
+        gift_cards(store, &people, now - 90 * DAY);
+    }
     for number in 1..=orders.min(5) {
         draft(store, dice, &variants, dice.clone().pick(&people), number, now - i64::from(number) * DAY);
     }
+}
+
+/// One card that a customer bought for somebody else, and one that is used up.
+fn gift_cards(store: &mut Store, people: &[Gid], at: i64) {
+    let customer = people.first().copied();
+    let order = store.gids(Kind::Order).find(|gid| {
+        customer.is_some() && store.get(*gid).and_then(|order| order.gid("customer")) == customer
+    });
+    let recipient = people.get(1).copied().map(|other| {
+        obj! { "recipient": other, "message": "For the new flat", "preferredName": "Neighbour", "sendNotificationAt": Val::Time(at) }
+    });
+    store.insert(
+        Kind::GiftCard,
+        obj! {
+            "balance": Val::Cents(2_550), "initialValue": Val::Cents(5_000), "customer": customer, "order": order,
+            "recipientAttributes": recipient, "note": "Bought at the counter", "enabled": true, "expiresOn": "2029-12-31",
+            "maskedCode": "•••• •••• •••• 7gh2", "createdAt": Val::Time(at), "updatedAt": Val::Time(at),
+        },
+    );
+    store.insert(
+        Kind::GiftCard,
+        obj! {
+            "balance": Val::Cents(0), "initialValue": Val::Cents(1_000), "enabled": false, "deactivatedAt": Val::Time(at + DAY),
+            "maskedCode": "•••• •••• •••• k9wd", "createdAt": Val::Time(at), "updatedAt": Val::Time(at + DAY),
+        },
+    );
 }
 
 fn line(store: &mut Store, dice: &mut Dice, variants: &[Gid], kind: Kind) -> Option<Obj> {

@@ -29,6 +29,8 @@ pub(super) enum Find {
     Either(&'static [Way], fn(&Value) -> Option<String>, fn(&Value, &Value) -> bool),
     /// There is only one.
     Only,
+    /// What it is tells its id; `None` where the payload does not.
+    Known(fn(&Value) -> Option<String>),
     /// Nothing but its id tells it from others.
     Nothing,
 }
@@ -54,6 +56,7 @@ impl Find {
             Self::Search { query, .. } => query(wanted).is_some(),
             Self::Either(ways, query, _) => looked_up(ways) || query(wanted).is_some(),
             Self::Only => true,
+            Self::Known(id) => id(wanted).is_some(),
             Self::Nothing => false,
         }
     }
@@ -74,6 +77,10 @@ pub(super) async fn natural(
     match find {
         Find::Nothing => Ok(None),
         Find::Only => Ok(shop.find(kind, "", 1).await?.into_iter().next()),
+        Find::Known(id) => match id(wanted) {
+            Some(id) => Ok(shop.nodes(kind, &[id.as_str()]).await?.into_iter().next().flatten()),
+            None => Ok(None),
+        },
         Find::Exact(ways) => exact(shop, kind, ways, wanted).await,
         Find::Search { query, same } => search(shop, kind, *query, *same, wanted).await,
         Find::Either(ways, query, same) => match exact(shop, kind, ways, wanted).await? {

@@ -23,6 +23,7 @@ use crate::contract::{
     Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindSpec, Lookup, RestoreOptions,
 };
 
+mod catalog;
 mod collection;
 mod content;
 mod customer;
@@ -33,7 +34,9 @@ mod draft;
 mod file;
 mod find;
 mod inventory;
+mod lists;
 mod location;
+mod market;
 mod media;
 mod metaobject;
 mod navigation;
@@ -45,9 +48,12 @@ mod publish;
 mod recipe;
 mod room;
 mod run;
+mod script_tag;
+mod segment;
 mod sent;
 mod shop;
 mod step;
+mod translation;
 mod upload;
 
 pub(super) use delete::delete;

@@ -13,7 +13,7 @@ pub(super) struct Plain {
     pub(super) create: &'static Call,
     /// Changes one.
     pub(super) update: &'static Call,
-    /// The variable that holds the input.
+    /// The variable that holds the input; empty: each field is a variable of its own.
     pub(super) input: &'static str,
     /// Under which name the answer holds what was made.
     pub(super) node: &'static str,
@@ -41,21 +41,29 @@ pub(super) fn draft(draft: &mut Draft<'_>, plain: &Plain) {
 /// The step that writes the item's own fields, if there are any to write.
 pub(super) fn write(draft: &mut Draft<'_>, plain: &Plain, mut input: Map<String, Value>) {
     if draft.is_birth() {
-        let input = variables([(plain.input, Value::Object(input))]);
-        return draft.step(Step::birth(plain.create, plain.node, input));
+        return draft.step(Step::birth(plain.create, plain.node, held(plain, input)));
     }
     if input.is_empty() {
         return;
     }
-    let me = draft.me();
+    let id = ("id".to_owned(), draft.me());
     let input = match plain.id {
-        IdIn::Variable => variables([("id", me), (plain.input, Value::Object(input))]),
+        IdIn::Variable => {
+            let mut variables = held(plain, input);
+            variables.extend([id]);
+            variables
+        }
         IdIn::Input => {
-            input.insert("id".to_owned(), me);
-            variables([(plain.input, Value::Object(input))])
+            input.extend([id]);
+            held(plain, input)
         }
     };
     draft.call(plain.update, "the item's own fields", input);
+}
+
+/// The variables that say the input.
+fn held(plain: &Plain, input: Map<String, Value>) -> Map<String, Value> {
+    if plain.input.is_empty() { input } else { variables([(plain.input, Value::Object(input))]) }
 }
 
 /// Says that an item which is made anew gets a new id.

@@ -8,9 +8,10 @@ use super::part::Part;
 use super::place;
 use super::step::Call;
 use super::{
-    collection, content, customer, definition, discount, file, inventory, location, metaobject, navigation,
+    catalog, collection, content, customer, definition, discount, file, inventory, location, market,
+    metaobject, navigation,
 };
-use super::{order, product, shop};
+use super::{order, product, script_tag, segment, shop, translation};
 use crate::platforms::shopify::gid;
 
 /// How a kind is put back.
@@ -76,12 +77,20 @@ fn same_handle(wanted: &Value, live: &Value) -> bool {
     same_text(wanted, live, "handle")
 }
 
+fn by_name(wanted: &Value) -> Option<String> {
+    place::text(wanted, "name").map(|name| query("name", name))
+}
+
+fn same_name(wanted: &Value, live: &Value) -> bool {
+    same_text(wanted, live, "name")
+}
+
 /// The row of a kind.
 pub(super) fn recipe(kind: &str) -> Option<&'static Recipe> {
     RECIPES.iter().find(|recipe| recipe.kind == kind)
 }
 
-/// All kinds.
+/// All kinds that can be put back.
 pub(super) static RECIPES: &[Recipe] = &[
     Recipe { kind: "shop", draft: shop::shop, parts: content::PARTS, find: Find::Only, ..PLAIN },
     Recipe {
@@ -98,10 +107,7 @@ pub(super) static RECIPES: &[Recipe] = &[
         kind: "location",
         draft: location::location,
         parts: content::PARTS,
-        find: Find::Search {
-            query: |wanted| place::text(wanted, "name").map(|name| query("name", name)),
-            same: |wanted, live| same_text(wanted, live, "name"),
-        },
+        find: Find::Search { query: by_name, same: same_name },
         delete: &[
             // Closing it anew, after somebody opened it, is another change and needs another key.
             delete!("locationDeactivate", |id, live| {
@@ -226,12 +232,29 @@ pub(super) static RECIPES: &[Recipe] = &[
         ..PLAIN
     },
     Recipe {
+        kind: "script_tag",
+        draft: script_tag::draft,
+        find: Find::Search {
+            query: |wanted| place::text(wanted, "src").map(|src| query("src", src)),
+            same: |wanted, live| same_text(wanted, live, "src") && same_text(wanted, live, "displayScope"),
+        },
+        delete: &[delete!("scriptTagDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
         kind: "policy",
         draft: shop::policy,
         find: Find::Search {
             query: |_| Some(String::new()),
             same: |wanted, live| same_text(wanted, live, "type"),
         },
+        ..PLAIN
+    },
+    Recipe {
+        kind: "segment",
+        draft: segment::segment,
+        find: Find::Search { query: by_name, same: same_name },
+        delete: &[delete!("segmentDelete", by_id)],
         ..PLAIN
     },
     Recipe {
@@ -261,6 +284,50 @@ pub(super) static RECIPES: &[Recipe] = &[
             way!("customer_by_phone", "customerByIdentifier", "phone": "defaultPhoneNumber/phoneNumber"),
         ]),
         delete: &[delete!("customerDelete", by_input)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "web_presence",
+        draft: market::presence,
+        find: Find::Search { query: |_| Some(String::new()), same: market::same_presence },
+        delete: &[delete!("webPresenceDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "market",
+        draft: market::market,
+        parts: content::PARTS,
+        find: Find::Search { query: |_| Some(String::new()), same: same_handle },
+        delete: &[delete!("marketDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "price_list",
+        draft: catalog::price_list,
+        find: Find::Search { query: |_| Some(String::new()), same: same_name },
+        delete: &[delete!("priceListDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "catalog",
+        draft: catalog::catalog,
+        parts: catalog::CATALOG_PARTS,
+        find: Find::Search {
+            query: |wanted| place::text(wanted, "title").map(|title| query("title", title)),
+            same: |wanted, live| same_text(wanted, live, "title") && same_text(wanted, live, "__typename"),
+        },
+        delete: &[delete!("catalogDelete", by_id)],
+        ..PLAIN
+    },
+    Recipe {
+        kind: "translation",
+        draft: translation::draft,
+        find: Find::Known(translation::id_of),
+        delete: &[delete!("translationsRemove", |_, live| {
+            let keys: Vec<&Value> =
+                place::list(live, "translations").iter().filter_map(|one| one.get("key")).collect();
+            json!({"resourceId": live.get("resourceId"), "locales": [live.get("locale")], "translationKeys": keys})
+        })],
         ..PLAIN
     },
     Recipe { kind: "order", draft: order::order, parts: order::PARTS, ..PLAIN },

@@ -298,6 +298,7 @@ impl<'a> Run<'a> {
                 self.order(order).await?;
                 Ok(Sent::Done(Value::Null))
             }
+            Work::Translate(work) => self.translate(work).await,
         }
     }
 
@@ -336,6 +337,12 @@ impl<'a> Run<'a> {
                 };
             }
             let refused = call.list.and_then(|list| take_refused(&mut input, list, &errors));
+            if call.takes_away && errors.iter().all(|(_, why)| says_gone(why)) {
+                if refused.is_none() {
+                    return Ok(Sent::Done(answer));
+                }
+                continue;
+            }
             match refused {
                 Some(refused) => {
                     for (name, why) in refused {
@@ -502,6 +509,12 @@ impl<'a> Run<'a> {
 /// What comes after a step that was taken.
 fn after(step: &Step) -> Taken {
     if step.partial { Taken::Look } else { Taken::On }
+}
+
+/// Whether the platform refuses because something is not there. Where it has other words for it, it is told as a refusal.
+fn says_gone(why: &str) -> bool {
+    let why = why.to_lowercase();
+    why.contains("not exist") || why.contains("not found")
 }
 
 /// What a mutation refused: where, and why.

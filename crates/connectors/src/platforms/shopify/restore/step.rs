@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) list: Option<&'static str>,
     /// What to wait for after it.
     pub(super) wait: Wait,
+    /// Whether it takes away, so that what is gone already is no problem.
+    pub(super) takes_away: bool,
 }
 
 /// What to wait for after a call.
@@ -38,12 +40,17 @@ pub(super) enum Wait {
 
 impl Call {
     pub(super) const fn new(root: &'static str, document: &'static str, cost: u64) -> Self {
-        Self { document, root, cost, list: None, wait: Wait::Nothing }
+        Self { document, root, cost, list: None, wait: Wait::Nothing, takes_away: false }
     }
 
     /// The same call, which starts work that must be waited for.
     pub(super) const fn waiting_for(self, wait: Wait) -> Self {
         Self { wait, ..self }
+    }
+
+    /// The same call, for a list of things that are to be gone.
+    pub(super) const fn taking_away(self, list: &'static str) -> Self {
+        Self { list: Some(list), takes_away: true, ..self }
     }
 
     /// The same call for a list of independent things.
@@ -82,6 +89,19 @@ pub(super) struct Order {
     pub(super) unseen: usize,
 }
 
+/// Translations of one thing into one language.
+#[derive(Debug, Clone)]
+pub(super) struct Translate {
+    /// The thing, by its id of the backup.
+    pub(super) resource: String,
+    /// The language.
+    pub(super) locale: String,
+    /// Keys of texts, and what they are in that language.
+    pub(super) texts: Vec<(String, String)>,
+    /// Keys whose translations are taken away.
+    pub(super) gone: Vec<String>,
+}
+
 /// What is to be done in a step.
 #[derive(Debug, Clone)]
 pub(super) enum Work {
@@ -99,6 +119,8 @@ pub(super) enum Work {
     },
     /// Products to be put in order, those that exist.
     Order(Order),
+    /// Translations, each of a text as it is now.
+    Translate(Translate),
 }
 
 /// A step.
@@ -160,6 +182,8 @@ impl Step {
             Work::Media { .. } => 3,
             // A call, and waiting for what it starts.
             Work::Order(order) => calls(order.unseen) + 2 * calls(order.goal.len()),
+            // A look at the texts, and a call each.
+            Work::Translate(work) => 1 + u64::from(!work.texts.is_empty()) + u64::from(!work.gone.is_empty()),
         }
     }
 
@@ -172,6 +196,10 @@ impl Step {
             }
             Work::Media { media } => 10 + 2 * media.len() as u64,
             Work::Order(order) => order.unseen as u64 + 12 * calls(order.goal.len()),
+            Work::Translate(work) => {
+                10 * (u64::from(!work.texts.is_empty()) + u64::from(!work.gone.is_empty()))
+                    + work.texts.len() as u64
+            }
         }
     }
 }

@@ -42,10 +42,14 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
         "conditionsToUpdate",
         "One that differs is deleted and made anew.",
     ),
+    ("CatalogContextInput", "companyLocationIds", "Business customers are a kind that is not backed up yet."),
+    ("CatalogCreateInput", "publicationId", "A catalog gets a publication of its own, by a call of its own."),
+    ("CatalogUpdateInput", "context", "Would take the catalog from whom the backup does not hold."),
+    ("CatalogUpdateInput", "publicationId", "A catalog gets a publication of its own, by a call of its own."),
     ("CustomerInput", "emailMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "smsMarketingConsent", "Consent is set by a call of its own."),
     ("CustomerInput", "whatsAppMarketingConsent", "Consent is set by a call of its own."),
-    ("DiscountContextInput", "markets", "Markets take a permission that is not asked for."),
+    ("DiscountContextInput", "markets", "Markets take a permission that is not asked for with discounts."),
     ("DraftOrderInput", "deposit", "Needs a permission of its own."),
     ("DraftOrderInput", "localizedFields", "Needs a permission of its own."),
     ("DraftOrderInput", "paymentTerms", "Needs a permission of its own."),
@@ -71,6 +75,39 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
         "The platform makes previews; one of the owner's own cannot be told from those.",
     ),
     ("InventoryItemMeasurementInput", "shippingPackageId", "Packages are a kind that is not backed up yet."),
+    ("MarketConditionsInput", "channelsCondition", "A market for a channel comes with the channel's app."),
+    (
+        "MarketConditionsInput",
+        "companyLocationsCondition",
+        "Business customers are a kind that is not backed up yet.",
+    ),
+    ("MarketConditionsRegionsInput", "regionIds", "Regions are named by their codes."),
+    ("MarketCreateInput", "catalogs", "A catalog names its markets."),
+    (
+        "MarketCreateInput",
+        "delivery",
+        "Says what a shop ships in a market; a kind that is not backed up yet.",
+    ),
+    ("MarketCreateInput", "discounts", "A discount says for which markets it is."),
+    (
+        "MarketCreateInput",
+        "makeDuplicateUniqueMarketsDraft",
+        "Would close markets that the backup does not hold.",
+    ),
+    ("MarketUpdateInput", "catalogsToAdd", "A catalog names its markets."),
+    ("MarketUpdateInput", "catalogsToDelete", "A catalog names its markets."),
+    (
+        "MarketUpdateInput",
+        "delivery",
+        "Says what a shop ships in a market; a kind that is not backed up yet.",
+    ),
+    ("MarketUpdateInput", "discountsToAdd", "A discount says for which markets it is."),
+    ("MarketUpdateInput", "discountsToDelete", "A discount says for which markets it is."),
+    (
+        "MarketUpdateInput",
+        "makeDuplicateUniqueMarketsDraft",
+        "Would close markets that the backup does not hold.",
+    ),
     ("MetafieldAccessInput", "admin", "Only the app that owns the namespace may set it."),
     ("MetafieldAccessUpdateInput", "admin", "Only the app that owns the namespace may set it."),
     ("MetaobjectAccessInput", "admin", "Only the app that owns the type may set it."),
@@ -78,6 +115,9 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
     ("MetaobjectUpdateInput", "values", "The same as `fields`."),
     ("MetaobjectUpsertInput", "handle", "Said beside the input."),
     ("OrderInput", "localizedFields", "Needs a permission of its own."),
+    ("PriceListCreateInput", "catalogId", "A catalog names its price list."),
+    ("PriceListUpdateInput", "catalogId", "A catalog names its price list."),
+    ("PriceListUpdateInput", "currency", "Another currency takes the fixed prices away."),
     ("ProductSetInput", "claimOwnership", "Gives a product to an app."),
     ("ProductSetInput", "collections", "A collection names its products."),
     ("ProductSetInput", "files", "Media are put on the product once it is there."),
@@ -98,14 +138,18 @@ const UNWRITTEN: &[(&str, &str, &str)] = &[
     ("ProductVariantsBulkInput", "published", "Cannot be read: variants are published with their product."),
     ("ProductVariantsBulkInput", "quantityAdjustments", "Stock is said of the inventory item."),
     ("ProductVariantsBulkInput", "taxCode", "Cannot be read."),
-    ("PublicationUpdateInput", "publishablesToAdd", "Each item says where it is published."),
-    ("PublicationUpdateInput", "publishablesToRemove", "Each item says where it is published."),
     (
         "PurchasingEntityInput",
         "purchasingCompany",
         "Business customers are a kind that is not backed up yet.",
     ),
-    ("ShopLocaleInput", "marketWebPresenceIds", "Markets are a kind that is not backed up yet."),
+    (
+        "QuantityPricingByVariantUpdateInput",
+        "quantityPriceBreaksToDeleteByVariantId",
+        "Would take away what the backup does not hold.",
+    ),
+    ("ShopLocaleInput", "marketWebPresenceIds", "A web presence names its languages."),
+    ("WebPresenceCreateInput", "domainId", "A domain has its web presence; it is connected by hand."),
     ("VariantOptionValueInput", "optionId", "Options are named by their names."),
 ];
 
@@ -130,6 +174,9 @@ const OTHER_SHAPES: &[&str] = &[
     "DiscountItemsInput.all",
     "DiscountShippingDestinationSelectionInput.all",
     "FileUpdateInput.referencesToAdd",
+    "MarketConditionsRegionsInput.applicationLevel",
+    "MarketUpdateInput.removeCurrencySettings",
+    "MarketUpdateInput.removePriceInclusions",
     "MetaobjectDefinitionCreateInput.displayNameKey",
     "OptionCreateInput.linkedMetafield",
     "OptionSetInput.linkedMetafield",
@@ -362,6 +409,29 @@ fn draft_order() -> Value {
 }
 
 /// An item of each kind, with something in every field that can be written.
+fn market() -> Value {
+    json!({"id": gid("Market", 1), "name": "Alps", "handle": "alps", "status": "ACTIVE", "type": "REGION",
+    "currencySettings": {"baseCurrency": {"currencyCode": "CHF", "manualRate": "0.95"}, "localCurrencies": true, "roundingEnabled": true},
+    "priceInclusions": {"adaptivePricingEnabled": false, "inclusiveDutiesPricingStrategy": "ADD_DUTIES_AT_CHECKOUT",
+        "inclusiveTaxPricingStrategy": "INCLUDES_TAXES_IN_PRICE"},
+    "conditions": {
+        "locationsCondition": {"applicationLevel": "SPECIFIED", "locations": [{"id": gid("Location", 1)}]},
+        "regionsCondition": {"applicationLevel": "SPECIFIED", "regions": [
+            {"__typename": "MarketRegionCountry", "id": gid("MarketRegionCountry", 1), "code": "AT"},
+            {"__typename": "MarketRegionSubdivision", "id": gid("MarketRegionSubdivision", 2), "code": "BY", "country": {"code": "DE"}}]}},
+    "webPresences": [{"id": gid("MarketWebPresence", 1)}], "metafields": metafields()})
+}
+
+fn price_list() -> Value {
+    let money = |amount: &str| json!({"amount": amount, "currencyCode": "CHF"});
+    json!({"id": gid("PriceList", 1), "name": "Alps", "currency": "CHF",
+    "parent": {"adjustment": {"type": "PERCENTAGE_DECREASE", "value": 5.0}, "settings": {"compareAtMode": "ADJUSTED"}},
+    "prices": [{"variant": {"id": gid("ProductVariant", 1)}, "price": money("20.0"), "compareAtPrice": money("25.0"), "originType": "FIXED",
+        "quantityPriceBreaks": {"edges": [{"node": {"id": "b1", "minimumQuantity": 10, "price": money("15.0")}}], "pageInfo": {"hasNextPage": false}}}],
+    "quantityRules": [{"productVariant": {"id": gid("ProductVariant", 1)}, "minimum": 2, "maximum": 20, "increment": 2, "isDefault": false,
+        "originType": "FIXED"}]})
+}
+
 fn samples() -> Vec<(&'static str, Value)> {
     let mut samples = vec![
         ("shop", json!({"id": gid("Shop", 1), "metafields": metafields()})),
@@ -440,6 +510,11 @@ fn samples() -> Vec<(&'static str, Value)> {
             {"id": gid("MenuItem", 2), "title": "B", "type": "HTTP", "url": "https://b.example", "resourceId": null, "tags": ["t"], "items": []}]}),
         ),
         ("redirect", json!({"id": gid("UrlRedirect", 1), "path": "/old", "target": "/new"})),
+        (
+            "script_tag",
+            json!({"id": gid("ScriptTag", 1), "src": "https://scripts.example.com/a.js", "displayScope": "ALL", "cache": false}),
+        ),
+        ("segment", json!({"id": gid("Segment", 1), "name": "Came back", "query": "number_of_orders > 1"})),
         ("policy", json!({"id": gid("ShopPolicy", 1), "type": "REFUND_POLICY", "body": "<p>30 days</p>"})),
         (
             "customer",
@@ -450,6 +525,29 @@ fn samples() -> Vec<(&'static str, Value)> {
                 "marketingUpdatedAt": "2026-01-01T00:00:00Z", "sourceLocation": {"id": gid("Location", 1)}},
             "defaultPhoneNumber": {"phoneNumber": "+4930", "smsMarketingConsent": {"state": "SUBSCRIBED", "optInLevel": "SINGLE_OPT_IN",
                 "updatedAt": "2026-01-01T00:00:00Z", "sourceLocation": null}}, "metafields": metafields()}),
+        ),
+        (
+            "web_presence",
+            json!({"id": gid("MarketWebPresence", 1), "alternateLocales": [{"locale": "en"}], "defaultLocale": {"locale": "de"},
+            "domain": null, "subfolderSuffix": "alps"}),
+        ),
+        ("market", market()),
+        (
+            "market",
+            json!({"id": gid("Market", 2), "name": "All", "handle": "all", "status": "DRAFT", "type": "LOCATION", "webPresences": [],
+            "conditions": {"locationsCondition": {"applicationLevel": "ALL", "locations": []}, "regionsCondition": null}}),
+        ),
+        ("price_list", price_list()),
+        (
+            "catalog",
+            json!({"__typename": "MarketCatalog", "id": gid("MarketCatalog", 1), "title": "Alps", "status": "ACTIVE",
+            "markets": [{"id": gid("Market", 1)}], "priceList": {"id": gid("PriceList", 1)},
+            "publication": {"id": gid("Publication", 2), "autoPublish": true, "includedProducts": [{"id": gid("Product", 1)}]}}),
+        ),
+        (
+            "translation",
+            json!({"id": gid("Product", 1) + "?locale=de", "resourceId": gid("Product", 1), "locale": "de",
+            "translations": [{"key": "title", "locale": "de", "value": "Hemd"}]}),
         ),
         (
             "order",
