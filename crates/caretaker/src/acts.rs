@@ -5,9 +5,8 @@ use domain::{Kind, Operation, TenantId};
 use serde::Serialize;
 
 use crate::arguments::{
-    Command, Connect, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand,
-    RestoreCommand, ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand,
-    VaultCommand,
+    Command, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand, RestoreCommand,
+    ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
 };
 use crate::names::Names;
 
@@ -92,9 +91,7 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Migrate(_) => (O::CatalogMigrate, None),
         Command::Tenant(TenantCommand::Add { .. }) => (O::TenantAdd, None),
         Command::Tenant(TenantCommand::List) => (O::TenantList, None),
-        Command::Connect(Connect::Shopify(words)) => (O::Connect, name(&words.name)),
-        Command::Connect(Connect::Bigcommerce(words)) => (O::Connect, name(&words.name)),
-        Command::Connect(Connect::Jsonl { name: own, .. }) => (O::Connect, name(own)),
+        Command::Connect { one, .. } => (O::Connect, one.as_ref().map(|one| one.name().to_string())),
         Command::Connection(ConnectionCommand::List) => (O::ConnectionRead, None),
         Command::Connection(ConnectionCommand::Show(names) | ConnectionCommand::Coverage(names)) => {
             (O::ConnectionRead, named(names))

@@ -44,9 +44,16 @@ pub(crate) struct Common {
 pub(crate) enum Command {
     /// Make a new cell, the home of your backups; or one again from its stores
     Init(Init),
-    /// Connect a store, or give one that is connected a new credential
-    #[command(subcommand)]
-    Connect(Connect),
+    /// Connect a store, or give one that is connected a new credential; or many at once
+    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+    Connect {
+        /// Connect all that stand in this CSV file. Its first line names its columns: platform, name, url, token_file, client_id,
+        /// client_secret_file, ca_file, region, tags (with spaces between). Files are found from its folder
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        #[command(subcommand)]
+        one: Option<Connect>,
+    },
     /// Whose connections this cell keeps: add somebody, list all
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -387,6 +394,17 @@ pub(crate) enum Connect {
         #[arg(long, value_name = "REGION")]
         region: Option<Region>,
     },
+}
+
+impl Connect {
+    /// What the connection is called.
+    pub(crate) fn name(&self) -> &ConnectionId {
+        match self {
+            Self::Shopify(words) => &words.name,
+            Self::Bigcommerce(words) => &words.name,
+            Self::Jsonl { name, .. } => name,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

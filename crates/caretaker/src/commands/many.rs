@@ -1,6 +1,7 @@
 //! One command for many connections: one report each, and the worst of their exit codes.
 
 use catalog::Connection;
+use domain::ConnectionId;
 
 use crate::home::Home;
 use crate::names::Names;
@@ -45,12 +46,22 @@ pub(super) async fn each(
             "None of the {found} connections is one that this command is for: they take files."
         ));
     }
+    in_turn(output, connections, |one| &one.scope.connection, async |one| act(&session, one).await).await
+}
+
+/// Does something with each of many. One that fails does not keep the others from their turn.
+pub(super) async fn in_turn<T>(
+    output: &Output,
+    all: Vec<T>,
+    name: impl Fn(&T) -> &ConnectionId,
+    act: impl AsyncFn(T) -> anyhow::Result<u8>,
+) -> anyhow::Result<u8> {
     let mut worst = exit::DONE;
     output.begin_parts();
-    for connection in connections {
-        let name = connection.scope.connection.clone();
+    for one in all {
+        let name = name(&one).clone();
         output.begin_part(&name)?;
-        let code = match act(&session, connection).await {
+        let code = match act(one).await {
             Ok(code) => code,
             Err(error) => output.fail_for(Some(&name), &error),
         };

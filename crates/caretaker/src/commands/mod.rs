@@ -1,6 +1,7 @@
 //! One module per command.
 
 mod backup;
+mod connect;
 mod connection;
 mod demo;
 mod diff;
@@ -63,7 +64,10 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> anyhow::Resul
 async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Result<u8> {
     match command {
         Command::Init(init) => init::run(home, init, output).await,
-        Command::Connect(connect) => connection::connect(home, connect, output).await,
+        Command::Connect { one: Some(connect), .. } => connect::one(home, connect, output).await,
+        Command::Connect { from: Some(file), .. } => connect::many(home, file, output).await,
+        // The words themselves ask for one of the two.
+        Command::Connect { .. } => Ok(exit::USAGE),
         Command::Tenant(command) => tenant::run(home, command, output).await,
         Command::Connection(command) => connection::run(home, command, output).await,
         Command::Backup { names, full } => backup::run(home, names, *full, output).await,

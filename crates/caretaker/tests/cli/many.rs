@@ -118,6 +118,42 @@ fn looking_and_tidying_take_many_too() {
 }
 
 #[test]
+fn many_stores_are_connected_from_a_file_and_one_that_fails_keeps_no_other_back() {
+    let (cell, shop) = (TestCell::new(), Shop::tiny());
+    shop.files(&cell, "shop");
+    let file = cell.file("stores.csv", "");
+    let connect = |lines: &str| {
+        let header = "platform,name,url,token_file,ca_file,tags\n";
+        std::fs::write(&file, format!("{header}{lines}")).unwrap();
+        cell.run(&["connect", "--from", &file])
+    };
+    // Nothing is connected where the file itself is wrong.
+    let url = shop.url();
+    let files = "jsonl,files,,,,eu\n";
+    connect(&format!("{files}shopify,shop,{url},,,\n")).refuses(2, &["line 3", "token_file"]);
+    assert_eq!(cell.run(&["connection", "list"]).succeeds()["connections"], json!([]));
+
+    let lines = format!(
+        "{files}shopify,wrong,{url},passphrase,shop.ca.pem,\nshopify,shop,{url},shop.token,shop.ca.pem,eu big\n\
+         shopify,none,{url},no.file,shop.ca.pem,\n"
+    );
+    let done = connect(&lines).ends(5);
+    assert_eq!(connections(&done), ["files", "wrong", "shop", "none"]);
+    let codes: Vec<&Value> = done.as_array().unwrap().iter().map(|one| &one["exit_code"]).collect();
+    assert_eq!(codes, [&json!(0), &json!(5), &json!(0), &json!(6)], "{done}");
+    assert_eq!(done[2]["report"]["name"], "shop");
+    let listed = cell.run(&["connection", "list"]).succeeds();
+    let names: Vec<&Value> =
+        listed["connections"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["files", "shop"]);
+    assert_eq!(listed["connections"][1]["tags"], json!(["big", "eu"]));
+    cell.run(&["backup", "--tag", "big"]).succeeds();
+    // Neither of the two, and both.
+    assert_eq!(cell.run(&["connect"]).code, Some(2));
+    assert_eq!(cell.run(&["connect", "--from", &file, "jsonl", "more"]).code, Some(2));
+}
+
+#[test]
 fn tags_are_given_and_taken_away() {
     let cell = three();
     let tags = |name: &str| cell.run(&["connection", "show", name]).succeeds()["tags"].clone();

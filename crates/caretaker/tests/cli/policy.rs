@@ -116,6 +116,7 @@ fn it_is_told_who_can_do_what_in_a_cell() {
     assert_eq!(who("catalog.head.read", "connection/files"), ["command", "worker/jsonl"]);
     assert_eq!(who("catalog.connection.list", "tenant/default"), ["command"]);
     assert_eq!(who("catalog.tenant.list", "cell"), ["command"]);
+    assert_eq!(who("catalog.roster.take", "roster/jsonl"), ["worker/jsonl"]);
     assert_eq!(who("vault.rotate", "vault"), ["cell-operator", "command"]);
 
     let can = |who: &str| {
@@ -129,7 +130,12 @@ fn it_is_told_who_can_do_what_in_a_cell() {
     assert_eq!(
         can("worker/shopify"),
         [
+            "catalog.roster.read roster/shopify",
+            "catalog.roster.take roster/shopify",
+            "catalog.roster.give_back roster/shopify",
+            "order.renew store_credential/object-store",
             "credential.open store_credential/object-store",
+            "order.renew store_credential/key-store",
             "credential.open store_credential/key-store",
             "certificate.issue vault"
         ]
