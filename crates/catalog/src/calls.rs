@@ -23,8 +23,6 @@ use crate::schedule::{Ended, Schedule, Taken, Taking, Task};
 const CELL: &[RoleName] = &[RoleName::Command];
 /// Whoever works with connections. A worker does so with those of its platform.
 const WORK: &[RoleName] = &[RoleName::Command, RoleName::Worker];
-/// Whoever works by itself, on its platform.
-const WORKERS: &[RoleName] = &[RoleName::Worker];
 
 /// So many rows at most are in one answer.
 pub(crate) const PAGE_LEN_MAX: u32 = 2_000;
@@ -272,7 +270,7 @@ questions! {
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub next_due, NextDue = CatalogRosterRead for WORKERS, again true,
+    pub next_due, NextDue = CatalogRosterRead for WORK, again true,
         (platform: lent Platform) -> Option<Timestamp>,
         about |q| Named::Roster(&q.platform);
     /// Takes what is due: of each tenant in turn, the one first of whom the least is under way. The sealed credentials of the cell's
@@ -280,21 +278,21 @@ questions! {
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub take_due, TakeDue = CatalogRosterTake for WORKERS, again true,
+    pub take_due, TakeDue = CatalogRosterTake for WORK, again true,
         (platform: lent Platform, taking: plain Taking) -> Taken,
         about |q| Named::Roster(&q.platform);
     /// Gives back what a worker of that platform has taken that is there no more. Answers how much that was.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub give_back, GiveBack = CatalogRosterGiveBack for WORKERS, again true,
+    pub give_back, GiveBack = CatalogRosterGiveBack for WORK, again true,
         (platform: lent Platform, except: plain Id128) -> u64,
         about |q| Named::Roster(&q.platform);
     /// Notes how something ended that was taken, and when it is due next. Whoever has lost it changes nothing.
     ///
     /// # Errors
     /// When the catalog is damaged or not available.
-    pub end_due, EndDue = CatalogScheduleEnd for WORKERS, again true,
+    pub end_due, EndDue = CatalogScheduleEnd for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, task: plain Task, ended: plain Ended) -> (),
         about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Stores a credential as the vault sealed it, in place of one of the same name.

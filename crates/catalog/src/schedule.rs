@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(next(3_600, 0, 3_600), 7_200, "never at the same time once more");
         assert_eq!(next(3_600, 600, 0), 600);
         assert_eq!(next(3_600, 600, 600), 4_200);
-        assert_eq!(next(3_600, 600, 1_000_000), 1_000_200);
+        assert_eq!(next(3_600, 600, 1_000_000), 1_001_400);
         assert_eq!(next(3_600, 600, -10), 600, "before 1970 too");
         assert_eq!(next(0, 0, 5), 6, "a time of nothing is not met at once again and again");
         assert!(schedule(u64::MAX, 0).next_after(Timestamp::UNIX_EPOCH).is_err());

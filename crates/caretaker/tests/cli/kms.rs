@@ -132,7 +132,7 @@ fn a_service_that_is_away_or_is_another_opens_nothing() {
     crate::cell::Answer::from(elsewhere.output().unwrap()).succeeds();
 
     // A service that answers another plaintext than it was given: the file's own seal tells.
-    std::fs::write(&service.0["lie"], "").unwrap();
+    std::fs::write(&service.0["lie"], &key).unwrap();
     let told = status();
     std::fs::remove_file(&service.0["lie"]).unwrap();
     told.refuses(4, &["someone changed it"]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use access::{Guard, Policies};
 use catalog::{
-    Catalog, CatalogError, CatalogErrorKind as Kind, Client, Connection, Gate, Head, Lease, LeaseRequest,
-    LedgerEntry, Restore, RestoreState, StepResult, StepState,
+    Catalog, CatalogError, CatalogErrorKind as Kind, Client, Connection, Ended, Gate, Head, Lease,
+    LeaseRequest, LedgerEntry, Outcome as Ending, Restore, RestoreState, StepResult, StepState, Taking, Task,
 };
 use domain::{
     AuditError, AuditEvent, AuditSink, Clock, Decides, Id128, Operation, Outcome, Role, Scope,
@@ -49,7 +49,12 @@ const OF_CONNECTIONS: &[(&str, Option<&str>)] = &[
     ("catalog.restore.move", None),
     ("catalog.ledger.record", None),
     ("catalog.ledger.list", None),
+    ("catalog.schedule.read", Some("command-connections")),
+    ("catalog.schedule.end", None),
 ];
+
+/// What a worker asks of all connections of its platform, and nobody else.
+const OF_A_ROSTER: &[&str] = &["catalog.roster.read", "catalog.roster.take", "catalog.roster.give_back"];
 
 /// What commands alone ask.
 const OF_THE_CELL: &[(&str, &str)] = &[
@@ -62,6 +67,10 @@ const OF_THE_CELL: &[(&str, &str)] = &[
     ("catalog.tag.list", "command-tenants"),
     ("catalog.store_credential.put", "command-keeps-stores"),
     ("catalog.store_credential.read", "command-keeps-stores"),
+    ("catalog.schedule.put", "command-connections"),
+    ("catalog.schedule.list", "command-tenants"),
+    ("catalog.schedule.pause", "command-connections"),
+    ("catalog.schedule.remove", "command-connections"),
 ];
 
 fn at() -> Timestamp {
@@ -115,6 +124,7 @@ async fn of_connections(client: &Client, (platform, name): (&str, &str)) -> Aske
         restore: id,
         recorded_at: at(),
     };
+    let ended = Ended { holder, outcome: Ending::Done, at: at(), due_at: at() };
     let read = client.connection(tenant, of).await.map(drop);
     let set = client.set_settings(tenant, of, &json!({})).await;
     let put = client.put_connection(&connection(platform, name), "token", b"sealed", at()).await;
@@ -148,6 +158,19 @@ async fn of_connections(client: &Client, (platform, name): (&str, &str)) -> Aske
         client.move_restore(tenant, id, (RestoreState::Applying, RestoreState::Done), at()).await,
         client.record_ids(tenant, &[entry]).await,
         client.ledger(tenant, of).await.map(drop),
+        client.schedules(tenant, of).await.map(drop),
+        client.end_due(tenant, of, Task::Backup, ended).await,
+    ]
+}
+
+/// Asks all of [`OF_A_ROSTER`], in that order.
+async fn of_a_roster(client: &Client, platform: &str) -> Asked {
+    let (platform, holder) = (platform.parse().unwrap(), Id128([5; 16]));
+    let taking = Taking { holder, now: at(), most: 1 };
+    vec![
+        client.next_due(&platform).await.map(drop),
+        client.take_due(&platform, taking).await.map(drop),
+        client.give_back(&platform, holder).await.map(drop),
     ]
 }
 
@@ -164,6 +187,12 @@ async fn of_the_cell(client: &Client) -> Asked {
         client.tags(tenant).await.map(drop),
         client.put_store_credential("object-store", b"sealed", at()).await,
         client.store_credential("object-store").await.map(drop),
+        client
+            .put_schedule(&flows::schedule::new(&connection("jsonl", "files"), Task::Verify, 3_600, 0))
+            .await,
+        client.schedules_of_tenant(tenant).await.map(drop),
+        client.pause_schedules(tenant, files).await.map(drop),
+        client.remove_schedule(tenant, files, Task::Verify).await.map(drop),
     ]
 }
 
@@ -213,11 +242,17 @@ async fn each_call_is_answered_to_whom_it_is_for_and_the_policies_that_decided_a
         {
             answer.unwrap_or_else(|error| panic!("{platform}, {what}: {error}"));
         }
+        for (what, answer) in OF_A_ROSTER.iter().zip(of_a_roster(&worker, platform).await) {
+            answer.unwrap_or_else(|error| panic!("{platform}, {what}: {error}"));
+        }
     }
     // Another platform's is told that there is no such thing.
     for ((platform, _), theirs) in PLATFORMS.into_iter().zip(PLATFORMS.into_iter().rev()) {
         let worker = over(&vault, &server, &format!("worker/{platform}")).await;
         for ((what, _), answer) in OF_CONNECTIONS.iter().zip(of_connections(&worker, theirs).await) {
+            assert_eq!(answer.unwrap_err().kind(), Kind::NotFound, "{platform}, {what}");
+        }
+        for (what, answer) in OF_A_ROSTER.iter().zip(of_a_roster(&worker, theirs.0).await) {
             assert_eq!(answer.unwrap_err().kind(), Kind::NotFound, "{platform}, {what}");
         }
         for ((what, _), answer) in OF_THE_CELL.iter().zip(of_the_cell(&worker).await) {
@@ -232,6 +267,9 @@ async fn each_call_is_answered_to_whom_it_is_for_and_the_policies_that_decided_a
             Some(_) => answer.unwrap_or_else(|error| panic!("{what}: {error}")),
             None => assert_eq!(answer.unwrap_err().kind(), Kind::Refused, "{what}"),
         }
+    }
+    for (what, answer) in OF_A_ROSTER.iter().zip(of_a_roster(&command, "shopify").await) {
+        assert_eq!(answer.unwrap_err().kind(), Kind::Refused, "{what}");
     }
     for ((what, _), answer) in OF_THE_CELL.iter().zip(of_the_cell(&command).await) {
         answer.unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -259,9 +297,12 @@ async fn each_call_is_answered_to_whom_it_is_for_and_the_policies_that_decided_a
     for (platform, _) in PLATFORMS {
         let own = OF_CONNECTIONS.iter().map(|(operation, _)| (*operation, "done", "worker-rows"));
         let other = OF_CONNECTIONS.iter().map(|(operation, _)| (*operation, "refused", "one-platform"));
+        let roster = OF_A_ROSTER.iter().flat_map(|operation| {
+            [(*operation, "done", "worker-roster"), (*operation, "refused", "one-platform")]
+        });
         assert_eq!(
             recorded(&journal, &format!("worker/{platform}")),
-            expected(own.chain(other)),
+            expected(own.chain(other).chain(roster)),
             "{platform}"
         );
     }
@@ -271,12 +312,14 @@ async fn each_call_is_answered_to_whom_it_is_for_and_the_policies_that_decided_a
     });
     let cells = OF_THE_CELL.iter().map(|(operation, by)| (*operation, "done", *by));
     let failed = [("catalog.head.read", "(None, Some(2))", "")];
-    assert_eq!(recorded(&journal, "command"), expected(work.chain(cells).chain(failed)));
+    let roster = OF_A_ROSTER.iter().map(|operation| (*operation, "refused", ""));
+    assert_eq!(recorded(&journal, "command"), expected(work.chain(cells).chain(roster).chain(failed)));
     for role in ["monitor", "server"] {
         assert_eq!(recorded(&journal, role), BTreeSet::new(), "{role}");
     }
     // No call of the table is without a row here.
     let rows = OF_CONNECTIONS.iter().map(|row| row.0).chain(OF_THE_CELL.iter().map(|row| row.0));
+    let rows = rows.chain(OF_A_ROSTER.iter().copied());
     let all = Operation::ALL.iter().map(|one| one.as_str()).filter(|name| name.starts_with("catalog."));
     assert!(
         rows.collect::<BTreeSet<_>>()
