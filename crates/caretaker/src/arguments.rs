@@ -49,7 +49,7 @@ pub(crate) enum Command {
     /// Make a new cell, the home of your backups; or one again from its stores
     Init(Init),
     /// Connect a store, or give one that is connected a new credential; or many at once
-    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+    #[command(args_conflicts_with_subcommands = true)]
     Connect {
         /// Connect all that stand in this CSV file. Its first line names its columns: platform, name, url, token_file, client_id,
         /// client_secret_file, ca_file, region, tags (with spaces between). Files are found from its folder

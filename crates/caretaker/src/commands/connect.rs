@@ -41,6 +41,12 @@ pub(crate) async fn many(home: &Home, file: &Path, output: &Output) -> anyhow::R
     .await
 }
 
+/// Why nothing is connected where no store was said.
+pub(crate) fn neither() -> anyhow::Error {
+    let why = "say which store: `caretaker connect shopify NAME …`, or many with `--from FILE.csv`; `--help` shows all";
+    FlowError::Input(why.to_owned()).into()
+}
+
 /// What it is connected with, as it is sealed; nothing for one that takes its records from files.
 fn credential(connect: &Connect) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     match connect {

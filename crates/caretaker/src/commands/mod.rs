@@ -66,8 +66,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Init(init) => init::run(home, init, output).await,
         Command::Connect { one: Some(connect), .. } => connect::one(home, connect, output).await,
         Command::Connect { from: Some(file), .. } => connect::many(home, file, output).await,
-        // The words themselves ask for one of the two.
-        Command::Connect { .. } => Ok(exit::USAGE),
+        Command::Connect { one: None, from: None } => Err(connect::neither()),
         Command::Tenant(command) => tenant::run(home, command, output).await,
         Command::Connection(command) => connection::run(home, command, output).await,
         Command::Backup { names, full } => backup::run(home, names, *full, output).await,

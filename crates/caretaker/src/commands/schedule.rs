@@ -216,7 +216,7 @@ fn as_json(schedule: &Schedule) -> Value {
 
 /// As it was typed.
 fn every(seconds: u64) -> String {
-    for (unit, length) in [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60)] {
+    for (unit, length) in [("w", 7 * 24 * 60 * 60), ("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60)] {
         if seconds.is_multiple_of(length) {
             return format!("{}{unit}", seconds / length);
         }

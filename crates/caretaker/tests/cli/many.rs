@@ -149,7 +149,7 @@ fn many_stores_are_connected_from_a_file_and_one_that_fails_keeps_no_other_back(
     assert_eq!(listed["connections"][1]["tags"], json!(["big", "eu"]));
     cell.run(&["backup", "--tag", "big"]).succeeds();
     // Neither of the two, and both.
-    assert_eq!(cell.run(&["connect"]).code, Some(2));
+    cell.run(&["connect"]).refuses(2, &["say which store", "--from"]);
     assert_eq!(cell.run(&["connect", "--from", &file, "jsonl", "more"]).code, Some(2));
 }
 
