@@ -95,7 +95,7 @@ impl<W: Work> Telling for Job<W> {
 }
 
 /// The port at which a store is spoken to, where there is one.
-fn port_of(url: &str) -> Option<u16> {
+pub(crate) fn port_of(url: &str) -> Option<u16> {
     url::Url::parse(url).ok()?.port_or_known_default()
 }
 

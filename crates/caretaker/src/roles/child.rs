@@ -147,11 +147,6 @@ impl Superior {
         answer.await.map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?
     }
 
-    /// Has this process started anew by whoever has started it, so that it can connect to that port.
-    pub(super) fn reach(&self, port: u16) -> io::Result<()> {
-        self.control.send(&FromProcess::Reach { port }, None)
-    }
-
     /// What comes over the control socket beside answers, until its other end is gone.
     pub(super) fn listen<B: DeserializeOwned + Send + 'static>(
         self: &Arc<Self>,

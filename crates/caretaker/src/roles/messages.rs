@@ -45,8 +45,6 @@ pub(super) enum FromProcess {
     Ask { number: u64, what: Ask },
     /// The descriptor is that of a file, for a worker of that role that can connect to those ports: see [`ToProcess::Lent`].
     Lend { to: String, reaching: Vec<u16>, name: Id128 },
-    /// It is to be started anew, so that it can connect to that port. For workers alone.
-    Reach { port: u16 },
     /// It lives.
     Lives,
     /// What was tried, with the number of the error that it got.

@@ -312,15 +312,6 @@ impl Supervisor {
                         }
                     });
                 }
-                FromProcess::Reach { port } => {
-                    let Some(own) = own.upgrade() else { return };
-                    let role = role.clone();
-                    runtime.spawn(async move {
-                        if let Err(error) = own.widen(&role, &[port]).await {
-                            tracing::warn!("{error}");
-                        }
-                    });
-                }
                 FromProcess::Ask { number, what } if what != Ask::Quiet => {
                     let Some(own) = own.upgrade() else { return };
                     let (role, control) = (role.clone(), Arc::clone(line.control()));

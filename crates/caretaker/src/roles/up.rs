@@ -1,7 +1,7 @@
 //! A cell that runs until it is told to end, and how commands join it: over a socket in `DIR/run`, by the messages that its
 //! processes and their supervisor exchange. Whoever has another user's id is not answered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +14,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{AuditEvent, Clock, Operation, Outcome, Principal, Role};
+use catalog::Connection;
+use domain::{AuditEvent, Clock, Operation, Outcome, Platform, Principal, Role};
 use flows::FlowError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -29,14 +30,15 @@ use super::child::Superior;
 use super::control::Control;
 use super::far::{Listening, Places};
 use super::life::Line;
-use super::member::Sockets;
+use super::member::{Member, Sockets};
 use super::messages::{Ask, FromProcess, ToProcess};
 use super::server::ToPublish;
-use super::supervisor::{Keeps, Supervisor};
+use super::supervisor::{As, Keeps, Supervisor};
 use super::worker;
 use crate::cell_trail;
 use crate::home::CellFile;
 use crate::public::{Certified, Given, Open};
+use crate::works::port_of;
 
 /// So many commands wait to be let in.
 const BACKLOG: i32 = 64;
@@ -211,7 +213,8 @@ impl Up {
             supervisor.publish(open);
             given
         });
-        let begun = Self::begin(&supervisor, (&dir, &cell), unseals, (public.as_ref(), &hosts)).await;
+        let begun =
+            Self::begin(&supervisor, (&dir, &cell), unseals, (public.as_ref(), &hosts), &handles.clock).await;
         let listening = match begun {
             Ok(listening) => listening,
             Err(error) => {
@@ -239,10 +242,11 @@ impl Up {
 
     /// Starts its processes, and lets those in that come from other hosts.
     async fn begin(
-        supervisor: &Supervisor,
+        supervisor: &Arc<Supervisor>,
         (dir, cell): (&Path, &CellFile),
         unseals: Unseals,
         (public, hosts): (Option<&Given>, &Hosts),
+        clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Vec<Listening>> {
         let dir = dir.to_path_buf();
         let monitor = hosts.elsewhere.get(&Role::Monitor);
@@ -272,9 +276,14 @@ impl Up {
                 .start(Beginning::Server { dir, cell, public: to_publish.map(Box::new), far: false })
                 .await?;
         }
+        let ports = Self::ports(supervisor, clock).await.unwrap_or_else(|error| {
+            tracing::warn!("workers reach the port of HTTPS alone until a command needs another: {error:#}");
+            BTreeMap::new()
+        });
         for platform in worker::platforms()? {
             if !hosts.elsewhere.contains_key(&Role::Worker(platform.clone())) {
-                supervisor.start(Beginning::worker(&dir, cell, platform, &[]).by_itself()).await?;
+                let reaching: Vec<u16> = ports.get(&platform).into_iter().flatten().copied().collect();
+                supervisor.start(Beginning::worker(&dir, cell, platform, &reaching).by_itself()).await?;
             }
         }
         if let Some(Given { url, certified: Certified::Acme { acme, .. }, .. }) = public {
@@ -286,6 +295,24 @@ impl Up {
             listening.push(supervisor.let_in(role.clone(), *address).await?);
         }
         Ok(listening)
+    }
+
+    /// The ports at which the connected stores of each platform are spoken to: its worker gets to these, and to no other that it
+    /// might ask for.
+    async fn ports(
+        supervisor: &Arc<Supervisor>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<BTreeMap<Platform, BTreeSet<u16>>> {
+        let sockets = Arc::new(As(Role::Command, Arc::downgrade(supervisor)));
+        let member = Member::join(sockets, Arc::clone(clock)).await?;
+        let catalog = catalog::Client::over(member.channel(Role::Server));
+        let mut ports: BTreeMap<Platform, BTreeSet<u16>> = BTreeMap::new();
+        for tenant in catalog.tenants().await? {
+            for Connection { scope, url, .. } in catalog.connections(&tenant).await? {
+                ports.entry(scope.platform).or_default().extend(port_of(&url));
+            }
+        }
+        Ok(ports)
     }
 
     /// Its public endpoint, with the address at which it listens.

@@ -96,8 +96,7 @@ impl Job for Works {
         let placed = begin.placed()?;
         let handles = home::handles_as(&placed.name, &begin.dir)?;
         let proof = placed.proof(&begin.dir)?;
-        let join = Member::join_by(proof, Arc::clone(&superior) as _, Arc::clone(&handles.clock));
-        let member = Arc::new(join.await?);
+        let member = Arc::new(Member::join_by(proof, superior, Arc::clone(&handles.clock)).await?);
         let brings = placed.brings(&begin.dir, &member, &handles)?;
         let (clock, rng) = (Arc::clone(&handles.clock), Arc::clone(&handles.rng));
         let (role, urls) = (begin.role(), begin.urls());
@@ -113,7 +112,6 @@ impl Job for Works {
             lent: Lent::default(),
             comings: Comings::default(),
             ports,
-            widens: Arc::new(move |port| superior.reach(port)),
             due: tokio::sync::Notify::new(),
         });
         let endpoint = member.endpoint(works::routes(&bench));

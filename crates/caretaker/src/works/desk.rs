@@ -56,8 +56,6 @@ pub(crate) struct Inner {
     pub(crate) comings: Comings,
     /// The ports at which stores can be spoken to.
     pub(crate) ports: Vec<u16>,
-    /// Has this process started anew, so that it can connect to one more.
-    pub(crate) widens: Arc<dyn Fn(u16) -> std::io::Result<()> + Send + Sync>,
     /// Somebody says that something may be due.
     pub(crate) due: Notify,
 }

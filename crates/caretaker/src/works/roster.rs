@@ -29,8 +29,6 @@ const AWAY: Duration = Duration::from_secs(5);
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// The same, of that at which somebody else was: they may have been there for a moment only.
 const BUSY: Duration = Duration::from_secs(2);
-/// For so long it is waited to be started anew with a port more.
-const WIDENED_MAX: Duration = Duration::from_secs(60);
 
 /// What is due on a worker's platform.
 pub(crate) struct Roster {
@@ -171,7 +169,7 @@ impl Roster {
     ) -> anyhow::Result<Ready> {
         let inner = self.bench.inner();
         let connection = inner.catalog.connection(&schedule.tenant, &schedule.connection).await;
-        self.reach(&connection.map_err(FlowError::from)?.url).await?;
+        self.reaches(&connection.map_err(FlowError::from)?.url)?;
         let orders: Vec<Order> = serde_json::from_value(schedule.orders.clone())
             .context("the schedule's orders cannot be read: set it anew")?;
         let order = orders.iter().find(|order| !order.scope.is_of_store()).cloned();
@@ -221,13 +219,16 @@ impl Roster {
         })
     }
 
-    /// Has this process started anew where its walls keep it from the store's port: what was under way is taken up again then.
-    async fn reach(&self, url: &str) -> anyhow::Result<()> {
+    /// Whether this process's walls let it get to a store. It is no business of its own to have them moved.
+    fn reaches(&self, url: &str) -> anyhow::Result<()> {
         let inner = self.bench.inner();
-        let Some(port) = port_of(url).filter(|port| !inner.ports.contains(port)) else { return Ok(()) };
-        (inner.widens)(port)?;
-        inner.handles.clock.sleep(WIDENED_MAX).await;
-        anyhow::bail!("the worker could not be started anew so that it reaches port {port}")
+        match port_of(url).filter(|port| !inner.ports.contains(port)) {
+            None => Ok(()),
+            Some(port) => anyhow::bail!(
+                "the worker was started before port {port} was asked for: end `caretaker up` and give it again; on a host of its \
+                 own, with `--reaching {port}`"
+            ),
+        }
     }
 
     /// Notes how something ended, and when it is due again.
@@ -295,7 +296,7 @@ mod tests {
     fn check(outcome: Outcome, failures: u64, expected: i64) {
         let schedule = serde_json::json!({
             "tenant": "t", "connection": "c", "platform": "shopify", "task": "backup", "every_s": 3_600, "offset_s": 0,
-            "options": {}, "orders": [], "paused": false, "due_at": "2026-11-30T12:00:00Z", "taken_by": null,
+            "orders": [], "paused": false, "due_at": "2026-11-30T12:00:00Z", "taken_by": null,
             "started_at": null, "ended_at": null, "outcome": null, "failures": failures,
         });
         let schedule: Schedule = serde_json::from_value(schedule).unwrap();
