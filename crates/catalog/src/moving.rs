@@ -85,10 +85,10 @@ const OF_TENANT: &[Table] = &[
     ),
     table!(
         "schedule", of "tenant = $1", by "connection, task",
-        as "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15",
+        as "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14",
         (
             "tenant" Text, "connection" Text, "task" Text, "platform" Text, "every_s" Number, "offset_s" Number,
-            "options" Text, "orders" Text, "paused" Number, "due_at_ms" Number, "taken_by" Text, "started_at_ms" Number,
+            "orders" Text, "paused" Number, "due_at_ms" Number, "taken_by" Text, "started_at_ms" Number,
             "ended_at_ms" Number, "outcome" Text, "failures" Number
         )
     ),

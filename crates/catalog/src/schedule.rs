@@ -67,8 +67,6 @@ pub struct Schedule {
     pub every_s: u64,
     /// It is due whenever so many seconds have passed of such a time, counted from 1970 on.
     pub offset_s: u64,
-    /// How it is done.
-    pub options: serde_json::Value,
     /// The orders on which the vault gives leave for it.
     pub orders: serde_json::Value,
     /// It is not done for now.
@@ -137,7 +135,7 @@ impl Schedule {
 
 macro_rules! columns {
     () => {
-        "tenant, connection, task, platform, every_s, offset_s, options, orders, paused, due_at_ms, taken_by, \
+        "tenant, connection, task, platform, every_s, offset_s, orders, paused, due_at_ms, taken_by, \
          started_at_ms, ended_at_ms, outcome, failures"
     };
 }
@@ -145,11 +143,11 @@ macro_rules! columns {
 const PUT_SQL: &str = concat!(
     "INSERT INTO schedule (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, NULL, 0, 0, '', 0) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, 0, 0, '', 0) \
      ON CONFLICT (tenant, connection, task) DO UPDATE SET \
      due_at_ms = CASE WHEN schedule.every_s = excluded.every_s THEN schedule.due_at_ms ELSE excluded.due_at_ms END, \
      offset_s = CASE WHEN schedule.every_s = excluded.every_s THEN schedule.offset_s ELSE excluded.offset_s END, \
-     every_s = excluded.every_s, options = excluded.options, orders = excluded.orders, paused = excluded.paused"
+     every_s = excluded.every_s, orders = excluded.orders, paused = excluded.paused"
 );
 const OF_CONNECTION_SQL: &str =
     concat!("SELECT ", columns!(), " FROM schedule WHERE tenant = $1 AND connection = $2 ORDER BY task");
@@ -204,7 +202,6 @@ fn from_row(row: &Row) -> Result<Schedule, CatalogError> {
         task: parsed(row, "task")?,
         every_s: count(row, "every_s")?,
         offset_s: count(row, "offset_s")?,
-        options: json(row, "options")?,
         orders: json(row, "orders")?,
         paused: count(row, "paused")? != 0,
         due_at: time(row, "due_at_ms")?,
@@ -233,7 +230,6 @@ impl Catalog {
             .bind(schedule.platform.as_str())
             .bind(stored(schedule.every_s, "a schedule's time")?)
             .bind(stored(schedule.offset_s, "a schedule's time")?)
-            .bind(to_json(&schedule.options, "a schedule's options")?)
             .bind(to_json(&schedule.orders, "a schedule's orders")?)
             .bind(i64::from(schedule.paused))
             .bind(milliseconds(schedule.due_at))
@@ -419,7 +415,6 @@ mod tests {
             task: Task::Backup,
             every_s,
             offset_s,
-            options: serde_json::json!({}),
             orders: serde_json::json!([]),
             paused: false,
             due_at: Timestamp::UNIX_EPOCH,

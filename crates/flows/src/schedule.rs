@@ -5,7 +5,7 @@ use catalog::{Connection, Schedule, Task};
 use domain::{Action, Grant, Timestamp};
 use repository::Repository;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cell::Cell;
 use crate::error::{FlowError, Result};
@@ -16,12 +16,11 @@ const SCHEDULES: &str = "schedules";
 pub const EVERY_S: std::ops::RangeInclusive<u64> = 60..=366 * 24 * 60 * 60;
 
 /// A schedule, as it is sealed. Its orders are the vault's, and end with the cell.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Sealed {
     task: Task,
     every_s: u64,
     offset_s: u64,
-    options: Value,
 }
 
 /// A new schedule. `chance` says when it is due within its time, so that not all of them are due at once.
@@ -34,7 +33,6 @@ pub fn new(connection: &Connection, task: Task, every_s: u64, chance: u64) -> Sc
         task,
         every_s,
         offset_s: chance.checked_rem(every_s).unwrap_or_default(),
-        options: json!({}),
         orders: json!([]),
         paused: false,
         // At once, the first time.
@@ -57,7 +55,7 @@ pub async fn seal(cell: &Cell, connection: &Connection) -> Result<()> {
     let schedules = cell.catalog.schedules(&scope.tenant, &scope.connection).await?;
     let list: Vec<Sealed> = schedules
         .into_iter()
-        .map(|Schedule { task, every_s, offset_s, options, .. }| Sealed { task, every_s, offset_s, options })
+        .map(|Schedule { task, every_s, offset_s, .. }| Sealed { task, every_s, offset_s })
         .collect();
     let repository = cell.repository(scope);
     if sealed(&repository, &grant, Action::Backup).await?.unwrap_or_default() == list {
@@ -85,9 +83,8 @@ pub(crate) async fn again(
     connection: &Connection,
 ) -> Result<Vec<Schedule>> {
     let sealed = sealed(repository, grant, Action::Read).await?.unwrap_or_default();
-    let of = |Sealed { task, every_s, offset_s, options }| Schedule {
+    let of = |Sealed { task, every_s, offset_s }| Schedule {
         offset_s,
-        options,
         paused: true,
         ..new(connection, task, every_s, 0)
     };

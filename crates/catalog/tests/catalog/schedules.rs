@@ -15,7 +15,6 @@ pub(crate) fn schedule(tenant_name: &str, name: &str, due: i64) -> Schedule {
         task: Task::Backup,
         every_s: 3_600,
         offset_s: 5,
-        options: serde_json::json!({}),
         orders: serde_json::json!(["an order"]),
         paused: false,
         due_at: second(due),

@@ -7,7 +7,6 @@ CREATE TABLE schedule (
     platform TEXT COLLATE "C" NOT NULL,
     every_s BIGINT NOT NULL,
     offset_s BIGINT NOT NULL,
-    options TEXT COLLATE "C" NOT NULL,
     orders TEXT COLLATE "C" NOT NULL,
     paused BIGINT NOT NULL,
     due_at_ms BIGINT NOT NULL,
@@ -32,5 +31,5 @@ CREATE POLICY of_roster ON schedule FOR SELECT USING (current_setting('caretaker
     AND coalesce(current_setting('caretaker.platform', true), '') IN ('', platform));
 
 GRANT SELECT, INSERT, DELETE,
-    UPDATE (every_s, offset_s, options, orders, paused, due_at_ms, taken_by, started_at_ms, ended_at_ms, outcome, failures)
+    UPDATE (every_s, offset_s, orders, paused, due_at_ms, taken_by, started_at_ms, ended_at_ms, outcome, failures)
     ON schedule TO PUBLIC;

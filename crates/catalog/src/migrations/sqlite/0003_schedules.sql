@@ -7,7 +7,6 @@ CREATE TABLE schedule (
     platform TEXT NOT NULL,
     every_s INTEGER NOT NULL,
     offset_s INTEGER NOT NULL,
-    options TEXT NOT NULL,
     orders TEXT NOT NULL,
     paused INTEGER NOT NULL,
     due_at_ms INTEGER NOT NULL,
