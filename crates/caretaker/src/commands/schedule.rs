@@ -28,13 +28,20 @@ pub(crate) async fn run(home: &Home, command: &ScheduleCommand, output: &Output)
     match command {
         ScheduleCommand::List => list(home, output).await,
         ScheduleCommand::Set { names, backup, verify } => {
-            let wanted = [(Task::Backup, *backup), (Task::Verify, *verify)];
             // What takes its records from files has nothing to fetch.
-            let fetched = |connection: &Connection| {
-                backup.is_none() || connection.scope.platform.as_str() != registry::FILES
-            };
-            each(home, names, output, fetched, async |session, connection| {
-                set(session, &connection, &wanted, output).await
+            let fetched = |connection: &Connection| connection.scope.platform.as_str() != registry::FILES;
+            let concerns = |connection: &Connection| verify.is_some() || fetched(connection);
+            each(home, names, output, concerns, async |session, connection| {
+                let name = &connection.scope.connection;
+                let backup = match fetched(&connection) {
+                    true => *backup,
+                    false if backup.is_some() && names.name.is_some() => {
+                        let why = format!("`{name}` takes its records from files: there is nothing to fetch");
+                        return Err(FlowError::Input(why).into());
+                    }
+                    false => None,
+                };
+                set(session, &connection, &[(Task::Backup, backup), (Task::Verify, *verify)], output).await
             })
             .await
         }
@@ -105,15 +112,6 @@ async fn set(
     wanted: &[(Task, Option<Every>)],
     output: &Output,
 ) -> anyhow::Result<u8> {
-    if connection.scope.platform.as_str() == registry::FILES
-        && wanted.iter().any(|(task, every)| *task == Task::Backup && every.is_some())
-    {
-        let why = format!(
-            "`{}` takes its records from files: there is nothing to fetch",
-            connection.scope.connection
-        );
-        return Err(FlowError::Input(why).into());
-    }
     for (task, every) in wanted {
         let Some(Every { seconds }) = every else { continue };
         let mut chance = [0; 8];

@@ -55,7 +55,7 @@ fn a_store_is_backed_up_and_verified_while_nobody_is_there() {
     assert_eq!(told["schedules"][0]["every_seconds"], 3_600);
     assert_eq!((snapshots(&cell, "shop"), outcome(&cell, "shop", "backup")), (0, Value::Null));
 
-    // From here on the worker is, and it was due all the time. Its walls do not know the store's port yet.
+    // From here on the worker is, and it was due all the time. Its walls leave out the store's port, which is in the catalog.
     let up = Up::of(&cell);
     assert!(comes(|| outcome(&cell, "shop", "backup") == "done"), "{:?}", schedule(&cell, "shop", "backup"));
     assert_eq!(snapshots(&cell, "shop"), 1);
@@ -175,6 +175,13 @@ fn what_cannot_be_a_schedule_is_refused() {
     cell.run(&["schedule", "set", "files", "--verify", "5s"]).refuses(2, &["minutes"]);
     assert_eq!(cell.run(&["schedule", "list"]).succeeds()["schedules"].as_array().unwrap().len(), 0);
     assert_eq!(cell.run(&["order", "list"]).succeeds()["orders"].as_array().unwrap().len(), 0);
-    // The control.
+    // The control; of many, each gets what it can.
     cell.run(&["schedule", "set", "files", "--verify", "1h"]).succeeds();
+    let all = cell.run(&["schedule", "set", "--all", "--backup", "1h", "--verify", "2h"]).succeeds();
+    let set = all[0]["report"]["schedules"].as_array().unwrap().clone();
+    assert_eq!(
+        (set.len(), &set[0]["task"], &set[0]["every_seconds"]),
+        (1, &"verify".into(), &7_200.into()),
+        "{all}"
+    );
 }
