@@ -106,10 +106,10 @@ async fn tree(practice: &Practice) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quota_is_kept_to_and_used() {
-    let window = std::time::Duration::from_secs(30);
+    let window = std::time::Duration::from_secs(3);
     let settings =
         Settings { products: 400, plan: Plan::Window { quota: 150, window }, ..Settings::default() };
-    let practice = Practice::start(settings).await;
+    let practice = Practice::start_as_in_life(settings).await;
     let store = practice.open();
     let read = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
     assert!(read.end("product").complete);

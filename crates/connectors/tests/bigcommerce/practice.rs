@@ -14,9 +14,13 @@ use serde_json::{Value, json};
 
 use crate::spool::Memory;
 
-/// A clock on which waiting takes no time: it goes on by itself.
+/// A clock on which waiting takes no time: it goes on by itself. Or one on which time passes as in life.
 #[derive(Debug)]
-pub(crate) struct QuickClock(AtomicU64);
+pub(crate) struct QuickClock {
+    passed_ms: AtomicU64,
+    /// When it began, where time passes as in life.
+    lives_since: Option<std::time::Instant>,
+}
 
 /// 2026-11-30, about noon.
 const BEGINNING: i64 = 1_796_040_000;
@@ -27,18 +31,32 @@ impl Clock for QuickClock {
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
+        let lived = self.lives_since.map(|since| since.elapsed()).unwrap_or_default();
+        lived + Duration::from_millis(self.passed_ms.load(Ordering::SeqCst))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.0.fetch_add(u64::try_from(duration.as_millis()).unwrap() + 1, Ordering::SeqCst);
+        if self.lives_since.is_some() {
+            return Box::pin(tokio::time::sleep(duration));
+        }
+        self.shift(duration + Duration::from_millis(1));
         Box::pin(tokio::task::yield_now())
     }
 }
 
 impl QuickClock {
+    fn quick() -> Self {
+        Self { passed_ms: AtomicU64::new(0), lives_since: None }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
+    fn as_in_life() -> Self {
+        Self { passed_ms: AtomicU64::new(0), lives_since: Some(std::time::Instant::now()) }
+    }
+
     pub(crate) fn shift(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.passed_ms.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -82,7 +100,15 @@ pub(crate) struct Practice {
 
 impl Practice {
     pub(crate) async fn start(settings: Settings) -> Self {
-        let clock = Arc::new(QuickClock(AtomicU64::new(0)));
+        Self::start_on(Arc::new(QuickClock::quick()), settings).await
+    }
+
+    /// One that has to do with windows of time: both sides' clocks go on while a request is under way, as in life.
+    pub(crate) async fn start_as_in_life(settings: Settings) -> Self {
+        Self::start_on(Arc::new(QuickClock::as_in_life()), settings).await
+    }
+
+    async fn start_on(clock: Arc<QuickClock>, settings: Settings) -> Self {
         let rng = Arc::new(Seeded(Mutex::new(settings.seed)));
         let running =
             sandbox::bigcommerce::start(settings, Arc::clone(&clock) as Arc<dyn Clock>, rng).await.unwrap();

@@ -54,21 +54,44 @@ impl Clock for Wall {
     }
 }
 
-/// A clock on which a quarter of a minute passes between two looks.
+/// A clock on which a quarter of a minute passes between two looks, but for those that follow a wait: however long the
+/// store takes for a job, whoever waits for it does not lose patience.
 #[derive(Debug)]
-pub(crate) struct Hurried(Arc<Wall>, AtomicU64);
+pub(crate) struct Hurried {
+    wall: Arc<Wall>,
+    looks: AtomicU64,
+    /// So many looks more pass no time.
+    free: AtomicU64,
+}
+
+/// More looks than there are between two waits for a job.
+const FREE: u64 = 12;
+
+impl Hurried {
+    fn new(wall: Arc<Wall>) -> Self {
+        Self { wall, looks: AtomicU64::new(1), free: AtomicU64::new(0) }
+    }
+}
 
 impl Clock for Hurried {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.wall.now()
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_secs(15 * self.1.fetch_add(1, Ordering::SeqCst))
+        let is_free =
+            self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| free.checked_sub(1)).is_ok();
+        let looks = if is_free {
+            self.looks.load(Ordering::SeqCst)
+        } else {
+            self.looks.fetch_add(1, Ordering::SeqCst)
+        };
+        Duration::from_secs(15 * looks)
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        self.0.sleep(duration)
+        self.free.store(FREE, Ordering::SeqCst);
+        self.wall.sleep(duration)
     }
 }
 
@@ -139,7 +162,7 @@ impl Practice {
     /// Opens the store on a clock that makes a cursor due at every line.
     pub(crate) fn open_hurried(&self) -> Box<dyn Store> {
         let credential = Credential::Static { access_token: Secret::new(&self.running.access_token) };
-        let clock = Arc::new(Hurried(Arc::clone(&self.clock), AtomicU64::new(1)));
+        let clock = Arc::new(Hurried::new(Arc::clone(&self.clock)));
         self.open_on(&credential, clock, Arc::new(Unrecorded))
     }
 
