@@ -22,10 +22,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+mod hint;
 mod ids;
 mod named;
 mod pace;
 
+pub use hint::{Ear, Hint, Subscribed, Unheard};
 pub use ids::IdMap;
 pub use named::{id_of, named, number_of, time};
 pub use pace::{Budget, Effort, Pace};
@@ -51,6 +53,9 @@ pub struct KindSpec {
     pub changes: Changes,
     /// How deletions are found between sweeps. A sweep always finds them.
     pub deletions: Deletions,
+    /// What the platform tells of by itself when an item changes, in its words ([`Hint::topic`]). Empty: nothing, and
+    /// changes are found by reading alone.
+    pub told: &'static [&'static str],
     /// Whose data it is. `None` for kinds without personal data.
     pub subject: Option<SubjectRule>,
     /// Columns of lists and search.
@@ -83,6 +88,7 @@ impl KindSpec {
         write_scopes: &[],
         changes: Changes::FullScan,
         deletions: Deletions::FullScan,
+        told: &[],
         subject: None,
         summary: &[],
         volatile: &[],
@@ -601,6 +607,19 @@ pub trait Store: Send + Sync {
     /// What it takes to look items up by their ids once more, when they are what these payloads say: as far as is known
     /// by now of how many the platform answers at once.
     fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort;
+
+    /// Has the platform tell `url` of what changes ([`KindSpec::told`]), as far as our scopes reach. What it does not tell any
+    /// more it is asked for again; what we once asked it to tell another address, it is asked not to.
+    ///
+    /// # Errors
+    /// When the store cannot be asked. A topic that is refused is no error: [`Subscribed::failed`].
+    fn subscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>>;
+
+    /// Has the platform tell `url` nothing any more.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn unsubscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>>;
 
     /// How fast the store can be asked, as far as its answers told.
     fn pace(&self) -> Pace;

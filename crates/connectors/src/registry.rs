@@ -1,6 +1,6 @@
 //! Which platforms there are.
 
-use crate::contract::{Fault, KindSpec, Settings, Store};
+use crate::contract::{Ear, Fault, KindSpec, Settings, Store};
 use crate::import_file::ImportFile;
 use crate::platforms::{bigcommerce, shopify};
 
@@ -21,6 +21,9 @@ pub struct PlatformSpec {
     pub itself: (&'static str, &'static str),
     /// Opens a store.
     pub open: fn(Settings) -> Result<Box<dyn Store>, Fault>,
+    /// By what a credential holds, what the platform says is known from what others say. `None` where it holds nothing for
+    /// that.
+    pub ear: fn(&[u8]) -> Result<Option<Box<dyn Ear>>, Fault>,
 }
 
 /// All platforms.
