@@ -36,6 +36,7 @@ pub static PLATFORMS: &[PlatformSpec] = &[
         import_files: shopify::IMPORT_FILES,
         itself: ("shop", "/myshopifyDomain"),
         open: shopify::open,
+        ear: shopify::ear,
     },
     PlatformSpec {
         name: "bigcommerce",
@@ -45,6 +46,7 @@ pub static PLATFORMS: &[PlatformSpec] = &[
         import_files: &[],
         itself: ("store", "/domain"),
         open: bigcommerce::open,
+        ear: bigcommerce::ear,
     },
 ];
 

@@ -52,7 +52,8 @@ fn credential(connect: &Connect) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     match connect {
         Connect::Shopify(words) => shopify_credential(words),
         Connect::Bigcommerce(words) => {
-            let credential = bigcommerce::Credential { access_token: secret(&words.token_file)? };
+            let credential =
+                bigcommerce::Credential { access_token: secret(&words.token_file)?, client_secret: None };
             Ok(Zeroizing::new(credential.to_bytes()?))
         }
         Connect::Jsonl { .. } => Ok(Zeroizing::default()),
@@ -191,7 +192,7 @@ fn shopify_credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8
         (Some((client_id, client_secret)), None, None) => {
             Credential::ClientCredentials { client_id, client_secret }
         }
-        (None, Some(access_token), None) => Credential::Static { access_token },
+        (None, Some(access_token), None) => Credential::Static { access_token, client_secret: None },
         _ => {
             return Err(FlowError::Input(
                 "give one way in: --client-id with --client-secret-file; or --token-file; or, for a token that ends, \

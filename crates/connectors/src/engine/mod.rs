@@ -1,6 +1,7 @@
-//! What every platform's connector needs: HTTPS, a record of what goes out, patience, and a budget.
+//! What every platform's connector needs: HTTPS, a record of what goes out, patience, a budget, and what ears share.
 
 pub(crate) mod files;
+pub(crate) mod hearing;
 pub(crate) mod http;
 #[cfg(test)]
 mod paused;

@@ -136,7 +136,9 @@ impl Practice {
         bigcommerce::open(connectors::contract::Settings {
             url: self.running.url.clone(),
             ca_pem: Some(self.running.ca_pem.clone().into_bytes()),
-            credential: Credential { access_token: Secret::new(token) }.to_bytes().unwrap(),
+            credential: Credential { access_token: Secret::new(token), client_secret: None }
+                .to_bytes()
+                .unwrap(),
             keeper: Arc::new(Never),
             behalf,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,

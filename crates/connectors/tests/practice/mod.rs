@@ -85,7 +85,8 @@ impl Practice {
         let rng = Arc::new(TestRng(Mutex::new(settings.seed)));
         let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (clock, rng);
         let running = sandbox::shopify::start(settings, Arc::clone(&clock), Arc::clone(&rng)).await.unwrap();
-        let credential = Credential::Static { access_token: Secret::new(&running.access_token) };
+        let credential =
+            Credential::Static { access_token: Secret::new(&running.access_token), client_secret: None };
         let store = shopify::open(connectors::contract::Settings {
             url: running.url.clone(),
             ca_pem: Some(running.ca_pem.clone().into_bytes()),

@@ -230,7 +230,7 @@ async fn wrong_credentials_are_told_apart() {
         let store = practice.open_with(&credential);
         async move { store.probe().await.unwrap_err() }
     };
-    let wrong = Credential::Static { access_token: Secret::new("shpat_wrong") };
+    let wrong = Credential::Static { access_token: Secret::new("shpat_wrong"), client_secret: None };
     assert!(matches!(check(wrong).await, Fault::Unauthorized(_)));
     let wrong = Credential::ClientCredentials {
         client_id: practice.running.client_id.clone(),

@@ -147,7 +147,10 @@ impl Practice {
     }
 
     pub(crate) fn open(&self) -> Box<dyn Store> {
-        self.open_with(&Credential::Static { access_token: Secret::new(&self.running.access_token) })
+        self.open_with(&Credential::Static {
+            access_token: Secret::new(&self.running.access_token),
+            client_secret: None,
+        })
     }
 
     pub(crate) fn open_with(&self, credential: &Credential) -> Box<dyn Store> {
@@ -161,7 +164,8 @@ impl Practice {
 
     /// Opens the store on a clock that makes a cursor due at every line.
     pub(crate) fn open_hurried(&self) -> Box<dyn Store> {
-        let credential = Credential::Static { access_token: Secret::new(&self.running.access_token) };
+        let credential =
+            Credential::Static { access_token: Secret::new(&self.running.access_token), client_secret: None };
         let clock = Arc::new(Hurried::new(Arc::clone(&self.clock)));
         self.open_on(&credential, clock, Arc::new(Unrecorded))
     }

@@ -80,7 +80,8 @@ impl World {
         let settings = Settings { record_documents: Some(documents), job_time, search_lag, ..settings };
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let shop = sandbox::shopify::start(settings, clock, Arc::clone(&self.cell.rng)).await.unwrap();
-        let credential = Credential::Static { access_token: Secret::new(&shop.access_token) };
+        let credential =
+            Credential::Static { access_token: Secret::new(&shop.access_token), client_secret: None };
         let connect = Connect {
             tenant: tenant(),
             name: name.parse().unwrap(),

@@ -1,7 +1,8 @@
 //! BigCommerce, over its V2 and V3 REST APIs, which are one here: a path begins with its version.
 //!
 //! In reading order: what is backed up ([`kinds`], [`reading`]), how requests are sent ([`client`]), how a store is read
-//! ([`pages`], [`parts`], [`fetch`]), and how lines become items ([`assemble`]).
+//! ([`pages`], [`parts`], [`fetch`]), how lines become items ([`assemble`]), and what the store tells by itself ([`hooks`],
+//! [`ear`]).
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use zeroize::Zeroize as _;
 use self::client::Client;
 use crate::contract::{
     Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line, Lookup, MediaBody,
-    MediaSource, Pace, Probe, RestoreOptions, Settings, Spool, Store, Usage,
+    MediaSource, Pace, Probe, RestoreOptions, Settings, Spool, Store, Subscribed, Usage,
 };
 use crate::engine::http::{Https, store_url};
 use crate::secret::Secret;
@@ -23,7 +24,9 @@ use crate::secret::Secret;
 mod assemble;
 mod client;
 mod documents;
+mod ear;
 mod fetch;
+mod hooks;
 mod kinds;
 mod live;
 mod media;
@@ -33,6 +36,7 @@ mod probe;
 mod reading;
 mod restore;
 
+pub use ear::ear;
 pub use kinds::{KINDS, kind};
 
 /// The version of the API that most kinds are read by; for the rest there is only the one before.
@@ -43,6 +47,9 @@ pub const API_VERSION: &str = "v3";
 pub struct Credential {
     /// The token of an API account. It does not end.
     pub access_token: Secret,
+    /// The account's secret, by which messages of the platform are known. Nothing is asked for with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
 }
 
 impl Credential {
@@ -69,6 +76,8 @@ pub struct BigCommerce {
     client: Client,
     /// Where the store's own files lie.
     origin: OnceCell<Url>,
+    /// What our hooks carry, so that their messages are known.
+    password: Secret,
 }
 
 /// Opens a store. Nothing is sent yet.
@@ -82,8 +91,10 @@ pub fn open(settings: Settings) -> Result<Box<dyn Store>, Fault> {
     credential.zeroize();
     let base = address(&url)?;
     let https = Https::new(ca_pem.as_deref(), behalf, Arc::clone(&clock))?;
-    let client = Client::new(https, base, parsed?.access_token, clock, rng);
-    Ok(Box::new(BigCommerce { client, origin: OnceCell::new() }))
+    let token = parsed?.access_token;
+    let password = ear::password(&token);
+    let client = Client::new(https, base, token, clock, rng);
+    Ok(Box::new(BigCommerce { client, origin: OnceCell::new(), password }))
 }
 
 /// The address below which a store's API lies, with a slash at its end. A version at its end, as the control panel
@@ -183,6 +194,14 @@ impl Store for BigCommerce {
 
     fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort {
         live::looking(kind, items)
+    }
+
+    fn subscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(hooks::subscribe(self, url))
+    }
+
+    fn unsubscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(hooks::unsubscribe(self, url))
     }
 
     fn pace(&self) -> Pace {

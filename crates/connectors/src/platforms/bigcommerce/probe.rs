@@ -1,5 +1,7 @@
 //! Looking at a store before anything is read.
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
 use super::reading::{List, Way, lists};
@@ -60,6 +62,31 @@ pub(super) async fn probe(shop: &BigCommerce) -> Result<Probe, Fault> {
         missing,
         approvals,
     })
+}
+
+/// Those of these kinds that can be read.
+pub(super) async fn readable<'a>(
+    shop: &BigCommerce,
+    kinds: impl Iterator<Item = &'a KindSpec>,
+) -> Result<Vec<&'a KindSpec>, Fault> {
+    let (mut seen, mut readable) = (BTreeMap::new(), Vec::new());
+    for kind in kinds {
+        let mut all = true;
+        for scope in kind.read_scopes {
+            let known = seen.get(scope).copied();
+            let may = match (known, first_list(scope)) {
+                (Some(known), _) => known,
+                (None, Some(list)) => may(shop, &list).await?,
+                (None, None) => true,
+            };
+            seen.insert(*scope, may);
+            all &= may;
+        }
+        if all {
+            readable.push(kind);
+        }
+    }
+    Ok(readable)
 }
 
 /// Scopes without which something cannot be read.

@@ -33,6 +33,9 @@ pub enum Credential {
     Static {
         /// The token.
         access_token: Secret,
+        /// The app's secret, by which messages of the platform are known. Nothing is asked for with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_secret: Option<Secret>,
     },
     /// A token that ends, and one that renews it; both change at each renewal.
     Offline {
@@ -58,6 +61,16 @@ impl Credential {
         // The parser's message could quote the secret; it is not passed on.
         serde_json::from_slice(bytes)
             .map_err(|_| Fault::Unauthorized("the stored credential is not one of Shopify".to_owned()))
+    }
+
+    /// The app's secret, where it is kept.
+    pub(crate) fn client_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::ClientCredentials { client_secret, .. } | Self::Offline { client_secret, .. } => {
+                Some(client_secret)
+            }
+            Self::Static { client_secret, .. } => client_secret.as_ref(),
+        }
     }
 
     /// Whether another one is renewed by the same refresh token: nobody has renewed it since.
@@ -171,7 +184,7 @@ impl Auth {
         }
         let now = self.clock.monotonic();
         let (secret, ends) = match &state.credential {
-            Credential::Static { access_token } => (access_token.clone(), None),
+            Credential::Static { access_token, .. } => (access_token.clone(), None),
             Credential::ClientCredentials { client_id, client_secret } => {
                 let granted = self
                     .ask(&[

@@ -90,6 +90,27 @@ pub(crate) const METAOBJECT_TYPES: &str = "query metaobject_types($first: Int!, 
 /// Which languages the shop has.
 pub(crate) const LANGUAGES: &str = "query languages { shopLocales { locale primary } }";
 
+/// What the app is told of, and where.
+pub(crate) const SUBSCRIPTIONS: &str = "query subscriptions($first: Int!, $after: String) { \
+    webhookSubscriptions(first: $first, after: $after) { \
+    nodes { id topic uri format filter includeFields } pageInfo { hasNextPage endCursor } } }";
+
+/// Asks to be told.
+pub(crate) const SUBSCRIBE: &str = "mutation subscribe($topic: WebhookSubscriptionTopic!, \
+    $webhookSubscription: WebhookSubscriptionInput!) { \
+    webhookSubscriptionCreate(topic: $topic, webhookSubscription: $webhookSubscription) { \
+    webhookSubscription { id } userErrors { field message } } }";
+
+/// Asks to be told in another way.
+pub(crate) const RESUBSCRIBE: &str = "mutation resubscribe($id: ID!, \
+    $webhookSubscription: WebhookSubscriptionInput!) { \
+    webhookSubscriptionUpdate(id: $id, webhookSubscription: $webhookSubscription) { \
+    webhookSubscription { id } userErrors { field message } } }";
+
+/// Asks to be told no more.
+pub(crate) const UNSUBSCRIBE: &str = "mutation unsubscribe($id: ID!) { webhookSubscriptionDelete(id: $id) { \
+    deletedWebhookSubscriptionId userErrors { field message } } }";
+
 /// Documents that are not derived from a selection.
 pub(crate) static FIXED: &[Document] = &[
     Document { name: "bulk_run", text: BULK_RUN },
@@ -100,6 +121,10 @@ pub(crate) static FIXED: &[Document] = &[
     Document { name: "store", text: STORE },
     Document { name: "metaobject_types", text: METAOBJECT_TYPES },
     Document { name: "languages", text: LANGUAGES },
+    Document { name: "subscriptions", text: SUBSCRIPTIONS },
+    Document { name: "subscribe", text: SUBSCRIBE },
+    Document { name: "resubscribe", text: RESUBSCRIBE },
+    Document { name: "unsubscribe", text: UNSUBSCRIBE },
 ];
 
 static SET: LazyLock<Vec<KindDocuments>> = LazyLock::new(|| READINGS.iter().filter_map(derive).collect());

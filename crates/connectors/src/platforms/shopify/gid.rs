@@ -9,9 +9,14 @@ pub(super) fn number(id: &str) -> &str {
     id.rsplit_once('/').map_or(id, |(_, number)| number)
 }
 
+/// The id of a thing of this type, by its number.
+pub(super) fn of_number(kind: &str, number: &str) -> String {
+    format!("{SCHEME}{kind}/{number}")
+}
+
 /// An id under another type's name. What is no such id stays as it is.
 pub(super) fn renamed(kind: &str, id: &str) -> String {
-    if id.starts_with(SCHEME) { format!("{SCHEME}{kind}/{}", number(id)) } else { id.to_owned() }
+    if id.starts_with(SCHEME) { of_number(kind, number(id)) } else { id.to_owned() }
 }
 
 /// An id as inputs spell it.

@@ -20,6 +20,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "shop",
         plural: "shop",
+        told: &["shop/update"],
         summary: &[column("title", "/name"), column("domain", "/myshopifyDomain")],
         unordered: &["/metafields"],
         references: &[reference("/metafields/*/value", "")],
@@ -36,6 +37,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "locale",
         plural: "locales",
+        told: &["locales/create", "locales/update", "locales/destroy"],
         read_scopes: &["read_locales"],
         write_scopes: &["write_locales"],
         summary: &[column("title", "/name"), column("locale", "/locale")],
@@ -49,6 +51,13 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "location",
         plural: "locations",
+        told: &[
+            "locations/create",
+            "locations/update",
+            "locations/delete",
+            "locations/activate",
+            "locations/deactivate",
+        ],
         read_scopes: &["read_locations"],
         write_scopes: &["write_locations"],
         summary: &[column("title", "/name"), column("active", "/isActive"), column("updated", "/updatedAt")],
@@ -72,6 +81,11 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "metafield_definition",
         plural: "metafield definitions",
+        told: &[
+            "metafield_definitions/create",
+            "metafield_definitions/update",
+            "metafield_definitions/delete",
+        ],
         read_scopes: &["read_products"],
         write_scopes: &["write_products"],
         summary: &[
@@ -131,6 +145,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "metaobject",
         plural: "metaobjects",
+        told: &["metaobjects/create", "metaobjects/update", "metaobjects/delete"],
         read_scopes: &["read_metaobjects", "read_metaobject_definitions"],
         write_scopes: &["write_metaobjects"],
         summary: &[
@@ -147,6 +162,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "product",
         plural: "products",
+        told: &["products/create", "products/update", "products/delete"],
         read_scopes: &["read_products", "read_publications"],
         write_scopes: &["write_products", "write_publications", "write_files"],
         changes: Changes::UpdatedSince,
@@ -205,6 +221,14 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "inventory_item",
         plural: "inventory items",
+        told: &[
+            "inventory_items/create",
+            "inventory_items/update",
+            "inventory_items/delete",
+            "inventory_levels/connect",
+            "inventory_levels/update",
+            "inventory_levels/disconnect",
+        ],
         read_scopes: &["read_inventory", "read_products", "read_locations"],
         write_scopes: &["write_inventory"],
         summary: &[column("title", "/sku"), column("tracked", "/tracked"), column("updated", "/updatedAt")],
@@ -233,6 +257,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "collection",
         plural: "collections",
+        told: &["collections/create", "collections/update", "collections/delete"],
         read_scopes: &["read_products", "read_publications", "read_metaobjects"],
         write_scopes: &["write_products", "write_publications"],
         changes: Changes::UpdatedSince,
@@ -383,6 +408,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "segment",
         plural: "segments",
+        told: &["segments/create", "segments/update", "segments/delete"],
         read_scopes: &["read_customers"],
         write_scopes: &["write_customers"],
         summary: &[column("title", "/name"), column("query", "/query"), column("updated", "/lastEditDate")],
@@ -394,6 +420,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "discount",
         plural: "discounts",
+        told: &["discounts/create", "discounts/update", "discounts/delete"],
         read_scopes: &["read_discounts", "read_customers", "read_products"],
         write_scopes: &["write_discounts"],
         summary: &[
@@ -444,6 +471,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "customer",
         plural: "customers",
+        told: &["customers/create", "customers/update", "customers/delete"],
         read_scopes: &["read_customers", "read_locations"],
         write_scopes: &["write_customers"],
         changes: Changes::UpdatedSince,
@@ -502,6 +530,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "market",
         plural: "markets",
+        told: &["markets/create", "markets/update", "markets/delete"],
         read_scopes: &["read_markets", "read_locations"],
         write_scopes: &["write_markets"],
         summary: &[
@@ -590,6 +619,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "order",
         plural: "orders",
+        told: &["orders/create", "orders/updated", "orders/delete"],
         read_scopes: &["read_orders", "read_customers", "read_products", "read_locations"],
         write_scopes: &["write_orders"],
         changes: Changes::UpdatedSince,
@@ -653,6 +683,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "draft_order",
         plural: "draft orders",
+        told: &["draft_orders/create", "draft_orders/update", "draft_orders/delete"],
         read_scopes: &["read_draft_orders", "read_customers", "read_products", "read_orders"],
         write_scopes: &["write_draft_orders"],
         changes: Changes::UpdatedSince,

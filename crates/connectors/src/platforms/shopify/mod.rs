@@ -2,8 +2,8 @@
 //!
 //! In reading order: what is backed up ([`kinds`], [`reading`], [`omitted`]), what is sent ([`selection`],
 //! [`documents`]), how it is sent ([`auth`], [`client`]), how a store is read ([`fetch`], [`bulk`],
-//! [`pages`], [`deletions`]), how lines become items ([`fold`], [`assemble`]), and how items are put back
-//! ([`restore`]).
+//! [`pages`], [`deletions`]), how lines become items ([`fold`], [`assemble`]), how items are put back
+//! ([`restore`]), and what the store tells by itself ([`topics`], [`subscriptions`], [`ear`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use self::client::{Again, Client};
 use self::reading::PageSize;
 use crate::contract::{
     Applied, Effort, Fault, IdMap, Item, ItemPlan, ItemWrite, KindRequest, KindSpec, Line, Lookup, MediaBody,
-    MediaSource, Pace, Probe, RestoreOptions, Settings, Spool, Store, Usage,
+    MediaSource, Pace, Probe, RestoreOptions, Settings, Spool, Store, Subscribed, Usage,
 };
 use crate::digest::digest;
 use crate::engine::http::{Https, store_url};
@@ -28,6 +28,7 @@ mod bulk;
 mod client;
 mod deletions;
 mod documents;
+mod ear;
 mod fetch;
 mod fold;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -46,12 +47,16 @@ mod restore;
 mod route;
 mod selection;
 mod settle;
+mod subscriptions;
+mod topics;
 
 pub use auth::Credential;
 pub use documents::Document;
+pub use ear::ear;
 pub use import_files::IMPORT_FILES;
 pub use kinds::{KINDS, kind};
 pub use omitted::{KEPT, Kept, NOWHERE};
+pub use topics::{TOPICS, Topic};
 
 /// The API version that is asked for, and that every answer is checked against.
 pub const API_VERSION: &str = "2026-10";
@@ -224,6 +229,14 @@ impl Store for Shopify {
 
     fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort {
         pages::looking(self, kind, items)
+    }
+
+    fn subscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(subscriptions::subscribe(self, url))
+    }
+
+    fn unsubscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(subscriptions::unsubscribe(self, url))
     }
 
     fn pace(&self) -> Pace {

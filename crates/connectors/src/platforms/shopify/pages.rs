@@ -271,7 +271,7 @@ fn window_after(last: &Value, by_change: bool, query: Option<&str>) -> Option<St
 }
 
 /// The types of all metaobject definitions.
-async fn metaobject_types(shop: &Shopify) -> Result<VecDeque<String>, Fault> {
+pub(super) async fn metaobject_types(shop: &Shopify) -> Result<VecDeque<String>, Fault> {
     let mut types = VecDeque::new();
     let mut after = None;
     loop {

@@ -95,7 +95,8 @@ fn payloads() -> Vec<Vec<u8>> {
 fn addresses() -> Vec<Vec<u8>> {
     let secret = |text: &str| Secret::new(text);
     let credentials = [
-        Credential::Static { access_token: secret("shpat_1") },
+        Credential::Static { access_token: secret("shpat_1"), client_secret: None },
+        Credential::Static { access_token: secret("shpat_1"), client_secret: Some(secret("shpss_1")) },
         Credential::ClientCredentials { client_id: "id".to_owned(), client_secret: secret("shpss_1") },
         Credential::Offline {
             client_id: "id".to_owned(),
