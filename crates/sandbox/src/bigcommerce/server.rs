@@ -237,7 +237,7 @@ fn answer(
             if method != "GET" {
                 shop.counters.writes.fetch_add(1, Ordering::Relaxed);
             }
-            webhook::deliver(shop, &changes);
+            webhook::deliver(shop, &starred(operation.path), &changes);
             Made { answer, fault, path }
         }
         Err(refusal) => Made { answer: refusal.answer(version(&path)), fault, path },

@@ -148,15 +148,19 @@ pub(crate) enum Verb {
     Archived,
     /// From one state to another; for orders.
     Moved(u64, u64),
+    /// Switched on or off; for price lists.
+    Switched(bool),
 }
 
 /// One thing that webhooks may be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) kind: &'static str,
     pub(crate) key: Key,
     pub(crate) parent: Option<Key>,
     pub(crate) verb: Verb,
+    /// What was there before it went.
+    pub(crate) was: Option<Row>,
 }
 
 /// The whole state of one store.
@@ -300,6 +304,12 @@ impl Store {
                 archived = old.get("is_deleted") != new.get("is_deleted")
                     && new.get("is_deleted") == &Json::Bool(true);
             }
+            if kind == "price_list"
+                && let Some(new) = table.rows.get(key)
+                && old.get("active") != new.get("active")
+            {
+                moved = Some(Verb::Switched(new.get("active") == &Json::Bool(true)));
+            }
             if old.parent != parent
                 && let Some(gone) = old.parent.as_ref().and_then(|parent| table.children.get_mut(parent))
             {
@@ -358,7 +368,11 @@ impl Store {
         if let Some(resource) = super::resource::of_kind(kind) {
             (resource.gone)(self, key, &row);
         }
+        let changes = self.changes.len();
         self.tell(kind, key.clone(), row.parent.clone(), Verb::Deleted);
+        if let Some(change) = self.changes.get_mut(changes) {
+            change.was = Some(row.clone());
+        }
         Some(row)
     }
 
@@ -381,7 +395,8 @@ impl Store {
         }
     }
 
-    fn tell(&mut self, kind: &'static str, key: Key, parent: Option<Key>, verb: Verb) {
+    /// Notes what webhooks are to be told.
+    pub(crate) fn tell(&mut self, kind: &'static str, key: Key, parent: Option<Key>, verb: Verb) {
         if self.seeding {
             return;
         }
@@ -391,7 +406,7 @@ impl Store {
                 && (change.verb == verb || change.verb == Verb::Created && verb == Verb::Updated)
         });
         if !told {
-            self.changes.push(Change { kind, key, parent, verb });
+            self.changes.push(Change { kind, key, parent, verb, was: None });
         }
     }
 }

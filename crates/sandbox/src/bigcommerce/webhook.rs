@@ -6,14 +6,16 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use super::running::Shop;
-use super::store::{App, Change, Key, Verb};
+use super::store::{App, Change, Key, Store, Verb};
 use crate::lock::lock;
 use crate::secret::{fresh, sha256_hex, sign};
 
 /// What events there are: kind, the word for it in the payload, the scope without its verb, the verbs.
 const TOPICS: &[(&str, &str, &str, &[&str])] = &[
     ("product", "product", "store/product", &["created", "updated", "deleted"]),
+    ("product_stock", "product", "store/product/inventory", &["updated"]),
     ("variant", "sku", "store/sku", &["created", "updated", "deleted"]),
+    ("variant_stock", "sku", "store/sku/inventory", &["updated"]),
     ("category", "category", "store/category", &["created", "updated", "deleted"]),
     ("customer", "customer", "store/customer", &["created", "updated", "deleted"]),
     ("address", "customer", "store/customer/address", &["created", "updated", "deleted"]),
@@ -22,15 +24,23 @@ const TOPICS: &[(&str, &str, &str, &[&str])] = &[
     ("refund", "order", "store/order/refund", &["created"]),
     ("shipment", "shipment", "store/shipment", &["created", "updated", "deleted"]),
     ("subscriber", "subscriber", "store/subscriber", &["created", "updated", "deleted"]),
-    ("price_list", "priceList", "store/priceList", &["created", "updated", "deleted"]),
+    (
+        "price_list",
+        "priceList",
+        "store/priceList",
+        &["created", "updated", "activated", "deactivated", "deleted"],
+    ),
+    (PRICE_LISTS, "priceList", "store/priceLists", &["deleted"]),
+    ("price_record", "priceList", "store/priceList/record", &["created", "updated", "deleted"]),
+    (PRICE_RECORDS, "priceList", "store/priceList/records", &["created", "updated", "deleted"]),
+    ("price_assignment", "priceList", "store/priceList/assignment", &["updated", "deleted"]),
     ("channel", "channel", "store/channel", &["created", "updated"]),
-    ("location", "location", "store/inventory/location", &["created", "updated", "deleted"]),
+    ("location", "location", "store/inventory/location", &["created", "updated"]),
     ("store", "store", "store/information", &["updated"]),
     ("product_metafield", "product", "store/product/metafield", &["created", "updated", "deleted"]),
-    ("variant_metafield", "variant", "store/variant/metafield", &["created", "updated", "deleted"]),
+    ("variant_metafield", "variant", "store/product/variant/metafield", &["created", "updated", "deleted"]),
     ("category_metafield", "category", "store/category/metafield", &["created", "updated", "deleted"]),
     ("brand_metafield", "brand", "store/brand/metafield", &["created", "updated", "deleted"]),
-    ("customer_metafield", "customer", "store/customer/metafield", &["created", "updated", "deleted"]),
     ("order_metafield", "order", "store/order/metafield", &["created", "updated", "deleted"]),
     ("channel_metafield", "channel", "store/channel/metafield", &["created", "updated", "deleted"]),
     (
@@ -41,6 +51,27 @@ const TOPICS: &[(&str, &str, &str, &[&str])] = &[
     ),
 ];
 
+/// Those of which all may be asked for at once.
+const WHOLE: &[&str] = &[
+    "store/brand/metafield",
+    "store/category",
+    "store/channel",
+    "store/customer",
+    "store/customer/address",
+    "store/inventory/location/metafield",
+    "store/order",
+    "store/product",
+    "store/product/metafield",
+    "store/product/variant/metafield",
+    "store/shipment",
+    "store/sku",
+    "store/subscriber",
+];
+
+/// Events of many price lists, or of many of their records, that one request was for.
+const PRICE_LISTS: &str = "price_lists";
+const PRICE_RECORDS: &str = "price_records";
+
 /// Seconds after which a delivery is tried again. Then the hook is switched off.
 const RETRIES: &[u64] = &[60, 180, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 50_400, 86_400];
 
@@ -48,7 +79,7 @@ const RETRIES: &[u64] = &[60, 180, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 5
 pub(crate) fn is_topic(scope: &str) -> bool {
     TOPICS.iter().any(|(_, _, begin, verbs)| {
         let rest = scope.strip_prefix(begin).and_then(|rest| rest.strip_prefix('/'));
-        rest.is_some_and(|verb| verb == "*" || verbs.contains(&verb))
+        rest.is_some_and(|verb| verb == "*" && WHOLE.contains(begin) || verbs.contains(&verb))
     })
 }
 
@@ -59,41 +90,120 @@ struct Event {
     data: Json,
 }
 
-fn event(change: &Change) -> Option<Event> {
-    let (_, word, begin, verbs) = TOPICS.iter().find(|(kind, ..)| *kind == change.kind)?;
-    let verb = match change.verb {
+/// What of a request its hooks will hear of. What was done to many prices at once is one event.
+fn events(store: &Store, path: &str, changes: &[Change]) -> Vec<Event> {
+    let many_lists = path == "/v3/pricelists";
+    let many_records = ["/v3/pricelists/records", "/v3/pricelists/*/records"].contains(&path);
+    let batch = |change: &&Change| match change.kind {
+        "price_list" => many_lists && change.verb == Verb::Deleted,
+        "price_record" => many_records,
+        _ => false,
+    };
+    // The records of a list that goes are told of with it.
+    let with_list = |change: &&Change| {
+        change.kind == "price_record"
+            && change.verb == Verb::Deleted
+            && path.starts_with("/v3/pricelists")
+            && !path.contains("records")
+    };
+    let alone = changes.iter().filter(|change| !batch(change) && !with_list(change));
+    let mut events: Vec<Event> = alone.filter_map(|change| event(store, change)).collect();
+    let together = |verb: Verb, kind: &str| -> Vec<&Change> {
+        changes.iter().filter(batch).filter(|change| change.verb == verb && change.kind == kind).collect()
+    };
+    for verb in [Verb::Created, Verb::Updated, Verb::Deleted] {
+        let records: Vec<Json> =
+            together(verb, "price_record").into_iter().map(|change| record(store, change)).collect();
+        if !records.is_empty() {
+            events.extend(named(PRICE_RECORDS, verb, Json::Array(records)));
+        }
+    }
+    let lists: Vec<Json> =
+        together(Verb::Deleted, "price_list").into_iter().map(|change| change.key.json()).collect();
+    if !lists.is_empty() {
+        events.extend(named(PRICE_LISTS, Verb::Deleted, json!({ "price_list_ids": lists })));
+    }
+    events
+}
+
+/// An event of that kind, where there is one.
+fn named(kind: &str, verb: Verb, data: Json) -> Option<Event> {
+    let (_, _, begin, verbs) = TOPICS.iter().find(|(known, ..)| *known == kind)?;
+    let verb = match verb {
+        // An assignment that is made is one that changed.
+        Verb::Created if kind == "price_assignment" => "updated",
         Verb::Created => "created",
         Verb::Updated => "updated",
         Verb::Deleted => "deleted",
         Verb::Archived => "archived",
         Verb::Moved(..) => "statusUpdated",
+        Verb::Switched(true) => "activated",
+        Verb::Switched(false) => "deactivated",
     };
-    if !verbs.contains(&verb) {
-        return None;
-    }
+    verbs.contains(&verb).then(|| Event { scope: format!("{begin}/{verb}"), begin, data })
+}
+
+/// The record of a price, as events name it.
+fn record(store: &Store, change: &Change) -> Json {
+    let row = change.was.as_ref().or_else(|| store.get(change.kind, &change.key));
+    let of = |name: &str| row.map_or(Json::Null, |row| row.get(name).clone());
+    json!({ "price_list_id": of("price_list_id"), "variant_id": of("variant_id"), "currency": of("currency") })
+}
+
+fn event(store: &Store, change: &Change) -> Option<Event> {
+    let (_, word, ..) = TOPICS.iter().find(|(kind, ..)| *kind == change.kind)?;
+    let row = change.was.as_ref().or_else(|| store.get(change.kind, &change.key));
+    let of = |name: &str| row.map_or(Json::Null, |row| row.get(name).clone());
+    let parent = change.parent.as_ref().map(Key::json);
+    let level = |kind: &str| {
+        store.get(kind, &change.key).map_or(Json::from(0), |row| row.get("inventory_level").clone())
+    };
     let mut data = json!({ "type": word, "id": change.key.json() });
     let fields = data.as_object_mut()?;
-    let parent = change.parent.as_ref().map(Key::json);
-    match (change.kind, change.verb) {
+    let data = match (change.kind, change.verb) {
         ("order", Verb::Moved(from, to)) => {
             fields.insert("status".to_owned(), json!({ "previous_status_id": from, "new_status_id": to }));
+            data
         }
         ("variant", _) => {
             fields.insert("sku".to_owned(), json!({ "product_id": parent, "variant_id": change.key.json() }));
+            data
+        }
+        ("product_stock", _) => {
+            let stock =
+                json!({ "product_id": change.key.json(), "method": "absolute", "value": level("product") });
+            fields.insert("inventory".to_owned(), stock);
+            data
+        }
+        ("variant_stock", _) => {
+            let stock = json!({ "product_id": parent, "method": "absolute", "value": level("variant"),
+                "variant_id": change.key.json() });
+            fields.insert("inventory".to_owned(), stock);
+            data
         }
         ("address", _) => {
             fields.insert("address".to_owned(), json!({ "customer_id": parent }));
+            data
         }
         ("shipment", _) => {
             fields.insert("orderId".to_owned(), parent.unwrap_or_default());
+            data
+        }
+        ("store", _) => json!({ "type": word }),
+        ("location", _) => json!({ "location_id": change.key.json() }),
+        ("price_list", _) => json!({ "price_list_id": change.key.json() }),
+        ("price_record", _) => record(store, change),
+        ("price_assignment", _) => {
+            json!({ "price_list_id": of("price_list_id"), "channel_id": of("channel_id"),
+                "customer_group_id": of("customer_group_id") })
         }
         (kind, _) if kind.ends_with("_metafield") => {
-            fields.insert("type".to_owned(), Json::from("metafield"));
-            fields.insert("metafield".to_owned(), json!({ "resource_id": parent, "resource_type": word }));
+            let owner = change.parent.as_ref().map(Key::to_string);
+            json!({ "metafield_id": change.key.json(), "resource_id": owner, "namespace": of("namespace") })
         }
-        _ => {}
-    }
-    Some(Event { scope: format!("{begin}/{verb}"), begin, data })
+        _ => data,
+    };
+    named(change.kind, change.verb, data)
 }
 
 /// What is sent to one hook.
@@ -105,15 +215,15 @@ struct Delivery {
     body: String,
 }
 
-/// Tells every hook about what it asked for, in the background.
-pub(crate) fn deliver(shop: &Arc<Shop>, changes: &[Change]) {
+/// Tells every hook about what it asked for, in the background. `path` is that of the request, with `*` in the place of ids.
+pub(crate) fn deliver(shop: &Arc<Shop>, path: &str, changes: &[Change]) {
     let deliveries: Vec<Delivery> = {
         let store = lock(&shop.store);
         if store.count("hook") == 0 {
             return;
         }
         let numeric = store.rows("store").next().map_or(Json::Null, |(_, row)| row.get("store_id").clone());
-        let events: Vec<Event> = changes.iter().filter_map(event).collect();
+        let events = events(&store, path, changes);
         let hooks = store.rows("hook").filter(|(_, hook)| hook.get("is_active") == &Json::Bool(true));
         let wanted = hooks.flat_map(|(key, hook)| {
             let all = hook.text("scope").strip_suffix("/*").unwrap_or_default();

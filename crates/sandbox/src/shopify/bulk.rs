@@ -224,7 +224,7 @@ pub(crate) fn spawn(shop: &Arc<Shop>, gid: Gid) {
             tracing::error!(%gid, %error, "a bulk operation broke off");
             finish(&shop, gid, Ended { error: Some("INTERNAL_SERVER_ERROR"), ..Ended::default() });
         }
-        webhook::deliver(&shop, vec![Change { gid, verb: Verb::Update }]);
+        webhook::deliver(&shop, vec![Change { gid, verb: Verb::Update, was: None, stocked: None }]);
     });
 }
 

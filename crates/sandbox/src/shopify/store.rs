@@ -84,13 +84,29 @@ pub(crate) enum Verb {
     Create,
     Update,
     Delete,
+    /// A place is used again, or is not any more: that is told under names of its own.
+    Activate,
+    Deactivate,
 }
 
 /// One thing that a webhook may be told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) gid: Gid,
     pub(crate) verb: Verb,
+    /// What was there before it went.
+    pub(crate) was: Option<Arc<Obj>>,
+    /// Of a level of stock: whose it is, and where.
+    pub(crate) stocked: Option<(Gid, Gid)>,
+}
+
+/// The levels of stock of an item: by their id, where they are, and what they say.
+fn levels(item: Option<&Arc<Obj>>) -> Vec<(Gid, Gid, &Obj)> {
+    let all = item.map(|item| item.list("inventoryLevels")).unwrap_or_default();
+    all.iter()
+        .filter_map(Val::as_obj)
+        .filter_map(|level| Some((level.gid("id")?, level.gid("location")?, level)))
+        .collect()
 }
 
 impl Store {
@@ -171,16 +187,74 @@ impl Store {
             }
         }
         obj.shrink();
-        self.replace(gid, Some(&Arc::new(obj)));
+        let made = Arc::new(obj);
+        self.replace(gid, Some(&made));
         self.tell(gid, Verb::Create);
+        if gid.kind() == Kind::InventoryItem {
+            self.tell_levels(gid, None, Some(&made));
+        }
     }
 
     /// Changes an object and stamps it.
     pub(crate) fn edit(&mut self, gid: Gid, edit: impl FnOnce(&mut Obj)) {
+        let old = self.get(gid).cloned();
         self.edit_silently(gid, |obj| {
             edit(obj);
         });
-        self.touch(gid);
+        let new = self.get(gid).cloned();
+        let differs = |name: &'static str| {
+            let of = |obj: &Option<Arc<Obj>>| obj.as_ref().and_then(|obj| obj.get(name).cloned());
+            of(&old) != of(&new)
+        };
+        match gid.kind() {
+            // Whoever moves stock changes no item.
+            Kind::InventoryItem if differs("inventoryLevels") => {
+                let bare = |obj: &Option<Arc<Obj>>| {
+                    obj.as_ref().map(|obj| {
+                        let mut bare = Obj::clone(obj);
+                        bare.take("inventoryLevels");
+                        bare
+                    })
+                };
+                if bare(&old) == bare(&new) {
+                    self.stamp(gid);
+                } else {
+                    self.touch(gid);
+                }
+                self.tell_levels(gid, old.as_ref(), new.as_ref());
+            }
+            Kind::Location if differs("isActive") => {
+                self.stamp(gid);
+                let active = new.is_some_and(|location| location.flag("isActive") == Some(true));
+                self.tell(gid, if active { Verb::Activate } else { Verb::Deactivate });
+            }
+            _ => self.touch(gid),
+        }
+    }
+
+    fn tell_levels(&mut self, item: Gid, old: Option<&Arc<Obj>>, new: Option<&Arc<Obj>>) {
+        let (old, new) = (levels(old), levels(new));
+        let had = |id: Gid| old.iter().find(|(own, ..)| *own == id).map(|(_, _, level)| *level);
+        for (id, location, level) in &new {
+            match had(*id) {
+                None => self.tell_stock(*id, (item, *location), Verb::Create),
+                Some(before) if before != *level => self.tell_stock(*id, (item, *location), Verb::Update),
+                Some(_) => {}
+            }
+        }
+        for (id, location, _) in &old {
+            if !new.iter().any(|(own, ..)| own == id) {
+                self.tell_stock(*id, (item, *location), Verb::Delete);
+            }
+        }
+    }
+
+    fn tell_stock(&mut self, level: Gid, stocked: (Gid, Gid), verb: Verb) {
+        if self.note(level, verb)
+            && let Some(change) = self.changes.last_mut()
+        {
+            change.stocked = Some(stocked);
+        }
     }
 
     /// Changes an object without a new `updatedAt`: so do some of the platform's own changes.
@@ -193,11 +267,15 @@ impl Store {
 
     /// Stamps an object as changed now.
     pub(crate) fn touch(&mut self, gid: Gid) {
+        self.stamp(gid);
+        self.tell(gid, Verb::Update);
+    }
+
+    fn stamp(&mut self, gid: Gid) {
         let now = self.now;
         if has_times(gid.kind()) {
             self.edit_silently(gid, |obj| obj.set("updatedAt", Val::Time(now)));
         }
-        self.tell(gid, Verb::Update);
     }
 
     /// Removes an object and, for kinds that have one, leaves an event.
@@ -220,7 +298,11 @@ impl Store {
             };
             self.insert(Kind::BasicEvent, event);
         }
-        self.tell(gid, Verb::Delete);
+        if self.note(gid, Verb::Delete)
+            && let Some(change) = self.changes.last_mut()
+        {
+            change.was = Some(old);
+        }
     }
 
     /// What price lists say of a variant goes with it.
@@ -236,17 +318,23 @@ impl Store {
     }
 
     fn tell(&mut self, gid: Gid, verb: Verb) {
+        self.note(gid, verb);
+    }
+
+    /// Notes what webhooks are to be told. Whether it was not noted yet.
+    fn note(&mut self, gid: Gid, verb: Verb) -> bool {
         if self.seeding {
-            return;
+            return false;
         }
         if self
             .changes
             .iter()
             .any(|change| change.gid == gid && (change.verb == verb || change.verb == Verb::Create))
         {
-            return;
+            return false;
         }
-        self.changes.push(Change { gid, verb });
+        self.changes.push(Change { gid, verb, was: None, stocked: None });
+        true
     }
 
     fn replace(&mut self, gid: Gid, new: Option<&Arc<Obj>>) {

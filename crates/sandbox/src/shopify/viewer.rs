@@ -174,7 +174,7 @@ pub(crate) struct Viewer {
 }
 
 impl Viewer {
-    fn has(&self, scope: &str) -> bool {
+    pub(crate) fn has(&self, scope: &str) -> bool {
         self.scopes.contains(scope)
             || scope.strip_prefix("read_").is_some_and(|what| self.scopes.contains(&format!("write_{what}")))
     }

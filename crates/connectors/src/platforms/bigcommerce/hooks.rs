@@ -3,8 +3,6 @@
 //! A token sees the hooks of its own API account alone, so those of other apps are never touched. Of the account's own,
 //! those are ours that lead to the address that is asked for, or to one beside it: the same up to the last slash.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::BigCommerce;
@@ -14,31 +12,14 @@ use super::kinds::KINDS;
 use super::pages::{Pager, Place};
 use super::probe;
 use super::reading::{List, PAGE, Way};
-use crate::contract::{Fault, KindSpec, Subscribed};
+use super::topics::scopes;
+use crate::contract::{Fault, Subscribed};
 use crate::engine::hearing::is_beside;
 use crate::engine::http::Verb;
 
 const HOOKS: &str = "v3/hooks";
 /// Pages of hooks that are looked at: many more than an account can have of ours.
 const PAGES_MAX: usize = 40;
-
-/// Events of which all below are told under one hook. Others are asked for one by one.
-/// Source: the platform's pages on the events.
-const WHOLE: &[&str] = &[
-    "store/brand/metafield",
-    "store/category",
-    "store/channel",
-    "store/customer",
-    "store/customer/address",
-    "store/inventory/location/metafield",
-    "store/order",
-    "store/product",
-    "store/product/metafield",
-    "store/product/variant/metafield",
-    "store/shipment",
-    "store/sku",
-    "store/subscriber",
-];
 
 /// A hook that is there.
 struct Hook {
@@ -68,17 +49,6 @@ impl Hook {
 /// carry is nobody's to read.
 pub(super) fn is_ours(headers: impl IntoIterator<Item = impl AsRef<str>>) -> bool {
     headers.into_iter().any(|name| name.as_ref().eq_ignore_ascii_case(PASSWORD))
-}
-
-/// What is asked for, for what is told of a kind.
-fn scope_of(topic: &str) -> String {
-    let whole = topic.rsplit_once('/').map(|(begin, _)| begin).filter(|begin| WHOLE.contains(begin));
-    whole.map_or_else(|| topic.to_owned(), |begin| format!("{begin}/*"))
-}
-
-/// What is asked for, for these kinds.
-fn scopes<'a>(kinds: impl Iterator<Item = &'a KindSpec>) -> BTreeSet<String> {
-    kinds.flat_map(|kind| kind.told).map(|topic| scope_of(topic)).collect()
 }
 
 /// Asks for everything that our scopes let us read.
@@ -183,21 +153,4 @@ async fn list(shop: &BigCommerce) -> Result<Vec<Hook>, Fault> {
         return Ok(hooks);
     }
     Err(Fault::Malformed("there is no end of the account's webhooks".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_told_of_all_below_is_asked_for_at_once_and_the_rest_one_by_one() {
-        assert_eq!(scope_of("store/product/created"), "store/product/*");
-        assert_eq!(scope_of("store/product/metafield/created"), "store/product/metafield/*");
-        assert_eq!(scope_of("store/priceList/created"), "store/priceList/created");
-        let all = scopes(KINDS.iter());
-        for whole in WHOLE {
-            assert!(all.contains(&format!("{whole}/*")), "{whole}");
-        }
-        assert!(all.iter().all(|scope| !all.contains(&format!("{scope}/*"))));
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! How each is read stands in [`super::reading`].
 
+use super::topics;
 use crate::contract::{
     Changes, Deletions, Ids, KindSpec, Loss, Reference, Restorable, SaleRule, SubjectRule, column, reference,
 };
@@ -44,7 +45,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "store",
         plural: "store",
-        told: &["store/information/updated"],
+        told: topics::STORE,
         read_scopes: INFORMATION,
         write_scopes: INFORMATION_WRITE,
         summary: &[column("title", "/name"), column("domain", "/domain")],
@@ -119,13 +120,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "location",
         plural: "locations",
-        told: &[
-            "store/inventory/location/created",
-            "store/inventory/location/updated",
-            "store/inventory/location/metafield/created",
-            "store/inventory/location/metafield/updated",
-            "store/inventory/location/metafield/deleted",
-        ],
+        told: topics::LOCATION,
         read_scopes: &["store_locations_read_only"],
         write_scopes: &["store_locations"],
         summary: &[column("title", "/label"), column("code", "/code"), column("enabled", "/enabled")],
@@ -139,13 +134,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "channel",
         plural: "channels",
-        told: &[
-            "store/channel/created",
-            "store/channel/updated",
-            "store/channel/metafield/created",
-            "store/channel/metafield/updated",
-            "store/channel/metafield/deleted",
-        ],
+        told: topics::CHANNEL,
         read_scopes: &["store_channel_settings_read_only"],
         write_scopes: &["store_channel_settings"],
         summary: &[column("title", "/name"), column("type", "/type"), column("status", "/status")],
@@ -205,14 +194,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "category",
         plural: "categories",
-        told: &[
-            "store/category/created",
-            "store/category/updated",
-            "store/category/deleted",
-            "store/category/metafield/created",
-            "store/category/metafield/updated",
-            "store/category/metafield/deleted",
-        ],
+        told: topics::CATEGORY,
         read_scopes: PRODUCTS,
         write_scopes: PRODUCTS_WRITE,
         summary: &[column("title", "/name"), column("path", "/url/path"), column("visible", "/is_visible")],
@@ -242,11 +224,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "brand",
         plural: "brands",
-        told: &[
-            "store/brand/metafield/created",
-            "store/brand/metafield/updated",
-            "store/brand/metafield/deleted",
-        ],
+        told: topics::BRAND,
         read_scopes: PRODUCTS,
         write_scopes: PRODUCTS_WRITE,
         summary: &[column("title", "/name"), column("path", "/custom_url/url")],
@@ -273,20 +251,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "product",
         plural: "products",
-        told: &[
-            "store/product/created",
-            "store/product/updated",
-            "store/product/deleted",
-            "store/product/metafield/created",
-            "store/product/metafield/updated",
-            "store/product/metafield/deleted",
-            "store/sku/created",
-            "store/sku/updated",
-            "store/sku/deleted",
-            "store/product/variant/metafield/created",
-            "store/product/variant/metafield/updated",
-            "store/product/variant/metafield/deleted",
-        ],
+        told: topics::PRODUCT,
         read_scopes: PRODUCTS,
         write_scopes: PRODUCTS_WRITE,
         changes: Changes::UpdatedSince,
@@ -416,7 +381,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "price_list",
         plural: "price lists",
-        told: &["store/priceList/created", "store/priceList/updated", "store/priceList/deleted"],
+        told: topics::PRICE_LIST,
         read_scopes: PRODUCTS,
         write_scopes: PRODUCTS_WRITE,
         summary: &[column("title", "/name"), column("active", "/active")],
@@ -445,14 +410,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "customer",
         plural: "customers",
-        told: &[
-            "store/customer/created",
-            "store/customer/updated",
-            "store/customer/deleted",
-            "store/customer/address/created",
-            "store/customer/address/updated",
-            "store/customer/address/deleted",
-        ],
+        told: topics::CUSTOMER,
         read_scopes: CUSTOMERS,
         write_scopes: CUSTOMERS_WRITE,
         changes: Changes::UpdatedSince,
@@ -508,7 +466,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "subscriber",
         plural: "newsletter subscribers",
-        told: &["store/subscriber/created", "store/subscriber/updated", "store/subscriber/deleted"],
+        told: topics::SUBSCRIBER,
         read_scopes: CUSTOMERS,
         write_scopes: CUSTOMERS_WRITE,
         changes: Changes::UpdatedSince,
@@ -827,20 +785,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "order",
         plural: "orders",
-        told: &[
-            "store/order/created",
-            "store/order/updated",
-            "store/order/archived",
-            "store/order/statusUpdated",
-            "store/order/message/created",
-            "store/order/refund/created",
-            "store/shipment/created",
-            "store/shipment/updated",
-            "store/shipment/deleted",
-            "store/order/metafield/created",
-            "store/order/metafield/updated",
-            "store/order/metafield/deleted",
-        ],
+        told: topics::ORDER,
         read_scopes: &["store_v2_orders_read_only", "store_v2_transactions_read_only"],
         write_scopes: &["store_v2_orders"],
         changes: Changes::UpdatedSince,
@@ -876,6 +821,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "inventory_item",
         plural: "stock",
+        told: topics::STOCK,
         read_scopes: &["store_inventory_read_only"],
         write_scopes: &["store_inventory"],
         summary: &[column("title", "/identity/sku"), column("variant", "/identity/variant_id")],

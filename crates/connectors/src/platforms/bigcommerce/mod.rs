@@ -1,8 +1,8 @@
 //! BigCommerce, over its V2 and V3 REST APIs, which are one here: a path begins with its version.
 //!
 //! In reading order: what is backed up ([`kinds`], [`reading`]), how requests are sent ([`client`]), how a store is read
-//! ([`pages`], [`parts`], [`fetch`]), how lines become items ([`assemble`]), and what the store tells by itself ([`hooks`],
-//! [`ear`]).
+//! ([`pages`], [`parts`], [`fetch`]), how lines become items ([`assemble`]), and what the store tells by itself ([`topics`],
+//! [`hooks`], [`ear`]).
 
 use std::sync::Arc;
 
@@ -35,6 +35,7 @@ mod parts;
 mod probe;
 mod reading;
 mod restore;
+mod topics;
 
 pub use ear::ear;
 pub use kinds::{KINDS, kind};

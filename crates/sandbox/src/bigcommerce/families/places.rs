@@ -7,7 +7,7 @@ use super::super::call::Call;
 use super::super::engine::{add, change, check_batch};
 use super::super::page;
 use super::super::resource::{Draft, Handler, PLAIN, Resource, of_kind};
-use super::super::store::{Key, Obj, Row, Store};
+use super::super::store::{Key, Obj, Row, Store, Verb};
 use super::super::time::{mail, zulu};
 use super::variants;
 
@@ -221,11 +221,17 @@ fn on_hand(store: &Store, variant: u64, location: u64) -> i64 {
 pub(crate) fn set_on_hand(store: &mut Store, variant: u64, location: u64, quantity: i64) {
     let key = Key::Number(variant);
     let Some(product) = store.get("variant", &key).and_then(|row| row.parent.clone()) else { return };
+    let bare = store.get("variant", &key).is_some_and(|row| row.list("option_values").is_empty());
+    // Stock has events of its own: neither product nor variant changes by it.
+    if bare {
+        store.tell("product_stock", product.clone(), None, Verb::Updated);
+    } else {
+        store.tell("variant_stock", key.clone(), Some(product.clone()), Verb::Updated);
+    }
     if location == DEFAULT {
-        store.edit("variant", &key, |row| {
+        store.edit_silently("variant", &key, |row| {
             row.fields.insert("inventory_level".to_owned(), Json::from(quantity));
         });
-        let bare = store.get("variant", &key).is_some_and(|row| row.list("option_values").is_empty());
         if bare {
             store.edit_silently("product", &product, |row| {
                 row.fields.insert("inventory_level".to_owned(), Json::from(quantity));

@@ -8,6 +8,7 @@ use super::{
 use crate::shopify::schema::intern;
 use crate::shopify::store::Store;
 use crate::shopify::value::{Gid, Kind, Obj, Val, obj, parse_time};
+use crate::shopify::webhook;
 
 pub(super) const ROWS: &[Row] = &[
     ("pageCreate", create_page),
@@ -541,11 +542,29 @@ fn remove_tags(store: &mut Store, call: &Call<'_>) -> Outcome {
     Errors::default().payload(obj! { "node": gid })
 }
 
+/// What a subscription may be given beside where it leads.
+const SUBSCRIPTION: &[Copy] = &[
+    ("format", "format", As::Same),
+    ("includeFields", "includeFields", As::Same),
+    ("filter", "filter", As::Same),
+    ("name", "name", As::Same),
+    ("metafieldNamespaces", "metafieldNamespaces", As::Same),
+];
+
 fn subscribe(store: &mut Store, call: &Call<'_>) -> Outcome {
     let topic = call.text("topic").and_then(intern);
     let Some(uri) = uri(call) else {
         return refuse(&["webhookSubscription", "uri"], "Address can't be blank", "INVALID");
     };
+    // Of a topic that this store knows, the app must be allowed to read what it is about.
+    let scope = topic.and_then(webhook::scope).unwrap_or_default();
+    if !scope.is_empty() && !call.viewer.has(scope) {
+        return refuse(
+            &["topic"],
+            "You cannot create a webhook subscription with the specified topic",
+            "INVALID",
+        );
+    }
     let taken = store
         .table(Kind::WebhookSubscription)
         .rows
@@ -561,19 +580,22 @@ fn subscribe(store: &mut Store, call: &Call<'_>) -> Outcome {
     let version = obj! { "handle": crate::shopify::schema::VERSION, "displayName": crate::shopify::schema::VERSION, "supported": true };
     let mut made = obj! { "topic": topic, "uri": Val::text(&uri), "callbackUrl": Val::text(&uri), "format": "JSON", "apiVersion": version };
     if let Some(input) = call.map("webhookSubscription") {
-        copy(
-            &mut made,
-            input,
-            &[
-                ("includeFields", "includeFields", As::Same),
-                ("filter", "filter", As::Same),
-                ("name", "name", As::Same),
-                ("metafieldNamespaces", "metafieldNamespaces", As::Same),
-            ],
-        );
+        copy(&mut made, input, SUBSCRIPTION);
+    }
+    if !is_filtered(&made) {
+        return refuse(&["webhookSubscription"], FILTER, "INVALID");
     }
     let gid = store.insert(Kind::WebhookSubscription, made);
     Errors::default().payload(obj! { "webhookSubscription": gid })
+}
+
+const FILTER: &str =
+    "The specified filter is invalid, please ensure you specify the field(s) you wish to filter on.";
+
+/// Metaobjects are told of by types alone, which must be named.
+fn is_filtered(subscription: &Obj) -> bool {
+    let by_type = subscription.str("topic").is_some_and(webhook::is_by_type);
+    !by_type || subscription.str("filter").and_then(webhook::types).is_some()
 }
 
 fn uri(call: &Call<'_>) -> Option<String> {
@@ -588,11 +610,17 @@ fn resubscribe(store: &mut Store, call: &Call<'_>) -> Outcome {
     let Some(gid) = call.gid(store, Kind::WebhookSubscription, "id") else {
         return refuse(&["id"], "Webhook subscription does not exist", "NOT_FOUND");
     };
+    let mut changed = store.get(gid).map(|own| Obj::clone(own)).unwrap_or_default();
     if let Some(uri) = uri(call) {
-        store.edit(gid, |own| {
-            own.set("uri", Val::text(&uri));
-            own.set("callbackUrl", Val::text(&uri));
-        });
+        changed.set("uri", Val::text(&uri));
+        changed.set("callbackUrl", Val::text(&uri));
     }
+    if let Some(input) = call.map("webhookSubscription") {
+        copy(&mut changed, input, SUBSCRIPTION);
+    }
+    if !is_filtered(&changed) {
+        return refuse(&["webhookSubscription"], FILTER, "INVALID");
+    }
+    store.edit(gid, |own| *own = changed);
     Errors::default().payload(obj! { "webhookSubscription": gid })
 }
