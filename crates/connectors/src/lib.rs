@@ -23,4 +23,9 @@ pub use secret::Secret;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
-pub use platforms::shopify::fuzzing;
+pub mod fuzzing {
+    //! The entry points of all platforms.
+
+    pub use crate::platforms::bigcommerce::fuzzing::*;
+    pub use crate::platforms::shopify::fuzzing::*;
+}

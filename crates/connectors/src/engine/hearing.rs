@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::contract::{KindSpec, Unheard};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 /// Longest name of an event, in bytes.
 pub(crate) const EVENT_LEN_MAX: usize = 128;
 /// Longest topic, in bytes.

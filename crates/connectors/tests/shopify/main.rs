@@ -11,6 +11,8 @@
 #[path = "../official/mod.rs"]
 mod official;
 mod practice;
+#[path = "../receiver/mod.rs"]
+mod receiver;
 #[path = "../spool/mod.rs"]
 mod spool;
 
@@ -20,4 +22,5 @@ mod faults;
 mod halves;
 mod received;
 mod recorded;
+mod told;
 mod whole;

@@ -26,6 +26,9 @@ mod client;
 mod documents;
 mod ear;
 mod fetch;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hooks;
 mod kinds;
 mod live;

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::{Clock, Kind, Timestamp};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -19,13 +22,16 @@ use super::assemble::{assemble, from_node};
 use super::auth::Credential;
 use super::client::{Tried, cost_status, data_of, has_code, retry_after};
 use super::documents;
+use super::ear;
 use super::fold::fold;
 use super::kinds::KINDS;
 use super::route::Router;
 use crate::canonical::Rules;
 use crate::contract::{Fault, KindSpec, Line};
+use crate::engine::hearing::fuzzing::{Message, hear};
 use crate::engine::http::store_url;
 use crate::engine::throttle::Throttle;
+use crate::secret::Secret;
 use crate::tree::{Tree, Walk as _, select};
 
 /// So many lines of an input are looked at.
@@ -207,6 +213,27 @@ fn turned(value: &Value) -> Value {
         Value::Array(elements) => elements.iter().map(turned).collect(),
         other => other.clone(),
     }
+}
+
+const CLIENT_SECRET: &str = "a secret that signs nothing";
+
+/// Who has sent it, then a message: the platform, which knows the app's secret, or somebody who does not.
+pub fn shopify_message(bytes: &[u8]) -> bool {
+    let Some((sender, text)) = bytes.split_first() else { return false };
+    let client_secret = Some(Secret::new(CLIENT_SECRET));
+    let credential = Credential::Static { access_token: Secret::new("a token"), client_secret };
+    let credential = credential.to_bytes().expect("a credential is written");
+    let ear = ear::ear(&credential).expect("it is one").expect("it has an ear");
+    let message = Message::read(text);
+    let now = Timestamp::UNIX_EPOCH;
+    if sender % 4 == 0 {
+        let heard = ear.hear(&message.headers, message.body, now);
+        assert!(heard.is_err(), "whoever does not know the secret is not heard");
+        return false;
+    }
+    let key = hmac::Key::new(hmac::HMAC_SHA256, CLIENT_SECRET.as_bytes());
+    let signature = STANDARD.encode(hmac::sign(&key, message.body).as_ref());
+    hear(ear.as_ref(), &message.with("x-shopify-hmac-sha256", signature), KINDS, now)
 }
 
 /// The address of a store; and the bytes of a credential.

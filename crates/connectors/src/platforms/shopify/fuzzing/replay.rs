@@ -4,12 +4,12 @@ use corpus::Target;
 use serde_json::json;
 
 use super::*;
-use crate::secret::Secret;
 
 const TARGETS: &[Target] = &[
     Target { name: "bulk_lines", run: bulk_lines, seeds: results, mutations: 3_000 },
     Target { name: "api_answer", run: api_answer, seeds: answers, mutations: 800 },
     Target { name: "canonical_json", run: canonical_json, seeds: payloads, mutations: 3_000 },
+    Target { name: "shopify_message", run: shopify_message, seeds: messages, mutations: 3_000 },
     Target { name: "shop_address", run: shop_address, seeds: addresses, mutations: 3_000 },
 ];
 
@@ -89,6 +89,29 @@ fn payloads() -> Vec<Vec<u8>> {
         ),
         of("collection", json!({ "products": [{ "id": "2" }, { "id": "1" }], "é": { "\u{1}": true } })),
         of("order", json!([])),
+    ]
+}
+
+fn messages() -> Vec<Vec<u8>> {
+    let of = |topic: &str, body: Value| {
+        format!(
+            "\u{1}x-shopify-topic: {topic}\nx-shopify-event-id: 98880550-7158\nx-shopify-triggered-at: 2026-11-25T00:00:00Z\n\n{body}"
+        )
+        .into_bytes()
+    };
+    vec![
+        of(
+            "products/update",
+            json!({ "id": 7, "admin_graphql_api_id": "gid://shopify/Product/7", "updated_at": "2026-11-25T00:00:00Z" }),
+        ),
+        of("products/delete", json!({ "id": 7 })),
+        of("inventory_levels/update", json!({ "inventory_item_id": 7, "location_id": 8 })),
+        of("locales/destroy", json!({ "locale": "fr-CA", "published": true })),
+        of(
+            "customers/redact",
+            json!({ "shop_id": 954_889, "customer": { "id": 191_167 }, "orders_to_redact": [1] }),
+        ),
+        of("orders/dreamt", json!({})),
     ]
 }
 
