@@ -10,7 +10,7 @@ use apollo_compiler::ExecutableDocument;
 use apollo_compiler::executable::{Selection, SelectionSet};
 use apollo_compiler::schema::ExtendedType;
 use apollo_compiler::validation::Valid;
-use connectors::platforms::shopify::{Document, KEPT, KINDS, NOWHERE, documents};
+use connectors::platforms::shopify::{Document, KEPT, KINDS, NOWHERE, TOPICS, documents};
 
 use crate::official::schema;
 
@@ -190,4 +190,39 @@ fn every_readable_field_is_selected_or_has_a_reason() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(KEPT.iter().any(|kept| kept.name == "Product"));
+}
+
+/// What is wrong with a topic, by the platform's own words of it.
+fn wrong_topic(header: &str, name: &str, scope: &str) -> Option<&'static str> {
+    let Some(ExtendedType::Enum(all)) = schema().types.get("WebhookSubscriptionTopic") else {
+        panic!("the platform has no topics");
+    };
+    let Some(known) = all.values.get(name) else { return Some("it does not exist") };
+    let words = known.description.as_ref().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    if !words.contains(&format!("`{header}`")) {
+        return Some("messages spell it otherwise");
+    }
+    let needed = words.split_once("Requires ").map_or("", |(_, needed)| needed);
+    let names =
+        |scope: &str| needed.split(|c: char| !c.is_ascii_lowercase() && c != '_').any(|one| one == scope);
+    let agrees = if scope.is_empty() { needed.is_empty() } else { names(scope) };
+    (!agrees).then_some("it takes another scope")
+}
+
+#[test]
+fn every_topic_is_the_platforms_with_both_names_and_its_scope() {
+    let mut seen = 0;
+    for topic in TOPICS.iter().filter(|topic| !topic.name.is_empty()) {
+        assert_eq!(wrong_topic(topic.header, topic.name, topic.scope), None, "{}", topic.header);
+        seen += 1;
+    }
+    assert!(seen > 30, "{seen}");
+    // The others cannot be asked for.
+    for topic in TOPICS.iter().filter(|topic| topic.name.is_empty()) {
+        let name = topic.header.replace('/', "_").to_uppercase();
+        assert_eq!(wrong_topic(topic.header, &name, ""), Some("it does not exist"), "{}", topic.header);
+    }
+    assert!(wrong_topic("products/updated", "PRODUCTS_UPDATE", "read_products").is_some());
+    assert!(wrong_topic("products/update", "PRODUCTS_UPDATE", "read_orders").is_some());
+    assert!(wrong_topic("products/update", "PRODUCTS_UPDATE", "").is_some());
 }

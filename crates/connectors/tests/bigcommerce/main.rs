@@ -11,10 +11,13 @@
 #[path = "../journal/mod.rs"]
 mod journal;
 mod practice;
+#[path = "../receiver/mod.rs"]
+mod receiver;
 #[path = "../spool/mod.rs"]
 mod spool;
 
 mod changes;
 mod faults;
 mod restore;
+mod told;
 mod whole;

@@ -1,5 +1,7 @@
 //! Somebody who is told of events, over HTTPS, with a certificate of an authority of its own.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -34,6 +36,8 @@ pub(crate) struct Receiver {
     pub(crate) url: String,
     pub(crate) ca_pem: String,
     heard: Mutex<Vec<Message>>,
+    /// So many messages are heard and not answered well.
+    refuses: AtomicUsize,
 }
 
 impl Receiver {
@@ -57,7 +61,7 @@ impl Receiver {
             .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}/told/", listener.local_addr().unwrap().port());
-        let this = Arc::new(Self { url, ca_pem, heard: Mutex::default() });
+        let this = Arc::new(Self { url, ca_pem, heard: Mutex::default(), refuses: AtomicUsize::new(0) });
         let receiver = Arc::clone(&this);
         let acceptor = TlsAcceptor::from(Arc::new(config));
         tokio::spawn(async move {
@@ -73,8 +77,11 @@ impl Receiver {
                         }
                     }
                     receiver.heard.lock().unwrap().extend(read(&bytes));
-                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                    stream.write_all(answer).await.unwrap();
+                    let left = receiver.refuses.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+                    let status = if left.is_ok() { "502 Bad Gateway" } else { "200 OK" };
+                    let answer =
+                        format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
                     stream.shutdown().await.unwrap();
                 });
             }
@@ -82,7 +89,12 @@ impl Receiver {
         this
     }
 
-    /// What was heard under a topic, once so many messages of it came; `topic` tells it of a message.
+    /// The next messages are not answered well, and so come again.
+    pub(crate) fn refuse(&self, messages: usize) {
+        self.refuses.store(messages, SeqCst);
+    }
+
+    /// The messages that are meant, once so many of them came.
     pub(crate) async fn heard(&self, count: usize, is_it: impl Fn(&Message) -> bool) -> Vec<Message> {
         for _ in 0..1_000 {
             let heard: Vec<Message> =

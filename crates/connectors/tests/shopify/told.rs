@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connectors::Secret;
-use connectors::contract::{Ear, Hint, Store, Subscribed, Unheard};
+use connectors::contract::{Ear, Fault, Hint, Store, Subscribed, Unheard};
 use connectors::platforms::shopify::{self, Credential, KINDS, TOPICS};
 use domain::{Clock as _, Timestamp};
 use sandbox::shopify::Settings;
@@ -435,8 +435,39 @@ async fn more_subscriptions_than_a_page_holds_are_seen() {
     assert_eq!(told.subscribe().await.made, all);
     assert_eq!(told.subscribe().await.there, all);
     // A platform that is away is no silence.
-    told.practice.faults("503:webhookSubscriptions@1-50");
+    told.practice.faults("503:webhookSubscriptions@1+");
     assert!(told.store.subscribe(&told.url()).await.is_err());
+    told.practice.faults("");
+    assert_eq!(told.subscribe().await.there, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_makes_no_second_subscription() {
+    let told = Told::start(small()).await;
+    told.practice.faults("lost-answer:webhookSubscriptionCreate@2");
+    let lost = told.store.subscribe(&told.url()).await;
+    assert!(matches!(lost, Err(Fault::Unavailable(_))), "{lost:?}");
+    let again = told.subscribe().await;
+    let all = topics().len() as u64;
+    assert_eq!(again, Subscribed { there: 2, made: all - 2, ..Subscribed::default() });
+    assert_eq!(told.standing().await.len() as u64, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_again_is_the_same_event() {
+    let told = Told::start(small()).await;
+    told.subscribe().await;
+    told.receiver.refuse(1);
+    let create = "mutation { segmentCreate(name: \"All\", query: \"number_of_orders > 0\") { segment { id } userErrors { message } } }";
+    told.change(create, json!({})).await;
+    let heard = told.receiver.heard(2, |_| true).await;
+    let ear = ear(&told.practice.running.client_secret);
+    let hints: Vec<Hint> = heard.iter().map(|message| hear(ear.as_ref(), message).unwrap()).collect();
+    assert_eq!((hints.len(), &hints[0]), (2, &hints[1]));
+    // Another event has another name.
+    told.change(&create.replace("All", "More"), json!({})).await;
+    let heard = told.receiver.heard(3, |_| true).await;
+    assert_ne!(hear(ear.as_ref(), &heard[2]).unwrap().event, hints[0].event);
 }
 
 #[test]

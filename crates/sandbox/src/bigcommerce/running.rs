@@ -203,6 +203,14 @@ impl Running {
         &self.other_app_token
     }
 
+    /// One more token of the app. Those that it has stay good.
+    #[must_use]
+    pub fn issue_token(&self) -> String {
+        let text = fresh(&self.shop.rng, "");
+        lock(&self.shop.tokens).push(Token { text: text.clone(), app: App::Ours });
+        text
+    }
+
     /// Replaces what goes wrong from now on.
     pub fn set_faults(&self, faults: Vec<Fault>) {
         lock(&self.shop.faults).set(faults);
