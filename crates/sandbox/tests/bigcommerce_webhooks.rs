@@ -86,6 +86,19 @@ async fn what_has_no_event_is_told_to_nobody() {
         let hook = json!({ "scope": scope, "destination": receiver.url });
         assert_eq!(shop.post("/v3/hooks", hook).await.status, 422, "{scope}");
     }
+    // All at once is told only of what the platform says so.
+    for (scope, status) in [
+        ("store/priceList/*", 422),
+        ("store/inventory/location/*", 422),
+        ("store/inventory/location/deleted", 422),
+        ("store/customer/metafield/created", 422),
+        ("store/priceList/created", 200),
+        ("store/inventory/location/created", 200),
+        ("store/customer/*", 200),
+    ] {
+        let hook = json!({ "scope": scope, "destination": receiver.url });
+        assert_eq!(shop.post("/v3/hooks", hook).await.status, status, "{scope}");
+    }
     let again = json!({ "scope": "store/product/*", "destination": receiver.url });
     assert_eq!(shop.post("/v3/hooks", again).await.status, 409);
     for turn in 0..9 {
@@ -115,4 +128,72 @@ async fn what_is_refused_is_sent_again_and_then_no_more() {
     while shop.list("/v3/hooks").await[0]["is_active"] == true {
         pause().await;
     }
+}
+
+/// The message of that scope.
+async fn told(receiver: &Receiver, scope: &str) -> Value {
+    for count in 1..100 {
+        let heard = heard(receiver, count).await;
+        if let Some((_, body)) = heard.into_iter().find(|(_, body)| body["scope"] == scope) {
+            return body["data"].clone();
+        }
+    }
+    panic!("{scope} was not told");
+}
+
+#[tokio::test]
+async fn an_event_has_the_shape_that_the_platform_gives_it() {
+    let (receiver, shop) = listening("store/product/inventory/updated").await;
+    for scope in [
+        "store/product/metafield/created",
+        "store/priceList/created",
+        "store/priceList/activated",
+        "store/priceList/deactivated",
+        "store/priceList/record/updated",
+        "store/priceList/records/created",
+        "store/priceList/assignment/updated",
+        "store/priceLists/deleted",
+        "store/inventory/location/created",
+    ] {
+        let hook = json!({ "scope": scope, "destination": receiver.url });
+        assert_eq!(shop.post("/v3/hooks", hook).await.status, 200, "{scope}");
+    }
+    let id = shop.product("Lamp").await;
+    let product = shop.get(&format!("/v3/catalog/products/{id}?include=variants")).await;
+    let variant = product.data()["variants"][0]["id"].clone();
+    let items = json!([{ "location_id": 1, "variant_id": variant, "quantity": 4 }]);
+    let counted = json!({ "reason": "counted", "items": items });
+    assert!(shop.put("/v3/inventory/adjustments/absolute", counted).await.status < 300);
+    let stock = json!({ "product_id": id, "method": "absolute", "value": 4 });
+    assert_eq!(
+        told(&receiver, "store/product/inventory/updated").await,
+        json!({ "type": "product", "id": id, "inventory": stock })
+    );
+    let metafield = json!({ "key": "a", "namespace": "b", "value": "c", "permission_set": "read" });
+    let metafield = shop.post(&format!("/v3/catalog/products/{id}/metafields"), metafield).await;
+    assert_eq!(
+        told(&receiver, "store/product/metafield/created").await,
+        json!({ "metafield_id": metafield.data()["id"], "resource_id": id.to_string(), "namespace": "b" })
+    );
+    let list =
+        shop.post("/v3/pricelists", json!({ "name": "Spring", "active": true })).await.data()["id"].clone();
+    assert_eq!(told(&receiver, "store/priceList/created").await, json!({ "price_list_id": list }));
+    for (active, scope) in [(false, "deactivated"), (true, "activated")] {
+        let body = json!({ "name": "Spring", "active": active });
+        shop.put(&format!("/v3/pricelists/{list}"), body).await.data();
+        assert_eq!(
+            told(&receiver, &format!("store/priceList/{scope}")).await,
+            json!({ "price_list_id": list })
+        );
+    }
+    let currency = shop.get("/v2/currencies").await.body[0]["currency_code"].as_str().unwrap().to_lowercase();
+    let records = json!([{ "variant_id": variant, "currency": currency, "price": 7 }]);
+    assert!(shop.put(&format!("/v3/pricelists/{list}/records"), records).await.status < 300);
+    let record = json!({ "price_list_id": list, "variant_id": variant, "currency": currency });
+    assert_eq!(told(&receiver, "store/priceList/records/created").await, json!([record]));
+    let one = format!("/v3/pricelists/{list}/records/{variant}/{currency}");
+    shop.put(&one, json!({ "price": 8 })).await.data();
+    assert_eq!(told(&receiver, "store/priceList/record/updated").await, record);
+    shop.delete(&format!("/v3/pricelists?id:in={list}")).await;
+    assert_eq!(told(&receiver, "store/priceLists/deleted").await, json!({ "price_list_ids": [list] }));
 }

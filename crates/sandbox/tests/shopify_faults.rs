@@ -398,6 +398,121 @@ async fn webhooks_are_signed_and_name_the_object() {
     );
 }
 
+const SUBSCRIBE_TO: &str = "mutation($t: WebhookSubscriptionTopic!, $s: WebhookSubscriptionInput!) { webhookSubscriptionCreate(topic: $t, webhookSubscription: $s) { webhookSubscription { id } userErrors { field message } } }";
+const CUSTOMER: &str = "mutation($e: String!) { customerCreate(input: { email: $e, lastName: \"Heron\" }) { customer { id } userErrors { message } } }";
+
+/// The next message: its topic and its body.
+async fn next(received: &mut Deliveries) -> (String, Value) {
+    let (headers, body) = received.recv().await.unwrap();
+    (headers["x-shopify-topic"].to_str().unwrap().to_owned(), serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn a_message_holds_the_fields_that_were_asked_for() {
+    let shop = Shop::start(Settings::empty()).await;
+    let (url, mut received) = receiver(0).await;
+    let topic = "CUSTOMERS_CREATE";
+    let made = shop.change(SUBSCRIBE_TO, json!({ "t": topic, "s": { "uri": url } })).await;
+    shop.change(CUSTOMER, json!({ "e": "a@example.com" })).await;
+    assert_eq!(next(&mut received).await.1["email"], "a@example.com");
+    let update = "mutation($id: ID!, $s: WebhookSubscriptionInput!) { webhookSubscriptionUpdate(id: $id, webhookSubscription: $s) { webhookSubscription { includeFields uri } userErrors { message } } }";
+    let few = json!({ "id": made["webhookSubscription"]["id"], "s": { "includeFields": ["id", "addresses.city"] } });
+    let changed = shop.change(update, few).await;
+    assert_eq!(changed["webhookSubscription"]["uri"], json!(url), "what is not said stays");
+    let made = shop.change(CUSTOMER, json!({ "e": "b@example.com" })).await;
+    let number: u64 = made["customer"]["id"].as_str().unwrap().rsplit('/').next().unwrap().parse().unwrap();
+    assert_eq!(next(&mut received).await, ("customers/create".to_owned(), json!({ "id": number })));
+}
+
+#[tokio::test]
+async fn metaobjects_are_told_of_by_the_types_that_are_named() {
+    let shop = Shop::start(Settings::empty()).await;
+    let (url, mut received) = receiver(0).await;
+    let define = "mutation($t: String!) { metaobjectDefinitionCreate(definition: { type: $t, name: $t, fieldDefinitions: [{ key: \"name\", type: \"single_line_text_field\" }] }) { metaobjectDefinition { id } userErrors { message } } }";
+    let create = "mutation($t: String!) { metaobjectCreate(metaobject: { type: $t, fields: [{ key: \"name\", value: \"Red\" }] }) { metaobject { id } userErrors { message } } }";
+    for name in ["lamp", "shade", "bulb"] {
+        shop.change(define, json!({ "t": name })).await;
+    }
+    let wanted =
+        |filter: Option<&str>| json!({ "t": "METAOBJECTS_CREATE", "s": { "uri": url, "filter": filter } });
+    for filter in [None, Some(""), Some("handle:red"), Some("type:lamp OR handle:red")] {
+        let refused = shop.refused(SUBSCRIBE_TO, wanted(filter)).await;
+        assert!(refused[0]["message"].as_str().unwrap().contains("filter is invalid"), "{refused}");
+    }
+    shop.change(SUBSCRIBE_TO, wanted(Some("type:lamp OR type:shade"))).await;
+    for name in ["bulb", "shade"] {
+        shop.change(create, json!({ "t": name })).await;
+    }
+    let (topic, body) = next(&mut received).await;
+    assert_eq!((topic.as_str(), &body["type"]), ("metaobjects/create", &json!("shade")));
+    assert!(body["id"].as_str().unwrap().starts_with("gid://shopify/Metaobject/"));
+}
+
+#[tokio::test]
+async fn a_topic_takes_its_scope() {
+    let shop = Shop::start(Settings::empty()).await;
+    shop.running.set_access(&["read_products"], true);
+    let wanted = |topic: &str| json!({ "t": topic, "s": { "uri": "https://hooks.example.com/told" } });
+    shop.refused(SUBSCRIBE_TO, wanted("ORDERS_CREATE")).await;
+    shop.change(SUBSCRIBE_TO, wanted("PRODUCTS_CREATE")).await;
+    shop.change(SUBSCRIBE_TO, wanted("SHOP_UPDATE")).await;
+    shop.running.set_access(&["write_orders"], true);
+    shop.change(SUBSCRIBE_TO, wanted("ORDERS_CREATE")).await;
+}
+
+#[tokio::test]
+async fn stock_and_places_have_topics_of_their_own() {
+    let shop = Shop::start(Settings { products: 1, ..Settings::default() }).await;
+    let (url, mut received) = receiver(0).await;
+    for topic in [
+        "INVENTORY_ITEMS_UPDATE",
+        "INVENTORY_LEVELS_CONNECT",
+        "INVENTORY_LEVELS_UPDATE",
+        "INVENTORY_LEVELS_DISCONNECT",
+        "LOCATIONS_UPDATE",
+        "LOCATIONS_ACTIVATE",
+        "LOCATIONS_DEACTIVATE",
+    ] {
+        shop.change(SUBSCRIBE, json!({ "t": topic, "u": url })).await;
+    }
+    let add = "mutation { locationAdd(input: { name: \"Attic\", address: { countryCode: DE } }) { location { id } userErrors { message } } }";
+    let attic = shop.change(add, json!({})).await["location"]["id"].clone();
+    let item = shop.data("{ inventoryItems(first: 1) { nodes { id legacyResourceId } } }", json!({})).await["inventoryItems"]["nodes"][0].clone();
+    let number: u64 = item["legacyResourceId"].as_str().unwrap().parse().unwrap();
+    let activate = "mutation($i: ID!, $l: ID!) { inventoryActivate(inventoryItemId: $i, locationId: $l, available: 3) @idempotent(key: \"a\") { inventoryLevel { id } userErrors { message } } }";
+    let level =
+        shop.change(activate, json!({ "i": item["id"], "l": attic })).await["inventoryLevel"]["id"].clone();
+    let (topic, body) = next(&mut received).await;
+    assert_eq!((topic.as_str(), &body["admin_graphql_api_id"]), ("inventory_levels/connect", &level));
+    assert_eq!((&body["inventory_item_id"], &body["available"]), (&json!(number), &json!(3)));
+    let set = "mutation($i: InventorySetQuantitiesInput!) { inventorySetQuantities(input: $i) @idempotent(key: \"b\") { userErrors { message } } }";
+    let one =
+        json!({ "inventoryItemId": item["id"], "locationId": attic, "quantity": 0, "changeFromQuantity": 3 });
+    shop.change(set, json!({ "i": { "name": "available", "reason": "correction", "quantities": [one] } }))
+        .await;
+    let (topic, body) = next(&mut received).await;
+    assert_eq!((topic.as_str(), &body["available"]), ("inventory_levels/update", &json!(0)));
+    let deactivate =
+        "mutation($l: ID!) { inventoryDeactivate(inventoryLevelId: $l) { userErrors { message } } }";
+    shop.change(deactivate, json!({ "l": level })).await;
+    let (topic, body) = next(&mut received).await;
+    assert_eq!((topic.as_str(), body.as_object().unwrap().len()), ("inventory_levels/disconnect", 2));
+    // The item itself is told of when it changes itself.
+    let update = "mutation($i: ID!) { inventoryItemUpdate(id: $i, input: { tracked: false, cost: \"4.71\" }) { inventoryItem { id } userErrors { message } } }";
+    shop.change(update, json!({ "i": item["id"] })).await;
+    assert_eq!(next(&mut received).await.0, "inventory_items/update");
+    let off = "mutation($l: ID!) { locationDeactivate(locationId: $l) @idempotent(key: \"c\") { locationDeactivateUserErrors { code } } }";
+    let on = "mutation($l: ID!) { locationActivate(locationId: $l) @idempotent(key: \"d\") { locationActivateUserErrors { code } } }";
+    let edit =
+        "mutation($l: ID!) { locationEdit(id: $l, input: { name: \"Loft\" }) { userErrors { message } } }";
+    for (mutation, topic) in
+        [(off, "locations/deactivate"), (on, "locations/activate"), (edit, "locations/update")]
+    {
+        shop.data(mutation, json!({ "l": attic })).await;
+        assert_eq!(next(&mut received).await.0, topic);
+    }
+}
+
 #[tokio::test]
 async fn a_receiver_that_never_answers_well_loses_its_subscription() {
     let shop = Shop::start(Settings::empty()).await;

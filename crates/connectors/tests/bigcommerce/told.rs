@@ -489,6 +489,17 @@ async fn a_store_that_is_away_is_no_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_makes_no_second_hook() {
+    let told = Told::start().await;
+    told.practice.faults("lost:POST hooks@2");
+    let lost = told.store.subscribe(&told.url()).await;
+    assert!(matches!(lost, Err(Fault::Unavailable(_))), "{lost:?}");
+    let again = told.subscribe().await;
+    assert!(again.there == 2 && again.made > 10 && again.failed.is_empty(), "{again:?}");
+    assert_eq!(told.hooks().await.len() as u64, again.there + again.made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn our_own_hooks_are_no_part_of_the_store() {
     let told = Told::start().await;
     told.practice.hook().await;

@@ -81,7 +81,7 @@ pub struct Settings {
     pub scopes: Option<Vec<String>>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// Authorities, in PEM, that receivers of webhooks are checked against.
+    /// More authorities, in PEM, that receivers of webhooks are trusted by, beside those of the system.
     pub webhook_ca_pem: Option<String>,
 }
 

@@ -150,8 +150,9 @@ pub(crate) async fn start(
     ];
     let mut webhooks = reqwest::Client::builder().timeout(Duration::from_secs(5));
     if let Some(pem) = &settings.webhook_ca_pem {
-        let authority = reqwest::Certificate::from_pem(pem.as_bytes()).map_err(StartError::Webhooks)?;
-        webhooks = webhooks.tls_certs_only([authority]);
+        let authorities =
+            reqwest::Certificate::from_pem_bundle(pem.as_bytes()).map_err(StartError::Webhooks)?;
+        webhooks = webhooks.tls_certs_merge(authorities);
     }
     let shop = Arc::new(Shop {
         store: Mutex::new(store),

@@ -101,7 +101,7 @@ pub struct Settings {
     /// A directory into which each distinct GraphQL document is written once, named by its SHA-256. The one that
     /// `CARETAKER_SANDBOX_DOCUMENTS` names in the environment gets them too.
     pub record_documents: Option<PathBuf>,
-    /// Authorities, in PEM, that receivers of webhooks are checked against.
+    /// More authorities, in PEM, that receivers of webhooks are trusted by, beside those of the system.
     pub webhook_ca_pem: Option<String>,
 }
 
