@@ -514,6 +514,45 @@ async fn stock_and_places_have_topics_of_their_own() {
 }
 
 #[tokio::test]
+async fn tags_consents_and_codes_have_topics_of_their_own() {
+    let shop = Shop::start(Settings { products: 1, customers: 1, ..Settings::default() }).await;
+    let (url, mut received) = receiver(0).await;
+    for topic in [
+        "CUSTOMERS_UPDATE",
+        "CUSTOMER_TAGS_ADDED",
+        "CUSTOMER_TAGS_REMOVED",
+        "CUSTOMERS_EMAIL_MARKETING_CONSENT_UPDATE",
+        "DISCOUNTS_UPDATE",
+        "DISCOUNTS_REDEEMCODE_ADDED",
+    ] {
+        shop.change(SUBSCRIBE, json!({ "t": topic, "u": url })).await;
+    }
+    let made = shop.change(CUSTOMER, json!({ "e": "a@example.com" })).await["customer"]["id"].clone();
+    let add = "mutation($i: ID!) { tagsAdd(id: $i, tags: [\"heron\"]) { userErrors { message } } }";
+    let remove = "mutation($i: ID!) { tagsRemove(id: $i, tags: [\"heron\"]) { userErrors { message } } }";
+    let agree = "mutation($i: ID!) { customerEmailMarketingConsentUpdate(input: { customerId: $i, emailMarketingConsent: { marketingState: SUBSCRIBED, marketingOptInLevel: SINGLE_OPT_IN } }) { userErrors { message } } }";
+    let rename = "mutation($i: ID!) { customerUpdate(input: { id: $i, firstName: \"Grey\" }) { userErrors { message } } }";
+    for (mutation, topic) in [
+        (add, "customer.tags_added"),
+        (remove, "customer.tags_removed"),
+        (agree, "customers_email_marketing_consent/update"),
+        (rename, "customers/update"),
+    ] {
+        shop.change(mutation, json!({ "i": made })).await;
+        let (told, body) = next(&mut received).await;
+        assert_eq!(told, topic);
+        let number = made.as_str().unwrap().rsplit('/').next().unwrap();
+        assert!(body.to_string().contains(number), "{body}");
+    }
+    let create = "mutation { discountCodeBasicCreate(basicCodeDiscount: { title: \"Spring\", code: \"SPRING\", startsAt: \"2026-01-01T00:00:00Z\", context: { all: ALL }, customerGets: { items: { all: true }, value: { percentage: 0.1 } } }) { codeDiscountNode { id } userErrors { message } } }";
+    let node = shop.change(create, json!({})).await["codeDiscountNode"]["id"].clone();
+    let codes = "mutation($d: ID!) { discountRedeemCodeBulkAdd(discountId: $d, codes: [{ code: \"MORE\" }]) { bulkCreation { id } userErrors { message } } }";
+    shop.change(codes, json!({ "d": node })).await;
+    let (told, body) = next(&mut received).await;
+    assert_eq!((told.as_str(), &body["admin_graphql_api_id"]), ("discounts/redeemcode_added", &node));
+}
+
+#[tokio::test]
 async fn a_receiver_that_never_answers_well_loses_its_subscription() {
     let shop = Shop::start(Settings::empty()).await;
     let (url, mut received) = receiver(usize::MAX).await;

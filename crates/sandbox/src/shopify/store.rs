@@ -84,9 +84,16 @@ pub(crate) enum Verb {
     Create,
     Update,
     Delete,
-    /// A place is used again, or is not any more: that is told under names of its own.
+    /// What is told under names of its own: a place is used again, or is not any more; what somebody agrees to; tags; codes.
     Activate,
     Deactivate,
+    AgreeToMail,
+    AgreeToSms,
+    AgreeToWhatsApp,
+    Tag,
+    Untag,
+    AddCode,
+    RemoveCode,
 }
 
 /// One thing that a webhook may be told.
@@ -107,6 +114,65 @@ fn levels(item: Option<&Arc<Obj>>) -> Vec<(Gid, Gid, &Obj)> {
         .filter_map(Val::as_obj)
         .filter_map(|level| Some((level.gid("id")?, level.gid("location")?, level)))
         .collect()
+}
+
+/// Fields whose changes are told under names of their own.
+fn own_fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::InventoryItem => &["inventoryLevels"],
+        Kind::Location => &["isActive", "deactivatedAt"],
+        Kind::Customer => {
+            &["tags", "emailMarketingConsent", "smsMarketingConsent", "whatsAppMarketingConsent"]
+        }
+        _ => &[],
+    }
+}
+
+/// An object without them.
+fn rest(kind: Kind, obj: &Obj) -> Obj {
+    let mut rest = Obj::clone(obj);
+    for name in own_fields(kind) {
+        rest.take(name);
+    }
+    if let (Kind::DiscountCodeNode, Some(Val::Obj(discount))) = (kind, rest.get_mut("discount")) {
+        discount.take("codes");
+    }
+    rest
+}
+
+/// What of a change is told under names of its own.
+fn own_verbs(kind: Kind, old: &Obj, new: &Obj) -> Vec<Verb> {
+    let mut verbs = Vec::new();
+    let mut when = |is_so: bool, verb: Verb| verbs.extend(is_so.then_some(verb));
+    let has_more = |one: &[Val], other: &[Val]| one.iter().any(|value| !other.contains(value));
+    match kind {
+        Kind::Location if old.flag("isActive") != new.flag("isActive") => {
+            let active = new.flag("isActive") == Some(true);
+            when(true, if active { Verb::Activate } else { Verb::Deactivate });
+        }
+        Kind::Customer => {
+            for (name, verb) in [
+                ("emailMarketingConsent", Verb::AgreeToMail),
+                ("smsMarketingConsent", Verb::AgreeToSms),
+                ("whatsAppMarketingConsent", Verb::AgreeToWhatsApp),
+            ] {
+                when(old.get(name) != new.get(name), verb);
+            }
+            when(has_more(new.list("tags"), old.list("tags")), Verb::Tag);
+            when(has_more(old.list("tags"), new.list("tags")), Verb::Untag);
+        }
+        Kind::DiscountCodeNode => {
+            let codes = |node: &Obj| -> Vec<Val> {
+                let codes = node.obj("discount").map(|discount| discount.list("codes")).unwrap_or_default();
+                codes.iter().filter_map(|code| code.as_obj()?.get("id").cloned()).collect()
+            };
+            let (had, has) = (codes(old), codes(new));
+            when(has_more(&has, &had), Verb::AddCode);
+            when(has_more(&had, &has), Verb::RemoveCode);
+        }
+        _ => {}
+    }
+    verbs
 }
 
 impl Store {
@@ -202,33 +268,21 @@ impl Store {
             edit(obj);
         });
         let new = self.get(gid).cloned();
-        let differs = |name: &'static str| {
-            let of = |obj: &Option<Arc<Obj>>| obj.as_ref().and_then(|obj| obj.get(name).cloned());
-            of(&old) != of(&new)
-        };
-        match gid.kind() {
-            // Whoever moves stock changes no item.
-            Kind::InventoryItem if differs("inventoryLevels") => {
-                let bare = |obj: &Option<Arc<Obj>>| {
-                    obj.as_ref().map(|obj| {
-                        let mut bare = Obj::clone(obj);
-                        bare.take("inventoryLevels");
-                        bare
-                    })
-                };
-                if bare(&old) == bare(&new) {
-                    self.stamp(gid);
-                } else {
-                    self.touch(gid);
-                }
-                self.tell_levels(gid, old.as_ref(), new.as_ref());
-            }
-            Kind::Location if differs("isActive") => {
-                self.stamp(gid);
-                let active = new.is_some_and(|location| location.flag("isActive") == Some(true));
-                self.tell(gid, if active { Verb::Activate } else { Verb::Deactivate });
-            }
-            _ => self.touch(gid),
+        let (Some(old), Some(new)) = (old, new) else { return };
+        let own = own_verbs(gid.kind(), &old, &new);
+        let moved =
+            gid.kind() == Kind::InventoryItem && old.list("inventoryLevels") != new.list("inventoryLevels");
+        // What is told under a name of its own is no change of the rest.
+        if (moved || !own.is_empty()) && rest(gid.kind(), &old) == rest(gid.kind(), &new) {
+            self.stamp(gid);
+        } else {
+            self.touch(gid);
+        }
+        for verb in own {
+            self.tell(gid, verb);
+        }
+        if moved {
+            self.tell_levels(gid, Some(&old), Some(&new));
         }
     }
 

@@ -26,6 +26,43 @@ const TOPICS: &[Topic] = &[
     (Kind::Customer, Verb::Create, "CUSTOMERS_CREATE", "customers/create", "read_customers"),
     (Kind::Customer, Verb::Delete, "CUSTOMERS_DELETE", "customers/delete", "read_customers"),
     (Kind::Customer, Verb::Update, "CUSTOMERS_UPDATE", "customers/update", "read_customers"),
+    (
+        Kind::Customer,
+        Verb::AgreeToMail,
+        "CUSTOMERS_EMAIL_MARKETING_CONSENT_UPDATE",
+        "customers_email_marketing_consent/update",
+        "read_customers",
+    ),
+    (
+        Kind::Customer,
+        Verb::AgreeToSms,
+        "CUSTOMERS_MARKETING_CONSENT_UPDATE",
+        "customers_marketing_consent/update",
+        "read_customers",
+    ),
+    (
+        Kind::Customer,
+        Verb::AgreeToWhatsApp,
+        "CUSTOMERS_WHATS_APP_MARKETING_CONSENT_UPDATE",
+        "customers_whats_app_marketing_consent/update",
+        "read_customers",
+    ),
+    (Kind::Customer, Verb::Tag, "CUSTOMER_TAGS_ADDED", "customer.tags_added", "read_customers"),
+    (Kind::Customer, Verb::Untag, "CUSTOMER_TAGS_REMOVED", "customer.tags_removed", "read_customers"),
+    (
+        Kind::DiscountCodeNode,
+        Verb::AddCode,
+        "DISCOUNTS_REDEEMCODE_ADDED",
+        "discounts/redeemcode_added",
+        "read_discounts",
+    ),
+    (
+        Kind::DiscountCodeNode,
+        Verb::RemoveCode,
+        "DISCOUNTS_REDEEMCODE_REMOVED",
+        "discounts/redeemcode_removed",
+        "read_discounts",
+    ),
     (Kind::DiscountAutomaticNode, Verb::Create, "DISCOUNTS_CREATE", "discounts/create", "read_discounts"),
     (Kind::DiscountAutomaticNode, Verb::Delete, "DISCOUNTS_DELETE", "discounts/delete", "read_discounts"),
     (Kind::DiscountAutomaticNode, Verb::Update, "DISCOUNTS_UPDATE", "discounts/update", "read_discounts"),
@@ -234,6 +271,19 @@ fn body(shop: &Shop, delivery: &Delivery) -> String {
             let own = json!({ "name": text("name"), "updated_at": updated });
             joined(json!({ "id": gid.number() }), (!gone).then_some(own))
         }
+        Kind::Customer if matches!(verb, Verb::Tag | Verb::Untag) => {
+            let tags: Vec<Json> = object
+                .map(|object| object.list("tags").iter().map(Val::to_json).collect())
+                .unwrap_or_default();
+            json!({ "customerId": gid.to_string(), "tags": tags, "occurredAt": updated })
+        }
+        Kind::Customer if *verb == Verb::AgreeToMail => {
+            json!({ "customer_id": gid.number(), "email_address": text("email") })
+        }
+        Kind::Customer if *verb == Verb::AgreeToWhatsApp => {
+            json!({ "customer_id": gid.number(), "phone_number": text("phone") })
+        }
+        Kind::Customer if *verb == Verb::AgreeToSms => json!({ "id": gid.number(), "phone": text("phone") }),
         _ if gone => json!({ "id": gid.number() }),
         _ => {
             let own: Map<String, Json> = TOLD

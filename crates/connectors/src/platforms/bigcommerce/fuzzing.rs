@@ -36,7 +36,8 @@ pub fn bigcommerce_message(bytes: &[u8]) -> bool {
         let found = message.headers.iter().find(|(own, _)| own == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
     };
-    let signed = [of("webhook-id").as_bytes(), b".", of("webhook-timestamp").as_bytes(), b".", message.body];
+    let (id, time) = (of("webhook-id"), of("webhook-timestamp"));
+    let signed = [id.as_bytes(), b".", time.as_bytes(), b".", message.body];
     let key = hmac::Key::new(hmac::HMAC_SHA256, CLIENT_SECRET.as_bytes());
     let signature = STANDARD.encode(hmac::sign(&key, &signed.concat()).as_ref());
     let password = ear::password(&Secret::new(TOKEN)).expose_secret().to_owned();

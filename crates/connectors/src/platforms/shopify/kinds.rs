@@ -420,7 +420,13 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "discount",
         plural: "discounts",
-        told: &["discounts/create", "discounts/update", "discounts/delete"],
+        told: &[
+            "discounts/create",
+            "discounts/update",
+            "discounts/delete",
+            "discounts/redeemcode_added",
+            "discounts/redeemcode_removed",
+        ],
         read_scopes: &["read_discounts", "read_customers", "read_products"],
         write_scopes: &["write_discounts"],
         summary: &[
@@ -471,7 +477,16 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "customer",
         plural: "customers",
-        told: &["customers/create", "customers/update", "customers/delete"],
+        told: &[
+            "customers/create",
+            "customers/update",
+            "customers/delete",
+            "customers_email_marketing_consent/update",
+            "customers_marketing_consent/update",
+            "customers_whats_app_marketing_consent/update",
+            "customer.tags_added",
+            "customer.tags_removed",
+        ],
         read_scopes: &["read_customers", "read_locations"],
         write_scopes: &["write_customers"],
         changes: Changes::UpdatedSince,

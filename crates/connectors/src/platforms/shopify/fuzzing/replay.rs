@@ -119,7 +119,6 @@ fn addresses() -> Vec<Vec<u8>> {
     let secret = |text: &str| Secret::new(text);
     let credentials = [
         Credential::Static { access_token: secret("shpat_1"), client_secret: None },
-        Credential::Static { access_token: secret("shpat_1"), client_secret: Some(secret("shpss_1")) },
         Credential::ClientCredentials { client_id: "id".to_owned(), client_secret: secret("shpss_1") },
         Credential::Offline {
             client_id: "id".to_owned(),
@@ -134,6 +133,8 @@ fn addresses() -> Vec<Vec<u8>> {
         ["https://example.myshopify.com", "example.myshopify.com", "https://[::1]:4433/a?b#c"]
             .map(|text| text.as_bytes().to_vec()),
     );
+    let client_secret = Some(secret("shpss_1"));
+    seeds.extend(Credential::Static { access_token: secret("shpat_1"), client_secret }.to_bytes());
     seeds
 }
 
