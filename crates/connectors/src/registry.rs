@@ -4,6 +4,9 @@ use crate::contract::{Ear, Fault, KindSpec, Settings, Store};
 use crate::import_file::ImportFile;
 use crate::platforms::{bigcommerce, shopify};
 
+/// Makes an ear of a credential's bytes.
+pub type EarOf = fn(&[u8]) -> Result<Option<Box<dyn Ear>>, Fault>;
+
 /// A platform that stores can be connected of.
 #[derive(Debug)]
 pub struct PlatformSpec {
@@ -23,7 +26,7 @@ pub struct PlatformSpec {
     pub open: fn(Settings) -> Result<Box<dyn Store>, Fault>,
     /// By what a credential holds, what the platform says is known from what others say. `None` where it holds nothing for
     /// that.
-    pub ear: fn(&[u8]) -> Result<Option<Box<dyn Ear>>, Fault>,
+    pub ear: EarOf,
 }
 
 /// All platforms.

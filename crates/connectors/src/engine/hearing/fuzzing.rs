@@ -18,7 +18,8 @@ impl<'a> Message<'a> {
     /// Headers as `name: value`, one a line, then an empty line and the body.
     pub(crate) fn read(bytes: &'a [u8]) -> Self {
         let end = bytes.windows(2).position(|two| two == b"\n\n");
-        let (head, body) = end.map_or((&b""[..], bytes), |end| (&bytes[..end], &bytes[end + 2..]));
+        let (head, rest) = end.and_then(|end| bytes.split_at_checked(end)).unwrap_or((b"", bytes));
+        let body = rest.strip_prefix(b"\n\n").filter(|_| end.is_some()).unwrap_or(rest);
         let head = String::from_utf8_lossy(head);
         let pairs = head.lines().filter_map(|line| line.split_once(": ")).take(HEADERS_MAX);
         let headers = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();

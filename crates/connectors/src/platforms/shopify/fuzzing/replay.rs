@@ -134,7 +134,7 @@ fn addresses() -> Vec<Vec<u8>> {
             .map(|text| text.as_bytes().to_vec()),
     );
     let client_secret = Some(secret("shpss_1"));
-    seeds.extend(Credential::Static { access_token: secret("shpat_1"), client_secret }.to_bytes());
+    seeds.push(Credential::Static { access_token: secret("shpat_1"), client_secret }.to_bytes().unwrap());
     seeds
 }
 
