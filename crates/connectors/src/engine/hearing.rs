@@ -1,11 +1,12 @@
-//! What the ears of all platforms share: one value of a header, proofs, and the bounds of what is taken out of a body.
+//! What the platforms share in being told: one value of a header, proofs, the bounds of what is taken out of a body, and
+//! whose an address is.
 
 use aws_lc_rs::{constant_time, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use crate::contract::{KindSpec, Unheard};
+use crate::contract::{KindSpec, Subscribed, Unheard};
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -71,6 +72,19 @@ pub(crate) fn is_beside(one: &str, other: &str) -> bool {
         path.get(..from + at + 1).map(str::to_owned)
     };
     one != other && head(one).is_some_and(|own| Some(own) == head(other))
+}
+
+/// Counts what was asked of the platform, or notes why it was refused.
+pub(crate) fn tell(
+    told: &mut Subscribed,
+    topic: &str,
+    done: Result<(), String>,
+    count: fn(&mut Subscribed) -> &mut u64,
+) {
+    match done {
+        Ok(()) => *count(told) += 1,
+        Err(why) => told.failed.push((topic.to_owned(), why)),
+    }
 }
 
 /// The kinds that are told of under this topic.

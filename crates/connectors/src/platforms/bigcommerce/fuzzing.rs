@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::Timestamp;
 
 use super::Credential;
-use super::ear::{self, PASSWORD};
+use super::ear::{PASSWORD, ear, password};
 use super::kinds::KINDS;
 use crate::engine::hearing::fuzzing::{Message, hear};
 use crate::secret::Secret;
@@ -24,7 +24,7 @@ pub fn bigcommerce_message(bytes: &[u8]) -> bool {
     let credential =
         Credential { access_token: Secret::new(TOKEN), client_secret: Some(Secret::new(CLIENT_SECRET)) };
     let credential = credential.to_bytes().expect("a credential is written");
-    let ear = ear::ear(&credential).expect("it is one").expect("it has an ear");
+    let ear = ear(&credential).expect("it is one").expect("it has an ear");
     let message = Message::read(text);
     let now = Timestamp::UNIX_EPOCH;
     if sender % 4 == 0 {
@@ -40,7 +40,7 @@ pub fn bigcommerce_message(bytes: &[u8]) -> bool {
     let signed = [id.as_bytes(), b".", time.as_bytes(), b".", message.body];
     let key = hmac::Key::new(hmac::HMAC_SHA256, CLIENT_SECRET.as_bytes());
     let signature = STANDARD.encode(hmac::sign(&key, &signed.concat()).as_ref());
-    let password = ear::password(&Secret::new(TOKEN)).expose_secret().to_owned();
+    let password = password(&Secret::new(TOKEN)).expose_secret().to_owned();
     let message = message.with(PASSWORD, password).with("webhook-signature", format!("v0,- v1,{signature}"));
     hear(ear.as_ref(), &message, KINDS, now)
 }

@@ -14,7 +14,7 @@ use super::probe;
 use super::reading::{List, PAGE, Way};
 use super::topics::scopes;
 use crate::contract::{Fault, Subscribed};
-use crate::engine::hearing::is_beside;
+use crate::engine::hearing::{is_beside, tell};
 use crate::engine::http::Verb;
 
 const HOOKS: &str = "v3/hooks";
@@ -102,18 +102,6 @@ async fn remove(
         tell(told, &hook.scope, gone, |told| &mut told.removed);
     }
     Ok(())
-}
-
-fn tell(
-    told: &mut Subscribed,
-    scope: &str,
-    done: Result<(), String>,
-    count: fn(&mut Subscribed) -> &mut u64,
-) {
-    match done {
-        Ok(()) => *count(told) += 1,
-        Err(why) => told.failed.push((scope.to_owned(), why)),
-    }
 }
 
 fn asked(shop: &BigCommerce, scope: &str, url: &str) -> Value {

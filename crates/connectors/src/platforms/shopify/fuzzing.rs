@@ -223,7 +223,7 @@ pub fn shopify_message(bytes: &[u8]) -> bool {
     let client_secret = Some(Secret::new(CLIENT_SECRET));
     let credential = Credential::Static { access_token: Secret::new("a token"), client_secret };
     let credential = credential.to_bytes().expect("a credential is written");
-    let ear = ear::ear(&credential).expect("it is one").expect("it has an ear");
+    let ear = ear(&credential).expect("it is one").expect("it has an ear");
     let message = Message::read(text);
     let now = Timestamp::UNIX_EPOCH;
     if sender % 4 == 0 {

@@ -15,7 +15,7 @@ use super::pages::{following, metaobject_types};
 use super::probe::{allows, granted};
 use super::topics::{TOPICS, Topic};
 use crate::contract::{Fault, Subscribed};
-use crate::engine::hearing::is_beside;
+use crate::engine::hearing::{is_beside, tell};
 
 /// Subscriptions of one page.
 const PAGE: u64 = 100;
@@ -170,18 +170,6 @@ async fn remove(
         tell(told, topic.map_or(&one.topic, |topic| topic.header), gone, |told| &mut told.removed);
     }
     Ok(())
-}
-
-fn tell(
-    told: &mut Subscribed,
-    topic: &str,
-    done: Result<(), String>,
-    count: fn(&mut Subscribed) -> &mut u64,
-) {
-    match done {
-        Ok(()) => *count(told) += 1,
-        Err(why) => told.failed.push((topic.to_owned(), why)),
-    }
 }
 
 /// Sends what changes a subscription. What the platform refuses of it is told.
