@@ -438,7 +438,9 @@ async fn what_may_not_be_read_is_not_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_address_takes_the_place_of_ours_and_others_stay() {
     let told = Told::start().await;
-    let foreign = ["https://erp.example.com/told/shop", "https://localhost/else/shop"];
+    // One of them stands beside ours, and carries no header of ours.
+    let beside = format!("{}beside", told.receiver.url);
+    let foreign = ["https://erp.example.com/told/shop", "https://localhost/else/shop", &beside];
     for destination in foreign {
         let hook = json!({"scope": "store/product/*", "destination": destination, "is_active": true});
         told.practice.owner("POST", "v3/hooks", &hook).await;

@@ -1,7 +1,8 @@
 //! Asks the store to tell of what changes, and not to.
 //!
 //! A token sees the hooks of its own API account alone, so those of other apps are never touched. Of the account's own,
-//! those are ours that lead to the address that is asked for, or to one beside it: the same up to the last slash.
+//! those are ours that lead to the address that is asked for, and those that carry our header to one beside it: the same up
+//! to the last slash.
 
 use serde_json::{Value, json};
 
@@ -77,7 +78,7 @@ pub(super) async fn subscribe(shop: &BigCommerce, url: &str) -> Result<Subscribe
         if hook.destination == url {
             !wanted.contains(&hook.scope)
         } else {
-            is_beside(&hook.destination, url)
+            hook.password.is_some() && is_beside(&hook.destination, url)
         }
     };
     remove(shop, hooks.iter().filter(is_left), &mut told).await?;
