@@ -667,7 +667,7 @@ pub trait CredentialKeeper: Send + Sync + fmt::Debug {
 
 /// What of a run a fault ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ends {
+pub enum Ends {
     /// All of it: what is durable stays, and a later run resumes there.
     Run,
     /// The reading of one kind.
@@ -679,7 +679,8 @@ pub(crate) enum Ends {
 
 impl Fault {
     /// What it ends. While the platform is away, or has no budget left for us, no kind is to be had.
-    pub(crate) fn ends(&self) -> Ends {
+    #[must_use]
+    pub fn ends(&self) -> Ends {
         match self {
             Self::Spool(_)
             | Self::Audit(_)
@@ -693,7 +694,10 @@ impl Fault {
 
     /// Which fault ends the run after all, where the platform was asked for something else and `answered`. That it does
     /// not let us in says more than that it did not answer.
-    pub(crate) fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
+    ///
+    /// # Errors
+    /// The fault that ends the run.
+    pub fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
         match answered {
             Ok(()) => Ok(self),
             Err(why @ (Self::Unauthorized(_) | Self::NotThePlatform(_) | Self::Audit(_))) => Err(why),

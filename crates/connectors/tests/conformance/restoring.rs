@@ -1,0 +1,219 @@
+//! Putting back: what differs and nothing else, once and not twice, whatever broke off on the way.
+
+use std::sync::Arc;
+
+use connectors::contract::{
+    Applied, Fault, IdMap, ItemWrite, KindSpec, Lookup, PlanAction, Restorable, RestoreOptions, Store,
+};
+use futures::TryStreamExt as _;
+use serde_json::Value;
+
+use super::journal::{Cut, Memory, Stored};
+use super::{HOUR, Practised, Size, ledger, live, open, payload, plain, whole};
+
+/// An item of a backup, with its bytes.
+struct Kept {
+    row: &'static KindSpec,
+    id: String,
+    wanted: Value,
+    media: Stored,
+}
+
+/// A plain item as a backup has it.
+async fn kept<P: Practised>(store: &dyn Store) -> Kept {
+    let row = plain::<P>();
+    let items = whole::<P>(store, &[row.name]).await.items(store);
+    let ((_, id), item) = items.into_iter().next().unwrap();
+    let mut media = Stored::default();
+    for source in &item.media {
+        let body = store.media(source).await.unwrap();
+        let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
+        media.0.insert(source.pointer.clone(), bytes.concat());
+    }
+    Kept { row, id, wanted: payload(row, &item), media }
+}
+
+impl Kept {
+    async fn write(
+        &self,
+        store: &dyn Store,
+        live: Option<&Value>,
+        ids: &IdMap,
+        journal: &dyn connectors::contract::Journal,
+    ) -> Result<Applied, Fault> {
+        let options = &RestoreOptions::default();
+        let Self { row: kind, id, wanted, media } = self;
+        let (kind, former) = (*kind, None);
+        store.apply(ItemWrite { kind, id, wanted, live, former, options, ids, media, journal }).await
+    }
+
+    /// What is there now, by the id that it has now.
+    async fn now(&self, store: &dyn Store, ids: &IdMap) -> Value {
+        let item = live(store, self.row, Lookup::Id(ids.resolve(&self.id))).await;
+        payload(self.row, &item.unwrap_or_else(|| panic!("{} is not there", self.id)))
+    }
+
+    /// Nothing is left to do.
+    fn is_back(&self, store: &dyn Store, now: &Value, ids: &IdMap, when: &str) {
+        let plan = store.plan(self.row, &self.wanted, Some(now), ids, &RestoreOptions::default());
+        assert_eq!(plan.action, PlanAction::Skip, "{when}: {:#?}", plan.fields);
+    }
+
+    /// It came back, once: there are as many as there were before it was deleted.
+    async fn is_back_once<P: Practised>(
+        &self,
+        practice: &P,
+        store: &dyn Store,
+        (applied, count): (&Applied, usize),
+        when: &str,
+    ) -> IdMap {
+        practice.pass(HOUR);
+        assert_eq!(applied.problems, Vec::<String>::new(), "{when}");
+        assert!(!applied.possibly_twice, "{when}");
+        let ids = ledger(&applied.ids);
+        assert_ne!(ids.resolve(&self.id), self.id, "{when}: what was deleted has a new id");
+        self.is_back(store, &self.now(store, &ids).await, &ids, when);
+        assert_eq!(whole::<P>(store, &[self.row.name]).await.items(store).len(), count, "{when}");
+        ids
+    }
+}
+
+pub(crate) async fn nothing_is_restored_where_nothing_changed<P: Practised>() {
+    let practice = P::start_with(Size::Whole).await;
+    let store = open(&practice);
+    let items = whole::<P>(store.as_ref(), &[]).await.items(store.as_ref());
+    let (ids, options) = (IdMap::of_one_store(), RestoreOptions::default());
+    for ((kind, id), item) in &items {
+        let row = P::KINDS.iter().find(|row| row.name == kind).unwrap();
+        let wanted = payload(row, item);
+        let plan = store.plan(row, &wanted, Some(&wanted), &ids, &options);
+        match plan.action {
+            PlanAction::Skip => {
+                assert!(plan.fields.is_empty() && plan.requests == 0, "{kind} {id}: {plan:?}");
+            }
+            PlanAction::Cannot { ref why } => assert!(!why.is_empty(), "{kind} {id}"),
+            other => panic!("{kind} {id}: {other:?} {:#?}", plan.fields),
+        }
+        assert_eq!(store.pair(row, &wanted, &wanted, &ids), [], "{kind} {id}");
+    }
+    let is_restorable = |row: &&KindSpec| !matches!(row.restore, Restorable::Never(_));
+    assert!(P::KINDS.iter().any(|row| is_restorable(&row)));
+}
+
+pub(crate) async fn what_was_changed_is_set_back_and_nothing_else<P: Practised>() {
+    let practice = P::start_with(Size::Few).await;
+    let store = open(&practice);
+    let kept = kept::<P>(store.as_ref()).await;
+    let ids = IdMap::of_one_store();
+    practice.edit(&kept.id, "spoilt").await;
+    let spoilt = kept.now(store.as_ref(), &ids).await;
+    let plan = store.plan(kept.row, &kept.wanted, Some(&spoilt), &ids, &RestoreOptions::default());
+    assert_eq!(plan.action, PlanAction::Update);
+    let [change] = &*plan.fields else { panic!("{:#?}", plan.fields) };
+    assert_eq!(change.path, P::PLAIN.text);
+    assert_eq!((&change.from, Some(&change.to)), (&"spoilt".into(), kept.wanted.pointer(P::PLAIN.text)));
+    assert!(plan.requests > 0);
+    // Who asks for another field alone leaves this one as it is.
+    let only = RestoreOptions { fields: vec![P::PLAIN.other.to_owned()], ..RestoreOptions::default() };
+    let other = store.plan(kept.row, &kept.wanted, Some(&spoilt), &ids, &only);
+    assert_eq!((other.action, other.fields.len()), (PlanAction::Skip, 0));
+    let gone = store.plan(kept.row, &kept.wanted, None, &ids, &RestoreOptions::default());
+    assert_eq!(gone.action, PlanAction::Create);
+
+    let applied = kept.write(store.as_ref(), Some(&spoilt), &ids, &Memory::default()).await.unwrap();
+    assert_eq!((applied.problems.len(), applied.possibly_twice), (0, false), "{applied:?}");
+    practice.pass(HOUR);
+    let back = kept.now(store.as_ref(), &ids).await;
+    assert_eq!(back.pointer(P::PLAIN.text), kept.wanted.pointer(P::PLAIN.text));
+    kept.is_back(store.as_ref(), &back, &ids, "set back");
+    // Once it is as it was, nothing is sent.
+    let before = store.usage().requests;
+    let applied = kept.write(store.as_ref(), Some(&back), &ids, &Memory::default()).await.unwrap();
+    assert_eq!((applied.problems.len(), store.usage().requests - before), (0, 0), "{applied:?}");
+}
+
+pub(crate) async fn what_was_deleted_comes_back_once<P: Practised>() {
+    let practice = P::start_with(Size::Few).await;
+    let store = open(&practice);
+    let kept = kept::<P>(store.as_ref()).await;
+    let count = whole::<P>(store.as_ref(), &[kept.row.name]).await.items(store.as_ref()).len();
+    let (ids, journal) = (IdMap::of_one_store(), Memory::default());
+    let found = live(store.as_ref(), kept.row, Lookup::Natural(&kept.wanted)).await;
+    assert_eq!(found.map(|item| item.id.to_string()).as_deref(), Some(kept.id.as_str()));
+    practice.remove(&kept.id).await;
+    assert_eq!(live(store.as_ref(), kept.row, Lookup::Id(&kept.id)).await, None);
+    assert_eq!(live(store.as_ref(), kept.row, Lookup::Natural(&kept.wanted)).await, None);
+    let applied = kept.write(store.as_ref(), None, &ids, &journal).await.unwrap();
+    let now = kept.is_back_once(&practice, store.as_ref(), (&applied, count), "the first time").await;
+    let found = live(store.as_ref(), kept.row, Lookup::Natural(&kept.wanted)).await.unwrap();
+    assert_eq!(&*found.id, now.resolve(&kept.id), "it is found by what people know it by");
+    // Applied again by the same journal, as by a run that does not know how far the last one was.
+    let again = kept.write(store.as_ref(), None, &ids, &journal).await.unwrap();
+    kept.is_back_once(&practice, store.as_ref(), (&again, count), "the second time").await;
+    // An undo takes it away; twice is once.
+    for _ in 0..2 {
+        store.delete(kept.row, now.resolve(&kept.id)).await.unwrap();
+        assert_eq!(live(store.as_ref(), kept.row, Lookup::Id(now.resolve(&kept.id))).await, None);
+    }
+}
+
+/// More notes, and more requests, than the restore of any plain item makes.
+const MOST: u32 = 60;
+
+/// Deletes an item, has a restore of it broken off, goes on, and looks: for each n, until there is no n-th any more.
+async fn broken_off<P: Practised>(
+    attempt: impl AsyncFn(&P, &dyn Store, &Kept, &IdMap, &Arc<Memory>, u32) -> Option<Result<Applied, Fault>>,
+) {
+    let practice = P::start_with(Size::Few).await;
+    let store = open(&practice);
+    let kept = kept::<P>(store.as_ref()).await;
+    let count = whole::<P>(store.as_ref(), &[kept.row.name]).await.items(store.as_ref()).len();
+    practice.remove(&kept.id).await;
+    let ids = IdMap::of_one_store();
+    for n in 1..MOST {
+        let journal = Arc::new(Memory::default());
+        let Some(first) = attempt(&practice, store.as_ref(), &kept, &ids, &journal, n).await else {
+            assert!(n > 1, "nothing was broken off");
+            return;
+        };
+        let applied = match first {
+            Ok(applied) => applied,
+            Err(_) => kept.write(store.as_ref(), None, &ids, journal.as_ref()).await.unwrap(),
+        };
+        let when = format!("broken off at {n}");
+        let now = kept.is_back_once(&practice, store.as_ref(), (&applied, count), &when).await;
+        let open: Vec<_> = journal.steps().into_iter().filter(|(_, done)| !done).collect();
+        assert_eq!(open, [], "{when}: nothing is in doubt any more");
+        store.delete(kept.row, now.resolve(&kept.id)).await.unwrap();
+        practice.pass(HOUR);
+    }
+    panic!("it never ended");
+}
+
+pub(crate) async fn a_restore_cut_off_at_any_note_makes_nothing_twice<P: Practised>() {
+    for durable in [false, true] {
+        broken_off::<P>(async |_, store, kept, ids, journal, n| {
+            let cut = Cut::new(Arc::clone(journal), n, durable);
+            let applied = kept.write(store, None, ids, &cut).await;
+            if !cut.was_reached() {
+                // It went through: take it away again is for nobody to do.
+                assert!(applied.is_ok());
+                return None;
+            }
+            assert!(matches!(applied, Err(Fault::Spool(_))), "{applied:?}");
+            Some(applied)
+        })
+        .await;
+    }
+}
+
+pub(crate) async fn no_answer_that_is_lost_makes_anything_twice<P: Practised>() {
+    broken_off::<P>(async |practice, store, kept, ids, journal, n| {
+        let before = practice.received();
+        practice.set_faults(&P::lost(n));
+        let applied = kept.write(store, None, ids, journal.as_ref()).await;
+        practice.set_faults("");
+        if practice.received() - before < u64::from(n) { None } else { Some(applied) }
+    })
+    .await;
+}
