@@ -693,13 +693,13 @@ impl Fault {
     }
 
     /// Which fault ends the run after all, where the platform was asked for something else and `answered`. That it does
-    /// not let us in says more than that it did not answer.
+    /// not let us in says more than that it did not answer; that it hides something is an answer, too.
     ///
     /// # Errors
     /// The fault that ends the run.
     pub fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
         match answered {
-            Ok(()) => Ok(self),
+            Ok(()) | Err(Self::Forbidden(_)) => Ok(self),
             Err(why @ (Self::Unauthorized(_) | Self::NotThePlatform(_) | Self::Audit(_))) => Err(why),
             Err(_) => Err(self),
         }

@@ -182,11 +182,10 @@ fn page(written: &BTreeMap<&str, (u64, u64, u64)>) -> String {
                 let _ = writeln!(page, "{why}\n");
             }
         }
-        let _ = writeln!(
-            page,
-            "Read with {}.",
-            spec.read_scopes.iter().map(|scope| format!("`{scope}`")).collect::<Vec<_>>().join(", ")
-        );
+        let scopes: Vec<String> = spec.read_scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        let scopes =
+            if scopes.is_empty() { "no scope beyond the default".to_owned() } else { scopes.join(", ") };
+        let _ = writeln!(page, "Read with {scopes}.");
         if !spec.lost.is_empty() {
             let _ = writeln!(page, "\nWhat does not come back:\n");
         }

@@ -34,6 +34,8 @@ pub(crate) trait Practised: Sized {
     const PLAIN: Plain;
     /// Whether the platform tells which scopes there are, so that what lacks one has left our sight.
     const TELLS_SCOPES: bool;
+    /// The scope without which the platform does not tell who the store is, where there is one.
+    const ITSELF: Option<&'static str>;
     /// Faults that pass, each for itself.
     const PASSING: &'static [&'static str];
     /// A kind, and the fault by which a later page of its list never comes while all else does.

@@ -8,6 +8,10 @@
     reason = "tests"
 )]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
+#[path = "../journal/mod.rs"]
+mod journal;
 #[path = "../official/mod.rs"]
 mod official;
 mod practice;
@@ -15,7 +19,6 @@ mod practice;
 mod spool;
 
 mod access;
-mod changes;
 mod faults;
 mod halves;
 mod received;
