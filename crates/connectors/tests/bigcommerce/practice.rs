@@ -186,24 +186,27 @@ impl Practised for Practice {
     const PLAIN: Plain = Plain { kind: "product", text: "/description", other: "/name" };
     const TELLS_SCOPES: bool = false;
     const ITSELF: Option<&'static str> = Some("store_v2_information_read_only");
-    const PASSING: &'static [&'static str] = &[
-        "429@3",
-        "429%20",
-        "429bare@3",
-        "429bare%20",
-        "500@3",
-        "500%20",
-        "502@3",
-        "502%20",
-        "503@3",
-        "503%20",
-        "html@3",
-        "html%20",
-        "cut@3",
-        "cut%20",
-        "lost@3",
-        "lost%20",
-    ];
+    const PASSING: (&'static [&'static str], &'static [&'static str]) = (
+        &[
+            "429@3",
+            "429%20",
+            "429bare@3",
+            "429bare%20",
+            "500@3",
+            "500%20",
+            "502@3",
+            "502%20",
+            "503@3",
+            "503%20",
+            "html@3",
+            "html%20",
+            "cut@3",
+            "cut%20",
+            "lost@3",
+            "lost%20",
+        ],
+        &[],
+    );
     const FAILING: (&'static str, &'static str) = ("product", "502:catalog/products@2+");
 
     fn lost(n: u32) -> String {

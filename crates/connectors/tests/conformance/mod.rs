@@ -36,8 +36,8 @@ pub(crate) trait Practised: Sized {
     const TELLS_SCOPES: bool;
     /// The scope without which the platform does not tell who the store is, where there is one.
     const ITSELF: Option<&'static str>;
-    /// Faults that pass, each for itself.
-    const PASSING: &'static [&'static str];
+    /// Faults that pass, each for itself; and the kinds that are read meanwhile, all where none is named.
+    const PASSING: (&'static [&'static str], &'static [&'static str]);
     /// A kind, and the fault by which a later page of its list never comes while all else does.
     const FAILING: (&'static str, &'static str);
     /// The fault by which the answer of the n-th request is lost, after all was done that it asked for.

@@ -14,6 +14,7 @@
 mod conformance;
 #[path = "../journal/mod.rs"]
 mod journal;
+mod liars;
 mod platform;
 mod practice;
 mod restore;
