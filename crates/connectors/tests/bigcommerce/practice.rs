@@ -208,14 +208,22 @@ impl Practised for Practice {
         &[],
     );
     const FAILING: (&'static str, &'static str) = ("product", "502:catalog/products@2+");
+    /// The blog's page.
+    const REFUSED: usize = 1;
 
     fn lost(n: u32) -> String {
         format!("lost@{n}")
     }
 
     async fn start_with(size: Size) -> Self {
-        let (products, customers, orders) = if size == Size::Whole { (25, 12, 6) } else { (4, 2, 1) };
-        let practice = Self::start(Settings { products, customers, orders, ..Settings::default() }).await;
+        let sized =
+            |products, customers, orders| Settings { products, customers, orders, ..Settings::default() };
+        let practice = Self::start(match size {
+            Size::Whole => sized(25, 12, 6),
+            Size::Few => sized(4, 2, 1),
+            Size::Empty => return Self::start(Settings::empty()).await,
+        })
+        .await;
         practice.hook().await;
         practice
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::spool::Memory;
 
 mod journal;
+pub(crate) mod kept;
 pub(crate) mod reading;
 pub(crate) mod recorded;
 pub(crate) mod restoring;
@@ -40,10 +41,12 @@ pub(crate) trait Practised: Sized {
     const PASSING: (&'static [&'static str], &'static [&'static str]);
     /// A kind, and the fault by which a later page of its list never comes while all else does.
     const FAILING: (&'static str, &'static str);
+    /// Items of a whole store that cannot be made anew, of kinds that can: their plans say why.
+    const REFUSED: usize;
     /// The fault by which the answer of the n-th request is lost, after all was done that it asked for.
     fn lost(n: u32) -> String;
 
-    /// Opens a store with some items of every kind; or a few.
+    /// Opens a store.
     async fn start_with(size: Size) -> Self;
     /// Connects to it.
     fn open_audited(&self, audit: Arc<dyn AuditSink>) -> Box<dyn Store>;
@@ -74,6 +77,8 @@ pub(crate) enum Size {
     Whole,
     /// A few, for what is done again and again.
     Few,
+    /// None but those that a store has from its beginning.
+    Empty,
 }
 
 /// Connects without a record of requests.
@@ -149,6 +154,7 @@ macro_rules! facts {
             restoring::nothing_is_restored_where_nothing_changed,
             restoring::what_was_changed_is_set_back_and_nothing_else,
             restoring::what_was_deleted_comes_back_once,
+            restoring::everything_comes_back_in_an_empty_store,
             restoring::a_restore_cut_off_at_any_note_makes_nothing_twice,
             restoring::no_answer_that_is_lost_makes_anything_twice,
         }

@@ -1,53 +1,26 @@
 //! Putting back: what differs and nothing else, once and not twice, whatever broke off on the way.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use connectors::contract::{
-    Applied, Fault, IdMap, ItemWrite, Journal, KindSpec, Lookup, PlanAction, Restorable, RestoreOptions,
-    Store,
+    Applied, Fault, IdMap, Journal as _, KindSpec, Lookup, PlanAction, Restorable, RestoreOptions, Store,
 };
-use futures::TryStreamExt as _;
 use serde_json::Value;
 
-use super::journal::{Cut, Memory, Stored};
+use super::journal::{Cut, Memory};
+use super::kept::{Elsewhere, Kept, elsewhere, restore, spelled};
+use super::reading::are_the_same;
 use super::{HOUR, Practised, Size, ledger, live, open, payload, plain, whole};
-
-/// An item of a backup, with its bytes.
-struct Kept {
-    row: &'static KindSpec,
-    id: String,
-    wanted: Value,
-    media: Stored,
-}
 
 /// A plain item as a backup has it.
 async fn kept<P: Practised>(store: &dyn Store) -> Kept {
     let row = plain::<P>();
     let items = whole::<P>(store, &[row.name]).await.items(store);
-    let ((_, id), item) = items.into_iter().next().unwrap();
-    let mut media = Stored::default();
-    for source in &item.media {
-        let body = store.media(source).await.unwrap();
-        let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
-        media.0.insert(source.pointer.clone(), bytes.concat());
-    }
-    Kept { row, id, wanted: payload(row, &item), media }
+    Kept::new(store, row, items.values().next().unwrap()).await
 }
 
 impl Kept {
-    async fn write(
-        &self,
-        store: &dyn Store,
-        live: Option<&Value>,
-        ids: &IdMap,
-        journal: &dyn Journal,
-    ) -> Result<Applied, Fault> {
-        let options = &RestoreOptions::default();
-        let Self { row: kind, id, wanted, media } = self;
-        let (kind, former) = (*kind, None);
-        store.apply(ItemWrite { kind, id, wanted, live, former, options, ids, media, journal }).await
-    }
-
     /// What is there now, by the id that it has now.
     async fn now(&self, store: &dyn Store, ids: &IdMap) -> Value {
         let item = live(store, self.row, Lookup::Id(ids.resolve(&self.id))).await;
@@ -56,8 +29,8 @@ impl Kept {
 
     /// Nothing is left to do.
     fn is_back(&self, store: &dyn Store, now: &Value, ids: &IdMap, when: &str) {
-        let plan = store.plan(self.row, &self.wanted, Some(now), ids, &RestoreOptions::default());
-        assert_eq!(plan.action, PlanAction::Skip, "{when}: {:#?}", plan.fields);
+        let plan = self.plan(store, Some(now), ids);
+        assert_eq!(plan.action, PlanAction::Skip, "{when}: {}", spelled(&plan));
     }
 
     /// It came back, once: there are as many as there were before it was deleted.
@@ -108,7 +81,7 @@ pub(crate) async fn what_was_changed_is_set_back_and_nothing_else<P: Practised>(
     let ids = IdMap::of_one_store();
     practice.edit(&kept.id, "spoilt").await;
     let spoilt = kept.now(store.as_ref(), &ids).await;
-    let plan = store.plan(kept.row, &kept.wanted, Some(&spoilt), &ids, &RestoreOptions::default());
+    let plan = kept.plan(store.as_ref(), Some(&spoilt), &ids);
     assert_eq!(plan.action, PlanAction::Update);
     let [change] = &*plan.fields else { panic!("{:#?}", plan.fields) };
     assert_eq!(change.path, P::PLAIN.text);
@@ -118,8 +91,7 @@ pub(crate) async fn what_was_changed_is_set_back_and_nothing_else<P: Practised>(
     let only = RestoreOptions { fields: vec![P::PLAIN.other.to_owned()], ..RestoreOptions::default() };
     let other = store.plan(kept.row, &kept.wanted, Some(&spoilt), &ids, &only);
     assert_eq!((other.action, other.fields.len()), (PlanAction::Skip, 0));
-    let gone = store.plan(kept.row, &kept.wanted, None, &ids, &RestoreOptions::default());
-    assert_eq!(gone.action, PlanAction::Create);
+    assert_eq!(kept.plan(store.as_ref(), None, &ids).action, PlanAction::Create);
 
     let applied = kept.write(store.as_ref(), Some(&spoilt), &ids, &Memory::default()).await.unwrap();
     assert_eq!((applied.problems.len(), applied.possibly_twice), (0, false), "{applied:?}");
@@ -156,6 +128,37 @@ pub(crate) async fn what_was_deleted_comes_back_once<P: Practised>() {
         store.delete(kept.row, now.resolve(&kept.id)).await.unwrap();
         assert_eq!(live(store.as_ref(), kept.row, Lookup::Id(now.resolve(&kept.id))).await, None);
     }
+}
+
+/// Everything, and what it refers to: each leads to its neighbours there.
+pub(crate) async fn everything_comes_back_in_an_empty_store<P: Practised>() {
+    let Elsewhere { from, to, kept, mut ids } = elsewhere::<P>().await;
+    let store = open(&to);
+    let mut kinds = BTreeSet::new();
+    let (mut count, mut refused) = (0, 0);
+    for one in kept.iter().filter(|one| one.comes_back()) {
+        let Some((_, now)) = one.there(store.as_ref(), &ids).await else {
+            let action = one.plan(store.as_ref(), None, &ids).action;
+            assert!(matches!(action, PlanAction::Cannot { .. }), "{} {}: {action:?}", one.row.name, one.id);
+            refused += usize::from(one.row.restore == Restorable::Yes);
+            continue;
+        };
+        let plan = one.plan(store.as_ref(), Some(&now), &ids);
+        assert_eq!(plan.action, PlanAction::Skip, "{} {}: {}", one.row.name, one.id, spelled(&plan));
+        kinds.insert(one.row.name);
+        count += 1;
+    }
+    let mut made = P::KINDS.iter().filter(|row| row.restore == Restorable::Yes).map(|row| row.name);
+    assert!(made.all(|kind| kinds.contains(kind)), "{kinds:?}");
+    assert!(count > kinds.len(), "{count}");
+    assert_eq!(refused, P::REFUSED);
+    let source = whole::<P>(open(&from).as_ref(), &[]).await.items(store.as_ref());
+    assert!(kept.iter().all(|one| source.contains_key(&(one.row.name.to_owned(), one.id.clone()))));
+    // Once more is as if nothing had been asked for: nothing is made, and nothing changes.
+    let before = whole::<P>(store.as_ref(), &[]).await.items(store.as_ref());
+    assert_eq!(restore(store.as_ref(), &kept, &mut ids).await, Vec::<String>::new());
+    let after = whole::<P>(store.as_ref(), &[]).await.items(store.as_ref());
+    are_the_same(&after, &before, "restored once more");
 }
 
 /// The step that makes an item, by the name that all platforms give it.

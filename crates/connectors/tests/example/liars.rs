@@ -35,6 +35,8 @@ const REPEATS_ITSELF: u8 = 5;
 const LOSES_ONE: u8 = 6;
 /// Looks up in the wrong order.
 const MIXES_UP: u8 = 7;
+/// Leaves ids in what it writes as they were in the backup.
+const MIXES_UP_IDS: u8 = 13;
 /// Finds something to do with everything.
 const MEDDLES: u8 = 8;
 /// Says that it restored.
@@ -195,6 +197,7 @@ impl<const LIE: u8> Store for Liar<LIE> {
                     write.journal.intend("create").await?;
                     self.store.apply(ItemWrite { journal: &Memory::default(), ..write }).await
                 }
+                MIXES_UP_IDS => self.store.apply(ItemWrite { ids: &IdMap::of_one_store(), ..write }).await,
                 _ => self.store.apply(write).await,
             }
         })
@@ -232,6 +235,7 @@ impl<const LIE: u8> Practised for Lying<LIE> {
     const ITSELF: Option<&'static str> = Practice::ITSELF;
     const PASSING: (&'static [&'static str], &'static [&'static str]) = Practice::PASSING;
     const FAILING: (&'static str, &'static str) = Practice::FAILING;
+    const REFUSED: usize = Practice::REFUSED;
 
     fn lost(n: u32) -> String {
         Practice::lost(n)
@@ -317,6 +321,7 @@ caught! {
     restoring::nothing_is_restored_where_nothing_changed by MEDDLES,
     restoring::what_was_changed_is_set_back_and_nothing_else by IDLES,
     restoring::what_was_deleted_comes_back_once by IDLES,
+    restoring::everything_comes_back_in_an_empty_store by MIXES_UP_IDS,
     restoring::a_restore_cut_off_at_any_note_makes_nothing_twice by TAKES_NO_NOTES,
     restoring::no_answer_that_is_lost_makes_anything_twice by TAKES_NO_NOTES,
 }

@@ -12,8 +12,8 @@ use connectors::canonical::Rules;
 use connectors::compare::{Field, Form, same};
 use connectors::contract::{
     Applied, Changes, Effort, Ends, Fault, IdMap, Ids, Item, ItemPlan, ItemWrite, KindEnd, KindRequest,
-    KindSpec, Line, Lookup, MediaBody, MediaSource, Pace, Probe, Progress, Reference, RestoreOptions,
-    Settings, Spool, Store, SummaryColumn, Usage, number_of, time,
+    KindSpec, Line, Lookup, MediaBody, MediaSource, MissingScope, Pace, Probe, Progress, Reference,
+    RestoreOptions, Settings, Spool, Store, SummaryColumn, Usage, number_of, time,
 };
 use connectors::engine::{Https, TRIES_MAX, Verb, backoff, store_url};
 use connectors::tree::Tree;
@@ -144,13 +144,22 @@ impl Bookshop {
                 Some(body) => request.body(body.to_string()),
                 None => request,
             };
-            let (why, undone) = match self.answer(request.send().await).await {
+            let sent = async {
+                let answer = request.send().await?;
+                Ok((answer.status().as_u16(), answer.bytes().await?))
+            };
+            let (why, undone) = match sent.await {
                 Ok((429, _)) => ("too many requests".to_owned(), true),
                 Ok((status @ 500.., _)) => (format!("status {status}"), false),
-                Ok((_, Err(why))) => return Err(why),
                 Ok((401, _)) => return Err(Fault::Unauthorized("the key is not known".to_owned())),
-                Ok((403, Ok(body))) => return Err(Fault::Forbidden(body.to_string())),
-                Ok((status, Ok(body))) => return Ok((status, body)),
+                Ok((status, body)) => {
+                    let body: Value = usable(serde_json::from_slice(&body))?;
+                    return if status == 403 {
+                        Err(Fault::Forbidden(body.to_string()))
+                    } else {
+                        Ok((status, body))
+                    };
+                }
                 Err(Fault::Unavailable(why)) => (why, false),
                 Err(fault) => return Err(fault),
             };
@@ -160,15 +169,6 @@ impl Bookshop {
             }
             self.clock.sleep(backoff(self.rng.as_ref(), tries)).await;
         }
-    }
-
-    async fn answer(
-        &self,
-        sent: Result<connectors::engine::Answer, Fault>,
-    ) -> Result<(u16, Result<Value, Fault>), Fault> {
-        let answer = sent?;
-        let status = answer.status().as_u16();
-        Ok((status, usable(serde_json::from_slice(&answer.bytes().await?))))
     }
 
     async fn shop(&self) -> Result<Shop, Fault> {
@@ -343,7 +343,7 @@ impl Store for Bookshop {
     fn probe(&self) -> BoxFuture<'_, Result<Probe, Fault>> {
         Box::pin(async {
             let shop = self.shop().await?;
-            let costs = |scope: &'static str| connectors::contract::MissingScope {
+            let costs = |scope: &'static str| MissingScope {
                 scope: scope.to_owned(),
                 blocks_reading: named_by(scope, |row| row.read_scopes),
                 blocks_restoring: named_by(scope, |row| row.write_scopes),

@@ -94,14 +94,15 @@ impl Practised for Practice {
     const PASSING: (&'static [&'static str], &'static [&'static str]) =
         (&["429@2", "503@1", "503:books@3", "cut@4", "cut:books@1", "lost@5", "lost:authors@2"], &[]);
     const FAILING: (&'static str, &'static str) = ("book", "503:books@2+");
+    const REFUSED: usize = 0;
 
     fn lost(n: u32) -> String {
         format!("lost@{n}")
     }
 
-    async fn start_with(_: Size) -> Self {
+    async fn start_with(size: Size) -> Self {
         let clock = Arc::new(QuickClock::default());
-        Self { running: start(Arc::clone(&clock) as Arc<dyn Clock>).await, clock }
+        Self { running: start(size != Size::Empty, Arc::clone(&clock) as Arc<dyn Clock>).await, clock }
     }
 
     fn open_audited(&self, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {

@@ -32,7 +32,7 @@ impl Fault {
     fn read(spec: &str) -> Self {
         let (what, at) = spec.split_once('@').unwrap();
         let (kind, list) = what.split_once(':').map_or((what, None), |(kind, list)| (kind, Some(list)));
-        assert!(["429", "503", "html", "cut", "lost"].contains(&kind), "{spec}");
+        assert!(["429", "503", "cut", "lost"].contains(&kind), "{spec}");
         let (at, lasts) = at.strip_suffix('+').map_or((at, false), |at| (at, true));
         let (kind, list) = (kind.to_owned(), list.map(str::to_owned));
         Self { kind, list, at: at.parse().unwrap(), lasts, seen: 0 }
@@ -80,7 +80,8 @@ fn refusal(status: u16, why: &str) -> Answer {
     (status, json!({ "why": why }))
 }
 
-pub(crate) async fn start(clock: Arc<dyn Clock>) -> Running {
+/// Opens a shop, with some authors and books or none.
+pub(crate) async fn start(filled: bool, clock: Arc<dyn Clock>) -> Running {
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate =
         rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
@@ -102,10 +103,13 @@ pub(crate) async fn start(clock: Arc<dyn Clock>) -> Running {
         fault: None,
         received: 0,
     };
-    for name in ["Ada", "Ben", "Cleo"] {
+    let (authors, books) = if filled { (vec!["Ada", "Ben", "Cleo"], 9) } else { (Vec::new(), 0) };
+    // Numbers begin elsewhere in each shop: what is put into another has others there.
+    state.last = if filled { 0 } else { 100 };
+    for name in authors {
         state.put("authors", None, &json!({ "name": name }), clock.now()).unwrap();
     }
-    for number in 1..=9 {
+    for number in 1..=books {
         let book = json!({"title": format!("Book {number}"), "blurb": format!("All of {number}.\n\"Good\" 📚"),
             "author_id": 1 + number % 3});
         state.put("books", None, &book, clock.now()).unwrap();
@@ -159,7 +163,7 @@ async fn one(
         };
         (fault, answer)
     };
-    let body = if fault.as_deref() == Some("html") { "<html>".to_owned() } else { told.to_string() };
+    let body = told.to_string();
     let head = format!("HTTP/1.1 {status} .\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     match fault.as_deref() {
         Some("lost") => return Ok(()),
@@ -224,14 +228,15 @@ impl State {
             let changed: Timestamp = item["updated_at"].as_str().unwrap().parse().unwrap();
             **number > after && changed >= since && named.as_ref().is_none_or(|named| key == named)
         };
-        page(self.lists[list].iter().filter(is_meant).map(|(_, item)| shown(item)).collect(), PAGE)
+        let meant = self.lists[list].iter().filter(is_meant);
+        page(&meant.map(|(_, item)| shown(item)).collect::<Vec<_>>(), PAGE)
     }
 
     fn ids(&self, list: &str, url: &Url) -> Answer {
         let (name, value) = url.query_pairs().next().unwrap_or_default();
         let (true, Ok(after)) = (name == "after", value.parse::<u64>()) else { return refusal(400, &name) };
         let numbers = self.lists[list].keys().filter(|number| **number > after);
-        page(numbers.map(|number| json!({ "id": number })).collect(), IDS)
+        page(&numbers.map(|number| json!({ "id": number })).collect::<Vec<_>>(), IDS)
     }
 
     /// Makes one, or changes it. A field that the list does not have is refused.
@@ -276,7 +281,7 @@ fn shown(item: &Map<String, Value>) -> Value {
         .collect()
 }
 
-fn page(items: Vec<Value>, most: usize) -> Answer {
+fn page(items: &[Value], most: usize) -> Answer {
     (200, json!({ "items": &items[..items.len().min(most)], "more": items.len() > most }))
 }
 

@@ -19,6 +19,7 @@ mod practice;
 mod spool;
 
 mod access;
+mod elsewhere;
 mod faults;
 mod halves;
 mod received;

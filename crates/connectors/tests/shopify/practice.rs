@@ -250,14 +250,21 @@ impl Practised for Practice {
         &["product", "collection", "order", "menu"],
     );
     const FAILING: (&'static str, &'static str) = ("collection", "502:collections@2+");
+    const REFUSED: usize = 0;
 
     fn lost(n: u32) -> String {
         format!("lost-answer@{n}")
     }
 
     async fn start_with(size: Size) -> Self {
-        let (products, customers, orders) = if size == Size::Whole { (30, 20, 20) } else { (3, 2, 2) };
-        Self::start(Settings { products, customers, orders, ..Settings::default() }).await
+        let sized =
+            |products, customers, orders| Settings { products, customers, orders, ..Settings::default() };
+        Self::start(match size {
+            Size::Whole => sized(30, 20, 20),
+            Size::Few => sized(3, 2, 2),
+            Size::Empty => Settings::empty(),
+        })
+        .await
     }
 
     fn open_audited(&self, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {
