@@ -66,6 +66,8 @@ pub(crate) trait Practised: Sized {
     async fn edit(&self, id: &str, text: &str);
     /// The owner deletes a plain item.
     async fn remove(&self, id: &str);
+    /// Looks at both stores once everything of the one was put into the other, where the platform lets more be said.
+    fn look_through(_from: &Self, _to: &Self) {}
     /// Closes it.
     async fn close(self);
 }

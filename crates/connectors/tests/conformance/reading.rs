@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connectors::contract::{Changes, Item, KindRequest, Lookup, Store};
+use connectors::contract::{Changes, Fault, Item, KindRequest, Lookup, Store};
 
 use super::{HOUR, Practised, Size, fetch, live, open, payload, plain, requests, whole};
 use crate::spool::{Memory, Told};
@@ -53,6 +53,18 @@ pub(crate) async fn lines_make_the_same_items_in_whatever_order_they_come<P: Pra
     let expected = read.items(store.as_ref());
     let told = read.told();
     assert!(told.iter().any(|told| matches!(told, Told::Line(line) if !line.part.is_empty())));
+    // A line that is cut off makes no item.
+    for row in P::KINDS {
+        let line = told.iter().find_map(|told| match told {
+            Told::Line(line) if line.kind.as_str() == row.name && line.part.is_empty() => Some(line.clone()),
+            _ => None,
+        });
+        let mut line = line.unwrap();
+        assert!(store.assemble(row, &line.id, &[line.clone()]).unwrap().is_some(), "{}", row.name);
+        line.bytes.pop();
+        let cut = store.assemble(row, &line.id, &[line.clone()]);
+        assert!(matches!(cut, Err(Fault::Malformed(_))), "{}: {cut:?}", row.name);
+    }
     let mut reversed = told.clone();
     reversed.reverse();
     are_the_same(&Memory::with(reversed).items(store.as_ref()), &expected, "reversed");

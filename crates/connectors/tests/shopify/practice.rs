@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use crate::conformance::fetch;
 use crate::conformance::{self, Plain, Practised, Size, facts};
+use crate::elsewhere;
 use crate::spool::Memory;
 
 /// The system's clock, with a shift that tests can set.
@@ -313,6 +314,10 @@ impl Practised for Practice {
         let delete = "mutation($id: ID!) { productDelete(input: {id: $id}) { deletedProductId userErrors { message } } }";
         let done = self.send(delete, json!({ "id": id })).await;
         assert_eq!(done["productDelete"]["deletedProductId"], id);
+    }
+
+    fn look_through(from: &Self, to: &Self) {
+        elsewhere::nothing_leads_back(&from.running, &to.running);
     }
 
     async fn close(self) {
