@@ -20,6 +20,26 @@ async fn a_page_for_people_in_place_of_data_is_no_empty_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_hides_what_it_is_still_answers() {
+    let practice = Practice::start(Settings { products: 25, ..Settings::default() }).await;
+    let granted = practice.open().probe().await.unwrap().granted;
+    let left: Vec<&str> =
+        granted.iter().map(String::as_str).filter(|scope| !scope.contains("information")).collect();
+    assert!(left.len() < granted.len());
+    practice.running.set_access(&left);
+    // One kind is in trouble, and the others are read: that access was refused is an answer, too.
+    practice.faults("502:catalog/products@2+");
+    let read = fetch(practice.open().as_ref(), requests(&["product", "brand"], None)).await.unwrap();
+    let end = read.end("product");
+    assert_eq!(end.gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>(), [GapReason::Failed]);
+    assert!(!end.swept && read.end("brand").swept);
+    // A control: where nothing answers, the run ends.
+    practice.faults("502@2+");
+    let fault = fetch(practice.open().as_ref(), requests(&["product", "brand"], None)).await.unwrap_err();
+    assert!(matches!(fault, connectors::contract::Fault::Unavailable(_)), "{fault}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_shrinks_while_it_is_read_is_read_again() {
     let settings = Settings { products: 3, customers: 120, ..Settings::default() };
     let practice = Practice::start(settings).await;

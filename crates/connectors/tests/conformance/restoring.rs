@@ -203,7 +203,7 @@ pub(crate) async fn a_restore_cut_off_at_any_note_makes_nothing_twice<P: Practis
             let cut = Cut::new(Arc::clone(journal), n, durable);
             let applied = kept.write(store, None, ids, &cut).await;
             if !cut.was_reached() {
-                // It went through: take it away again is for nobody to do.
+                // It went through: there is no n-th note.
                 assert!(applied.is_ok());
                 return None;
             }

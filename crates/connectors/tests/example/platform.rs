@@ -187,6 +187,11 @@ impl Bookshop {
             (200, page) => usable(serde_json::from_value(page))?,
             (status, why) => return Err(Fault::Rejected(format!("status {status}: {why}"))),
         };
+        if page.more && page.items.is_empty() {
+            return Err(Fault::Malformed(
+                "a page that is not the last is empty: it would be read for ever".to_owned(),
+            ));
+        }
         let numbered = |item: Value| Some((item.get("id")?.as_u64()?, item));
         let items: Option<Vec<(u64, Value)>> = page.items.into_iter().map(numbered).collect();
         Ok((items.ok_or_else(|| Fault::Malformed("an item has no id".to_owned()))?, page.more))
