@@ -609,17 +609,22 @@ pub trait Store: Send + Sync {
     fn looking(&self, kind: &'static KindSpec, items: &[&Value]) -> Effort;
 
     /// Has the platform tell `url` of what changes ([`KindSpec::told`]), as far as our scopes reach. What it does not tell any
-    /// more it is asked for again; what we once asked it to tell another address, it is asked not to.
+    /// more it is asked for again. Whatever else it tells whom stays: another connection may be of the same store. Platforms that
+    /// tell nothing are not asked.
     ///
     /// # Errors
     /// When the store cannot be asked. A topic that is refused is no error: [`Subscribed::failed`].
-    fn subscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>>;
+    fn subscribe<'a>(&'a self, _url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(async { Ok(Subscribed::default()) })
+    }
 
     /// Has the platform tell `url` nothing any more.
     ///
     /// # Errors
     /// When the store cannot be asked.
-    fn unsubscribe<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>>;
+    fn unsubscribe<'a>(&'a self, _url: &'a str) -> BoxFuture<'a, Result<Subscribed, Fault>> {
+        Box::pin(async { Ok(Subscribed::default()) })
+    }
 
     /// How fast the store can be asked, as far as its answers told.
     fn pace(&self) -> Pace;
@@ -686,7 +691,7 @@ pub trait CredentialKeeper: Send + Sync + fmt::Debug {
 
 /// What of a run a fault ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ends {
+pub enum Ends {
     /// All of it: what is durable stays, and a later run resumes there.
     Run,
     /// The reading of one kind.
@@ -698,7 +703,8 @@ pub(crate) enum Ends {
 
 impl Fault {
     /// What it ends. While the platform is away, or has no budget left for us, no kind is to be had.
-    pub(crate) fn ends(&self) -> Ends {
+    #[must_use]
+    pub fn ends(&self) -> Ends {
         match self {
             Self::Spool(_)
             | Self::Audit(_)
@@ -711,10 +717,13 @@ impl Fault {
     }
 
     /// Which fault ends the run after all, where the platform was asked for something else and `answered`. That it does
-    /// not let us in says more than that it did not answer.
-    pub(crate) fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
+    /// not let us in says more than that it did not answer; that it hides something is an answer, too.
+    ///
+    /// # Errors
+    /// The fault that ends the run.
+    pub fn unless(self, answered: Result<(), Self>) -> Result<Self, Self> {
         match answered {
-            Ok(()) => Ok(self),
+            Ok(()) | Err(Self::Forbidden(_)) => Ok(self),
             Err(why @ (Self::Unauthorized(_) | Self::NotThePlatform(_) | Self::Audit(_))) => Err(why),
             Err(_) => Err(self),
         }

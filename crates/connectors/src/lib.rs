@@ -1,7 +1,8 @@
 //! The contract between Caretaker and a platform, the engine that all platforms share, and the platforms.
 //!
 //! A platform is one folder below `platforms/`: a table of kinds ([`contract::KindSpec`]) and what a table
-//! cannot say ([`contract::Store`]). The flows know the contract and no platform.
+//! cannot say ([`contract::Store`]). The flows know the contract and no platform. What platforms share is [`engine`], by
+//! which they send, and [`compare`], by which they put things back.
 //!
 //! ```
 //! let shopify = connectors::registry::platform("shopify").expect("registered");
@@ -9,10 +10,10 @@
 //! ```
 
 pub mod canonical;
-mod compare;
+pub mod compare;
 pub mod contract;
 mod digest;
-mod engine;
+pub mod engine;
 pub mod import_file;
 pub mod platforms;
 pub mod registry;

@@ -10,34 +10,36 @@ use crate::contract::{Effort, FieldChange, ItemPlan, KindSpec, PlanAction, Resto
 
 /// A restore of one item, being drawn up, in steps of a platform's own.
 #[derive(Debug)]
-pub(crate) struct Draft<'a, Step, Gathered = ()> {
+pub struct Draft<'a, Step, Gathered = ()> {
     /// The item's id in the backup.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// What the item shall be, with ids of the backup.
-    pub(crate) wanted: &'a Value,
+    pub wanted: &'a Value,
     /// What it is; `None` where it is gone.
-    pub(crate) live: Option<&'a Value>,
+    pub live: Option<&'a Value>,
     /// A state that is taken back: what it has and `wanted` has not is taken away. What neither has was added since,
     /// and stays.
-    pub(crate) former: Option<&'a Value>,
+    pub former: Option<&'a Value>,
     /// What became of ids.
-    pub(crate) links: Links<'a>,
+    pub links: Links<'a>,
     /// What may be touched.
-    pub(crate) options: &'a RestoreOptions,
+    pub options: &'a RestoreOptions,
     /// Fields that change.
-    pub(crate) changes: Vec<FieldChange>,
+    pub changes: Vec<FieldChange>,
     /// What is to be done, in order.
-    pub(crate) steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// What does not come back.
-    pub(crate) losses: Vec<String>,
+    pub losses: Vec<String>,
     /// Why nothing can be done.
-    pub(crate) refusal: Option<String>,
+    pub refusal: Option<String>,
     /// What the platform gathers on the way, to write it in one go.
-    pub(crate) gathered: Gathered,
+    pub gathered: Gathered,
 }
 
 impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
-    pub(crate) fn new(
+    /// One of which nothing is drawn up yet.
+    #[must_use]
+    pub fn new(
         id: &'a str,
         wanted: &'a Value,
         live: Option<&'a Value>,
@@ -51,7 +53,8 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
     }
 
     /// What a plan says of it. `effort` is what its steps take.
-    pub(crate) fn plan(self, effort: impl Fn(&Step) -> Effort) -> ItemPlan {
+    #[must_use]
+    pub fn plan(self, effort: impl Fn(&Step) -> Effort) -> ItemPlan {
         if let Some(why) = self.refusal {
             return cannot(why);
         }
@@ -75,7 +78,8 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
     }
 
     /// Whether the item must be made.
-    pub(crate) fn is_birth(&self) -> bool {
+    #[must_use]
+    pub fn is_birth(&self) -> bool {
         self.live.is_none()
     }
 
@@ -90,7 +94,7 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
 
     /// The input that leads from `live` to `wanted` over a table of fields: only what differs; all of it where
     /// there is no `live` yet. `path` is where both stand, for the plan.
-    pub(crate) fn fields(
+    pub fn fields(
         &mut self,
         table: &[Field],
         path: &str,
@@ -174,7 +178,7 @@ impl<'a, Step, Gathered: Default> Draft<'a, Step, Gathered> {
     }
 
     /// Adds a step.
-    pub(crate) fn step(&mut self, step: Step) {
+    pub fn step(&mut self, step: Step) {
         self.steps.push(step);
     }
 }

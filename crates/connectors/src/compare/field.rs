@@ -10,22 +10,22 @@ use super::place;
 
 /// A writable field.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Field {
+pub struct Field {
     /// Where it stands in the payload: `seo`, `blog/id`.
-    pub(crate) from: &'static str,
+    pub from: &'static str,
     /// Where it goes in the input.
-    pub(crate) to: &'static str,
+    pub to: &'static str,
     /// How its value is written.
-    pub(crate) form: Form,
+    pub form: Form,
     /// When it can be written.
-    pub(crate) when: When,
+    pub when: When,
     /// What names one element of its input, where that is a list in which what was added since must stay.
-    pub(crate) grows: Option<fn(&Value) -> String>,
+    pub grows: Option<fn(&Value) -> String>,
 }
 
 /// When a field can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
+pub enum When {
     /// When the item is made and afterwards.
     Always,
     /// Only when the item is made.
@@ -36,7 +36,7 @@ pub(crate) enum When {
 
 /// How a value is written, and which values are the same.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Form {
+pub enum Form {
     /// As it stands.
     Plain,
     /// A text; none and empty are the same.
@@ -63,7 +63,8 @@ pub(crate) enum Form {
 }
 
 /// A field of the same name on both sides, written always.
-pub(crate) const fn same(name: &'static str, form: Form) -> Field {
+#[must_use]
+pub const fn same(name: &'static str, form: Form) -> Field {
     Field { from: name, to: name, form, when: When::Always, grows: None }
 }
 

@@ -51,23 +51,26 @@ pub(crate) fn json_text(value: Value) -> Value {
 }
 
 /// How a platform's inputs spell an id; under another type's name, where one is given.
-pub(crate) type Spelling = fn(id: &str, kind: Option<&str>) -> Value;
+pub type Spelling = fn(id: &str, kind: Option<&str>) -> Value;
 
 /// What became of ids: the ledger of former restores, and what is learnt during this one.
 #[derive(Debug, Clone)]
-pub(crate) struct Links<'a> {
+pub struct Links<'a> {
     ledger: &'a IdMap,
     learnt: BTreeMap<String, String>,
     spelling: Spelling,
 }
 
 impl<'a> Links<'a> {
-    pub(crate) fn new(ledger: &'a IdMap, spelling: Spelling) -> Self {
+    /// With the ledger of former restores; nothing is learnt yet.
+    #[must_use]
+    pub fn new(ledger: &'a IdMap, spelling: Spelling) -> Self {
         Self { ledger, learnt: BTreeMap::new(), spelling }
     }
 
     /// What `old` is called now.
-    pub(crate) fn now<'s>(&'s self, old: &'s str) -> &'s str {
+    #[must_use]
+    pub fn now<'s>(&'s self, old: &'s str) -> &'s str {
         match self.learnt.get(old) {
             Some(new) => new,
             None => {
@@ -80,7 +83,7 @@ impl<'a> Links<'a> {
 
     /// Notes that `old` is now `new`. Where a former restore had already renamed it, later backups of the same store know
     /// it by that name, which is therefore noted too.
-    pub(crate) fn note(&mut self, old: &str, new: &str) {
+    pub fn note(&mut self, old: &str, new: &str) {
         if old == new || self.now(old) == new {
             return;
         }
@@ -98,12 +101,14 @@ impl<'a> Links<'a> {
     }
 
     /// What was learnt, old and new.
-    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(String, String)> {
         self.learnt.iter().map(|(old, new)| (old.clone(), new.clone())).collect()
     }
 
     /// The input as it is sent: every marker replaced.
-    pub(crate) fn fill(&self, input: &Value) -> Value {
+    #[must_use]
+    pub fn fill(&self, input: &Value) -> Value {
         filled(input, &|old, kind| (self.spelling)(self.now(old), kind))
     }
 

@@ -8,7 +8,7 @@ use domain::Timestamp;
 /// What a platform told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
-    /// The platform's name of the event, the same however often it is told. At most 128 bytes.
+    /// The event's name, the same however often it is told, and another one for each topic. At most 128 bytes.
     pub event: String,
     /// What happened, in the platform's words. At most 96 bytes.
     pub topic: String,

@@ -28,17 +28,21 @@ const AGENT: &str = concat!("caretaker/", env!("CARGO_PKG_VERSION"));
 
 /// What a call does to what its path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// Reads it.
     Get,
+    /// Makes something below it, or has something done.
     Post,
+    /// Sets it.
     Put,
+    /// Deletes it.
     Delete,
 }
 
 /// The two ways in which a connector speaks HTTPS. Nothing else in a connector may hold a client: what is sent from here
 /// is on the trail.
 #[derive(Debug, Clone)]
-pub(crate) struct Https {
+pub struct Https {
     /// To the API: follows no redirect, so that a credential goes nowhere else.
     api: Client,
     /// To files: results, media, uploads. Carries no credential, and takes bytes as they are.
@@ -51,7 +55,7 @@ impl Https {
     ///
     /// # Errors
     /// [`Fault::Rejected`] where the authority is no certificate.
-    pub(crate) fn new(ca_pem: Option<&[u8]>, behalf: Behalf, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
+    pub fn new(ca_pem: Option<&[u8]>, behalf: Behalf, clock: Arc<dyn Clock>) -> Result<Self, Fault> {
         let authorities = match ca_pem {
             Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
                 Fault::Rejected(format!("the authority's file holds no certificate: {error}"))
@@ -79,7 +83,8 @@ impl Https {
     }
 
     /// A request to an API whose paths hold ids. Of `url`, the host alone is told of; `path` stands for its path.
-    pub(crate) fn call(&self, method: Verb, url: &Url, path: &str, name: &str) -> Request {
+    #[must_use]
+    pub fn call(&self, method: Verb, url: &Url, path: &str, name: &str) -> Request {
         let (sent, told) = match method {
             Verb::Get => (Method::GET, "GET"),
             Verb::Post => (Method::POST, "POST"),
@@ -130,7 +135,7 @@ fn host_of(url: &Url) -> String {
 }
 
 /// A request that was not sent yet.
-pub(crate) struct Request {
+pub struct Request {
     record: Arc<Record>,
     builder: RequestBuilder,
     facts: HttpFacts,
@@ -138,7 +143,9 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn header(self, name: &'static str, value: HeaderValue) -> Self {
+    /// With a header.
+    #[must_use]
+    pub fn header(self, name: &'static str, value: HeaderValue) -> Self {
         Self { builder: self.builder.header(name, value), ..self }
     }
 
@@ -147,7 +154,9 @@ impl Request {
         Self { builder: self.builder.header(RANGE, format!("bytes={offset}-")), ..self }
     }
 
-    pub(crate) fn body(self, body: impl Into<Body>) -> Self {
+    /// With a body.
+    #[must_use]
+    pub fn body(self, body: impl Into<Body>) -> Self {
         Self { builder: self.builder.body(body), ..self }
     }
 
@@ -163,7 +172,7 @@ impl Request {
     ///
     /// # Errors
     /// [`Fault::Unavailable`] where no answer came, [`Fault::Audit`] where requests cannot be put on record.
-    pub(crate) async fn send(self) -> Result<Answer, Fault> {
+    pub async fn send(self) -> Result<Answer, Fault> {
         let Self { record, builder, mut facts, mut redirects } = self;
         let (client, request) = builder.build_split();
         let mut request = request.map_err(|error| Fault::Unavailable(describe(&error)))?;
@@ -206,13 +215,15 @@ fn elsewhere(response: &reqwest::Response) -> Option<Url> {
 }
 
 /// An answer whose body was not read yet. It is on record once that was read, left or dropped.
-pub(crate) struct Answer {
+pub struct Answer {
     response: reqwest::Response,
     pending: Pending,
 }
 
 impl Answer {
-    pub(crate) fn status(&self) -> StatusCode {
+    /// What the platform says of it.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
         self.response.status()
     }
 
@@ -248,7 +259,7 @@ impl Answer {
     ///
     /// # Errors
     /// [`Fault::Unavailable`] where it broke off, [`Fault::Audit`] where requests cannot be put on record.
-    pub(crate) async fn bytes(self) -> Result<Vec<u8>, Fault> {
+    pub async fn bytes(self) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         let mut chunks = self.stream();
         while let Some(chunk) = chunks.try_next().await? {
@@ -271,7 +282,7 @@ impl Answer {
 /// # Errors
 /// [`Fault::NotThePlatform`] where it is no address, or not one of HTTPS. Of what was given, the message repeats the
 /// host alone: a person may have put a password into the rest.
-pub(crate) fn store_url(text: &str) -> Result<Url, Fault> {
+pub fn store_url(text: &str) -> Result<Url, Fault> {
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
     let url = Url::parse(&with_scheme).map_err(|error| {
         Fault::NotThePlatform(format!(

@@ -9,11 +9,12 @@ const FIRST: Duration = Duration::from_millis(500);
 /// Longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
 /// How often something that failed is tried, the first time included.
-pub(crate) const TRIES_MAX: u32 = 6;
+pub const TRIES_MAX: u32 = 6;
 
 /// The wait before try number `again` (1 is the first repetition): doubled each time, and anywhere between
 /// half of that and all of it, so that many who failed together do not come back together.
-pub(crate) fn backoff(rng: &dyn Rng, again: u32) -> Duration {
+#[must_use]
+pub fn backoff(rng: &dyn Rng, again: u32) -> Duration {
     let doubled = FIRST.saturating_mul(1 << again.saturating_sub(1).min(16));
     let whole = doubled.min(LONGEST);
     let mut bytes = [0; 2];

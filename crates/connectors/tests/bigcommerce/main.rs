@@ -8,6 +8,8 @@
     reason = "tests"
 )]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
 #[path = "../journal/mod.rs"]
 mod journal;
 mod practice;

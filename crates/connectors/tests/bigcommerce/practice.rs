@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connectors::Secret;
-use connectors::contract::{Behalf, CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
+use connectors::contract::{Behalf, CredentialKeeper, KindRequest, KindSpec, Renewing, SpoolError, Store};
 use connectors::platforms::bigcommerce::{self, Credential, KINDS};
 use domain::{AuditSink, Clock, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
 use sandbox::bigcommerce::{Running, Settings};
 use serde_json::{Value, json};
 
+pub(crate) use crate::conformance::fetch;
+use crate::conformance::{self, Plain, Practised, Size, facts};
 use crate::spool::Memory;
 
 /// A clock on which waiting takes no time: it goes on by itself. Or one on which time passes as in life.
@@ -178,20 +180,97 @@ impl Practice {
 
 /// Requests for these kinds, or for all.
 pub(crate) fn requests(kinds: &[&str], since: Option<&Memory>) -> Vec<KindRequest> {
-    KINDS
-        .iter()
-        .filter(|row| kinds.is_empty() || kinds.contains(&row.name))
-        .map(|kind| KindRequest {
-            kind,
-            since: since.and_then(|memory| memory.end(kind.name).next),
-            resume: None,
-        })
-        .collect()
+    conformance::requests::<Practice>(kinds, since)
 }
 
-/// Fetches into a new spool.
-pub(crate) async fn fetch(store: &dyn Store, requests: Vec<KindRequest>) -> Result<Memory, Fault> {
-    let spool = Memory::default();
-    store.fetch(requests, &spool).await?;
-    Ok(spool)
+impl Practised for Practice {
+    const KINDS: &'static [KindSpec] = KINDS;
+    const PLAIN: Plain = Plain { kind: "product", text: "/description", other: "/name" };
+    const TELLS_SCOPES: bool = false;
+    const ITSELF: Option<&'static str> = Some("store_v2_information_read_only");
+    const PASSING: (&'static [&'static str], &'static [&'static str]) = (
+        &[
+            "429@3",
+            "429%20",
+            "429bare@3",
+            "429bare%20",
+            "500@3",
+            "500%20",
+            "502@3",
+            "502%20",
+            "503@3",
+            "503%20",
+            "html@3",
+            "html%20",
+            "cut@3",
+            "cut%20",
+            "lost@3",
+            "lost%20",
+        ],
+        &[],
+    );
+    const FAILING: (&'static str, &'static str) = ("product", "502:catalog/products@2+");
+    /// The blog's page.
+    const REFUSED: usize = 1;
+
+    fn lost(n: u32) -> String {
+        format!("lost@{n}")
+    }
+
+    async fn start_with(size: Size) -> Self {
+        let sized =
+            |products, customers, orders| Settings { products, customers, orders, ..Settings::default() };
+        let practice = Self::start(match size {
+            Size::Whole => sized(25, 12, 6),
+            Size::Few => sized(4, 2, 1),
+            Size::Empty => return Self::start(Settings::empty()).await,
+        })
+        .await;
+        practice.hook().await;
+        practice
+    }
+
+    fn open_audited(&self, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {
+        self.open_recorded(&self.running.access_token, audit)
+    }
+
+    fn open_unknown(&self) -> Box<dyn Store> {
+        self.open_with("wrong")
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.shift(time);
+    }
+
+    fn set_faults(&self, spec: &str) {
+        self.faults(spec);
+    }
+
+    fn grant(&self, scopes: &[&str]) {
+        self.running.set_access(scopes);
+    }
+
+    fn opens(scope: &str, wanted: &str) -> bool {
+        scope == wanted
+    }
+
+    fn received(&self) -> u64 {
+        self.running.stats().requests
+    }
+
+    async fn edit(&self, id: &str, text: &str) {
+        let path = format!("v3/catalog/products/{}", id.trim_start_matches("product/"));
+        self.owner("PUT", &path, &json!({ "description": text })).await;
+    }
+
+    async fn remove(&self, id: &str) {
+        let path = format!("v3/catalog/products/{}", id.trim_start_matches("product/"));
+        self.owner("DELETE", &path, &Value::Null).await;
+    }
+
+    async fn close(self) {
+        self.running.shutdown().await;
+    }
 }
+
+facts!(Practice);

@@ -436,7 +436,7 @@ async fn what_may_not_be_read_is_not_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_address_takes_the_place_of_ours_and_others_stay() {
+async fn two_addresses_of_ours_are_told_and_others_stay() {
     let told = Told::start().await;
     // One of them stands beside ours, and carries no header of ours.
     let beside = format!("{}beside", told.receiver.url);
@@ -448,20 +448,29 @@ async fn another_address_takes_the_place_of_ours_and_others_stay() {
     let all = told.subscribe().await.made;
     let next = format!("{}another", told.receiver.url);
     let moved = told.store.subscribe(&next).await.unwrap();
-    assert_eq!(moved, Subscribed { made: all, removed: all, ..Subscribed::default() });
+    assert_eq!(moved, Subscribed { made: all, ..Subscribed::default() });
+    let url = told.url();
+    assert_eq!(told.subscribe().await, Subscribed { there: all, ..Subscribed::default() });
     let destinations = |hooks: Vec<Value>| -> BTreeSet<String> {
         hooks.iter().map(|hook| hook["destination"].as_str().unwrap().to_owned()).collect()
     };
-    let expected = |ours: Option<&str>| -> BTreeSet<String> {
-        foreign.into_iter().chain(ours).map(str::to_owned).collect()
+    let expected = |ours: &[&str]| -> BTreeSet<String> {
+        foreign.iter().chain(ours).map(|url| (*url).to_owned()).collect()
     };
-    assert_eq!(destinations(told.hooks().await), expected(Some(&next)));
-    assert_eq!(told.store.unsubscribe(&told.url()).await.unwrap(), Subscribed::default());
-    assert_eq!(
-        told.store.unsubscribe(&next).await.unwrap(),
-        Subscribed { removed: all, ..Subscribed::default() }
-    );
-    assert_eq!(destinations(told.hooks().await), expected(None));
+    assert_eq!(destinations(told.hooks().await), expected(&[&url, &next]));
+    // One of ours at another address that was switched off takes a place and tells nothing; a foreign one stays as it is.
+    for destination in [&next, &beside] {
+        let hooks = told.hooks().await;
+        let one = hooks.iter().find(|hook| hook["destination"] == **destination).unwrap();
+        let off = json!({ "is_active": false });
+        told.practice.owner("PUT", &format!("v3/hooks/{}", one["id"]), &off).await;
+    }
+    let again = told.subscribe().await;
+    assert_eq!(again, Subscribed { there: all, removed: 1, ..Subscribed::default() });
+    let silent = told.store.unsubscribe(&next).await.unwrap();
+    assert_eq!(silent, Subscribed { removed: all - 1, ..Subscribed::default() });
+    assert_eq!(told.store.unsubscribe(&url).await.unwrap().removed, all);
+    assert_eq!(destinations(told.hooks().await), expected(&[]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,30 +1,21 @@
-//! A whole fetch, in one go and interrupted anywhere, against what the store holds.
+//! A whole fetch against what the store holds, and the pictures that lie beside it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use connectors::contract::KindRequest;
 use connectors::platforms::bigcommerce::KINDS;
 use futures::TryStreamExt as _;
 use sandbox::bigcommerce::Settings;
 use serde_json::Value;
 
 use crate::practice::{Practice, fetch, requests};
-use crate::spool::{Memory, Told};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_kind_is_read_to_its_end() {
+async fn nothing_is_asked_for_that_the_store_refuses() {
     let practice = Practice::start(Settings::default()).await;
     practice.hook().await;
-    let store = practice.open();
-    let read = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
-    let items = read.items(store.as_ref());
-    for kind in KINDS {
-        let end = read.end(kind.name);
-        assert!(end.complete && end.swept, "{}: {:?}", kind.name, end.gaps);
-        assert!(items.keys().any(|(of, _)| of == kind.name), "the practice store has no {}", kind.plural);
-    }
-    let summed = practice.running.requests().iter().filter(|line| line.status >= 400).count();
-    assert_eq!(summed, 0, "{:?}", practice.running.requests());
+    fetch(practice.open().as_ref(), requests(&[], None)).await.unwrap();
+    let asked = practice.running.requests();
+    assert!(asked.len() > KINDS.len(), "{}", asked.len());
+    let refused: Vec<_> = asked.into_iter().filter(|line| line.status >= 400).collect();
+    assert_eq!(refused, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,48 +77,4 @@ async fn pictures_are_kept_as_they_were_uploaded() {
         }
     }
     assert!(originals > 20, "{originals}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_was_interrupted_anywhere_goes_on_where_it_was() {
-    let practice =
-        Practice::start(Settings { products: 25, customers: 12, orders: 6, ..Settings::default() }).await;
-    let store = practice.open();
-    let whole = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
-    let expected: BTreeMap<_, _> = whole.items(store.as_ref());
-    let told = whole.told();
-    let cursors: Vec<usize> = told
-        .iter()
-        .enumerate()
-        .filter(|(_, told)| matches!(told, Told::Cursor(..)))
-        .map(|(at, _)| at)
-        .collect();
-    assert!(cursors.len() > 20, "{}", cursors.len());
-    for at in cursors {
-        // Whatever was put up to that cursor is durable.
-        let durable: Vec<Told> = told[..=at].to_vec();
-        let ended: BTreeSet<String> = durable
-            .iter()
-            .filter_map(|told| if let Told::End(end) = told { Some(end.kind.to_string()) } else { None })
-            .collect();
-        let mut last: BTreeMap<String, Value> = BTreeMap::new();
-        for told in &durable {
-            if let Told::Cursor(kind, cursor) = told {
-                last.insert(kind.clone(), cursor.clone());
-            }
-        }
-        // Lines behind a kind's last cursor may or may not be durable; here they are.
-        let spool = Memory::with(durable);
-        let again: Vec<KindRequest> = requests(&[], None)
-            .into_iter()
-            .filter(|request| !ended.contains(request.kind.name))
-            .map(|request| KindRequest { resume: last.get(request.kind.name).cloned(), ..request })
-            .collect();
-        store.fetch(again, &spool).await.unwrap();
-        let items = spool.items(store.as_ref());
-        assert_eq!(items.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "cut at {at}");
-        for (key, item) in &expected {
-            assert_eq!(&items[key].canonical, &item.canonical, "cut at {at}: {key:?}");
-        }
-    }
 }

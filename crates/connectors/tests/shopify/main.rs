@@ -8,6 +8,10 @@
     reason = "tests"
 )]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
+#[path = "../journal/mod.rs"]
+mod journal;
 #[path = "../official/mod.rs"]
 mod official;
 mod practice;
@@ -17,7 +21,7 @@ mod receiver;
 mod spool;
 
 mod access;
-mod changes;
+mod elsewhere;
 mod faults;
 mod halves;
 mod received;

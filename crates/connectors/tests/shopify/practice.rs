@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use connectors::Secret;
-use connectors::contract::{Behalf, CredentialKeeper, Fault, KindRequest, Renewing, SpoolError, Store};
+use connectors::contract::{Behalf, CredentialKeeper, KindRequest, KindSpec, Renewing, SpoolError, Store};
 use connectors::platforms::shopify::{self, Credential, KINDS};
 use domain::{AuditSink, Clock, Id128, Principal, Rng, Timestamp, Unrecorded};
 use futures::future::BoxFuture;
@@ -13,6 +13,9 @@ use sandbox::shopify::{Running, Settings};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+pub(crate) use crate::conformance::fetch;
+use crate::conformance::{self, Plain, Practised, Size, facts};
+use crate::elsewhere;
 use crate::spool::Memory;
 
 /// The system's clock, with a shift that tests can set.
@@ -220,20 +223,111 @@ impl Practice {
 
 /// Requests for these kinds, or for all.
 pub(crate) fn requests(kinds: &[&str], since: Option<&Memory>) -> Vec<KindRequest> {
-    KINDS
-        .iter()
-        .filter(|row| kinds.is_empty() || kinds.contains(&row.name))
-        .map(|kind| KindRequest {
-            kind,
-            since: since.and_then(|memory| memory.end(kind.name).next),
-            resume: None,
-        })
-        .collect()
+    conformance::requests::<Practice>(kinds, since)
 }
 
-/// Fetches into a new spool.
-pub(crate) async fn fetch(store: &dyn Store, requests: Vec<KindRequest>) -> Result<Memory, Fault> {
-    let spool = Memory::default();
-    store.fetch(requests, &spool).await?;
-    Ok(spool)
+impl Practised for Practice {
+    const KINDS: &'static [KindSpec] = KINDS;
+    const PLAIN: Plain = Plain { kind: "product", text: "/descriptionHtml", other: "/title" };
+    const TELLS_SCOPES: bool = true;
+    const ITSELF: Option<&'static str> = None;
+    const PASSING: (&'static [&'static str], &'static [&'static str]) = (
+        &[
+            "429@3",
+            "429-bare@3",
+            "502@2",
+            "503:collections@1",
+            "cut@4",
+            "cut-body@5",
+            "throttled@4",
+            "internal-error@3",
+            "malformed-json@6",
+            "bulk-failed:products@1",
+            "bulk-truncated:products@1",
+            "bulk-truncated:products@1+",
+            "bulk-truncated:orders@2",
+            "502:result@1",
+            "cut:result@2",
+            "cut-body:result@1",
+            "cut-body:result@2",
+            "502%20,429%10,cut%5",
+        ],
+        &["product", "collection", "order", "menu"],
+    );
+    const FAILING: (&'static str, &'static str) = ("collection", "502:collections@2+");
+    const REFUSED: usize = 0;
+
+    fn lost(n: u32) -> String {
+        format!("lost-answer@{n}")
+    }
+
+    async fn start_with(size: Size) -> Self {
+        let sized =
+            |products, customers, orders| Settings { products, customers, orders, ..Settings::default() };
+        Self::start(match size {
+            Size::Whole => sized(30, 20, 20),
+            Size::Few => sized(3, 2, 2),
+            Size::Empty => Settings::empty(),
+        })
+        .await
+    }
+
+    fn open_audited(&self, audit: Arc<dyn AuditSink>) -> Box<dyn Store> {
+        let credential =
+            Credential::Static { access_token: Secret::new(&self.running.access_token), client_secret: None };
+        self.open_recorded(&credential, audit)
+    }
+
+    fn open_unknown(&self) -> Box<dyn Store> {
+        self.open_with(&Credential::Static { access_token: Secret::new("shpat_wrong"), client_secret: None })
+    }
+
+    fn pass(&self, time: Duration) {
+        self.clock.shift(time);
+    }
+
+    fn set_faults(&self, spec: &str) {
+        self.faults(spec);
+    }
+
+    fn grant(&self, scopes: &[&str]) {
+        self.running.set_access(scopes, true);
+    }
+
+    fn opens(scope: &str, wanted: &str) -> bool {
+        let what = |name: &str| name.trim_start_matches("read_").trim_start_matches("write_").to_owned();
+        let others: &[&str] = match wanted {
+            "read_online_store_pages" => &["content"],
+            "read_locations" => &["inventory"],
+            "read_files" => &["themes"],
+            _ => &[],
+        };
+        what(scope) == what(wanted) || others.contains(&what(scope).as_str())
+    }
+
+    fn received(&self) -> u64 {
+        self.running.stats().requests
+    }
+
+    async fn edit(&self, id: &str, text: &str) {
+        let update = "mutation($product: ProductUpdateInput!) { productUpdate(product: $product) { userErrors { message } } }";
+        let done = self.send(update, json!({"product": {"id": id, "descriptionHtml": text}})).await;
+        assert_eq!(done["productUpdate"]["userErrors"], json!([]));
+    }
+
+    async fn remove(&self, id: &str) {
+        let delete = "mutation($id: ID!) { productDelete(input: {id: $id}) { deletedProductId userErrors { message } } }";
+        let done = self.send(delete, json!({ "id": id })).await;
+        assert_eq!(done["productDelete"]["deletedProductId"], id);
+    }
+
+    fn look_through(from: &Self, to: &Self) {
+        elsewhere::nothing_leads_back(&from.running, &to.running);
+    }
+
+    async fn close(self) {
+        self.running.shutdown().await;
+    }
 }
+
+facts!(Practice);

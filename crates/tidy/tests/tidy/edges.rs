@@ -1,6 +1,8 @@
 //! Which crate may import which.
 
-use crate::workspace::{members, report, text};
+use std::path::{Path, PathBuf};
+
+use crate::workspace::{files, members, read, report, text};
 
 /// All peers, and what every one of them may import.
 const PEERS: &[&str] = &["repository", "vault", "access", "trail", "catalog", "connectors"];
@@ -61,4 +63,31 @@ fn the_table_tells_right_from_wrong() {
     assert!(
         !allowed("verifier", "domain") && !allowed("verifier", "trail") && !allowed("caretaker", "verifier")
     );
+}
+
+/// What platforms share is public, so that a platform can be written outside of its crate: the example in the tests is.
+/// Whoever is no platform speaks to one by the contract.
+#[test]
+fn nobody_but_a_platform_has_the_engine() {
+    let own = Path::new("crates/connectors");
+    // As a path, or among others in braces.
+    let names = |text: &str| {
+        text.split("connectors::").skip(1).any(|rest| {
+            let statement = rest.split(';').next().unwrap_or_default();
+            let mut words = statement.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let is_it = |word: &str| ["engine", "compare"].contains(&word);
+            if rest.starts_with('{') { words.any(is_it) } else { words.next().is_some_and(is_it) }
+        })
+    };
+    assert!(names("use connectors::engine::Https;") && names("use connectors::{contract, compare::Draft};"));
+    assert!(!names("use connectors::contract::Store; mod engine;"));
+    let rust = files().into_iter().filter(|file| file.extension().is_some_and(|end| end == "rs"));
+    let (own, others): (Vec<PathBuf>, Vec<PathBuf>) = rust.partition(|file| file.starts_with(own));
+    let naming = |files: Vec<PathBuf>| -> Vec<String> {
+        let files = files.into_iter().filter(|file| read(file).is_some_and(|text| names(&text)));
+        files.map(|file| format!("{}: it is no platform", file.display())).collect()
+    };
+    assert!(naming(own).iter().any(|file| file.contains("tests/example")), "the example has it");
+    let this = Path::new("crates/tidy/tests/tidy/edges.rs");
+    report(&naming(others.into_iter().filter(|file| file != this).collect()));
 }

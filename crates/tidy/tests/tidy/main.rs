@@ -3,6 +3,7 @@
 
 mod dependencies;
 mod edges;
+mod guides;
 mod licence;
 mod modules;
 mod text;

@@ -1,8 +1,8 @@
 //! Asks the store to tell of what changes, and not to.
 //!
 //! A token sees the hooks of its own API account alone, so those of other apps are never touched. Of the account's own,
-//! those are ours that lead to the address that is asked for, and those that carry our header to one beside it: the same up
-//! to the last slash.
+//! those are ours that lead to the address that is asked for, and those that are switched off and carry our header to one
+//! beside it: the same up to the last slash. One that is on may be that of another connection to the same store.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,8 @@ pub(super) async fn subscribe(shop: &BigCommerce, url: &str) -> Result<Subscribe
         if hook.destination == url {
             !wanted.contains(&hook.scope)
         } else {
-            hook.password.is_some() && is_beside(&hook.destination, url)
+            // One that is switched off tells nobody anything, and takes one of the ten places that a scope has.
+            !hook.is_active && hook.password.is_some() && is_beside(&hook.destination, url)
         }
     };
     remove(shop, hooks.iter().filter(is_left), &mut told).await?;

@@ -766,10 +766,9 @@ pub static KINDS: &[KindSpec] = &[
         ..PLAIN
     },
     KindSpec {
+        // Every API account may have its own.
         name: "webhook",
         plural: "webhooks",
-        read_scopes: INFORMATION,
-        write_scopes: INFORMATION_WRITE,
         summary: &[column("title", "/scope"), column("to", "/destination")],
         volatile: &["/updated_at"],
         natural_key: &["/scope", "/destination"],

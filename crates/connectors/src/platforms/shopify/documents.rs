@@ -252,8 +252,9 @@ fn count(reading: &Reading) -> Option<Named> {
 
 fn nodes(reading: &Reading, selection: &Selection) -> Named {
     let children = children_variable(&selection.entries);
+    // Nothing beside what is selected: what is looked up is an item like one that was listed.
     let body = format!(
-        "nodes(ids: $ids) {{ __typename ... on {} {{ {}}} }} ",
+        "nodes(ids: $ids) {{ ... on {} {{ {}}} }} ",
         selection.on,
         selection::paged(&selection.entries)
     );

@@ -1,7 +1,7 @@
 //! Asks the store to tell of what changes, and not to.
 //!
 //! An app sees its own subscriptions alone, so those of other apps are never touched. Of the app's own, those are ours that
-//! lead to the address that is asked for, or to one beside it: the same up to the last slash.
+//! lead to the address that is asked for: one beside it may be that of another connection to the same store.
 //! Shopify drops a subscription that was not answered eight times, and says so to nobody: whoever subscribes again gets it
 //! back.
 
@@ -15,7 +15,7 @@ use super::pages::{following, metaobject_types};
 use super::probe::{allows, granted};
 use super::topics::{TOPICS, Topic};
 use crate::contract::{Fault, Subscribed};
-use crate::engine::hearing::{is_beside, tell};
+use crate::engine::hearing::tell;
 
 /// Subscriptions of one page.
 const PAGE: u64 = 100;
@@ -106,9 +106,7 @@ pub(super) async fn subscribe(shop: &Shopify, url: &str) -> Result<Subscribed, F
         let made = send(shop, RESUBSCRIBE, variables, "webhookSubscriptionUpdate").await?;
         tell(&mut told, one.topic.header, made, |told| &mut told.made);
     }
-    let is_left = |one: &&Standing| {
-        if one.uri == url { !kept.contains(&one.id.as_str()) } else { is_beside(&one.uri, url) }
-    };
+    let is_left = |one: &&Standing| one.uri == url && !kept.contains(&one.id.as_str());
     remove(shop, standing.iter().filter(is_left), &mut told).await?;
     Ok(told)
 }
