@@ -17,6 +17,7 @@ pub mod audit;
 mod causes;
 pub mod chance;
 pub mod clock;
+mod delays;
 pub mod grant;
 pub mod keys;
 pub mod names;
@@ -30,6 +31,7 @@ pub use audit::{
 pub use causes::with_causes;
 pub use chance::{Ids, Rng};
 pub use clock::Clock;
+pub use delays::Delays;
 pub use grant::{Action, Actions, Grant, GrantError, GrantId, Principal};
 pub use keys::{
     DataKey, DataKeyId, DataKeys, HashPurpose, KeyError, KeyedHash, NewDataKey, ObjectPurpose, Salt,

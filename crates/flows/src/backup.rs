@@ -6,7 +6,7 @@
 mod items;
 mod keep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use catalog::Connection;
 use connectors::contract::{
     Fault, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, SpoolErrorKind, Store,
 };
-use domain::{Action, Grant, Kind, Removal, Timestamp};
+use domain::{Action, Grant, Kind, Removal, Scope, Timestamp};
 use futures::future::BoxFuture;
 use repository::{Head, KindState, RepositoryError, Run, RunKind, Writer};
 use serde::Deserialize as _;
@@ -60,19 +60,53 @@ pub trait BackupProgress: Send + Sync {
 /// When the platform or a store fails; what was fetched until then is kept and is not fetched again. A kind
 /// that could not be read whole is no error: the report says `complete: false`, and why.
 pub async fn backup(cell: &Cell, backup: &Backup, progress: &dyn BackupProgress) -> Result<RunReport> {
+    take(cell, &backup.connection, &Wanted::All { full: backup.full }, progress).await
+}
+
+/// Backs up what changed of some kinds. All others stay in the new snapshot as they are in the one before. Where there is none,
+/// all are read.
+///
+/// # Errors
+/// Those of [`backup`].
+pub async fn backup_of_kinds(
+    cell: &Cell,
+    connection: &Connection,
+    kinds: &BTreeSet<Kind>,
+    progress: &dyn BackupProgress,
+) -> Result<RunReport> {
+    take(cell, connection, &Wanted::Some(kinds), progress).await
+}
+
+/// What is wanted of a store.
+enum Wanted<'w> {
+    /// All kinds.
+    All {
+        /// Everything of them, whatever they can tell of changes.
+        full: bool,
+    },
+    /// Some kinds.
+    Some(&'w BTreeSet<Kind>),
+}
+
+async fn take(
+    cell: &Cell,
+    connection: &Connection,
+    wanted: &Wanted<'_>,
+    progress: &dyn BackupProgress,
+) -> Result<RunReport> {
     let started = cell.clock.monotonic();
-    let scope = &backup.connection.scope;
+    let scope = &connection.scope;
     let mut lease = cell.lease(scope).await?;
     let grant = cell.grant(scope, &[Action::Backup], "backup").await?;
-    let store: Arc<dyn Store> = connect::open(cell, &backup.connection, &grant).await?.into();
+    let store: Arc<dyn Store> = connect::open(cell, connection, &grant).await?.into();
     let mut writer = cell.writer(scope, &grant, &mut lease).await?;
     let parent = writer.parent().cloned();
-    let plan = Plan::new(cell.clock.now(), backup.full, &*store, parent.as_ref());
+    let plan = Plan::new(cell.clock.now(), wanted, &*store, parent.as_ref());
     let parent_name = parent.as_ref().map(|head| &head.name);
     let run = cell.repository(scope).run(&grant, parent_name, &plan.request()).await?;
     let ended = fetch(&run, &plan, &*store, progress).await?;
 
-    let written = write(cell, backup, &grant, &store, &plan, &run, &ended, &mut writer, progress).await;
+    let written = write(cell, scope, &grant, &store, &plan, &run, &ended, &mut writer, progress).await;
     let (kinds, media_written) = match written {
         Ok(written) => written,
         Err(error) => {
@@ -112,9 +146,14 @@ pub(crate) struct KindPlan {
 }
 
 impl Plan {
-    fn new(now: Timestamp, full: bool, store: &dyn Store, parent: Option<&Head>) -> Self {
+    fn new(now: Timestamp, wanted: &Wanted<'_>, store: &dyn Store, parent: Option<&Head>) -> Self {
+        let full = matches!(wanted, Wanted::All { full: true });
+        let is_wanted = |kind: &Kind| match wanted {
+            Wanted::All { .. } => true,
+            Wanted::Some(kinds) => parent.is_none() || kinds.contains(kind),
+        };
         let kinds = store.kinds().iter().filter_map(|spec| {
-            let kind = Kind::new(spec.name).ok()?;
+            let kind = Kind::new(spec.name).ok().filter(is_wanted)?;
             let known = parent.and_then(|head| head.commit.kinds.get(&kind));
             // Each kind by itself: one that cannot be listed in full must not have all the others listed every time.
             let known = known.filter(|state| !full && !sweep_due(state, now));
@@ -244,7 +283,7 @@ type Reports = BTreeMap<Kind, KindReport>;
 #[expect(clippy::too_many_arguments, reason = "the parts of one run, each used once")]
 async fn write(
     cell: &Cell,
-    backup: &Backup,
+    scope: &Scope,
     grant: &Grant,
     store: &Arc<dyn Store>,
     plan: &Plan,
@@ -253,7 +292,7 @@ async fn write(
     writer: &mut Writer,
     progress: &dyn BackupProgress,
 ) -> Result<(Reports, u64)> {
-    let repository = cell.repository(&backup.connection.scope);
+    let repository = cell.repository(scope);
     let before = match writer.parent() {
         Some(_) => Some(repository.reader(grant, Action::Backup, None).await?),
         None => None,
@@ -271,7 +310,7 @@ async fn write(
             media: &mut media,
             earlier: Earlier::of(before.as_ref(), kind).await?,
         };
-        let keep = Keep::new(&**store, planned, (kind, end), earlier, writer, progress);
+        let keep = Keep::new(&**store, planned, (kind, end), earlier, writer, (cell.clock.now(), progress));
         // Boxed, since it is large.
         let report = Box::pin(keep.all(&mut items, store, media)).await?;
         reports.insert(kind.clone(), report);

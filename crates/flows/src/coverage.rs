@@ -1,15 +1,23 @@
 //! What of a store is backed up, what can be put back, and what is lost: computed from the table of kinds, the
 //! newest snapshot, and what the store grants today.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use catalog::Connection;
 use connectors::contract::{KindSpec, Loss, Restorable};
-use domain::{Action, Gap, Kind, Timestamp};
-use repository::RepositoryError;
+use domain::{Action, Delays, Gap, Kind, Timestamp};
+use repository::{RepositoryError, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::connect;
 use crate::error::Result;
+
+/// How soon changes were kept is told of so long,
+const KEPT_SINCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// and of so many commits at most.
+const COMMITS_MAX: usize = 500;
 
 /// One kind's coverage.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +43,35 @@ pub struct KindCoverage {
     pub missing_to_restore: Vec<String>,
     /// What the newest snapshot does not hold, and why.
     pub gaps: Vec<Gap>,
+    /// How soon changes were kept. `None` where none was found, or the platform does not say when it changed.
+    #[serde(default)]
+    pub kept: Option<Kept>,
+    /// Whether the platform tells of changes by itself, if it is asked to.
+    pub told: bool,
+}
+
+/// How soon changes were kept, since the platform changed: rounded up to a power of two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// How many changes these are.
+    pub changes: u64,
+    /// Half of them were kept within so many seconds,
+    pub half_within_s: u64,
+    /// 99 of 100 within so many,
+    pub most_within_s: u64,
+    /// and all of them within so many.
+    pub all_within_s: u64,
+}
+
+impl Kept {
+    fn of(delays: &Delays) -> Option<Self> {
+        Some(Self {
+            changes: delays.count(),
+            half_within_s: delays.within_s(500)?,
+            most_within_s: delays.within_s(990)?,
+            all_within_s: delays.within_s(1_000)?,
+        })
+    }
 }
 
 /// A field that does not come back, and why.
@@ -73,8 +110,18 @@ pub async fn coverage(cell: &Cell, connection: &Connection) -> Result<Coverage> 
     let store = connect::open(cell, connection, &grant).await?;
     let probe = store.probe().await?;
     let known = cell.known_head(scope).await?;
+    let mut delays: BTreeMap<Kind, Delays> = BTreeMap::new();
     let newest = match cell.repository(scope).reader(&grant, Action::Read, known.as_ref()).await {
-        Ok(reader) => Some(reader.latest().await?),
+        Ok(reader) => {
+            let since = cell.clock.now().checked_sub(KEPT_SINCE).unwrap_or(Timestamp::MIN);
+            for head in reader.newest(COMMITS_MAX).await? {
+                let is_of_late = head.commit.role == Role::Snapshot && head.commit.taken_at >= since;
+                for (kind, state) in head.commit.kinds.iter().filter(|_| is_of_late) {
+                    delays.entry(kind.clone()).or_default().add_all(&state.delays);
+                }
+            }
+            Some(reader.latest().await?)
+        }
         Err(RepositoryError::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
@@ -87,9 +134,8 @@ pub async fn coverage(cell: &Cell, connection: &Connection) -> Result<Coverage> 
         missing.map(|missing| missing.scope.clone()).collect()
     };
     let kinds = store.kinds().iter().map(|spec| {
-        let state = Kind::new(spec.name)
-            .ok()
-            .and_then(|kind| newest.as_ref().and_then(|head| head.commit.kinds.get(&kind)));
+        let kind = Kind::new(spec.name).ok();
+        let state = kind.as_ref().and_then(|kind| newest.as_ref()?.commit.kinds.get(kind));
         let (restorable, note) = match spec.restore {
             Restorable::Yes => (true, ""),
             Restorable::UpdateOnly(why) => (true, why),
@@ -106,6 +152,8 @@ pub async fn coverage(cell: &Cell, connection: &Connection) -> Result<Coverage> 
             missing_to_read: missing(spec, spec.read_scopes),
             missing_to_restore: missing(spec, spec.write_scopes),
             gaps: state.map(|state| state.gaps.clone()).unwrap_or_default(),
+            kept: kind.and_then(|kind| Kept::of(delays.get(&kind)?)),
+            told: !spec.told.is_empty(),
         }
     });
     Ok(Coverage {

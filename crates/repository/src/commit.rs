@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use domain::{Clock, Gap, Id128, Kind, ObjectPurpose, Rng, Salt, SnapshotNumber, Timestamp};
+use domain::{Clock, Delays, Gap, Id128, Kind, ObjectPurpose, Rng, Salt, SnapshotNumber, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -119,6 +119,9 @@ pub struct KindState {
     /// What is not there, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// How long it took until the changes were kept that this snapshot brought, as far as the platform says when it changed.
+    #[serde(default, skip_serializing_if = "Delays::is_empty")]
+    pub delays: Delays,
 }
 
 /// An earlier commit that can be reached from here in one step.

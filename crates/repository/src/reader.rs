@@ -201,8 +201,18 @@ impl Reader {
 
     /// Every commit from the head back to the first.
     pub(crate) async fn chain(&self) -> Result<Vec<Head>> {
+        self.newest(usize::MAX).await
+    }
+
+    /// So many commits from the head back, also of snapshots that were dropped.
+    ///
+    /// # Errors
+    /// When a commit cannot be read.
+    pub async fn newest(&self, most: usize) -> Result<Vec<Head>> {
         let mut chain = vec![self.head.clone()];
-        while let Some(name) = chain.last().and_then(|head| head.commit.parent()).cloned() {
+        while chain.len() < most
+            && let Some(name) = chain.last().and_then(|head| head.commit.parent()).cloned()
+        {
             let commit = commit::read(&self.segments.keyring, &self.segments.area, &name).await?;
             chain.push(Head { name, commit });
         }

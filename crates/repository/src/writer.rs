@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use domain::record::{PAYLOAD_LEN_MAX, RECORD_ID_LEN_MAX};
 use domain::{
-    Clock, ContentHash, DataKeyId, Gap, HashPurpose, KeyedHash, Kind, NameError, RecordMeta, Removal, Rng,
-    SubjectId, SubjectTag, Timestamp,
+    Clock, ContentHash, DataKeyId, Delays, Gap, HashPurpose, KeyedHash, Kind, NameError, RecordMeta, Removal,
+    Rng, SubjectId, SubjectTag, Timestamp,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -85,6 +85,8 @@ pub struct KindOutcome {
     pub captured_at: Option<Timestamp>,
     /// Whether all of it that can be seen was listed to its end.
     pub listed: bool,
+    /// How long it took until the changes were kept that were given.
+    pub delays: Delays,
 }
 
 /// A finished snapshot.
@@ -161,7 +163,9 @@ impl Writer {
         let pack = if parent.is_some() { pack.following() } else { pack };
         let components = parent.map_or(&[][..], |head| &head.commit.components);
         let walk = Walk::from(&segments, components, None).await?;
-        let kinds = parent.map(|head| head.commit.kinds.clone()).unwrap_or_default();
+        let mut kinds = parent.map(|head| head.commit.kinds.clone()).unwrap_or_default();
+        // What the parent brought, this one does not.
+        kinds.values_mut().for_each(|state| state.delays = Delays::default());
         Ok(Self {
             segments,
             clock,
@@ -427,6 +431,7 @@ impl Writer {
                 .saturating_sub(open.counts.removed),
             columns: open.columns,
             gaps: outcome.gaps,
+            delays: outcome.delays,
         };
         self.kinds.insert(kind.clone(), state);
         self.counts.insert(kind, open.counts);

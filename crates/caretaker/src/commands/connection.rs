@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use catalog::Connection;
 use connectors::registry;
 use domain::ConnectionId;
-use flows::coverage::Coverage;
+use flows::coverage::{Coverage, Kept};
 use serde_json::json;
 
 use crate::arguments::ConnectionCommand;
@@ -103,6 +103,12 @@ fn coverage_text(coverage: &Coverage) -> String {
         let backed_up = if kind.backed_up { "backed up" } else { "not whole" };
         let restorable = if kind.restorable { "restorable" } else { "for reading only" };
         text += &format!("{:<22} {:>8}  {backed_up:<10} {restorable}\n", kind.kind, kind.records);
+        if let Some(Kept { changes, half_within_s, most_within_s, all_within_s }) = &kind.kept {
+            text += &format!(
+                "    {changes} changes of the last 30 days: half of them kept within {half_within_s} s, 99 of 100 within \
+                 {most_within_s} s, all within {all_within_s} s\n"
+            );
+        }
         if !kind.note.is_empty() {
             text += &format!("    {}\n", kind.note);
         }

@@ -2,9 +2,10 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::contract::{KindEnd, Store};
-use domain::{Gap, GapReason, Kind, RecordMeta, Removal};
+use domain::{Delays, Gap, GapReason, Kind, RecordMeta, Removal, Timestamp};
 use futures::future::try_join;
 use futures::stream::{self, TryStreamExt as _};
 use repository::{Head, KindOutcome, Mode, NewRecord, RepositoryError, Writer};
@@ -44,6 +45,10 @@ pub(super) struct Keep<'a, 'b> {
     hidden: (u64, String),
     /// Some items are only known to be there: not all of the kind was read.
     unread: bool,
+    /// When the kind was read before, and what time it is: what changed since has waited for us.
+    since: Option<Timestamp>,
+    now: Timestamp,
+    delays: Delays,
     report: KindReport,
 }
 
@@ -54,13 +59,30 @@ impl<'a, 'b> Keep<'a, 'b> {
         (kind, end): (&'a Kind, &'a KindEnd),
         earlier: Earlier<'b>,
         writer: &'a mut Writer,
-        progress: &'a dyn BackupProgress,
+        (now, progress): (Timestamp, &'a dyn BackupProgress),
     ) -> Self {
         let outdated = outdated(writer.parent(), kind);
         let report = KindReport { gaps: end.gaps.clone(), ..KindReport::default() };
         let hidden = (0, String::new());
-        let unread = false;
-        Self { store, planned, kind, end, earlier, writer, progress, outdated, hidden, unread, report }
+        let before = writer.parent().and_then(|head| head.commit.kinds.get(kind));
+        let since = before.map(|state| state.captured_at);
+        let (unread, delays) = (false, Delays::default());
+        Self {
+            store,
+            planned,
+            kind,
+            end,
+            earlier,
+            writer,
+            progress,
+            outdated,
+            hidden,
+            unread,
+            since,
+            now,
+            delays,
+            report,
+        }
     }
 
     /// Keeps all items of the kind. While some are kept, the media of the next are fetched.
@@ -116,6 +138,7 @@ impl<'a, 'b> Keep<'a, 'b> {
             gaps: report.gaps.clone(),
             captured_at: Some(end.read_at),
             listed: end.complete && !self.unread && (end.swept || self.planned.since.is_none()),
+            delays: self.delays,
         };
         let counts = self.writer.end_kind(outcome).await?;
         report.seen = 0;
@@ -191,6 +214,16 @@ impl<'a, 'b> Keep<'a, 'b> {
         }
     }
 
+    /// What changed before it was read the last time was found late for another reason than that nobody looked: its time says
+    /// nothing of us.
+    fn count_delay(&mut self, changed_at: Timestamp) {
+        if self.since.is_some_and(|since| since < changed_at)
+            && let Ok(delay) = Duration::try_from(self.now.duration_since(changed_at))
+        {
+            self.delays.add(delay);
+        }
+    }
+
     async fn item(&mut self, joined: JoinedItem) -> Result<()> {
         let JoinedItem { mut item, hash, media } = joined;
         self.seen(&item.id);
@@ -235,7 +268,12 @@ impl<'a, 'b> Keep<'a, 'b> {
             self.writer.put_hashed(record, hash).await.map(drop)
         };
         match put {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if !reselected && let Some(changed_at) = meta.source_updated_at {
+                    self.count_delay(changed_at);
+                }
+                Ok(())
+            }
             // One item that cannot be kept must not cost the others.
             Err(error @ (RepositoryError::Input(_) | RepositoryError::Name(_))) => {
                 self.report.skipped += 1;
