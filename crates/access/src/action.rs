@@ -154,6 +154,14 @@ actions! {
     CatalogRosterTake = "catalog.roster.take", Nothing;
     /// Give back what a worker of a platform has taken that is there no more.
     CatalogRosterGiveBack = "catalog.roster.give_back", Nothing;
+    /// Keep where a connection's platform tells of changes.
+    CatalogWebhookPut = "catalog.webhook.put", Nothing;
+    /// Forget where a connection's platform tells of changes.
+    CatalogWebhookRemove = "catalog.webhook.remove", Nothing;
+    /// Read where a connection's platform tells of changes.
+    CatalogWebhookRead = "catalog.webhook.read", Nothing;
+    /// Keep what a connection's platform told.
+    CatalogHintKeep = "catalog.hint.keep", Nothing;
     /// Keep a connection's sealed credential.
     CatalogCredentialPut = "catalog.credential.put", Nothing;
     /// Read a connection's sealed credential.

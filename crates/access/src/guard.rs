@@ -271,8 +271,13 @@ mod tests {
             ]
             .contains(&operation)
                 || of_the_cell;
-            let looks =
-                [O::CatalogConnectionRead, O::CatalogHeadRead, O::CatalogRestoreRead, O::CatalogScheduleRead];
+            let looks = [
+                O::CatalogConnectionRead,
+                O::CatalogHeadRead,
+                O::CatalogRestoreRead,
+                O::CatalogScheduleRead,
+                O::CatalogWebhookRead,
+            ];
             let keeps = [O::CatalogCredentialPut, O::CatalogCredentialRead];
             let for_commands = commands_alone || looks.contains(&operation) || keeps.contains(&operation);
             let may = |role: &str| abouts.map(|about| verdict(role, operation, about, None).allowed);
@@ -287,7 +292,7 @@ mod tests {
             }
             asked += 1;
         }
-        assert_eq!(asked, 38);
+        assert_eq!(asked, 42);
     }
 
     #[test]

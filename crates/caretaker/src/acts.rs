@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::arguments::{
     Command, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand, RestoreCommand,
     ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
+    WebhookCommand,
 };
 use crate::names::Names;
 
@@ -82,6 +83,10 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
             | ScheduleCommand::Resume(names)
             | ScheduleCommand::Remove { names, .. },
         ) => (O::ConnectionSchedule, named(names)),
+        Command::Webhook(WebhookCommand::List) => (O::ConnectionRead, None),
+        Command::Webhook(WebhookCommand::On(names) | WebhookCommand::Off(names)) => {
+            (O::ConnectionTold, named(names))
+        }
         Command::Order(OrderCommand::List) => (O::OrderList, None),
         Command::Order(OrderCommand::End { id }) => (O::OrderEnd, name(id)),
         Command::Host(HostCommand::Invite { role, .. }) => (O::HostInvite, name(&role.0)),

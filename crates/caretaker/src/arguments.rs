@@ -146,6 +146,9 @@ pub(crate) enum Command {
     /// What a cell that runs does by itself, again and again: say how often, pause it, see how it ended
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// What platforms tell of changes, so that these are backed up within a minute: have it told, or not, and see what is told
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The standing orders, by which work goes on when whoever gave it has gone: list them, end one
     #[command(subcommand)]
     Order(OrderCommand),
@@ -252,6 +255,16 @@ pub(crate) enum ScheduleCommand {
         #[arg(long, value_name = "TASK", value_parser = ["backup", "verify"])]
         task: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WebhookCommand {
+    /// Have the platform tell. Takes a public name, `up --listen`, and a schedule for backups
+    On(Names),
+    /// Have it tell no more
+    Off(Names),
+    /// What is told, since when nothing was, and what is not told and why
+    List,
 }
 
 #[derive(Debug, Subcommand)]

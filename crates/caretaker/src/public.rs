@@ -20,6 +20,6 @@ mod tally;
 pub(crate) use certificate::Certificate;
 pub(crate) use fresh::{ending, read_whole};
 pub(crate) use given::{Acme, Certified, Given, Open, Part, folder};
-pub(crate) use hall::{Hall, Setting};
+pub(crate) use hall::{Hall, Hears, Hook, Setting};
 pub(crate) use name::PublicUrl;
 pub(crate) use order::{Orders, keep_ordering};

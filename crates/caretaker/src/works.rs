@@ -2,6 +2,7 @@
 //! takes and no other. A worker tells how far it is, and answers with what came of it; how that is shown is the command's.
 
 mod desk;
+mod hearing;
 mod lending;
 mod roster;
 mod session;
@@ -17,6 +18,7 @@ use transport::{Call, Routes};
 use vault::Order;
 
 pub(crate) use desk::{Bench, Desk, Inner, Lent, folders};
+pub(crate) use hearing::{Ears, Hear, Heard};
 pub(crate) use lending::Comings;
 pub(crate) use roster::Roster;
 pub(crate) use session::{Aids, Session};
@@ -101,5 +103,5 @@ pub(crate) fn port_of(url: &str) -> Option<u16> {
 
 /// All that a worker does.
 pub(crate) fn routes(bench: &Bench) -> Routes {
-    lending::answering(table::routes(bench, Routes::new()), bench)
+    hearing::answering(lending::answering(table::routes(bench, Routes::new()), bench), bench)
 }

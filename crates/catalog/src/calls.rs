@@ -18,6 +18,7 @@ use crate::lease::{Lease, LeaseRequest};
 use crate::ledger::LedgerEntry;
 use crate::restore::{Restore, RestoreState, StepResult, StepState};
 use crate::schedule::{Ended, Schedule, Taken, Taking, Task};
+use crate::webhook::{Hint, Webhook};
 
 /// Whoever runs the cell.
 const CELL: &[RoleName] = &[RoleName::Command];
@@ -294,6 +295,34 @@ questions! {
     /// When the catalog is damaged or not available.
     pub end_due, EndDue = CatalogScheduleEnd for WORK, again true,
         (tenant: lent TenantId, connection: lent ConnectionId, task: plain Task, ended: plain Ended) -> (),
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// Keeps where a connection's platform tells, in place of what was there. When it told last stays.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the tenant has no such connection.
+    pub put_webhook, PutWebhook = CatalogWebhookPut for WORK, again true,
+        (webhook: lent Webhook) -> (),
+        about |q| Named::Connections(&q.webhook.tenant, vec![&q.webhook.connection]);
+    /// Forgets where a connection's platform tells, and what it told. Answers whether it was there.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub remove_webhook, RemoveWebhook = CatalogWebhookRemove for WORK, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId) -> bool,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// Where a connection's platform tells; none where it was not asked to.
+    ///
+    /// # Errors
+    /// When the catalog is damaged or not available.
+    pub webhook, ReadWebhook = CatalogWebhookRead for WORK, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId) -> Option<Webhook>,
+        about |q| Named::Connections(&q.tenant, vec![&q.connection]);
+    /// Keeps what a platform told, durably, and has it followed soon. Answers whether it is new: what was told before is known.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when it was not asked to tell anything.
+    pub hint, KeepHint = CatalogHintKeep for WORK, again true,
+        (tenant: lent TenantId, connection: lent ConnectionId, hint: lent Hint) -> bool,
         about |q| Named::Connections(&q.tenant, vec![&q.connection]);
     /// Stores a credential as the vault sealed it, in place of one of the same name.
     ///

@@ -64,6 +64,7 @@ mod sqlite;
 mod store_credential;
 mod tag;
 mod tenant;
+mod webhook;
 
 pub use address::{AddressError, Admission, CatalogAddress, Credential, Password, ServerAddress};
 pub use calls::routes;
@@ -76,4 +77,5 @@ pub use head::Head;
 pub use lease::{LEASE_TTL_MAX, Lease, LeaseRequest};
 pub use ledger::LedgerEntry;
 pub use restore::{Restore, RestoreState, StepResult, StepState};
-pub use schedule::{Ended, Outcome, Schedule, Taken, Taking, Task};
+pub use schedule::{Due, Ended, Outcome, Schedule, Taken, Taking, Task};
+pub use webhook::{Hint, Webhook};

@@ -85,11 +85,25 @@ const OF_TENANT: &[Table] = &[
     ),
     table!(
         "schedule", of "tenant = $1", by "connection, task",
-        as "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14",
+        as "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15",
         (
             "tenant" Text, "connection" Text, "task" Text, "platform" Text, "every_s" Number, "offset_s" Number,
             "orders" Text, "paused" Number, "due_at_ms" Number, "taken_by" Text, "started_at_ms" Number,
-            "ended_at_ms" Number, "outcome" Text, "failures" Number
+            "ended_at_ms" Number, "outcome" Text, "failures" Number, "whole_at_ms" Number
+        )
+    ),
+    table!(
+        "webhook", of "tenant = $1", by "connection", as "$1, $2, $3, $4, $5, $6, $7, $8",
+        (
+            "tenant" Text, "connection" Text, "platform" Text, "address" Text, "url" Text, "asked_at_ms" Number,
+            "failed" Text, "heard_at_ms" Number
+        )
+    ),
+    table!(
+        "hint", of "tenant = $1", by "connection, event", as "$1, $2, $3, $4, $5, $6, $7, $8, $9",
+        (
+            "tenant" Text, "connection" Text, "event" Text, "topic" Text, "kinds" Text, "items" Text, "told_at_ms" Number,
+            "received_at_ms" Number, "done_at_ms" Number
         )
     ),
     // One that undoes another was made after it.

@@ -1,6 +1,6 @@
 //! What is done again and again on connections: which of it is due, who has taken it, and how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{ConnectionId, Id128, Platform, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::connection::adding;
 use crate::database::Catalog;
 use crate::error::{CatalogError, failed};
 use crate::session::{Query, Row, Whose};
-use crate::store_credential;
+use crate::{store_credential, webhook};
 
 states! {
     /// What can be done again and again.
@@ -73,6 +73,8 @@ pub struct Schedule {
     pub paused: bool,
     /// When it is due.
     pub due_at: Timestamp,
+    /// When all of it is due: before that, what was told alone is.
+    pub whole_at: Timestamp,
     /// Who is at it.
     pub taken_by: Option<Id128>,
     /// When somebody was at it last.
@@ -100,9 +102,18 @@ pub struct Taking {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taken {
     /// That which was due, in the order in which it is to be done.
-    pub due: Vec<Schedule>,
+    pub due: Vec<Due>,
     /// The sealed credentials of the cell's own stores, by their names, where something was due.
     pub stores: BTreeMap<String, Vec<u8>>,
+}
+
+/// Something that was due.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Due {
+    /// What.
+    pub schedule: Schedule,
+    /// The kinds of which something was told, where that is all that is due.
+    pub told: Option<BTreeSet<String>>,
 }
 
 /// How something ended that was taken.
@@ -114,8 +125,12 @@ pub struct Ended {
     pub outcome: Outcome,
     /// When.
     pub at: Timestamp,
-    /// When it is due again.
-    pub due_at: Timestamp,
+    /// When all of it is due again.
+    pub whole_at: Timestamp,
+    /// What was told until then is followed, and done with.
+    pub heard_until: Option<Timestamp>,
+    /// When what else was told is followed.
+    pub again_at: Timestamp,
 }
 
 impl Schedule {
@@ -136,16 +151,17 @@ impl Schedule {
 macro_rules! columns {
     () => {
         "tenant, connection, task, platform, every_s, offset_s, orders, paused, due_at_ms, taken_by, \
-         started_at_ms, ended_at_ms, outcome, failures"
+         started_at_ms, ended_at_ms, outcome, failures, whole_at_ms"
     };
 }
 
 const PUT_SQL: &str = concat!(
     "INSERT INTO schedule (",
     columns!(),
-    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, 0, 0, '', 0) \
+    ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL, 0, 0, '', 0, $10) \
      ON CONFLICT (tenant, connection, task) DO UPDATE SET \
      due_at_ms = CASE WHEN schedule.every_s = excluded.every_s THEN schedule.due_at_ms ELSE excluded.due_at_ms END, \
+     whole_at_ms = CASE WHEN schedule.every_s = excluded.every_s THEN schedule.whole_at_ms ELSE excluded.whole_at_ms END, \
      offset_s = CASE WHEN schedule.every_s = excluded.every_s THEN schedule.offset_s ELSE excluded.offset_s END, \
      every_s = excluded.every_s, orders = excluded.orders, paused = excluded.paused"
 );
@@ -172,11 +188,11 @@ const DUE_SQL: &str = concat!(
 );
 const TAKE_SQL: &str = "UPDATE schedule SET taken_by = $4, started_at_ms = $5 \
      WHERE tenant = $1 AND connection = $2 AND task = $3 AND taken_by IS NULL AND paused = 0";
-const END_SQL: &str = "UPDATE schedule SET taken_by = NULL, outcome = $5, ended_at_ms = $6, due_at_ms = $7, \
-     failures = CASE $8 WHEN 0 THEN 0 ELSE failures + 1 END \
+const END_SQL: &str = "UPDATE schedule SET taken_by = NULL, outcome = $5, ended_at_ms = $6, due_at_ms = $7, whole_at_ms = $8, \
+     failures = CASE $9 WHEN 0 THEN 0 ELSE failures + 1 END \
      WHERE tenant = $1 AND connection = $2 AND task = $3 AND taken_by = $4";
 
-fn milliseconds(time: Timestamp) -> i64 {
+pub(crate) fn milliseconds(time: Timestamp) -> i64 {
     time.as_millisecond()
 }
 
@@ -186,7 +202,7 @@ fn time(row: &Row, column: &str) -> Result<Timestamp, CatalogError> {
 }
 
 /// A time at which something happened; 0 where it never did.
-fn time_since(row: &Row, column: &str) -> Result<Option<Timestamp>, CatalogError> {
+pub(crate) fn time_since(row: &Row, column: &str) -> Result<Option<Timestamp>, CatalogError> {
     Ok(Some(time(row, column)?).filter(|time| *time != Timestamp::UNIX_EPOCH))
 }
 
@@ -205,6 +221,7 @@ fn from_row(row: &Row) -> Result<Schedule, CatalogError> {
         orders: json(row, "orders")?,
         paused: count(row, "paused")? != 0,
         due_at: time(row, "due_at_ms")?,
+        whole_at: time(row, "whole_at_ms")?,
         taken_by: parsed_optional(row, "taken_by")?,
         started_at: time_since(row, "started_at_ms")?,
         ended_at: time_since(row, "ended_at_ms")?,
@@ -233,6 +250,7 @@ impl Catalog {
             .bind(to_json(&schedule.orders, "a schedule's orders")?)
             .bind(i64::from(schedule.paused))
             .bind(milliseconds(schedule.due_at))
+            .bind(milliseconds(schedule.whole_at))
             .execute()
             .await
             .map_err(adding(PUT, "connection", connection))?;
@@ -344,10 +362,15 @@ impl Catalog {
                 .execute()
                 .await
                 .map_err(failed(TAKE))?;
-            session.commit(TAKE).await?;
             if changed > 0 {
-                taken.push(Schedule { taken_by: Some(holder), started_at: Some(now), ..found });
+                let told = match found.whole_at <= now {
+                    true => None,
+                    false => Some(webhook::kinds_told(&mut session, &found.tenant, &found.connection).await?),
+                };
+                let schedule = Schedule { taken_by: Some(holder), started_at: Some(now), ..found };
+                taken.push(Due { schedule, told });
             }
+            session.commit(TAKE).await?;
         }
         Ok(Taken { due: taken, stores })
     }
@@ -385,15 +408,22 @@ impl Catalog {
         tenant: &TenantId,
         connection: &ConnectionId,
         task: Task,
-        Ended { holder, outcome, at, due_at }: Ended,
+        ended: Ended,
     ) -> Result<(), CatalogError> {
         const END: &str = "note how something ended";
+        let Ended { holder, outcome, at, whole_at, heard_until, again_at } = ended;
         let mut session = self.writing(Whose::Tenant(tenant), END).await?;
+        let is_told = match task {
+            Task::Backup => webhook::follow(&mut session, (tenant, connection), heard_until, at).await?,
+            Task::Verify => false,
+        };
+        let due_at = if is_told { again_at.min(whole_at) } else { whole_at };
         keyed(session.query(END_SQL), tenant, connection, task)
             .bind(holder.to_string())
             .bind(outcome.as_str())
             .bind(milliseconds(at))
             .bind(milliseconds(due_at))
+            .bind(milliseconds(whole_at))
             .bind(i64::from(!outcome.is_done()))
             .execute()
             .await
@@ -418,6 +448,7 @@ mod tests {
             orders: serde_json::json!([]),
             paused: false,
             due_at: Timestamp::UNIX_EPOCH,
+            whole_at: Timestamp::UNIX_EPOCH,
             taken_by: None,
             started_at: None,
             ended_at: None,

@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         sqlite: include_str!("migrations/sqlite/0003_schedules.sql"),
         postgres: include_str!("migrations/postgres/0003_schedules.sql"),
     },
+    Migration {
+        version: 4,
+        sqlite: include_str!("migrations/sqlite/0004_webhooks.sql"),
+        postgres: include_str!("migrations/postgres/0004_webhooks.sql"),
+    },
 ];
 
 const CELL: Seen<'_> = Seen { whose: Whose::Cell, platform: None };

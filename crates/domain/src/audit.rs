@@ -171,6 +171,14 @@ operations! {
     CatalogRosterTake = "catalog.roster.take", Update;
     /// A worker gives back what was taken by one before it.
     CatalogRosterGiveBack = "catalog.roster.give_back", Update;
+    /// It is kept where a connection's platform tells of changes.
+    CatalogWebhookPut = "catalog.webhook.put", Update;
+    /// It is forgotten where a connection's platform tells of changes.
+    CatalogWebhookRemove = "catalog.webhook.remove", Delete;
+    /// It is read where a connection's platform tells of changes.
+    CatalogWebhookRead = "catalog.webhook.read", Read;
+    /// What a connection's platform told is kept, to be followed.
+    CatalogHintKeep = "catalog.hint.keep", Create;
     /// A sealed credential of a connection is kept.
     CatalogCredentialPut = "catalog.credential.put", Update;
     /// A sealed credential of a connection is read.
@@ -219,6 +227,8 @@ operations! {
     ConnectionRead = "connection.read", Read;
     /// Something is to be done on a connection again and again, or no more.
     ConnectionSchedule = "connection.schedule", Update;
+    /// A platform is asked to tell of a connection's changes, or not to.
+    ConnectionTold = "connection.told", Update;
     /// A connection's tags are changed.
     ConnectionTag = "connection.tag", Update;
     /// A store is backed up.
@@ -277,6 +287,8 @@ operations! {
     PlatformRequest = "platform.request", Request;
     /// Somebody asks the public endpoint whether the cell's processes answer.
     PublicHealth = "public.health", Answer;
+    /// A platform, or somebody in its name, told of a change.
+    PublicHook = "public.hook", Answer;
     /// Somebody asks the public endpoint for what it does not have.
     PublicUnknown = "public.unknown", Answer;
     /// Requests to the public endpoint that came too fast to be told of one by one.

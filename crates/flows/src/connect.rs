@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use catalog::{CatalogErrorKind, Connection};
 use connectors::contract::{
-    Behalf, CredentialKeeper, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store,
+    Behalf, CredentialKeeper, Ear, Fault, Probe, Renewing, SpoolError, SpoolErrorKind, Store,
 };
 use connectors::registry::{PlatformSpec, platform};
 use domain::{Action, Clock, ConnectionId, Grant, Kind, Platform, Scope, TenantId};
@@ -259,24 +259,8 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
     if platform(scope.platform.as_str()).is_none() {
         return Err(takes_files(scope));
     }
-    let sealed = match cell.catalog.credential(&scope.tenant, &scope.connection, CREDENTIAL).await {
-        Err(error) if error.kind() == CatalogErrorKind::NotFound => {
-            return Err(FlowError::Conflict(format!(
-                "`{}` has no credential: give one with `caretaker connect {} {} …`",
-                scope.connection, scope.platform, scope.connection
-            )));
-        }
-        other => other?,
-    };
     let mut settings = Settings::of(connection)?;
-    let way_in = WayIn::open(&cell.vault, grant, scope, &sealed).await?;
-    if way_in.url != connection.url || way_in.ca_pem != settings.given.ca_pem {
-        return Err(FlowError::Integrity(format!(
-            "the catalog says that `{}` is at {}, and its credential was given for {}: it is not sent there. Give the \
-             credential again with `caretaker connect {} {} …`",
-            scope.connection, connection.url, way_in.url, scope.platform, scope.connection
-        )));
-    }
+    let way_in = way_in((&cell.catalog, &cell.vault), connection, &settings, grant).await?;
     let keeper = Arc::new(Keeper::new(
         cell,
         scope,
@@ -296,6 +280,51 @@ pub async fn open(cell: &Cell, connection: &Connection, grant: &Grant) -> Result
         cell.catalog.set_settings(&scope.tenant, &scope.connection, &settings.as_json()?).await?;
     }
     Ok(store)
+}
+
+/// The way into a connection's store, if it leads where the catalog says.
+async fn way_in(
+    (catalog, vault): (&catalog::Client, &Client),
+    connection: &Connection,
+    settings: &Settings,
+    grant: &Grant,
+) -> Result<WayIn> {
+    let scope = &connection.scope;
+    let sealed = match catalog.credential(&scope.tenant, &scope.connection, CREDENTIAL).await {
+        Err(error) if error.kind() == CatalogErrorKind::NotFound => {
+            return Err(FlowError::Conflict(format!(
+                "`{}` has no credential: give one with `caretaker connect {} {} …`",
+                scope.connection, scope.platform, scope.connection
+            )));
+        }
+        other => other?,
+    };
+    let way_in = WayIn::open(vault, grant, scope, &sealed).await?;
+    if way_in.url != connection.url || way_in.ca_pem != settings.given.ca_pem {
+        return Err(FlowError::Integrity(format!(
+            "the catalog says that `{}` is at {}, and its credential was given for {}: it is not sent there. Give the \
+             credential again with `caretaker connect {} {} …`",
+            scope.connection, connection.url, way_in.url, scope.platform, scope.connection
+        )));
+    }
+    Ok(way_in)
+}
+
+/// By what a connection's platform is known from others who say that they are it. `None` where the credential holds nothing for
+/// that.
+///
+/// # Errors
+/// When the credential cannot be opened.
+pub async fn ear(
+    (catalog, vault): (&catalog::Client, &Client),
+    (tenant, name): (&TenantId, &ConnectionId),
+    grant: &Grant,
+) -> Result<Option<Box<dyn Ear>>> {
+    let connection = crate::cell::connection(catalog, tenant, name).await?;
+    let scope = &connection.scope;
+    let platform = platform(scope.platform.as_str()).ok_or_else(|| takes_files(scope))?;
+    let way_in = way_in((catalog, vault), &connection, &Settings::of(&connection)?, grant).await?;
+    Ok((platform.ear)(way_in.credential.as_bytes())?)
 }
 
 impl WayIn {

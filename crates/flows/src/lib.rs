@@ -28,6 +28,7 @@ pub mod schedule;
 pub mod set_up_again;
 pub mod store_access;
 pub mod verify;
+pub mod webhook;
 
 pub use cell::{Cell, HeldLease};
 pub use error::{ErrorKind, FlowError, Result};

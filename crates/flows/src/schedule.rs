@@ -37,6 +37,7 @@ pub fn new(connection: &Connection, task: Task, every_s: u64, chance: u64) -> Sc
         paused: false,
         // At once, the first time.
         due_at: Timestamp::UNIX_EPOCH,
+        whole_at: Timestamp::UNIX_EPOCH,
         taken_by: None,
         started_at: None,
         ended_at: None,

@@ -24,6 +24,11 @@ pub const EDGES: &[Edge] = &[
         purpose: "its platform's connections in the catalog",
     },
     Edge { from: RoleName::Command, to: RoleName::Worker, purpose: "work on connections of its platform" },
+    Edge {
+        from: RoleName::Server,
+        to: RoleName::Worker,
+        purpose: "what a platform told the public endpoint",
+    },
     Edge { from: RoleName::Worker, to: RoleName::Vault, purpose: "keys and credentials, on a grant" },
     Edge { from: RoleName::Server, to: RoleName::Monitor, purpose: "what it recorded on another host" },
     Edge { from: RoleName::Worker, to: RoleName::Monitor, purpose: "what it recorded on another host" },

@@ -49,8 +49,8 @@ pub(crate) struct ConnectShopify {
     /// The app's client id; with --client-secret-file
     #[arg(long, value_name = "ID", requires = "client_secret_file")]
     pub(crate) client_id: Option<String>,
-    /// The file that holds the app's client secret
-    #[arg(long, value_name = "FILE", requires = "client_id")]
+    /// The file that holds the app's client secret. With --token-file alone, it is what Shopify's word is known by (`webhook on`)
+    #[arg(long, value_name = "FILE")]
     pub(crate) client_secret_file: Option<PathBuf>,
     /// The file that holds an access token: one that does not end, or with --refresh-token-file one that does
     #[arg(long, value_name = "FILE", required_unless_present = "client_id")]
@@ -90,4 +90,7 @@ pub(crate) struct ConnectBigcommerce {
     /// The file that holds the API account's access token
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: PathBuf,
+    /// The file that holds the API account's client secret: with it, what is told must be signed too (`webhook on`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_secret_file: Option<PathBuf>,
 }

@@ -14,7 +14,7 @@ pub(crate) async fn run(home: &Home, names: &Names, full: bool, output: &Output)
     // What takes its records from files has nothing to fetch.
     let fetched = |connection: &Connection| connection.scope.platform.as_str() != registry::FILES;
     each(home, names, output, fetched, async |session, connection| {
-        let report = session.work(&connection, BackUp { full }, output).await?;
+        let report = session.work(&connection, BackUp { full, of: None }, output).await?;
         print_report(output, &report)
     })
     .await

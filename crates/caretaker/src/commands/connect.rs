@@ -52,8 +52,9 @@ fn credential(connect: &Connect) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     match connect {
         Connect::Shopify(words) => shopify_credential(words),
         Connect::Bigcommerce(words) => {
+            let client_secret = words.client_secret_file.as_deref().map(secret).transpose()?;
             let credential =
-                bigcommerce::Credential { access_token: secret(&words.token_file)?, client_secret: None };
+                bigcommerce::Credential { access_token: secret(&words.token_file)?, client_secret };
             Ok(Zeroizing::new(credential.to_bytes()?))
         }
         Connect::Jsonl { .. } => Ok(Zeroizing::default()),
@@ -176,12 +177,10 @@ fn secret(file: &Path) -> anyhow::Result<Secret> {
 
 fn shopify_credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let token = words.token_file.as_deref().map(secret).transpose()?;
-    let app = match (&words.client_id, &words.client_secret_file) {
-        (Some(client_id), Some(file)) => Some((client_id.clone(), secret(file)?)),
-        _ => None,
-    };
+    let client_secret = words.client_secret_file.as_deref().map(secret).transpose()?;
+    let app = (words.client_id.clone(), client_secret);
     let credential = match (app, token, &words.refresh_token_file) {
-        (Some((client_id, client_secret)), token, Some(file)) => Credential::Offline {
+        ((Some(client_id), Some(client_secret)), token, Some(file)) => Credential::Offline {
             client_id,
             client_secret,
             access_token: token.unwrap_or_else(|| Secret::new("")),
@@ -189,13 +188,15 @@ fn shopify_credential(words: &ConnectShopify) -> anyhow::Result<Zeroizing<Vec<u8
             // One whose end nobody knows is renewed before it is used.
             expires_at: words.token_expires_at.unwrap_or(domain::Timestamp::UNIX_EPOCH),
         },
-        (Some((client_id, client_secret)), None, None) => {
+        ((Some(client_id), Some(client_secret)), None, None) => {
             Credential::ClientCredentials { client_id, client_secret }
         }
-        (None, Some(access_token), None) => Credential::Static { access_token, client_secret: None },
+        ((None, client_secret), Some(access_token), None) => {
+            Credential::Static { access_token, client_secret }
+        }
         _ => {
             return Err(FlowError::Input(
-                "give one way in: --client-id with --client-secret-file; or --token-file; or, for a token that ends, \
+                "give one way in: --client-id with --client-secret-file; or --token-file, and --client-secret-file if you like; or, for a token that ends, \
                  --client-id, --client-secret-file, --refresh-token-file and --token-file"
                     .to_owned(),
             )

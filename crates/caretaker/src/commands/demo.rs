@@ -347,7 +347,7 @@ async fn connect(cell: &Session<'_>, store: &Running, output: &Output) -> anyhow
 }
 
 async fn back_up(cell: &Session<'_>, shop: &Connection, output: &Output) -> anyhow::Result<RunReport> {
-    cell.work(shop, BackUp { full: false }, output).await
+    cell.work(shop, BackUp { full: false, of: None }, output).await
 }
 
 fn gaps(report: &RunReport) -> String {

@@ -22,7 +22,8 @@ pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<u8>
                 Restorable::UpdateOnly(why) => format!("only updated: {why}"),
                 Restorable::Never(why) => format!("kept for reading: {why}"),
             };
-            text += &format!("{:<12} {:<24} {restorable}\n", spec.name, kind.name);
+            let told = if kind.told.is_empty() { "" } else { "; the platform tells of changes" };
+            text += &format!("{:<12} {:<24} {restorable}{told}\n", spec.name, kind.name);
             rows.push(json!({
                 "platform": spec.name,
                 "kind": kind.name,
@@ -32,6 +33,7 @@ pub(crate) fn run(platform: Option<&str>, output: &Output) -> anyhow::Result<u8>
                 "read_scopes": kind.read_scopes,
                 "write_scopes": kind.write_scopes,
                 "lost": kind.lost,
+                "told": kind.told,
             }));
         }
     }

@@ -30,6 +30,7 @@ mod trail;
 mod up;
 mod vault;
 mod verify;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -90,6 +91,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Up(up) => up::run(home, up, output).await,
         Command::Worker(worker) => on_host::worker(home, worker, output).await,
         Command::Schedule(command) => schedule::run(home, command, output).await,
+        Command::Webhook(command) => webhook::run(home, command, output).await,
         Command::Order(command) => order::run(home, command, output).await,
         Command::Host(command) => host::run(home, command, output).await,
         Command::Serve(joins) => on_host::serve(home, joins, output).await,

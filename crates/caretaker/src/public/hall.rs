@@ -29,8 +29,9 @@ use trail::room::Level;
 use super::certificate::Renewed;
 use super::fresh::{ACME_TLS, Fresh, HTTP2, Opens, Shown, challenge};
 use super::given::{Given, Part};
-use super::routes::{self, Answer, Route};
+use super::routes::{self, Answer, Asked, Route};
 use super::tally::{Network, Tally, network};
+use crate::works::Heard;
 
 /// So many connections there are at most. Whoever comes then waits.
 const CONNECTIONS_MAX: usize = 512;
@@ -48,6 +49,8 @@ const HEADERS_MAX: usize = 64;
 const BODY_MAX: Duration = Duration::from_secs(20);
 /// So many requests may be under way at a time, on one connection.
 const STREAMS_MAX: u32 = 16;
+/// So many bodies are held at a time. Other requests wait.
+const BODIES_MAX: usize = 64;
 /// After so long in which nobody asked for anything a connection ends.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// After so long every connection ends, when what was begun is finished: who comes back sees the newest certificate.
@@ -62,10 +65,23 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Whether a process of the cell answers whoever has started it.
 pub(crate) type Lives = Arc<dyn Fn(Role) -> BoxFuture<'static, bool> + Send + Sync>;
 
+/// What somebody told at an address, as it came.
+pub(crate) struct Hook {
+    pub(crate) platform: String,
+    pub(crate) address: String,
+    /// Names in small letters.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+/// Takes what was told. `None` where nobody is at that address.
+pub(crate) type Hears = Arc<dyn Fn(Hook) -> BoxFuture<'static, anyhow::Result<Option<Heard>>> + Send + Sync>;
+
 /// What the public endpoint has of the process that it is in.
 pub(crate) struct Setting {
     pub(crate) opens: Opens,
     pub(crate) lives: Lives,
+    pub(crate) hears: Hears,
     /// How much room there is for what is recorded.
     pub(crate) room: Arc<dyn Fn() -> Level + Send + Sync>,
     pub(crate) audit: Arc<dyn AuditSink>,
@@ -98,6 +114,7 @@ pub(crate) struct Hall {
     tally: Tally,
     shown: watch::Receiver<Shown>,
     places: Arc<Semaphore>,
+    bodies: Semaphore,
     networks: Mutex<HashMap<Network, usize>>,
     ending: watch::Sender<bool>,
 }
@@ -139,7 +156,8 @@ impl Hall {
         let tally = Tally::new(host.clone(), audit, clock, Arc::clone(&setting.room));
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let (networks, ending, shown) = (Mutex::default(), watch::Sender::new(false), fresh.shown());
-        let hall = Arc::new(Self { setting, renewed, host, tally, shown, places, networks, ending });
+        let bodies = Semaphore::new(BODIES_MAX);
+        let hall = Arc::new(Self { setting, renewed, host, tally, shown, places, bodies, networks, ending });
         Ok(Running { hall, fresh, listener })
     }
 
@@ -258,12 +276,12 @@ impl Hall {
         let since = self.setting.clock.monotonic();
         let method = routes::told(request.method());
         let route = routes::route(request.method(), request.uri().path());
-        let (operation, path) = match route {
-            Some(route) => (route.operation, route.path),
+        let (operation, path) = match &route {
+            Some((route, _)) => (route.operation, route.path),
             None => (Operation::PublicUnknown, routes::UNKNOWN_PATH),
         };
         let (answer, sent) = match route {
-            Some(route) => self.answer_by(route, request.into_body()).await,
+            Some((route, filled)) => self.answer_by(route, filled, request).await,
             None => (routes::problem(StatusCode::NOT_FOUND), 0),
         };
         let facts = HttpFacts {
@@ -284,24 +302,37 @@ impl Hall {
     }
 
     /// The answer, and how long the request's body was.
-    async fn answer_by(&self, route: &Route, body: Incoming) -> (Answer, u64) {
+    async fn answer_by(
+        &self,
+        route: &Route,
+        filled: Vec<String>,
+        request: Request<Incoming>,
+    ) -> (Answer, u64) {
+        let (head, body) = request.into_parts();
         // What is announced to be too long is not waited for.
         if body.size_hint().lower() > route.body_len_max as u64 {
             return (routes::problem(StatusCode::PAYLOAD_TOO_LARGE), 0);
         }
-        let body = Limited::new(body, route.body_len_max).collect();
-        match self.within(BODY_MAX, body).await {
-            Some(Ok(body)) => {
-                let body: Bytes = body.to_bytes();
-                let len = body.len() as u64;
-                ((route.answer)(&self.setting, body).await, len)
+        let body = async {
+            // Bodies are held whole, so there are only so many of them.
+            let _place = match route.body_len_max {
+                0 => None,
+                _ => self.bodies.acquire().await.ok(),
+            };
+            match Limited::new(body, route.body_len_max).collect().await {
+                Ok(body) => {
+                    let body: Bytes = body.to_bytes();
+                    let len = body.len() as u64;
+                    ((route.answer)(&self.setting, Asked { filled, headers: head.headers, body }).await, len)
+                }
+                Err(error) if error.is::<LengthLimitError>() => {
+                    (routes::problem(StatusCode::PAYLOAD_TOO_LARGE), 0)
+                }
+                Err(_) => (routes::problem(StatusCode::BAD_REQUEST), 0),
             }
-            Some(Err(error)) if error.is::<LengthLimitError>() => {
-                (routes::problem(StatusCode::PAYLOAD_TOO_LARGE), 0)
-            }
-            Some(Err(_)) => (routes::problem(StatusCode::BAD_REQUEST), 0),
-            None => (routes::problem(StatusCode::REQUEST_TIMEOUT), 0),
-        }
+        };
+        let late = || (routes::problem(StatusCode::REQUEST_TIMEOUT), 0);
+        self.within(BODY_MAX, body).await.unwrap_or_else(late)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The server's process: it alone has the cell's catalog, or is let in by the server that has it.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -7,7 +8,9 @@ use std::sync::Arc;
 
 use access::Guard;
 use catalog::{Catalog, Gate};
-use domain::{Region, Role};
+use connectors::registry::PLATFORMS;
+use domain::{Platform, Region, Role};
+use flows::FlowError;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use trail::room::Level;
@@ -19,8 +22,9 @@ use super::member::Member;
 use super::messages::Ask;
 use super::worker::DNS;
 use crate::catalog_server::CatalogServer;
-use crate::public::{Given, Hall, Part, Setting};
+use crate::public::{Given, Hall, Hears, Hook, Part, Setting};
 use crate::walls::{Own, Walls};
+use crate::works::Hear;
 use crate::{cell_trail, home};
 
 /// Which cell is to be served.
@@ -104,7 +108,8 @@ impl Job for Serves {
         let endpoint = member.endpoint(catalog::routes(&catalog, gate));
         let running = match public {
             Some(ToPublish { given, at_start }) => {
-                Some(Hall::open(&given, at_start, setting(superior, dir, &handles)).await?)
+                let hears = hears(catalog.clone(), Arc::clone(&member))?;
+                Some(Hall::open(&given, at_start, setting(superior, dir, hears, &handles)).await?)
             }
             None => None,
         };
@@ -141,8 +146,32 @@ impl Job for Serves {
     }
 }
 
+/// Hands what was told to the worker of the platform. Whose it is, the address says; whether it is true is the worker's to know.
+fn hears(catalog: Catalog, member: Arc<Member>) -> anyhow::Result<Hears> {
+    let mut workers = BTreeMap::new();
+    for platform in PLATFORMS {
+        let platform = Platform::new(platform.name)?;
+        workers.insert(platform.clone(), member.channel(Role::Worker(platform)));
+    }
+    let workers = Arc::new(workers);
+    Ok(Arc::new(move |hook: Hook| {
+        let (catalog, workers) = (catalog.clone(), Arc::clone(&workers));
+        async move {
+            let Hook { platform, address, headers, body } = hook;
+            let known = Platform::new(&platform).ok();
+            let Some((platform, worker)) = known.and_then(|platform| workers.get_key_value(&platform)) else {
+                return Ok(None);
+            };
+            let Some(named) = catalog.told_at(platform, &address).await? else { return Ok(None) };
+            let heard = worker.call(&Hear::new(named, headers, &body)).await?;
+            Ok(Some(heard.map_err(FlowError::Told)?))
+        }
+        .boxed()
+    }))
+}
+
 /// What the public endpoint has of this process: whoever has started it opens its parts, and knows who lives.
-fn setting(superior: Arc<Superior>, dir: PathBuf, handles: &Handles) -> Setting {
+fn setting(superior: Arc<Superior>, dir: PathBuf, hears: Hears, handles: &Handles) -> Setting {
     let own = Arc::clone(&superior);
     Setting {
         opens: Arc::new(move |part: Part| {
@@ -153,6 +182,7 @@ fn setting(superior: Arc<Superior>, dir: PathBuf, handles: &Handles) -> Setting 
             let own = Arc::clone(&superior);
             async move { own.ask(Ask::Lives { role: role.to_string() }).await.is_ok() }.boxed()
         }),
+        hears,
         // Where it cannot be told, it is not assumed.
         room: Arc::new(move || cell_trail::room(&dir).map_or(Level::VeryLittle, |room| room.level())),
         audit: Arc::clone(&handles.audit),

@@ -16,7 +16,7 @@ use super::host::Placed;
 use super::member::Member;
 use crate::home::CellFile;
 use crate::walls::{Own, Walls};
-use crate::works::{self, Bench, Comings, Lent};
+use crate::works::{self, Bench, Comings, Ears, Lent};
 use crate::{home, stores};
 
 /// With whose stores of which cell is to be worked.
@@ -111,6 +111,7 @@ impl Job for Works {
             handles: handles.clone(),
             lent: Lent::default(),
             comings: Comings::default(),
+            ears: Ears::default(),
             ports,
             due: tokio::sync::Notify::new(),
         });

@@ -27,6 +27,7 @@ use tokio::sync::Notify;
 use transport::call::Teller;
 use vault::{Client, Handles};
 
+use super::hearing::Ears;
 use super::lending::Comings;
 use super::{Job, Refusal, Told, Work};
 use crate::output;
@@ -54,6 +55,7 @@ pub(crate) struct Inner {
     pub(crate) handles: Handles,
     pub(crate) lent: Lent,
     pub(crate) comings: Comings,
+    pub(crate) ears: Ears,
     /// The ports at which stores can be spoken to.
     pub(crate) ports: Vec<u16>,
     /// Somebody says that something may be due.

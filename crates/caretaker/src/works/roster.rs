@@ -1,14 +1,16 @@
 //! What a worker does by itself: whatever is due on its platform, on the orders that stand for it. It is asked for by nobody, and
 //! told to nobody; how it ended stands in the catalog and on the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use catalog::{Ended, Outcome, Schedule, Taking, Task};
-use domain::{AuditEvent, Grant, Id128, Ids as _, Operation, Outcome as Recorded, Principal, Timestamp};
+use catalog::{Due, Ended, Outcome, Schedule, Taking, Task};
+use domain::{
+    AuditEvent, Grant, Id128, Ids as _, Kind, Operation, Outcome as Recorded, Principal, Timestamp,
+};
 use flows::store_access::{self, SealedWay, Way, WhichStore};
 use flows::{ErrorKind, FlowError};
 use tokio::task::JoinSet;
@@ -16,7 +18,8 @@ use transport::call::unheard;
 use vault::Order;
 
 use super::desk::Bench;
-use super::{BackUp, Job, Refusal, Verify, Work, port_of};
+use super::hearing::{APART_MS, SETTLE};
+use super::{BackUp, HaveToldStill, Job, Refusal, Verify, Work, port_of};
 use crate::stores;
 
 /// So much is done at a time. The rest waits for its turn: of each tenant one, and so on.
@@ -30,14 +33,22 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// The same, of that at which somebody else was: they may have been there for a moment only.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// What was told so shortly before a reading began may not have been in what was read yet: platforms find what changed by an index
+/// that lags behind. It is followed once more.
+const LAG: Duration = Duration::from_secs(15);
+
 /// What is due on a worker's platform.
 pub(crate) struct Roster {
     bench: Bench,
     holder: Id128,
 }
 
-/// What ended, and how.
-type Done = (Schedule, Outcome);
+/// What ended: all of it, or what was told alone; and how.
+struct Done {
+    schedule: Schedule,
+    is_whole: bool,
+    outcome: Outcome,
+}
 
 impl Roster {
     pub(crate) fn new(bench: Bench) -> Self {
@@ -104,18 +115,25 @@ impl Roster {
                 return Ok(AWAY);
             }
             let stores = Arc::new(taken.stores);
-            for schedule in taken.due {
+            for Due { schedule, told } in taken.due {
                 let (own, stores) = (Arc::clone(self), Arc::clone(&stores));
+                // What is left of a run that failed is of all kinds, and would be lost to one of a few.
+                let told = told.filter(|_| schedule.failures == 0);
                 under_way.spawn(async move {
-                    let outcome = own.run(&schedule, &stores).await;
-                    (schedule, outcome)
+                    let outcome = own.run(&schedule, told.as_ref(), &stores).await;
+                    Done { schedule, is_whole: told.is_none(), outcome }
                 });
             }
         }
     }
 
     /// Does it, and puts on record that it began and how it ended.
-    async fn run(&self, schedule: &Schedule, stores: &BTreeMap<String, Vec<u8>>) -> Outcome {
+    async fn run(
+        &self,
+        schedule: &Schedule,
+        told: Option<&BTreeSet<String>>,
+        stores: &BTreeMap<String, Vec<u8>>,
+    ) -> Outcome {
         let operation = match schedule.task {
             Task::Backup => Operation::Backup,
             Task::Verify => Operation::SnapshotVerify,
@@ -126,32 +144,39 @@ impl Roster {
         let ready = match self.prepare(schedule, stores).await {
             Ok(ready) => ready,
             Err(error) => {
-                let outcome = told(schedule, &error);
-                return self.record(event, outcome, None).await;
+                let outcome = logged(schedule, &error);
+                return self.record(event, outcome, (why(told), None)).await;
             }
         };
         let grant = Some(ready.grant.id);
         let event =
-            AuditEvent { principal: ready.grant.principal.clone(), grant, ..event }.with_detail(ON_SCHEDULE);
+            AuditEvent { principal: ready.grant.principal.clone(), grant, ..event }.with_detail(why(told));
         let clock = self.bench.clock();
         let since = clock.monotonic();
         if let Err(error) = self.bench.inner().handles.audit.record(event.clone()).await {
             tracing::warn!("{error}");
             return Outcome::Failed;
         }
-        let outcome = self.work(schedule, ready).await.unwrap_or_else(|error| told(schedule, &error));
-        self.record(event, outcome, Some(clock.monotonic().saturating_sub(since))).await
+        let worked = self.work(schedule, told, ready).await;
+        let outcome = worked.unwrap_or_else(|error| logged(schedule, &error));
+        let took = clock.monotonic().saturating_sub(since);
+        self.record(event, outcome, (why(told), Some(took))).await
     }
 
     /// Puts on record how it ended. Nothing of an error's words: they may quote a record.
-    async fn record(&self, event: AuditEvent, outcome: Outcome, took: Option<Duration>) -> Outcome {
+    async fn record(
+        &self,
+        event: AuditEvent,
+        outcome: Outcome,
+        (why, took): (&str, Option<Duration>),
+    ) -> Outcome {
         let ended = match outcome {
             Outcome::Done | Outcome::Incomplete => Recorded::Done,
             Outcome::Refused => Recorded::Refused,
             _ => Recorded::Failed,
         };
         let event = AuditEvent { outcome: ended, took, ..event };
-        let event = event.with_detail(format!("{ON_SCHEDULE}: {}", outcome.as_str()));
+        let event = event.with_detail(format!("{why}: {}", outcome.as_str()));
         match self.bench.inner().handles.audit.record(event).await {
             Ok(()) => outcome,
             Err(error) => {
@@ -186,12 +211,27 @@ impl Roster {
         Ok(Ready { grant, order, stores })
     }
 
-    async fn work(&self, schedule: &Schedule, ready: Ready) -> anyhow::Result<Outcome> {
+    async fn work(
+        &self,
+        schedule: &Schedule,
+        told: Option<&BTreeSet<String>>,
+        ready: Ready,
+    ) -> anyhow::Result<Outcome> {
         Ok(match schedule.task {
-            Task::Backup => match self.take(schedule, ready, BackUp { full: false }).await?.complete {
-                true => Outcome::Done,
-                false => Outcome::Incomplete,
-            },
+            Task::Backup => {
+                let of: Option<BTreeSet<Kind>> =
+                    told.map(|kinds| kinds.iter().filter_map(|kind| Kind::new(kind).ok()).collect());
+                let asks = of.is_none();
+                let report = self.take(schedule, ready.clone(), BackUp { full: false, of }).await?;
+                if asks && let Err(error) = self.take(schedule, ready, HaveToldStill {}).await {
+                    // What is not told is found all the same, later.
+                    tracing::warn!(
+                        "`{}` could not be asked to tell of changes: {error:#}",
+                        schedule.connection
+                    );
+                }
+                if report.complete { Outcome::Done } else { Outcome::Incomplete }
+            }
             Task::Verify => {
                 match self.take(schedule, ready, Verify { all_bytes: false, expected: None }).await?.ok {
                     true => Outcome::Done,
@@ -232,10 +272,9 @@ impl Roster {
     }
 
     /// Notes how something ended, and when it is due again.
-    async fn end(&self, (schedule, outcome): Done) {
-        let at = self.bench.clock().now();
-        let due_at = due_again(&schedule, outcome, at);
-        let ended = Ended { holder: self.holder, outcome, at, due_at };
+    async fn end(&self, done: Done) {
+        let ended = ended(&done, self.holder, self.bench.clock().now());
+        let schedule = done.schedule;
         let Schedule { tenant, connection, task, .. } = &schedule;
         while let Err(error) = self.catalog().end_due(tenant, connection, *task, ended).await {
             tracing::warn!("it cannot be noted how something ended that was due: {error}");
@@ -245,9 +284,12 @@ impl Roster {
 }
 
 /// What is on the record besides: it was ordered, and nobody was there.
-const ON_SCHEDULE: &str = "on schedule";
+fn why(told: Option<&BTreeSet<String>>) -> &'static str {
+    if told.is_some() { "as it was told" } else { "on schedule" }
+}
 
 /// What a piece of work takes.
+#[derive(Clone)]
 struct Ready {
     grant: Grant,
     order: Order,
@@ -255,7 +297,7 @@ struct Ready {
 }
 
 /// How something ended that failed, which is told here and nowhere else.
-fn told(schedule: &Schedule, error: &anyhow::Error) -> Outcome {
+fn logged(schedule: &Schedule, error: &anyhow::Error) -> Outcome {
     tracing::warn!("{} of `{}` on schedule: {error:#}", schedule.task.as_str(), schedule.connection);
     outcome_of(error)
 }
@@ -264,17 +306,32 @@ fn until(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(then.duration_since(now)).unwrap_or_default()
 }
 
-/// When something is due again that has ended so.
-fn due_again(schedule: &Schedule, outcome: Outcome, at: Timestamp) -> Timestamp {
+/// What is noted of something that has ended.
+fn ended(Done { schedule, is_whole, outcome }: &Done, holder: Id128, at: Timestamp) -> Ended {
     let next = schedule.next_after(at).unwrap_or(Timestamp::MAX);
+    let later = |time: Timestamp, by| time.checked_add(by).unwrap_or(Timestamp::MAX);
+    let again = again_after(*outcome, schedule.failures).map(|wait| later(at, wait).min(next));
+    let started = schedule.started_at.unwrap_or(at);
+    let (whole_at, heard_until, again_at) = match again {
+        None => {
+            let until = started.checked_sub(LAG).ok();
+            let soon = later(at, SETTLE).max(later(started, Duration::from_millis(APART_MS)));
+            (if *is_whole { next } else { schedule.whole_at }, until, soon)
+        }
+        Some(again) => (if *is_whole { again } else { schedule.whole_at }, None, again),
+    };
+    Ended { holder, outcome: *outcome, at, whole_at, heard_until, again_at }
+}
+
+/// After how long something is tried again that has ended so, and was not done so often before. `None` where it was done.
+fn again_after(outcome: Outcome, failures: u64) -> Option<Duration> {
     let first = match outcome {
-        Outcome::Done | Outcome::Incomplete => return next,
+        Outcome::Done | Outcome::Incomplete => return None,
         Outcome::Conflict => BUSY,
         _ => TRY_AGAIN,
     };
-    let failures = u32::try_from(schedule.failures).unwrap_or(u32::MAX);
-    let wait = first.saturating_mul(2_u32.saturating_pow(failures));
-    at.checked_add(wait).map_or(next, |again| again.min(next))
+    let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+    Some(first.saturating_mul(2_u32.saturating_pow(failures)))
 }
 
 fn outcome_of(error: &anyhow::Error) -> Outcome {
@@ -292,17 +349,26 @@ fn outcome_of(error: &anyhow::Error) -> Outcome {
 mod tests {
     use super::*;
 
-    /// After how many seconds something is due again that failed so often before, and is due every hour.
-    fn check(outcome: Outcome, failures: u64, expected: i64) {
+    /// One that is due every hour, all of it next at 13:00, and was begun at 12:09:30.
+    fn done(outcome: Outcome, failures: u64, is_whole: bool) -> Ended {
         let schedule = serde_json::json!({
             "tenant": "t", "connection": "c", "platform": "shopify", "task": "backup", "every_s": 3_600, "offset_s": 0,
-            "orders": [], "paused": false, "due_at": "2026-11-30T12:00:00Z", "taken_by": null,
-            "started_at": null, "ended_at": null, "outcome": null, "failures": failures,
+            "orders": [], "paused": false, "due_at": "2026-11-30T12:09:00Z", "whole_at": "2026-11-30T13:00:00Z",
+            "taken_by": null, "started_at": "2026-11-30T12:09:30Z", "ended_at": null, "outcome": null,
+            "failures": failures,
         });
         let schedule: Schedule = serde_json::from_value(schedule).unwrap();
-        let at: Timestamp = "2026-11-30T12:10:00Z".parse().unwrap();
-        let again = due_again(&schedule, outcome, at);
-        assert_eq!(again.as_second() - at.as_second(), expected, "{outcome:?} {failures}");
+        ended(&Done { schedule, is_whole, outcome }, Id128([1; 16]), time("12:10:00"))
+    }
+
+    fn time(of_day: &str) -> Timestamp {
+        format!("2026-11-30T{of_day}Z").parse().unwrap()
+    }
+
+    /// After how many seconds it is due again that failed so often before.
+    fn check(outcome: Outcome, failures: u64, expected: i64) {
+        let again = done(outcome, failures, true).whole_at;
+        assert_eq!(again.as_second() - time("12:10:00").as_second(), expected, "{outcome:?} {failures}");
     }
 
     #[test]
@@ -316,5 +382,19 @@ mod tests {
         check(Outcome::Conflict, 0, 2);
         check(Outcome::Conflict, 4, 32);
         check(Outcome::Conflict, 40, 3_000);
+    }
+
+    #[test]
+    fn what_was_told_is_done_with_once_it_must_have_been_seen() {
+        for is_whole in [false, true] {
+            let Ended { whole_at, heard_until, again_at, .. } = done(Outcome::Done, 0, is_whole);
+            assert_eq!((whole_at, heard_until), (time("13:00:00"), Some(time("12:09:15"))));
+            // What was told since is followed soon, and not at once.
+            assert_eq!(again_at, time("12:10:02"));
+        }
+        let failed = done(Outcome::Unavailable, 0, false);
+        assert_eq!((failed.whole_at, failed.heard_until), (time("13:00:00"), None), "nothing is done with");
+        assert_eq!(failed.again_at, time("12:11:00"));
+        assert_eq!(done(Outcome::Unavailable, 0, true).whole_at, time("12:11:00"));
     }
 }

@@ -1,11 +1,12 @@
 //! The table of works: what each takes, and what comes of it.
 
+use std::collections::BTreeSet;
 use std::io::{BufReader, Seek as _};
 use std::time::Duration;
 
 use connectors::contract::RestoreOptions;
 use domain::{Action, ConnectionId, Id128, Kind, Platform, Removal, SnapshotNumber, Timestamp};
-use flows::backup::Backup;
+use flows::backup::{Backup, backup, backup_of_kinds};
 use flows::connect::{Connect, Connected, ConnectionSettings};
 use flows::coverage::Coverage;
 use flows::diff::Diff;
@@ -14,6 +15,7 @@ use flows::ingest::{Ingest, Input};
 use flows::live::LiveDiff;
 use flows::restore::{Ask, Plan, RestoreReport, Selection};
 use flows::retention::{self, Compacting, Pruning};
+use flows::webhook::{self, Telling};
 use flows::{Cell, FlowError, RunReport};
 use repository::{Collected, CommitName, Depth, RepositoryError, Retention, VerifyReport};
 use serde::{Deserialize, Serialize};
@@ -68,8 +70,20 @@ works! {
         connect;
     /// Reads a store into a new snapshot.
     BackUp = "work.backup" with [Backup] on [Backup], again true,
-        { full: bool } -> RunReport,
+        { full: bool, of: Option<BTreeSet<Kind>> } -> RunReport,
         back_up;
+    /// Has the platform tell of what changes, below that name.
+    HaveTold = "work.webhook.on" with [Backup], again true,
+        { public_url: String } -> Telling,
+        have_told;
+    /// Asks it once more for what it was asked to tell.
+    HaveToldStill = "work.webhook.repair" with [Backup], again true,
+        {} -> Option<Telling>,
+        have_told_still;
+    /// Has it tell nothing any more.
+    HaveToldNoMore = "work.webhook.off" with [Backup], again true,
+        {} -> Option<Telling>,
+        have_told_no_more;
     /// Seals the connection's schedules, and looks for what is due. Answers whether they could be sealed: else somebody else writes
     /// to the connection.
     KeepSchedules = "work.schedule.keep" with [Backup], again true,
@@ -241,9 +255,27 @@ async fn connect(desk: &Desk, work: ConnectStore) -> anyhow::Result<Connected> {
     Ok(flows::connect::connect(&desk.cell, connect).await?)
 }
 
-async fn back_up(desk: &Desk, BackUp { full }: BackUp) -> anyhow::Result<RunReport> {
-    let backup = Backup { connection: desk.connection().await?, full };
-    Ok(flows::backup::backup(&desk.cell, &backup, &desk.tells).await?)
+async fn back_up(desk: &Desk, BackUp { full, of }: BackUp) -> anyhow::Result<RunReport> {
+    let connection = desk.connection().await?;
+    Ok(match of {
+        Some(kinds) => backup_of_kinds(&desk.cell, &connection, &kinds, &desk.tells).await?,
+        None => backup(&desk.cell, &Backup { connection, full }, &desk.tells).await?,
+    })
+}
+
+async fn have_told(desk: &Desk, HaveTold { public_url }: HaveTold) -> anyhow::Result<Telling> {
+    Ok(webhook::subscribe(&desk.cell, &desk.connection().await?, &public_url).await?)
+}
+
+async fn have_told_still(desk: &Desk, HaveToldStill {}: HaveToldStill) -> anyhow::Result<Option<Telling>> {
+    Ok(webhook::repair(&desk.cell, &desk.connection().await?).await?)
+}
+
+async fn have_told_no_more(
+    desk: &Desk,
+    HaveToldNoMore {}: HaveToldNoMore,
+) -> anyhow::Result<Option<Telling>> {
+    Ok(webhook::unsubscribe(&desk.cell, &desk.connection().await?).await?)
 }
 
 async fn keep_schedules(desk: &Desk, KeepSchedules {}: KeepSchedules) -> anyhow::Result<bool> {

@@ -11,13 +11,13 @@ use crate::cell::{TestCell, contents, text};
 use crate::shop::Shop;
 
 /// A practice store in this process, so that a test can spoil it and look into it.
-struct Bigcommerce {
+pub(crate) struct Bigcommerce {
     runtime: Runtime,
-    running: Running,
+    pub(crate) running: Running,
 }
 
 impl Bigcommerce {
-    fn open(settings: Settings) -> Self {
+    pub(crate) fn open(settings: Settings) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let running = runtime.block_on(start(settings, Arc::new(SystemClock), Arc::new(SystemRng))).unwrap();
@@ -28,7 +28,7 @@ impl Bigcommerce {
         Self::open(Settings { products: 12, customers: 4, orders: 3, ..Settings::default() })
     }
 
-    fn connect(&self, cell: &TestCell, name: &str) -> Value {
+    pub(crate) fn connect(&self, cell: &TestCell, name: &str) -> Value {
         let token = cell.file(&format!("{name}.token"), &self.running.access_token);
         let ca = cell.file(&format!("{name}.ca.pem"), &self.running.ca_pem);
         let words = ["--url", &self.running.url, "--token-file", &token, "--ca-file", &ca];
@@ -36,7 +36,7 @@ impl Bigcommerce {
     }
 
     /// Does something in the store, as its owner would. Refusals fail the test.
-    fn owner(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) fn owner(&self, method: &str, path: &str, body: &Value) -> Value {
         let authority = reqwest::Certificate::from_pem(self.running.ca_pem.as_bytes()).unwrap();
         let http = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
         let mut request = http
@@ -63,7 +63,7 @@ impl Bigcommerce {
             .clone()
     }
 
-    fn products(&self) -> Vec<u64> {
+    pub(crate) fn products(&self) -> Vec<u64> {
         let list = self.owner("GET", "v3/catalog/products?sort=id&limit=250", &Value::Null);
         list["data"].as_array().unwrap().iter().map(|one| one["id"].as_u64().unwrap()).collect()
     }

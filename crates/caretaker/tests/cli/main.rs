@@ -55,6 +55,7 @@ mod stolen;
 mod sync_order;
 mod target;
 mod tokens;
+mod told;
 mod traced;
 mod traces;
 mod trail;

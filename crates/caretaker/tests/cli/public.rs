@@ -35,9 +35,9 @@ fn cell() -> TestCell {
 }
 
 /// Who makes certificates in these tests.
-struct Maker {
+pub(crate) struct Maker {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 fn at(days: i64) -> Duration {
@@ -45,7 +45,7 @@ fn at(days: i64) -> Duration {
 }
 
 impl Maker {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -54,7 +54,7 @@ impl Maker {
     }
 
     /// A certificate for a name, which begins and ends so many days from now, and its key.
-    fn make(&self, name: &str, (from, to): (i64, i64)) -> (String, String) {
+    pub(crate) fn make(&self, name: &str, (from, to): (i64, i64)) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(1970, 1, 1) + at(from);
@@ -64,17 +64,17 @@ impl Maker {
 }
 
 /// The two files with a certificate and its key.
-struct Pair {
-    certificate: PathBuf,
-    key: PathBuf,
+pub(crate) struct Pair {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Pair {
-    fn of(cell: &TestCell) -> Self {
+    pub(crate) fn of(cell: &TestCell) -> Self {
         Self { certificate: cell.path("certificate.pem"), key: cell.path("key.pem") }
     }
 
-    fn put(&self, (certificate, key): &(String, String)) {
+    pub(crate) fn put(&self, (certificate, key): &(String, String)) {
         std::fs::write(&self.certificate, certificate).unwrap();
         std::fs::write(&self.key, key).unwrap();
         std::fs::set_permissions(&self.key, std::fs::Permissions::from_mode(0o600)).unwrap();

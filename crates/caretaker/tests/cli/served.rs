@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use access::{Guard, Policies};
 use catalog::{
-    Catalog, CatalogError, CatalogErrorKind as Kind, Client, Connection, Ended, Gate, Head, Lease,
+    Catalog, CatalogError, CatalogErrorKind as Kind, Client, Connection, Ended, Gate, Head, Hint, Lease,
     LeaseRequest, LedgerEntry, Outcome as Ending, Restore, RestoreState, StepResult, StepState, Taking, Task,
+    Webhook,
 };
 use domain::{
     AuditError, AuditEvent, AuditSink, Clock, Decides, Id128, Operation, Outcome, Role, Scope,
@@ -51,6 +52,10 @@ const OF_CONNECTIONS: &[(&str, Option<&str>)] = &[
     ("catalog.ledger.list", None),
     ("catalog.schedule.read", Some("command-connections")),
     ("catalog.schedule.end", None),
+    ("catalog.webhook.put", None),
+    ("catalog.webhook.read", Some("command-connections")),
+    ("catalog.hint.keep", None),
+    ("catalog.webhook.remove", None),
 ];
 
 /// What a worker asks of all connections of its platform, and nobody else.
@@ -124,7 +129,28 @@ async fn of_connections(client: &Client, (platform, name): (&str, &str)) -> Aske
         restore: id,
         recorded_at: at(),
     };
-    let ended = Ended { holder, outcome: Ending::Done, at: at(), due_at: at() };
+    let ended =
+        Ended { holder, outcome: Ending::Done, at: at(), whole_at: at(), heard_until: None, again_at: at() };
+    let webhook = Webhook {
+        tenant: tenant.clone(),
+        connection: of.clone(),
+        platform: platform.parse().unwrap(),
+        address: format!("address-of-{name}"),
+        url: String::new(),
+        asked_at: None,
+        failed: Vec::new(),
+        heard_at: None,
+    };
+    let hint = Hint {
+        event: "one".to_owned(),
+        topic: "products/update".to_owned(),
+        kinds: vec!["product".to_owned()],
+        items: Vec::new(),
+        told_at: None,
+        received_at: at(),
+        due_at: at(),
+        apart_ms: 0,
+    };
     let read = client.connection(tenant, of).await.map(drop);
     let set = client.set_settings(tenant, of, &json!({})).await;
     let put = client.put_connection(&connection(platform, name), "token", b"sealed", at()).await;
@@ -160,6 +186,10 @@ async fn of_connections(client: &Client, (platform, name): (&str, &str)) -> Aske
         client.ledger(tenant, of).await.map(drop),
         client.schedules(tenant, of).await.map(drop),
         client.end_due(tenant, of, Task::Backup, ended).await,
+        client.put_webhook(&webhook).await,
+        client.webhook(tenant, of).await.map(drop),
+        client.hint(tenant, of, &hint).await.map(drop),
+        client.remove_webhook(tenant, of).await.map(drop),
     ]
 }
 

@@ -10,6 +10,7 @@ use domain::{Id128, TenantId};
 use crate::backend::Backend;
 use crate::cell::{Cell, connection, entry, head, restore, second, shop, tenant, words};
 use crate::schedules::schedule;
+use crate::webhooks::{hint, webhook};
 
 fn request() -> LeaseRequest {
     LeaseRequest { holder: Id128([1; 16]), seen_generation: 0, now: second(0), ttl: Duration::from_secs(60) }
@@ -30,6 +31,8 @@ pub(crate) async fn fill(catalog: &Client, t: &TenantId) {
     catalog.record_ids(t, &[entry("1", "101", 1)]).await.unwrap();
     catalog.change_tags(t, &shop(), &words(&["eu"]), &[]).await.unwrap();
     catalog.put_schedule(&schedule(t.as_str(), "shop", 0)).await.unwrap();
+    catalog.put_webhook(&webhook(t.as_str(), "shop")).await.unwrap();
+    catalog.hint(t, &shop(), &hint("one", 1)).await.unwrap();
 }
 
 /// Everything that a tenant can read, as text.
@@ -54,6 +57,7 @@ async fn read(catalog: &Client, t: &TenantId) -> Vec<String> {
         shown(catalog.ledger(t, &shop()).await),
         shown(catalog.schedules(t, &shop()).await),
         shown(catalog.schedules_of_tenant(t).await),
+        shown(catalog.webhook(t, &shop()).await),
     ]
 }
 
@@ -91,6 +95,8 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
         ("intend", catalog.intend(s, id, &words(&["a"]), second(1)).await),
         ("finish_steps", catalog.finish_steps(s, id, &[step()], second(1)).await),
         ("put_schedule", catalog.put_schedule(&schedule("t3", "shop", 0)).await),
+        ("put_webhook", catalog.put_webhook(&webhook("t3", "shop")).await),
+        ("hint", catalog.hint(s, &shop(), &hint("two", 1)).await.map(drop)),
         ("record_ids", catalog.record_ids(s, &[entry("1", "999", 1)]).await),
     ];
     for (what, result) in refused {
@@ -106,6 +112,7 @@ pub(crate) async fn another_tenants_things_are_not_found_and_not_changed(backend
     }
     // These say how much they changed: nothing, or that nothing is there.
     assert!(!catalog.remove_schedule(s, &shop(), Task::Backup).await.is_ok_and(|removed| removed.is_some()));
+    assert!(!catalog.remove_webhook(s, &shop()).await.is_ok_and(|removed| removed));
     assert!(!catalog.pause_schedules(s, &shop()).await.is_ok_and(|paused| paused > 0));
     assert_eq!(read(catalog, &owner).await, before);
 

@@ -30,6 +30,7 @@ mod schedules;
 mod schema;
 mod server;
 mod transport;
+mod webhooks;
 
 /// Runs each test on both databases, as `embedded::MODULE::TEST` and `postgres::MODULE::TEST`; and as
 /// `channel::MODULE::TEST` those for which it is all the same where the catalog is.
@@ -116,6 +117,13 @@ suite! {
             tenants_take_turns_however_much_one_has,
             what_is_paused_waits_and_what_a_dead_worker_had_is_given_back,
             a_worker_takes_what_is_of_its_platform_and_what_it_needs_comes_along,
+        }
+        webhooks {
+            where_a_platform_tells_is_kept_and_found_by_its_address,
+            what_was_told_is_followed_soon_and_once,
+            what_concerns_nothing_that_is_backed_up_makes_nothing_due,
+            where_too_much_is_told_all_of_it_is_due,
+            what_was_followed_long_ago_is_forgotten,
         }
     }
     here {

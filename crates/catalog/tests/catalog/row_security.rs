@@ -57,7 +57,7 @@ async fn a_session_sees_what_is_its_tenants_and_without_a_tenant_nothing() {
     let Some(backend) = Backend::postgres() else { return };
     let cell = filled(&backend).await;
     let all = seen(&mut admin(&cell.place).await).await;
-    assert_eq!(all.len(), 11, "{all:?}");
+    assert_eq!(all.len(), 13, "{all:?}");
     let (server, name) = server(&cell.place);
     // Whoever owns the tables is bound as whoever uses them is.
     for role in [SERVICE, OWNER] {
@@ -75,7 +75,7 @@ async fn a_session_sees_what_is_its_tenants_and_without_a_tenant_nothing() {
         for (table, count) in seen(&mut session).await {
             let expected = match table.as_str() {
                 "store_credential" => 1,
-                "tenant" | "schedule" => 2,
+                "tenant" | "schedule" | "webhook" => 2,
                 _ => 0,
             };
             assert_eq!(count, expected, "{role} as the cell in {table}");
@@ -100,6 +100,10 @@ async fn a_session_changes_what_is_its_tenants_alone() {
         "UPDATE restore_step SET state = 'done'",
         "UPDATE id_ledger SET new_id = 'x'",
         "UPDATE schedule SET paused = 1",
+        "UPDATE webhook SET heard_at_ms = 9",
+        "UPDATE hint SET done_at_ms = 9",
+        "DELETE FROM hint",
+        "DELETE FROM webhook",
         "DELETE FROM connection_tag",
         "DELETE FROM schedule",
     ];

@@ -18,6 +18,7 @@ pub(crate) fn schedule(tenant_name: &str, name: &str, due: i64) -> Schedule {
         orders: serde_json::json!(["an order"]),
         paused: false,
         due_at: second(due),
+        whole_at: second(due),
         taken_by: None,
         started_at: None,
         ended_at: None,
@@ -36,11 +37,13 @@ fn taking(holder: u8, now: i64, most: u32) -> Taking {
 
 async fn taken(worker: &Client, holder: u8, now: i64, most: u32) -> Vec<String> {
     let taken = worker.take_due(&shopify(), taking(holder, now, most)).await.unwrap();
-    taken.due.iter().map(|one| format!("{}/{}", one.tenant, one.connection)).collect()
+    let due = taken.due.iter().map(|due| &due.schedule);
+    due.map(|one| format!("{}/{}", one.tenant, one.connection)).collect()
 }
 
 fn ended(outcome: Outcome, at: i64) -> Ended {
-    Ended { holder: Id128([1; 16]), outcome, at: second(at), due_at: second(at + 100) }
+    let (at, whole_at) = (second(at), second(at + 100));
+    Ended { holder: Id128([1; 16]), outcome, at, whole_at, heard_until: None, again_at: at }
 }
 
 pub(crate) async fn a_schedule_is_kept_and_what_is_known_of_it_stays_when_it_is_set_again(backend: &Backend) {
@@ -61,6 +64,7 @@ pub(crate) async fn a_schedule_is_kept_and_what_is_known_of_it_stays_when_it_is_
     let known = Schedule {
         orders: again.orders.clone(),
         due_at: second(120),
+        whole_at: second(120),
         started_at: Some(second(10)),
         ended_at: Some(second(20)),
         outcome: Some(Outcome::Failed),
@@ -70,7 +74,7 @@ pub(crate) async fn a_schedule_is_kept_and_what_is_known_of_it_stays_when_it_is_
     assert_eq!(catalog.schedules(&t, &shop()).await.unwrap()[0], known);
     // Another time: it begins with that.
     catalog.put_schedule(&Schedule { every_s: 60, ..again.clone() }).await.unwrap();
-    let now = Schedule { every_s: 60, offset_s: 9, due_at: second(7), ..known };
+    let now = Schedule { every_s: 60, offset_s: 9, due_at: second(7), whole_at: second(7), ..known };
     assert_eq!(catalog.schedules(&t, &shop()).await.unwrap()[0], now);
 
     assert_eq!(catalog.remove_schedule(&t, &shop(), Task::Backup).await.unwrap(), Some(now));

@@ -63,6 +63,8 @@ pub(crate) async fn a_catalog_of_the_first_schema_is_migrated_with_what_it_holds
     for undo in [
         "DROP TABLE connection_tag",
         "DROP TABLE store_credential",
+        "DROP TABLE hint",
+        "DROP TABLE webhook",
         "DROP TABLE schedule",
         "DELETE FROM schema_version WHERE version > 1",
     ] {

@@ -116,7 +116,7 @@ impl Row<'_> {
                 self.has_only(&["url", "token_file", "client_id", "client_secret_file", "ca_file"])?;
                 let by_app = (self.cell("client_id"), self.file("client_secret_file"));
                 match (&by_app, self.cell("token_file")) {
-                    ((Some(_), Some(_)), None) | ((None, None), Some(_)) => {}
+                    ((Some(_), Some(_)), None) | ((None, _), Some(_)) => {}
                     _ => {
                         return Err(
                             "it takes `token_file`, or `client_id` and `client_secret_file`".to_owned()
@@ -135,13 +135,14 @@ impl Row<'_> {
                 }))
             }
             "bigcommerce" => {
-                self.has_only(&["url", "token_file", "ca_file"])?;
+                self.has_only(&["url", "token_file", "client_secret_file", "ca_file"])?;
                 let token_file = self.needs("token_file")?;
                 Ok(Connect::Bigcommerce(ConnectBigcommerce {
                     name,
                     url: self.needs("url")?.to_owned(),
                     store,
                     token_file: self.folder.join(token_file),
+                    client_secret_file: self.file("client_secret_file"),
                 }))
             }
             registry::FILES => {

@@ -71,7 +71,8 @@ fn whoever_asks_is_answered_over_https_and_it_is_on_the_record() {
 
     let (cell, up) = (&public.cell, &public.up);
     up.told(Signal::SIGTERM);
-    assert!(comes(|| of(&public.events(), "public.unknown").len() == 3));
+    let all = |code: &str| of(&public.events(), code).len() == 3;
+    assert!(comes(|| all("public.unknown") && all("public.health")));
     let events = public.events();
     let told = |code: &str| -> Vec<(String, String, u64, u64)> {
         let number = |value: &serde_json::Value| value.as_u64().unwrap();
