@@ -3,7 +3,7 @@
 
 .PHONY: demo test soak bench bench-large dist fmt lint fuzz
 
-# The whole story on practice stores. Needs Rust and a C compiler, no root, no network. SEED=7 tells another one.
+# The whole story on practice stores of both platforms. Needs Rust and a C compiler, no root, no network. SEED=7 tells another one.
 demo:
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	cargo run --profile demo --locked -p caretaker -- demo --once --dir "$$dir/cell" $(if $(SEED),--seed $(SEED))

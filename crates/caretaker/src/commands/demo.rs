@@ -1,10 +1,11 @@
-//! `caretaker demo`: the whole story, told on a practice store over its real API.
+//! `caretaker demo`: the whole story, told on practice stores of both platforms over their real APIs.
 //!
-//! Every step is checked against the practice store's own state, not only against what was backed up. The
+//! Every step is checked against the practice stores' own state, not only against what was backed up. The
 //! command succeeds only if every step held.
 
 mod powers;
 mod rival;
+mod second;
 mod traces;
 
 use std::fs::File;
@@ -95,7 +96,12 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         "A cell was made: a vault sealed by a passphrase, and a recovery key kept apart.",
         json!({ "dir": dir }),
     );
-    let shop = connect(&cell, &store, output).await?;
+    let credential = Credential::ClientCredentials {
+        client_id: store.client_id.clone(),
+        client_secret: Secret::new(&store.client_secret),
+    };
+    let address = ("shopify", store.url.as_str(), store.ca_pem.as_str());
+    let shop = connect(&cell, (SHOP, address), credential.to_bytes()?, output).await?;
     store.set_faults(faults(words.fault.as_deref())?);
 
     let first = back_up(&cell, &shop, output).await?;
@@ -195,6 +201,8 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         json!({ "restore": report.restore, "prices": compared.right, "created": report.created, "updated": report.updated }),
     );
 
+    let second = Box::pin(second::tell(&cell, (words, dir), &mut story, output)).await?;
+
     let working = powers::without_a_vault((&home, &SystemClock), &store, back_up(&cell, &shop, output));
     let third = Box::pin(working).await?;
     ensure!(third.complete, "the third backup is not whole: {}", gaps(&third));
@@ -203,17 +211,23 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         "The vault's process is killed in the middle of a third backup: another takes its place, and the backup is whole.",
         json!({ "snapshot": third.snapshot }),
     );
-    let work = Verify { all_bytes: true, expected: Some(third.head.clone()) };
-    let verified = cell.work(&shop, work, output).await?;
-    ensure!(verified.ok, "verification found damage");
+    let (mut objects, mut records) = (0, 0);
+    for (shop, head) in [(&shop, &third.head), (&second.shop, &second.newest.head)] {
+        let work = Verify { all_bytes: true, expected: Some(head.clone()) };
+        let verified = cell.work(shop, work, output).await?;
+        ensure!(verified.ok, "verification found damage");
+        (objects, records) = (objects + verified.objects, records + verified.records);
+    }
     story.tell(
         "verify",
-        &format!("Every byte verified: {} versions of records.", verified.records),
-        json!({ "objects": verified.objects, "records": verified.records, "head": third.head }),
+        &format!("Every byte of both verified: {records} versions of records."),
+        json!({ "objects": objects, "records": records, "head": third.head }),
     );
 
-    let markers = traces::markers(&before, &store);
-    let searched = traces::search(dir, &["plan.json"], &markers)?;
+    let mut markers = traces::markers(&before, [&store.access_token, &store.client_secret]);
+    let secrets = [&second.store.access_token, &second.store.client_secret];
+    markers.extend(traces::markers(&second.before, secrets));
+    let searched = traces::search(dir, &["plan.json", "second-plan.json"], &markers)?;
     ensure!(searched.found.is_empty(), "found in clear under {}: {:?}", dir.display(), searched.found);
     story.tell(
         "sealed",
@@ -231,7 +245,7 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
         "powers",
         &format!(
             "{processes} processes did this, none of which can do it alone: the one that you started asks the vault for\n    \
-             the store's token and a key of its data, on your grant, and is refused both."
+             a store's token and a key of its data, on your grant, and is refused both."
         ),
         json!({ "processes": processes, "refused": refused }),
     );
@@ -266,13 +280,15 @@ async fn tell(words: &Demo, dir: &Path, output: &Output) -> anyhow::Result<u8> {
     })?;
     if !words.once {
         output.say(&format!(
-            "\nThe store stays open at {} and the cell in {}. Ctrl-C ends it.",
+            "\nThe stores stay open at {} and {}, and the cell in {}. Ctrl-C ends it.",
             store.url,
+            second.store.url,
             dir.display()
         ));
         Signals::watch()?.wait().await;
     }
     store.shutdown().await;
+    second.store.shutdown().await;
     Ok(exit::DONE)
 }
 
@@ -320,28 +336,25 @@ async fn make_cell(dir: &Path) -> anyhow::Result<(Home, PathBuf)> {
     Ok((home, recovery_key))
 }
 
-async fn connect(cell: &Session<'_>, store: &Running, output: &Output) -> anyhow::Result<Connection> {
-    let credential = Credential::ClientCredentials {
-        client_id: store.client_id.clone(),
-        client_secret: Secret::new(&store.client_secret),
-    };
-    let name = ConnectionId::new(SHOP)?;
-    let platform = Platform::new("shopify")?;
+/// Connects a store, by its platform, address and authority.
+async fn connect(
+    cell: &Session<'_>,
+    (name, (platform, url, ca_pem)): (&str, (&str, &str, &str)),
+    credential: Vec<u8>,
+    output: &Output,
+) -> anyhow::Result<Connection> {
+    let credential = SecretBytes(Zeroizing::new(credential));
+    let name = ConnectionId::new(name)?;
+    let platform = Platform::new(platform)?;
     let scope = Scope {
         tenant: "default".parse()?,
         region: cell.file.region.clone(),
         platform: platform.clone(),
         connection: name.clone(),
     };
-    let new = Connection {
-        scope,
-        url: store.url.clone(),
-        settings: json!({}),
-        created_at: cell.handles.clock.now(),
-    };
-    let credential = SecretBytes(Zeroizing::new(credential.to_bytes()?));
-    let work =
-        ConnectStore { platform, url: store.url.clone(), ca_pem: Some(store.ca_pem.clone()), credential };
+    let new =
+        Connection { scope, url: url.to_owned(), settings: json!({}), created_at: cell.handles.clock.now() };
+    let work = ConnectStore { platform, url: url.to_owned(), ca_pem: Some(ca_pem.to_owned()), credential };
     cell.work(&new, work, output).await?;
     Ok(cell.connection(&name).await?)
 }

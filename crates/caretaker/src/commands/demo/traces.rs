@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
-use sandbox::shopify::Running;
 use serde_json::Value;
 
 /// In so many spellings each text is looked for: as it is, base64 at three offsets, hexadecimal, UTF-16.
@@ -19,12 +18,11 @@ pub(super) struct Searched {
 }
 
 /// Texts of the shop (titles, mail addresses) and the secrets that opened it.
-pub(super) fn markers(dump: &Value, store: &Running) -> Vec<String> {
+pub(super) fn markers(dump: &Value, secrets: [&String; 2]) -> Vec<String> {
     let mut texts = BTreeSet::new();
     collect(dump, &mut texts);
     let mut markers: Vec<String> = texts.into_iter().take(MARKERS_MAX).collect();
-    markers.push(store.access_token.clone());
-    markers.push(store.client_secret.clone());
+    markers.extend(secrets.into_iter().cloned());
     markers
 }
 
@@ -46,7 +44,7 @@ fn collect(value: &Value, texts: &mut BTreeSet<String>) {
 }
 
 fn is_telling(name: &str) -> bool {
-    matches!(name, "email" | "emailAddress" | "title" | "address1")
+    matches!(name, "email" | "emailAddress" | "title" | "name" | "address1")
 }
 
 fn base64(bytes: &[u8]) -> String {
