@@ -72,7 +72,7 @@ fn filled(route: &str, path: &str) -> Option<Vec<String>> {
         match (wanted.next(), found.next()) {
             (None, None) => return Some(filled),
             (Some(name), Some(step)) if name.starts_with('{') && !step.is_empty() => {
-                filled.push(step.to_owned())
+                filled.push(step.to_owned());
             }
             (Some(name), Some(step)) if name == step => {}
             _ => return None,

@@ -108,7 +108,7 @@ impl Job for Serves {
         let endpoint = member.endpoint(catalog::routes(&catalog, gate));
         let running = match public {
             Some(ToPublish { given, at_start }) => {
-                let hears = hears(catalog.clone(), Arc::clone(&member))?;
+                let hears = hears(catalog.clone(), &member)?;
                 Some(Hall::open(&given, at_start, setting(superior, dir, hears, &handles)).await?)
             }
             None => None,
@@ -147,7 +147,7 @@ impl Job for Serves {
 }
 
 /// Hands what was told to the worker of the platform. Whose it is, the address says; whether it is true is the worker's to know.
-fn hears(catalog: Catalog, member: Arc<Member>) -> anyhow::Result<Hears> {
+fn hears(catalog: Catalog, member: &Member) -> anyhow::Result<Hears> {
     let mut workers = BTreeMap::new();
     for platform in PLATFORMS {
         let platform = Platform::new(platform.name)?;
