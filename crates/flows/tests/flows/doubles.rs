@@ -17,6 +17,11 @@ impl QuickClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
+
+    /// Goes on to a moment after its beginning, unless that is past.
+    pub(crate) fn advance_to(&self, moment: Duration) {
+        self.0.fetch_max(u64::try_from(moment.as_millis()).unwrap(), Ordering::SeqCst);
+    }
 }
 
 impl Clock for QuickClock {

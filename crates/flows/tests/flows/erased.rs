@@ -10,13 +10,19 @@ use crate::doubles::Silent;
 use crate::world::{World, tenant};
 
 pub(crate) async fn erase(world: &World, subject: SubjectId) {
-    let scope = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap().scope;
+    erase_in(world, "shop", subject).await;
+}
+
+/// Erases a person of one of the connections. How many records the newest snapshot showed of them.
+pub(crate) async fn erase_in(world: &World, name: &str, subject: SubjectId) -> u64 {
+    let scope = world.cell.connection(&tenant(), &name.parse().unwrap()).await.unwrap().scope;
     let mut held = world.cell.lease(&scope).await.unwrap();
     let actions = [Action::Erase, Action::Backup];
     let grant = world.cell.grant(&scope, &actions, "test").await.unwrap();
     let lease = world.cell.writing(&scope, &grant, &mut held).await.unwrap();
-    world.cell.repository(&scope).erase(&grant, &lease, &[subject]).await.unwrap();
+    let erased = world.cell.repository(&scope).erase(&grant, &lease, &[subject]).await.unwrap();
     world.cell.release(held).await.unwrap();
+    erased.records
 }
 
 fn names<'d>(named: &'d [Named], kind: &str) -> Vec<&'d str> {

@@ -1,0 +1,107 @@
+//! What a store holds at a moment, read whole through the contract of connectors: by a connection of its own, without
+//! spool, snapshot before, cursor or repository. So what increments, resumed runs and the record store made of a store
+//! is compared with a reading that knows nothing of them. What the contract itself might overlook is found by
+//! [`super::raw`].
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use connectors::contract::{
+    Item, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, Store,
+};
+use domain::{Kind, Removal, SubjectId, Timestamp};
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+/// Kind and id.
+pub(crate) type Key = (&'static str, Box<str>);
+/// All items of a store.
+pub(crate) type Look = BTreeMap<Key, Seen>;
+
+/// One item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// As the record store keeps it.
+    pub(crate) payload: Vec<u8>,
+    /// What counts for "changed or not".
+    pub(crate) canonical: Vec<u8>,
+    /// The newest time at which the platform says that it, or a part that is told by itself, changed.
+    pub(crate) told_at: Option<Timestamp>,
+    /// Whose it is.
+    pub(crate) subject: Option<SubjectId>,
+    /// How many files belong to it.
+    pub(crate) media: usize,
+}
+
+/// Parts that tell by themselves when they changed, where the item's own time does not move by that.
+const TOLD_BY_THEMSELVES: &[&str] = &["metafields", "variant_metafields"];
+
+impl Seen {
+    fn of(item: Item) -> Self {
+        let payload: Value = serde_json::from_slice(&item.payload).unwrap();
+        let parts = TOLD_BY_THEMSELVES.iter().filter_map(|field| payload.get(*field)?.as_array()).flatten();
+        let told = parts.filter_map(|part| part.get("date_modified")?.as_str()?.parse::<Timestamp>().ok());
+        Self {
+            told_at: told.chain(item.source_updated_at).max(),
+            subject: item.subjects.into_iter().next(),
+            payload: item.payload,
+            canonical: item.canonical,
+            media: item.media.len(),
+        }
+    }
+}
+
+/// Reads all of a store.
+pub(crate) async fn look(store: &dyn Store) -> Look {
+    let all = store.kinds().iter().map(|kind| KindRequest { kind, since: None, resume: None });
+    let memory = Memory::default();
+    store.fetch(all.collect(), &memory).await.unwrap();
+    let lines = memory.0.into_inner().unwrap();
+    lines.into_iter().filter_map(|((kind, id), lines)| joined(store, &kind, id, lines)).collect()
+}
+
+fn joined(store: &dyn Store, kind: &str, id: Box<str>, lines: BTreeMap<Box<str>, Line>) -> Option<(Key, Seen)> {
+    let spec: &'static KindSpec = store.kinds().iter().find(|row| row.name == kind).unwrap();
+    let lines: Vec<Line> = lines.into_values().collect();
+    let item = store.assemble(spec, &id, &lines).unwrap()?;
+    Some(((spec.name, id), Seen::of(item)))
+}
+
+/// Lines by kind and id, and by part.
+type Lines = BTreeMap<(String, Box<str>), BTreeMap<Box<str>, Line>>;
+
+/// A spool that is nothing but a map.
+#[derive(Default)]
+struct Memory(Mutex<Lines>);
+
+impl Spool for Memory {
+    fn put(&self, line: Line) -> BoxFuture<'_, Result<(), SpoolError>> {
+        let key = (line.kind.to_string(), line.id.clone());
+        self.0.lock().unwrap().entry(key).or_default().insert(line.part.clone(), line);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn removed(&self, _: Kind, id: Box<str>, _: Removal) -> BoxFuture<'_, Result<(), SpoolError>> {
+        panic!("{id}: whoever reads everything is told of no removal")
+    }
+
+    fn present(&self, _: Kind, id: Box<str>) -> BoxFuture<'_, Result<(), SpoolError>> {
+        panic!("{id}: whoever reads everything reads what is there")
+    }
+
+    fn page_end(&self, _: Kind, _: Value) -> BoxFuture<'_, Result<(), SpoolError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn restart(&self, kind: Kind) -> BoxFuture<'_, Result<(), SpoolError>> {
+        self.0.lock().unwrap().retain(|(of, _), _| *of != kind.as_str());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn kind_end(&self, end: KindEnd) -> BoxFuture<'_, Result<(), SpoolError>> {
+        assert!(end.complete && end.gaps.is_empty(), "the model must know all: {end:?}");
+        Box::pin(async { Ok(()) })
+    }
+
+    fn progress(&self, _: Progress<'_>) {}
+}

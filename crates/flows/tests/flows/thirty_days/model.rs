@@ -1,0 +1,399 @@
+//! What every snapshot of a store must hold, worked out from what the store held when it was taken and from what is
+//! promised of backups. It never asks the record store, but where a run that was interrupted may have read an item
+//! before or after an edit: then one of the two must be there.
+//!
+//! What is promised:
+//! - a kind that is read whole is afterwards what the store holds, and what is missing from it was deleted;
+//! - a kind of which the platform tells what changed is read whole at first, after a week, and once something was lost
+//!   of it; in between, what moved by the platform's own times is as the store has it, and the rest as it was;
+//! - what could not be read stays as it was, and is not deleted; what a withdrawn scope hides has left our sight;
+//! - who is erased is gone from all snapshots, and is kept anew by the next backup if the store still has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use connectors::contract::{Changes, Deletions, KindSpec};
+use domain::{Removal, SubjectId, Timestamp};
+
+use super::look::{Key, Look, Seen};
+use super::shops::Make;
+
+/// An increment looks back so many seconds before the beginning of the last one.
+const OVERLAP: i64 = 10 * 60;
+/// A kind is listed whole after so many seconds.
+const SWEEP_EVERY: i64 = 7 * 24 * 3600;
+
+/// A version of an item.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) seen: Seen,
+    erased: AtomicBool,
+}
+
+impl Version {
+    pub(crate) fn is_erased(&self) -> bool {
+        self.erased.load(Ordering::SeqCst)
+    }
+}
+
+/// A moment of which is known between which two it lies.
+type Span = (Timestamp, Timestamp);
+
+/// What one snapshot must hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    /// When it was taken.
+    pub(crate) taken: Span,
+    pub(crate) records: BTreeMap<Key, Arc<Version>>,
+    /// Items that may have been read before or after an edit.
+    pub(crate) blurred: BTreeSet<Key>,
+}
+
+/// How far a kind's reading is known.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// When the last whole reading or increment began, if the next may be an increment.
+    since: Option<Span>,
+    /// When it was listed whole.
+    swept: Option<Span>,
+}
+
+/// Kinds that cannot be read this time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hidden {
+    /// A scope is withdrawn.
+    pub(crate) withdrawn: BTreeSet<&'static str>,
+    /// The platform does not answer what is asked.
+    pub(crate) broken: BTreeSet<&'static str>,
+}
+
+/// How a kind is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    Whole,
+    Increment,
+    LeftScope,
+    Gap,
+}
+
+/// A run that was begun and came to no snapshot that is known.
+#[derive(Debug, Clone)]
+struct Attempt {
+    ran: Span,
+    look: Arc<Look>,
+}
+
+/// What becomes of an item.
+#[derive(Debug, Clone)]
+enum Outcome {
+    Absent(Removal),
+    Is(Arc<Version>),
+}
+
+impl Outcome {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent(_), Self::Absent(_)) => true,
+            (Self::Is(one), Self::Is(other)) => one.seen.canonical == other.seen.canonical,
+            _ => false,
+        }
+    }
+}
+
+/// The model of one store's history.
+#[derive(Debug)]
+pub(crate) struct Model {
+    make: Make,
+    /// What the newest snapshot holds.
+    pub(crate) head: BTreeMap<Key, Arc<Version>>,
+    /// Snapshots that were not dropped.
+    pub(crate) snapshots: BTreeMap<u64, Snapshot>,
+    /// Why what is not there any more is gone.
+    pub(crate) gone: BTreeMap<Key, Removal>,
+    states: BTreeMap<&'static str, State>,
+    attempts: Vec<Attempt>,
+    /// How often something had changed of which the platform told nothing.
+    pub(crate) untold: u64,
+    /// How often it was not known which of two states an interrupted run had read.
+    pub(crate) blurred: u64,
+}
+
+impl Model {
+    pub(crate) fn new(make: Make) -> Self {
+        Self {
+            make,
+            head: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            states: BTreeMap::new(),
+            attempts: Vec::new(),
+            untold: 0,
+            blurred: 0,
+        }
+    }
+
+    /// The newest snapshot's number; 0 before the first.
+    pub(crate) fn newest(&self) -> u64 {
+        self.snapshots.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// A run came to no snapshot that is known of. What it read counts for the next.
+    pub(crate) fn interrupted(&mut self, ran: Span, look: Arc<Look>) {
+        self.attempts.push(Attempt { ran, look });
+    }
+
+    /// Whether the next snapshot may hold what an interrupted run had read.
+    pub(crate) fn is_resumed(&self) -> bool {
+        !self.attempts.is_empty()
+    }
+
+    /// The snapshot of a run that said that it failed: it had come to its end all the same.
+    pub(crate) fn adopted(&mut self, number: u64, hidden: &Hidden, found: &BTreeMap<Key, Vec<u8>>) {
+        let last = self.attempts.pop().expect("somebody made it");
+        self.backed_up(number, (last.ran, &last.look), hidden, found);
+    }
+
+    /// A snapshot was made of what the store holds. `found` is what the record store has of it, where a run went on with
+    /// what an interrupted one had read.
+    pub(crate) fn backed_up(
+        &mut self,
+        number: u64,
+        (ran, look): (Span, &Arc<Look>),
+        hidden: &Hidden,
+        found: &BTreeMap<Key, Vec<u8>>,
+    ) {
+        let mut attempts = std::mem::take(&mut self.attempts);
+        attempts.push(Attempt { ran, look: Arc::clone(look) });
+        let mut blurred = BTreeSet::new();
+        for kind in self.make.kinds() {
+            let readings = self.readings(kind, ran, hidden);
+            self.kind_backed_up(kind, &readings, &attempts, found, &mut blurred);
+        }
+        self.blurred += blurred.len() as u64;
+        let snapshot = Snapshot { taken: ran, records: self.head.clone(), blurred };
+        let before = self.snapshots.insert(number, snapshot);
+        assert!(before.is_none(), "snapshot {number} is made twice");
+    }
+
+    /// How a kind may have been read. More than one where a week ended while the run began.
+    fn readings(&self, kind: &KindSpec, ran: Span, hidden: &Hidden) -> Vec<Reading> {
+        if hidden.withdrawn.contains(kind.name) {
+            // Only one of the platforms tells which scopes there are.
+            return vec![if self.make == Make::Shopify { Reading::LeftScope } else { Reading::Gap }];
+        }
+        if hidden.broken.contains(kind.name) {
+            return vec![Reading::Gap];
+        }
+        let state = self.states.get(kind.name).copied().unwrap_or_default();
+        let (Changes::UpdatedSince, Some(_), Some(swept)) = (kind.changes, state.since, state.swept) else {
+            return vec![Reading::Whole];
+        };
+        let surely = ran.0.as_second() - swept.1.as_second() > SWEEP_EVERY;
+        let perhaps = ran.1.as_second() - swept.0.as_second() >= SWEEP_EVERY;
+        match (surely, perhaps) {
+            (true, _) => vec![Reading::Whole],
+            (false, true) => vec![Reading::Whole, Reading::Increment],
+            (false, false) => vec![Reading::Increment],
+        }
+    }
+
+    fn kind_backed_up(
+        &mut self,
+        kind: &'static KindSpec,
+        readings: &[Reading],
+        attempts: &[Attempt],
+        found: &BTreeMap<Key, Vec<u8>>,
+        blurred: &mut BTreeSet<Key>,
+    ) {
+        let state = self.states.get(kind.name).copied().unwrap_or_default();
+        let of = (kind.name, Box::default())..=(kind.name, "\u{10ffff}".into());
+        let mut keys: BTreeSet<Key> = self.head.range(of.clone()).map(|(key, _)| key.clone()).collect();
+        for attempt in attempts {
+            keys.extend(attempt.look.range(of.clone()).map(|(key, _)| key.clone()));
+        }
+        // Every item was read anew: then it was a whole reading, though nobody had asked for one.
+        let mut all_read = true;
+        for key in keys {
+            let before = self.head.get(&key).cloned();
+            let mut outcomes: Vec<Outcome> = Vec::new();
+            for attempt in attempts {
+                for reading in readings {
+                    let now = attempt.look.get(&key);
+                    let possible = self.outcomes(kind, *reading, state.since, before.as_ref(), now);
+                    all_read &= now.is_none() || possible.iter().all(|(_, read)| *read);
+                    outcomes.extend(possible.into_iter().map(|(outcome, _)| outcome));
+                }
+            }
+            let first = outcomes[0].clone();
+            let outcome = if outcomes.iter().all(|other| other.same(&first)) {
+                first
+            } else {
+                blurred.insert(key.clone());
+                let there = found.get(&key);
+                let fits = |outcome: &&Outcome| match (outcome, there) {
+                    (Outcome::Absent(_), None) => true,
+                    (Outcome::Is(version), Some(there)) => self.make.same(kind.name, &version.seen.payload, there),
+                    _ => false,
+                };
+                let fitting = outcomes.iter().rev().find(fits).cloned();
+                fitting.unwrap_or_else(|| {
+                    let there = there.map(|there| String::from_utf8_lossy(there).into_owned());
+                    panic!("{key:?} is as it was at no moment: {there:?} is none of {outcomes:#?}")
+                })
+            };
+            match outcome {
+                Outcome::Is(version) => {
+                    self.gone.remove(&key);
+                    self.head.insert(key, version);
+                }
+                Outcome::Absent(why) => {
+                    if self.head.remove(&key).is_some() {
+                        self.gone.insert(key, why);
+                    }
+                }
+            }
+        }
+        let ran = (attempts[0].ran.0, attempts[attempts.len() - 1].ran.1);
+        let state = self.states.entry(kind.name).or_default();
+        match readings {
+            [Reading::LeftScope] => state.since = None,
+            [Reading::Gap] => {}
+            readings => {
+                state.since = Some(ran);
+                let ids_are_listed = self.make == Make::BigCommerce && kind.name != "order";
+                if !readings.contains(&Reading::Increment) || ids_are_listed && all_read {
+                    state.swept = Some(ran);
+                } else if readings.contains(&Reading::Whole) {
+                    state.swept = Some((state.swept.map_or(ran.0, |swept| swept.0), ran.1));
+                }
+            }
+        }
+    }
+
+    /// What may become of an item, and whether it was read for it.
+    fn outcomes(
+        &mut self,
+        kind: &KindSpec,
+        reading: Reading,
+        since: Option<Span>,
+        before: Option<&Arc<Version>>,
+        now: Option<&Seen>,
+    ) -> Vec<(Outcome, bool)> {
+        let stays = before.map_or(Outcome::Absent(Removal::Deleted), |before| Outcome::Is(Arc::clone(before)));
+        let Some(now) = now else {
+            let unseen = match reading {
+                Reading::Gap => stays,
+                Reading::LeftScope => Outcome::Absent(Removal::LeftScope),
+                // An order is never deleted: it is archived, and a listing passes over it.
+                Reading::Increment if self.make == Make::BigCommerce && kind.name == "order" => stays,
+                Reading::Increment | Reading::Whole => {
+                    debug_assert!(kind.changes == Changes::FullScan || kind.deletions == Deletions::Events || self.make == Make::BigCommerce);
+                    Outcome::Absent(Removal::Deleted)
+                }
+            };
+            return vec![(unseen, false)];
+        };
+        let read = match before {
+            Some(before) if before.seen.canonical == now.canonical => Outcome::Is(Arc::clone(before)),
+            _ => Outcome::Is(Arc::new(Version { seen: now.clone(), erased: AtomicBool::new(false) })),
+        };
+        match reading {
+            Reading::Gap => vec![(stays, false)],
+            Reading::LeftScope => vec![(Outcome::Absent(Removal::LeftScope), false)],
+            Reading::Whole => vec![(read, true)],
+            Reading::Increment => {
+                let moved = match before {
+                    None => true,
+                    Some(before) => now.told_at > before.seen.told_at,
+                };
+                let after = |bound: Timestamp| {
+                    now.told_at.is_some_and(|told| told.as_second() + OVERLAP >= bound.as_second())
+                };
+                let (low, high) = since.expect("an increment follows a reading");
+                if moved || after(high) {
+                    return vec![(read, true)];
+                }
+                if !stays.same(&read) {
+                    self.untold += 1;
+                }
+                if after(low) { vec![(stays, true), (read, false)] } else { vec![(stays, false)] }
+            }
+        }
+    }
+
+    /// A person's keys were destroyed. Where the newest snapshot had something of theirs, there is a new one without it.
+    pub(crate) fn erased(&mut self, person: &SubjectId, number: u64, ran: Span) {
+        let all = self.snapshots.values().flat_map(|snapshot| snapshot.records.values());
+        for version in all.filter(|version| version.seen.subject.as_ref() == Some(person)) {
+            version.erased.store(true, Ordering::SeqCst);
+        }
+        let theirs: Vec<Key> = self.theirs(person);
+        // What interrupted runs had read was deleted, too.
+        self.attempts.clear();
+        if theirs.is_empty() {
+            return;
+        }
+        for key in theirs {
+            self.head.remove(&key);
+            // Nobody tells of them as changed: the kind is read whole.
+            self.states.entry(key.0).or_default().since = None;
+            self.gone.insert(key, Removal::Redacted);
+        }
+        let snapshot = Snapshot { taken: ran, records: self.head.clone(), blurred: BTreeSet::new() };
+        self.snapshots.insert(number, snapshot);
+    }
+
+    /// What the newest snapshot has of a person.
+    pub(crate) fn theirs(&self, person: &SubjectId) -> Vec<Key> {
+        let of = self.head.iter().filter(|(_, version)| version.seen.subject.as_ref() == Some(person));
+        of.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Everybody of whom a snapshot has something that is not erased.
+    pub(crate) fn people(&self) -> Vec<SubjectId> {
+        let all = self.snapshots.values().flat_map(|snapshot| snapshot.records.values());
+        let theirs = all.filter(|version| !version.is_erased()).filter_map(|version| version.seen.subject.clone());
+        theirs.map(|person| person.0).collect::<BTreeSet<_>>().into_iter().map(SubjectId).collect()
+    }
+
+    /// Which snapshots are dropped where the newest so many stay, and the newest of each of so many days.
+    pub(crate) fn to_drop(&self, last: usize, days: usize) -> Vec<u64> {
+        let day = |snapshot: &Snapshot| snapshot.taken.0.as_second().div_euclid(86_400);
+        let mut seen = BTreeSet::new();
+        let newest_first = self.snapshots.iter().rev().enumerate();
+        let kept: BTreeSet<u64> = newest_first
+            .filter(|(turn, (_, snapshot))| {
+                let first_of_day = seen.len() < days && seen.insert(day(snapshot));
+                *turn < last || first_of_day
+            })
+            .map(|(_, (number, _))| *number)
+            .collect();
+        self.snapshots.keys().filter(|number| !kept.contains(number)).copied().collect()
+    }
+
+    /// Snapshots were dropped.
+    pub(crate) fn dropped(&mut self, numbers: &[u64]) {
+        self.snapshots.retain(|number, _| !numbers.contains(number));
+    }
+
+    /// The newest snapshot at or before a time; none where it is not known, because one was being taken.
+    pub(crate) fn at_time(&self, at: Timestamp) -> Option<u64> {
+        let being_taken = self.snapshots.values().any(|one| one.taken.0 <= at && at <= one.taken.1);
+        let before = self.snapshots.iter().rev().find(|(_, one)| one.taken.1 < at);
+        before.filter(|_| !being_taken).map(|(number, _)| *number)
+    }
+
+    /// What differs between two snapshots: key, and whether it is there in the earlier and in the later.
+    pub(crate) fn differences(&self, from: u64, to: u64) -> BTreeMap<Key, (bool, bool)> {
+        let (from, to) = (&self.snapshots[&from].records, &self.snapshots[&to].records);
+        let keys: BTreeSet<&Key> = from.keys().chain(to.keys()).collect();
+        let differing = keys.into_iter().filter_map(|key| {
+            let (before, after) = (from.get(key), to.get(key));
+            let content = |version: Option<&Arc<Version>>| version.map(|version| version.seen.canonical.clone());
+            let differs = content(before) != content(after);
+            differs.then(|| (key.clone(), (before.is_some(), after.is_some())))
+        });
+        differing.collect()
+    }
+}
