@@ -142,6 +142,10 @@ pub(crate) const DEEDS: &[Deed] = &[
         Some(("v2/coupons".to_owned(), coupon))
     }),
     edit("changes a coupon", "coupon", |id, row, turn| {
+        // What it applies to may be gone, and would be refused.
+        if row.pointer("/applies_to/entity")? != "categories" {
+            return None;
+        }
         let amount = json!({"amount": format!("{}", 2 + turn % 4)});
         let body = again(row, &["applies_to", "code", "name", "type"], amount)?;
         Some((format!("v2/coupons/{id}"), body))

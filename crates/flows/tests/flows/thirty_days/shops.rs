@@ -7,7 +7,7 @@ use std::time::Duration;
 use connectors::Secret;
 use connectors::contract::KindSpec;
 use connectors::platforms::{bigcommerce, shopify};
-use domain::{Action, Clock, Rng, Timestamp, Unrecorded};
+use domain::{Action, Clock, Timestamp, Unrecorded};
 use flows::connect::{Connect, ConnectionSettings};
 use flows::{Cell, Leave};
 use sandbox::bigcommerce::Running;
@@ -123,6 +123,7 @@ pub(crate) struct Shops {
 impl Shops {
     pub(crate) async fn open(seed: u64, size: Size) -> Self {
         let mut world = World::new(seed).await;
+        world.clock.be_patient();
         let power = Arc::new(Power::default());
         world.cell.stores = stores(&power, &world.clock);
         let Size { products, customers, orders } = size;
