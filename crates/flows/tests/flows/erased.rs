@@ -1,8 +1,12 @@
 //! A person whose key was destroyed: snapshots are compared without them, and with the live store too.
 
-use domain::{Action, SubjectId};
+use std::time::Duration;
+
+use domain::{Action, Kind, SnapshotNumber, SubjectId};
+use flows::backup::Backup;
 use flows::diff::{Diff, Named};
 use flows::live::{LiveDiff, diff_live};
+use flows::report::RunReport;
 use sandbox::shopify::Settings;
 use serde_json::json;
 
@@ -65,4 +69,35 @@ async fn an_erased_person_breaks_no_comparison_and_is_nobody_new() {
         assert_eq!(names(&live.added, "customer"), [""; 0], "full: {full}");
         assert!(names(&live.removed, "customer").iter().all(|id| *id == gone), "full: {full}");
     }
+}
+
+/// Whoever is in the store still is nobody that changed: no increment would be told of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_increment_keeps_an_erased_person_anew_who_is_in_the_store_still() {
+    let mut world = World::new(34).await;
+    let settings = Settings { customers: 3, orders: 0, products: 2, content: false, ..Settings::default() };
+    world.open("shop", settings).await;
+    world.back_up("shop").await;
+    let dump = world.dump("shop");
+    let gone = dump["Customer"].as_object().unwrap().keys().next().unwrap().clone();
+    let connection = world.cell.connection(&tenant(), &"shop".parse().unwrap()).await.unwrap();
+    let increment = async || {
+        world.clock.advance(Duration::from_secs(3600));
+        let backup = Backup { connection: connection.clone(), full: false };
+        let report = flows::backup::backup(&world.cell, &backup, &Silent).await.unwrap();
+        assert!(report.complete, "{:#?}", report.kinds);
+        report
+    };
+    let kinds = ["customer", "product"].map(|kind| kind.parse::<Kind>().unwrap());
+    let counts =
+        |report: &RunReport| kinds.clone().map(|kind| (report.kinds[&kind].seen, report.kinds[&kind].added));
+    assert_eq!(counts(&increment().await), [(0, 0), (0, 0)], "nothing had changed");
+    erase(&world, SubjectId(format!("customer/{gone}").into())).await;
+    let report = increment().await;
+    assert_eq!(counts(&report), [(3, 1), (0, 0)], "all customers are read, and nothing else");
+    let records = world.records("shop", report.snapshot).await;
+    assert!(records.contains_key(&("customer", gone.clone())));
+    let first = world.records("shop", SnapshotNumber(1)).await;
+    assert!(!first.contains_key(&("customer", gone)), "under new keys");
+    assert_eq!(counts(&increment().await), [(0, 0), (0, 0)]);
 }
