@@ -78,7 +78,9 @@ pub(crate) const DEEDS: &[Deed] = &[
         let product = json!({"name": format!("New {turn}"), "type": "physical", "weight": 1, "price": 3});
         Some(("v3/catalog/products".to_owned(), product))
     }),
-    delete("deletes a product", "product", |id, _, _| Some((format!("v3/catalog/products/{id}"), Value::Null))),
+    delete("deletes a product", "product", |id, _, _| {
+        Some((format!("v3/catalog/products/{id}"), Value::Null))
+    }),
     add("notes something on a product", "product", |id, _, turn| {
         Some((format!("v3/catalog/products/{id}/metafields"), note(turn)))
     }),
@@ -207,11 +209,15 @@ pub(crate) const DEEDS: &[Deed] = &[
     }),
     edit("renames a script", "script", |id, row, turn| {
         // Another app's are its own.
-        row.get("_app").is_none().then(|| (format!("v3/content/scripts/{id}"), json!({"name": text("Script", turn)})))
+        row.get("_app")
+            .is_none()
+            .then(|| (format!("v3/content/scripts/{id}"), json!({"name": text("Script", turn)})))
     }),
     add("routes something", "site", |id, _, turn| {
         let route = json!({"type": "product", "matching": format!("{turn}"), "route": "/products/{slug}"});
         Some((format!("v3/sites/{id}/routes"), route))
     }),
-    make("notes something on the store", |_, _, turn| Some(("v3/store/metafields".to_owned(), json!([note(turn)])))),
+    make("notes something on the store", |_, _, turn| {
+        Some(("v3/store/metafields".to_owned(), json!([note(turn)])))
+    }),
 ];

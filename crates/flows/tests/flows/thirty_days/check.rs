@@ -10,6 +10,7 @@ use super::dice::Dice;
 use super::look::Key;
 use super::model::Model;
 use super::shops::{Make, Shops};
+use crate::compare::walk;
 use crate::world::tenant;
 
 /// So many times and pairs of snapshots are drawn.
@@ -84,9 +85,10 @@ pub(crate) async fn snapshot(
         match there {
             None => wrong.push(named(key, "is missing")),
             Some(there) if !make.same(key.0, &version.seen.payload, &there) => {
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let both = format!("has other bytes:\n  {}\n  {}", text(&version.seen.payload), text(&there));
-                wrong.push(named(key, &both));
+                let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap();
+                let mut fields = Vec::new();
+                walk("", &value(&version.seen.payload), &value(&there), &mut fields);
+                wrong.push(named(key, &format!("has other bytes: {}", fields.join(", "))));
             }
             Some(_) => {}
         }
@@ -141,7 +143,8 @@ async fn ends(reader: &Reader, make: Make, model: &Model) -> Vec<String> {
             Err(error) => panic!("{key:?}: {error}"),
         };
         // What is gone, and that it is, leaves the index once no snapshot is kept that had it.
-        let forgotten = newest.is_none() && !model.snapshots.values().any(|one| one.records.contains_key(key));
+        let forgotten =
+            newest.is_none() && !model.snapshots.values().any(|one| one.records.contains_key(key));
         if newest != Some(expected) && !forgotten {
             wrong.push(format!("{}: {key:?} ends as {newest:?} instead of {expected:?}", make.name()));
         }
@@ -173,7 +176,10 @@ async fn at_a_time(
     compared.times += 1;
     let expected = model.at_time(at);
     let differs = found != expected;
-    differs.then(|| format!("{}: at {at} there is {found:?} instead of {expected:?}", make.name())).into_iter().collect()
+    differs
+        .then(|| format!("{}: at {at} there is {found:?} instead of {expected:?}", make.name()))
+        .into_iter()
+        .collect()
 }
 
 /// What changed between two snapshots.

@@ -4,11 +4,10 @@
 //! [`super::raw`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
 
-use connectors::contract::{
-    Item, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, Store,
-};
+use connectors::contract::{Item, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, Store};
 use domain::{Kind, Removal, SubjectId, Timestamp};
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -19,7 +18,7 @@ pub(crate) type Key = (&'static str, Box<str>);
 pub(crate) type Look = BTreeMap<Key, Seen>;
 
 /// One item.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// As the record store keeps it.
     pub(crate) payload: Vec<u8>,
@@ -29,8 +28,12 @@ pub(crate) struct Seen {
     pub(crate) told_at: Option<Timestamp>,
     /// Whose it is.
     pub(crate) subject: Option<SubjectId>,
-    /// How many files belong to it.
-    pub(crate) media: usize,
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "told at {:?}: {}", self.told_at, String::from_utf8_lossy(&self.payload))
+    }
 }
 
 /// Parts that tell by themselves when they changed, where the item's own time does not move by that.
@@ -46,7 +49,6 @@ impl Seen {
             subject: item.subjects.into_iter().next(),
             payload: item.payload,
             canonical: item.canonical,
-            media: item.media.len(),
         }
     }
 }
@@ -60,7 +62,12 @@ pub(crate) async fn look(store: &dyn Store) -> Look {
     lines.into_iter().filter_map(|((kind, id), lines)| joined(store, &kind, id, lines)).collect()
 }
 
-fn joined(store: &dyn Store, kind: &str, id: Box<str>, lines: BTreeMap<Box<str>, Line>) -> Option<(Key, Seen)> {
+fn joined(
+    store: &dyn Store,
+    kind: &str,
+    id: Box<str>,
+    lines: BTreeMap<Box<str>, Line>,
+) -> Option<(Key, Seen)> {
     let spec: &'static KindSpec = store.kinds().iter().find(|row| row.name == kind).unwrap();
     let lines: Vec<Line> = lines.into_values().collect();
     let item = store.assemble(spec, &id, &lines).unwrap()?;

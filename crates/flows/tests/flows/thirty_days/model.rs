@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use connectors::contract::{Changes, Deletions, KindSpec};
 use domain::{Removal, SubjectId, Timestamp};
@@ -28,13 +28,25 @@ const SWEEP_EVERY: i64 = 7 * 24 * 3600;
 #[derive(Debug)]
 pub(crate) struct Version {
     pub(crate) seen: Seen,
+    /// The newest time of change, in seconds since 1970, at which it was read and was this version still.
+    told: AtomicI64,
     erased: AtomicBool,
 }
 
 impl Version {
+    fn new(seen: &Seen) -> Self {
+        let told = AtomicI64::new(told(seen));
+        Self { seen: seen.clone(), told, erased: AtomicBool::new(false) }
+    }
+
     pub(crate) fn is_erased(&self) -> bool {
         self.erased.load(Ordering::SeqCst)
     }
+}
+
+/// When the platform says that an item changed; before everything else where it does not say.
+fn told(seen: &Seen) -> i64 {
+    seen.told_at.map_or(i64::MIN / 2, Timestamp::as_second)
 }
 
 /// A moment of which is known between which two it lies.
@@ -59,9 +71,11 @@ struct State {
     swept: Option<Span>,
 }
 
-/// Kinds that cannot be read this time.
+/// What a run is asked for, and what it cannot have.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hidden {
+pub(crate) struct Asked {
+    /// List everything.
+    pub(crate) full: bool,
     /// A scope is withdrawn.
     pub(crate) withdrawn: BTreeSet<&'static str>,
     /// The platform does not answer what is asked.
@@ -143,31 +157,26 @@ impl Model {
         self.attempts.push(Attempt { ran, look });
     }
 
-    /// Whether the next snapshot may hold what an interrupted run had read.
-    pub(crate) fn is_resumed(&self) -> bool {
-        !self.attempts.is_empty()
-    }
-
     /// The snapshot of a run that said that it failed: it had come to its end all the same.
-    pub(crate) fn adopted(&mut self, number: u64, hidden: &Hidden, found: &BTreeMap<Key, Vec<u8>>) {
+    pub(crate) fn adopted(&mut self, number: u64, asked: &Asked, found: &BTreeMap<Key, Vec<u8>>) {
         let last = self.attempts.pop().expect("somebody made it");
-        self.backed_up(number, (last.ran, &last.look), hidden, found);
+        self.backed_up(number, (last.ran, &last.look), asked, found);
     }
 
-    /// A snapshot was made of what the store holds. `found` is what the record store has of it, where a run went on with
-    /// what an interrupted one had read.
+    /// A snapshot was made of what the store holds. `found` is what the record store has of it: it is looked into where a
+    /// run went on with what an interrupted one had read, and an item may be as it was then or as it is now.
     pub(crate) fn backed_up(
         &mut self,
         number: u64,
         (ran, look): (Span, &Arc<Look>),
-        hidden: &Hidden,
+        asked: &Asked,
         found: &BTreeMap<Key, Vec<u8>>,
     ) {
         let mut attempts = std::mem::take(&mut self.attempts);
         attempts.push(Attempt { ran, look: Arc::clone(look) });
         let mut blurred = BTreeSet::new();
         for kind in self.make.kinds() {
-            let readings = self.readings(kind, ran, hidden);
+            let readings = self.readings(kind, ran, asked);
             self.kind_backed_up(kind, &readings, &attempts, found, &mut blurred);
         }
         self.blurred += blurred.len() as u64;
@@ -177,13 +186,16 @@ impl Model {
     }
 
     /// How a kind may have been read. More than one where a week ended while the run began.
-    fn readings(&self, kind: &KindSpec, ran: Span, hidden: &Hidden) -> Vec<Reading> {
-        if hidden.withdrawn.contains(kind.name) {
+    fn readings(&self, kind: &KindSpec, ran: Span, asked: &Asked) -> Vec<Reading> {
+        if asked.withdrawn.contains(kind.name) {
             // Only one of the platforms tells which scopes there are.
             return vec![if self.make == Make::Shopify { Reading::LeftScope } else { Reading::Gap }];
         }
-        if hidden.broken.contains(kind.name) {
+        if asked.broken.contains(kind.name) {
             return vec![Reading::Gap];
+        }
+        if asked.full {
+            return vec![Reading::Whole];
         }
         let state = self.states.get(kind.name).copied().unwrap_or_default();
         let (Changes::UpdatedSince, Some(_), Some(swept)) = (kind.changes, state.since, state.swept) else {
@@ -233,7 +245,9 @@ impl Model {
                 let there = found.get(&key);
                 let fits = |outcome: &&Outcome| match (outcome, there) {
                     (Outcome::Absent(_), None) => true,
-                    (Outcome::Is(version), Some(there)) => self.make.same(kind.name, &version.seen.payload, there),
+                    (Outcome::Is(version), Some(there)) => {
+                        self.make.same(kind.name, &version.seen.payload, there)
+                    }
                     _ => false,
                 };
                 let fitting = outcomes.iter().rev().find(fits).cloned();
@@ -244,6 +258,13 @@ impl Model {
             };
             match outcome {
                 Outcome::Is(version) => {
+                    let first = attempts.first().and_then(|attempt| attempt.look.get(&key));
+                    let is_read = !matches!(readings, [Reading::Gap | Reading::LeftScope]);
+                    if let Some(first) =
+                        first.filter(|first| is_read && first.canonical == version.seen.canonical)
+                    {
+                        version.told.fetch_max(told(first), Ordering::SeqCst);
+                    }
                     self.gone.remove(&key);
                     self.head.insert(key, version);
                 }
@@ -280,7 +301,8 @@ impl Model {
         before: Option<&Arc<Version>>,
         now: Option<&Seen>,
     ) -> Vec<(Outcome, bool)> {
-        let stays = before.map_or(Outcome::Absent(Removal::Deleted), |before| Outcome::Is(Arc::clone(before)));
+        let stays =
+            before.map_or(Outcome::Absent(Removal::Deleted), |before| Outcome::Is(Arc::clone(before)));
         let Some(now) = now else {
             let unseen = match reading {
                 Reading::Gap => stays,
@@ -288,7 +310,11 @@ impl Model {
                 // An order is never deleted: it is archived, and a listing passes over it.
                 Reading::Increment if self.make == Make::BigCommerce && kind.name == "order" => stays,
                 Reading::Increment | Reading::Whole => {
-                    debug_assert!(kind.changes == Changes::FullScan || kind.deletions == Deletions::Events || self.make == Make::BigCommerce);
+                    debug_assert!(
+                        kind.changes == Changes::FullScan
+                            || kind.deletions == Deletions::Events
+                            || self.make == Make::BigCommerce
+                    );
                     Outcome::Absent(Removal::Deleted)
                 }
             };
@@ -296,7 +322,7 @@ impl Model {
         };
         let read = match before {
             Some(before) if before.seen.canonical == now.canonical => Outcome::Is(Arc::clone(before)),
-            _ => Outcome::Is(Arc::new(Version { seen: now.clone(), erased: AtomicBool::new(false) })),
+            _ => Outcome::Is(Arc::new(Version::new(now))),
         };
         match reading {
             Reading::Gap => vec![(stays, false)],
@@ -305,11 +331,9 @@ impl Model {
             Reading::Increment => {
                 let moved = match before {
                     None => true,
-                    Some(before) => now.told_at > before.seen.told_at,
+                    Some(before) => told(now) > before.told.load(Ordering::SeqCst),
                 };
-                let after = |bound: Timestamp| {
-                    now.told_at.is_some_and(|told| told.as_second() + OVERLAP >= bound.as_second())
-                };
+                let after = |bound: Timestamp| told(now) + OVERLAP >= bound.as_second();
                 let (low, high) = since.expect("an increment follows a reading");
                 if moved || after(high) {
                     return vec![(read, true)];
@@ -353,7 +377,8 @@ impl Model {
     /// Everybody of whom a snapshot has something that is not erased.
     pub(crate) fn people(&self) -> Vec<SubjectId> {
         let all = self.snapshots.values().flat_map(|snapshot| snapshot.records.values());
-        let theirs = all.filter(|version| !version.is_erased()).filter_map(|version| version.seen.subject.clone());
+        let theirs =
+            all.filter(|version| !version.is_erased()).filter_map(|version| version.seen.subject.clone());
         theirs.map(|person| person.0).collect::<BTreeSet<_>>().into_iter().map(SubjectId).collect()
     }
 
@@ -390,7 +415,8 @@ impl Model {
         let keys: BTreeSet<&Key> = from.keys().chain(to.keys()).collect();
         let differing = keys.into_iter().filter_map(|key| {
             let (before, after) = (from.get(key), to.get(key));
-            let content = |version: Option<&Arc<Version>>| version.map(|version| version.seen.canonical.clone());
+            let content =
+                |version: Option<&Arc<Version>>| version.map(|version| version.seen.canonical.clone());
             let differs = content(before) != content(after);
             differs.then(|| (key.clone(), (before.is_some(), after.is_some())))
         });

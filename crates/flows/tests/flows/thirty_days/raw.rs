@@ -96,7 +96,8 @@ pub(crate) fn differences(make: Make, look: &Look, dump: &Value) -> (Vec<String>
             unseen.remove(id.as_str());
             let payload: Value = serde_json::from_slice(&seen.payload).unwrap();
             for (field, kept) in row.as_object().unwrap() {
-                let otherwise = |(of, name, _): &(&str, &str, &str)| *name == field && (of.is_empty() || of == kind);
+                let otherwise =
+                    |(of, name, _): &(&str, &str, &str)| *name == field && (of.is_empty() || of == kind);
                 let Some(shown) = payload.get(field) else { continue };
                 if !is_plain(kept) || !is_plain(shown) || SHOWN_OTHERWISE.iter().any(otherwise) {
                     continue;

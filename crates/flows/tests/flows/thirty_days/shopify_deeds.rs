@@ -80,7 +80,9 @@ pub(crate) const DEEDS: &[Deed] = &[
         mutation!("$product: ProductUpdateInput!", "productUpdate(product: $product)"),
         |id, _, turn| {
             let tags = json!([text("tag", turn), "kept"]);
-            Some(json!({"product": {"id": id, "descriptionHtml": text("<p>Words", turn) + "</p>", "tags": tags}}))
+            Some(
+                json!({"product": {"id": id, "descriptionHtml": text("<p>Words", turn) + "</p>", "tags": tags}}),
+            )
         },
     ),
     edit(
@@ -136,11 +138,9 @@ pub(crate) const DEEDS: &[Deed] = &[
         mutation!("$collection: CollectionCreateInput!", "collectionCreate(collection: $collection)"),
         |_, _, turn| Some(json!({"collection": {"title": format!("Aisle of {turn}")}})),
     ),
-    make(
-        "makes a page",
-        mutation!("$page: PageCreateInput!", "pageCreate(page: $page)"),
-        |_, _, turn| Some(json!({"page": {"title": format!("Page {turn}"), "body": "<p>new</p>"}})),
-    ),
+    make("makes a page", mutation!("$page: PageCreateInput!", "pageCreate(page: $page)"), |_, _, turn| {
+        Some(json!({"page": {"title": format!("Page {turn}"), "body": "<p>new</p>"}}))
+    }),
     edit(
         "rewrites a page",
         "Page",
@@ -238,7 +238,9 @@ pub(crate) const DEEDS: &[Deed] = &[
         "rewrites a policy",
         "ShopPolicy",
         mutation!("$policy: ShopPolicyInput!", "shopPolicyUpdate(shopPolicy: $policy)"),
-        |_, row, turn| Some(json!({"policy": {"type": row.get("type")?, "body": text("<p>So be it", turn) + "</p>"}})),
+        |_, row, turn| {
+            Some(json!({"policy": {"type": row.get("type")?, "body": text("<p>So be it", turn) + "</p>"}}))
+        },
     ),
     edit(
         "renames a location",

@@ -129,7 +129,8 @@ impl Shops {
         let Size { products, customers, orders } = size;
         let settings = sandbox::shopify::Settings { seed, products, customers, orders, ..Default::default() };
         world.open(Make::Shopify.name(), settings).await;
-        let settings = sandbox::bigcommerce::Settings { seed, products, customers, orders, ..Default::default() };
+        let settings =
+            sandbox::bigcommerce::Settings { seed, products, customers, orders, ..Default::default() };
         let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
         let store = sandbox::bigcommerce::start(settings, clock, Arc::clone(&world.cell.rng)).await.unwrap();
         let credential = bigcommerce::Credential { access_token: Secret::new(&store.access_token) };
@@ -225,7 +226,9 @@ impl Shops {
                 let faults = sandbox::shopify::Fault::parse_list(spec).unwrap();
                 self.world.shop(make.name()).set_faults(faults);
             }
-            Make::BigCommerce => self.store.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap()),
+            Make::BigCommerce => {
+                self.store.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap())
+            }
         }
     }
 
@@ -234,7 +237,8 @@ impl Shops {
         let left = |name: &&str| scope.is_none_or(|scope| !name.contains(scope.0));
         match make {
             Make::Shopify => {
-                let all = shopify::KINDS.iter().flat_map(|kind| kind.read_scopes.iter().chain(kind.write_scopes));
+                let all =
+                    shopify::KINDS.iter().flat_map(|kind| kind.read_scopes.iter().chain(kind.write_scopes));
                 let all: Vec<&str> = all.copied().chain(["read_all_orders"]).filter(left).collect();
                 self.world.shop(make.name()).set_access(&all, ProtectedData::Approved);
             }

@@ -15,7 +15,7 @@ use flows::restore::Selection;
 use super::check::{self, Compared};
 use super::dice::Dice;
 use super::look::Look;
-use super::model::{Hidden, Model};
+use super::model::{Asked, Model};
 use super::power::Cut;
 use super::raw;
 use super::shops::{Make, Scope, Shops, Size};
@@ -157,7 +157,9 @@ impl Story {
     }
 
     fn tell(&mut self, make: Make, what: &str) {
-        if std::env::var_os("TOLD").is_some() { eprintln!("{} {}: {what}", self.shops.now(), make.name()); }
+        if std::env::var_os("TOLD").is_some() {
+            eprintln!("{} {}: {what}", self.shops.now(), make.name());
+        }
         self.told.push(format!("{}: {what}", make.name()));
     }
 
@@ -276,8 +278,7 @@ impl Story {
 
     async fn prune(&mut self, make: Make) {
         let (last, days) = (2 + self.dice.below(6), 1 + self.dice.below(12));
-        let drop =
-            self.models[&make].to_drop(usize::try_from(last).unwrap(), usize::try_from(days).unwrap());
+        let drop = self.models[&make].to_drop(usize::try_from(last).unwrap(), usize::try_from(days).unwrap());
         let numbers: Vec<SnapshotNumber> = drop.iter().copied().map(SnapshotNumber).collect();
         let connection = self.shops.connection(make).await;
         let rules = repository::Retention {
@@ -346,26 +347,24 @@ impl Story {
         }
     }
 
-    fn hidden(&self, make: Make, broken: Option<&'static str>) -> Hidden {
+    fn asked(&mut self, make: Make, weather: Weather) -> Asked {
+        let broken = if let Weather::Broken(_, kind) = weather { Some(kind) } else { None };
         let withdrawn = self.withdrawn.get(&make).map(|scope| make.hidden_by(*scope)).unwrap_or_default();
-        Hidden { withdrawn, broken: broken.into_iter().collect() }
+        Asked { full: self.dice.percent(3), withdrawn, broken: broken.into_iter().collect() }
     }
 
     /// Backs a store up in this weather, and once more where that ended it, at once or the next time.
     async fn back_up(&mut self, make: Make, weather: Weather) {
         self.tell(make, &format!("is backed up: {weather:?}"));
-        let broken = match weather {
-            Weather::Broken(_, kind) => Some(kind),
-            _ => None,
-        };
+        let asked = self.asked(make, weather);
         let began = self.shops.now();
-        let (report, how) = self.run_in(make, weather).await;
+        let (report, how) = self.run_in(make, weather, asked.full).await;
         let look = Arc::new(self.look(make).await);
         let ran = (began, self.shops.now());
         match report {
             Some(report) => {
                 self.count(how);
-                self.observe(make, &report, (ran, &look), self.hidden(make, broken)).await;
+                self.observe(make, &report, (ran, &look), &asked).await;
             }
             None => {
                 self.count(how);
@@ -378,9 +377,14 @@ impl Story {
     }
 
     /// What came of a run, and the name of how it went.
-    async fn run_in(&mut self, make: Make, weather: Weather) -> (Option<RunReport>, &'static str) {
+    async fn run_in(
+        &mut self,
+        make: Make,
+        weather: Weather,
+        full: bool,
+    ) -> (Option<RunReport>, &'static str) {
         let connection = self.shops.connection(make).await;
-        let backup = Backup { connection, full: self.dice.percent(3) };
+        let backup = Backup { connection, full };
         let before = self.shops.requests(make);
         let run = async |shops: &Shops| flows::backup::backup(shops.cell(), &backup, &Silent).await;
         match weather {
@@ -388,7 +392,9 @@ impl Story {
             Weather::Gusty(spec) => {
                 self.shops.faults(make, spec);
                 let ended = run(&self.shops).await;
-                if let Err(error) = &ended { panic!("{} {spec}: {error}", self.shops.now()); }
+                if let Err(error) = &ended {
+                    panic!("{} {spec}: {error}", self.shops.now());
+                }
                 (Some(ended.unwrap()), "backups under faults")
             }
             Weather::Broken(spec, _) => {
@@ -437,42 +443,45 @@ impl Story {
         make: Make,
         report: &RunReport,
         (ran, look): ((Timestamp, Timestamp), &Arc<Look>),
-        hidden: Hidden,
+        asked: &Asked,
     ) {
         let reader = check::reader(&self.shops, make).await;
         let model = self.models.get_mut(&make).unwrap();
         let number = report.snapshot.0;
         // The snapshot of a run that was cut off after it was made.
-        let kept: BTreeSet<u64> = reader.snapshots().await.unwrap().iter().map(|one| one.name.number.0).collect();
+        let kept: BTreeSet<u64> =
+            reader.snapshots().await.unwrap().iter().map(|one| one.name.number.0).collect();
         let between = kept.range(model.newest() + 1..number).copied().collect::<Vec<_>>();
         assert!(between.len() <= 1, "{between:?}");
         for adopted in between {
             let found = check::payloads(&reader, make, adopted).await;
-            model.adopted(adopted, &hidden, &found);
+            model.adopted(adopted, asked, &found);
             *self.counts.entry("snapshots adopted").or_default() += 1;
         }
-        let found = match model.is_resumed() {
-            true => check::payloads(&reader, make, number).await,
-            false => BTreeMap::new(),
-        };
-        model.backed_up(number, (ran, look), &hidden, &found);
+        let found = check::payloads(&reader, make, number).await;
+        model.backed_up(number, (ran, look), asked, &found);
         self.counts.entry("snapshots").and_modify(|count| *count += 1).or_insert(1);
-        gaps(make, report, &hidden);
+        gaps(make, report, asked);
         let digest = digest(&self.models[&make], number);
         self.tell(make, &format!("holds {digest:016x}"));
     }
 }
 
 /// What could not be read is told, and nothing else.
-fn gaps(make: Make, report: &RunReport, hidden: &Hidden) {
+fn gaps(make: Make, report: &RunReport, asked: &Asked) {
     for (kind, report) in &report.kinds {
-        let is_hidden = hidden.withdrawn.contains(kind.as_str()) || hidden.broken.contains(kind.as_str());
+        let is_hidden = asked.withdrawn.contains(kind.as_str()) || asked.broken.contains(kind.as_str());
         // Some of these are of items of a kind that a scope hides.
-        let in_part = !hidden.withdrawn.is_empty() && matches!(kind.as_str(), "metafield_definition" | "translation");
-        assert!(report.gaps.is_empty() != is_hidden || in_part, "{make:?} {kind}: {hidden:?} {:#?}", report.gaps);
+        let in_part =
+            !asked.withdrawn.is_empty() && matches!(kind.as_str(), "metafield_definition" | "translation");
+        assert!(
+            report.gaps.is_empty() != is_hidden || in_part,
+            "{make:?} {kind}: {asked:?} {:#?}",
+            report.gaps
+        );
     }
-    let is_whole = hidden.withdrawn.is_empty() && hidden.broken.is_empty();
-    assert_eq!(report.complete, is_whole, "{make:?} {hidden:?}");
+    let is_whole = asked.withdrawn.is_empty() && asked.broken.is_empty();
+    assert_eq!(report.complete, is_whole, "{make:?} {asked:?}");
 }
 
 /// What a snapshot holds, but for what was read at one of several moments, in a few digits.
