@@ -8,7 +8,7 @@ use repository::{Depth, Reader, RepositoryError};
 
 use super::dice::Dice;
 use super::look::Key;
-use super::model::Model;
+use super::model::{Found, Model};
 use super::shops::{Make, Shops};
 use crate::compare::walk;
 use crate::world::tenant;
@@ -52,6 +52,14 @@ pub(crate) async fn payloads(reader: &Reader, make: Make, number: u64) -> BTreeM
         }
     }
     found
+}
+
+/// What the record store has of a snapshot.
+pub(crate) async fn found(reader: &Reader, make: Make, number: u64) -> Found {
+    let commit = reader.at_number(SnapshotNumber(number)).await.unwrap().commit;
+    let gaps = commit.kinds.iter().filter(|(_, state)| !state.gaps.is_empty());
+    let gaps = gaps.map(|(kind, _)| kind.to_string()).collect();
+    Found { payloads: payloads(reader, make, number).await, gaps }
 }
 
 fn record_key((kind, id): &Key) -> RecordKey {

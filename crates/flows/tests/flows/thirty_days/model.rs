@@ -34,7 +34,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    fn new(seen: &Seen) -> Self {
+    pub(crate) fn new(seen: &Seen) -> Self {
         let told = AtomicI64::new(told(seen));
         Self { seen: seen.clone(), told, erased: AtomicBool::new(false) }
     }
@@ -47,6 +47,11 @@ impl Version {
 /// When the platform says that an item changed; before everything else where it does not say.
 fn told(seen: &Seen) -> i64 {
     seen.told_at.map_or(i64::MIN / 2, Timestamp::as_second)
+}
+
+/// Days since 1970.
+fn day(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(86_400)
 }
 
 /// A moment of which is known between which two it lies.
@@ -91,11 +96,26 @@ enum Reading {
     Gap,
 }
 
+impl Asked {
+    fn hides(&self, kind: &str) -> bool {
+        self.withdrawn.contains(kind) || self.broken.contains(kind)
+    }
+}
+
+/// What the record store has of a snapshot.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) payloads: BTreeMap<Key, Vec<u8>>,
+    /// Kinds of which it says that something is missing.
+    pub(crate) gaps: BTreeSet<String>,
+}
+
 /// A run that was begun and came to no snapshot that is known.
 #[derive(Debug, Clone)]
 struct Attempt {
     ran: Span,
     look: Arc<Look>,
+    asked: Asked,
 }
 
 /// What becomes of an item.
@@ -116,7 +136,7 @@ impl Outcome {
 }
 
 /// The model of one store's history.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Model {
     make: Make,
     /// What the newest snapshot holds.
@@ -153,45 +173,57 @@ impl Model {
     }
 
     /// A run came to no snapshot that is known of. What it read counts for the next.
-    pub(crate) fn interrupted(&mut self, ran: Span, look: Arc<Look>) {
-        self.attempts.push(Attempt { ran, look });
+    pub(crate) fn interrupted(&mut self, ran: Span, look: Arc<Look>, asked: Asked) {
+        self.attempts.push(Attempt { ran, look, asked });
     }
 
     /// The snapshot of a run that said that it failed: it had come to its end all the same.
-    pub(crate) fn adopted(&mut self, number: u64, asked: &Asked, found: &BTreeMap<Key, Vec<u8>>) {
-        let last = self.attempts.pop().expect("somebody made it");
-        self.backed_up(number, (last.ran, &last.look), asked, found);
+    pub(crate) fn adopted(&mut self, number: u64, found: &Found) {
+        let Attempt { ran, look, asked } = self.attempts.pop().expect("somebody made it");
+        self.backed_up(number, (ran, &look), asked, found);
     }
 
-    /// A snapshot was made of what the store holds. `found` is what the record store has of it: it is looked into where a
-    /// run went on with what an interrupted one had read, and an item may be as it was then or as it is now.
+    /// A snapshot was made of what the store holds. `found` is looked into where a run went on with what an interrupted
+    /// one had read, and an item may be as it was then or as it is now. What could not be read, and was not read before
+    /// the interruption either.
     pub(crate) fn backed_up(
         &mut self,
         number: u64,
         (ran, look): (Span, &Arc<Look>),
-        asked: &Asked,
-        found: &BTreeMap<Key, Vec<u8>>,
-    ) {
+        asked: Asked,
+        found: &Found,
+    ) -> BTreeSet<&'static str> {
         let mut attempts = std::mem::take(&mut self.attempts);
-        attempts.push(Attempt { ran, look: Arc::clone(look) });
-        let mut blurred = BTreeSet::new();
+        attempts.push(Attempt { ran, look: Arc::clone(look), asked });
+        let (mut blurred, mut unread) = (BTreeSet::new(), BTreeSet::new());
         for kind in self.make.kinds() {
-            let readings = self.readings(kind, ran, asked);
-            self.kind_backed_up(kind, &readings, &attempts, found, &mut blurred);
+            // A gap of an interrupted run is read again; what it had read to its end is not.
+            let (last, before) = attempts.split_last().expect("there is the last");
+            let was_read = before.iter().any(|attempt| !attempt.asked.hides(kind.name));
+            let hidden = last.asked.hides(kind.name);
+            let is_gap = hidden && (!was_read || found.gaps.contains(kind.name));
+            let counts = |attempt: &&Attempt| is_gap || !attempt.asked.hides(kind.name);
+            let counting: Vec<&Attempt> = attempts.iter().filter(counts).collect();
+            if is_gap {
+                unread.insert(kind.name);
+            }
+            let readings = self.readings(kind, last, is_gap);
+            self.kind_backed_up(kind, &readings, &counting, found, &mut blurred);
         }
         self.blurred += blurred.len() as u64;
         let snapshot = Snapshot { taken: ran, records: self.head.clone(), blurred };
         let before = self.snapshots.insert(number, snapshot);
         assert!(before.is_none(), "snapshot {number} is made twice");
+        unread
     }
 
     /// How a kind may have been read. More than one where a week ended while the run began.
-    fn readings(&self, kind: &KindSpec, ran: Span, asked: &Asked) -> Vec<Reading> {
-        if asked.withdrawn.contains(kind.name) {
-            // Only one of the platforms tells which scopes there are.
-            return vec![if self.make == Make::Shopify { Reading::LeftScope } else { Reading::Gap }];
+    fn readings(&self, kind: &KindSpec, Attempt { ran, asked, .. }: &Attempt, is_gap: bool) -> Vec<Reading> {
+        // Only one of the platforms tells which scopes there are.
+        if is_gap && asked.withdrawn.contains(kind.name) && self.make == Make::Shopify {
+            return vec![Reading::LeftScope];
         }
-        if asked.broken.contains(kind.name) {
+        if is_gap {
             return vec![Reading::Gap];
         }
         if asked.full {
@@ -214,8 +246,8 @@ impl Model {
         &mut self,
         kind: &'static KindSpec,
         readings: &[Reading],
-        attempts: &[Attempt],
-        found: &BTreeMap<Key, Vec<u8>>,
+        attempts: &[&Attempt],
+        found: &Found,
         blurred: &mut BTreeSet<Key>,
     ) {
         let state = self.states.get(kind.name).copied().unwrap_or_default();
@@ -242,7 +274,7 @@ impl Model {
                 first
             } else {
                 blurred.insert(key.clone());
-                let there = found.get(&key);
+                let there = found.payloads.get(&key);
                 let fits = |outcome: &&Outcome| match (outcome, there) {
                     (Outcome::Absent(_), None) => true,
                     (Outcome::Is(version), Some(there)) => {
@@ -382,14 +414,18 @@ impl Model {
         theirs.map(|person| person.0).collect::<BTreeSet<_>>().into_iter().map(SubjectId).collect()
     }
 
+    /// Whether it is known of each snapshot on which day it was taken: none was while a day ended.
+    pub(crate) fn knows_days(&self) -> bool {
+        self.snapshots.values().all(|snapshot| day(snapshot.taken.0) == day(snapshot.taken.1))
+    }
+
     /// Which snapshots are dropped where the newest so many stay, and the newest of each of so many days.
     pub(crate) fn to_drop(&self, last: usize, days: usize) -> Vec<u64> {
-        let day = |snapshot: &Snapshot| snapshot.taken.0.as_second().div_euclid(86_400);
         let mut seen = BTreeSet::new();
         let newest_first = self.snapshots.iter().rev().enumerate();
         let kept: BTreeSet<u64> = newest_first
             .filter(|(turn, (_, snapshot))| {
-                let first_of_day = seen.len() < days && seen.insert(day(snapshot));
+                let first_of_day = seen.len() < days && seen.insert(day(snapshot.taken.0));
                 *turn < last || first_of_day
             })
             .map(|(_, (number, _))| *number)
