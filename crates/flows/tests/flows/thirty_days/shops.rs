@@ -23,6 +23,8 @@ use crate::world::{World, tenant};
 
 /// So many rows of a table stay, whatever is deleted.
 const ROWS_MIN: usize = 3;
+/// By then the first store is connected.
+const CONNECTED: Duration = Duration::from_secs(600);
 /// Some time passes after what an owner does.
 const AFTER_A_DEED: Duration = Duration::from_secs(10);
 
@@ -131,6 +133,8 @@ impl Shops {
         world.open(Make::Shopify.name(), settings).await;
         let settings =
             sandbox::bigcommerce::Settings { seed, products, customers, orders, ..Default::default() };
+        // So that it is opened at the same moment, however long it took to connect the first.
+        world.clock.advance_to(CONNECTED);
         let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
         let store = sandbox::bigcommerce::start(settings, clock, Arc::clone(&world.cell.rng)).await.unwrap();
         let credential = bigcommerce::Credential { access_token: Secret::new(&store.access_token) };
@@ -208,6 +212,14 @@ impl Shops {
         match make {
             Make::Shopify => self.world.dump(make.name()),
             Make::BigCommerce => self.store.dump(),
+        }
+    }
+
+    /// Host and port of the store.
+    pub(crate) fn address(&self, make: Make) -> String {
+        match make {
+            Make::Shopify => self.world.shop(make.name()).addr.to_string(),
+            Make::BigCommerce => self.store.addr.to_string(),
         }
     }
 

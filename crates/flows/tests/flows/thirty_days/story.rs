@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::contract::Restorable;
-use domain::{Clock as _, Kind, SnapshotNumber, Timestamp};
+use domain::{Kind, SnapshotNumber, Timestamp};
 use flows::ErrorKind;
 use flows::backup::Backup;
 use flows::report::RunReport;
@@ -24,6 +24,8 @@ use crate::erased::erase_in;
 use crate::killed::killed_when;
 use crate::world::{World, problems, tenant};
 
+/// By then both stores are connected.
+const BEGINNING: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What an owner does ends so long before a backup, but for what is done at the last moment: what was done before the
 /// one before it, and within the time that an increment looks back, is then known to be read or not.
@@ -106,13 +108,12 @@ pub(crate) struct Story {
     length: Length,
     /// Different for each deed.
     turn: u64,
-    began: Duration,
 }
 
 impl Story {
     pub(crate) async fn begin(seed: u64, length: Length) -> Self {
         let shops = Shops::open(seed, length.size).await;
-        let began = shops.world.clock.monotonic();
+        shops.world.clock.advance_to(BEGINNING);
         Self {
             shops,
             models: Make::BOTH.into_iter().map(|make| (make, Model::new(make))).collect(),
@@ -123,7 +124,6 @@ impl Story {
             withdrawn: BTreeMap::new(),
             length,
             turn: 0,
-            began,
         }
     }
 
@@ -160,7 +160,7 @@ impl Story {
         if std::env::var_os("TOLD").is_some() {
             eprintln!("{} {}: {what}", self.shops.now(), make.name());
         }
-        self.told.push(format!("{}: {what}", make.name()));
+        self.told.push(format!("{}: {}", make.name(), without_ids(what)));
     }
 
     fn count(&mut self, what: &'static str) {
@@ -171,7 +171,7 @@ impl Story {
         // At moments that do not depend on how long anything took, so that the same seed gives the same times.
         let slot = DAY / self.length.backups;
         let late = slot * u32::try_from(self.dice.below(40)).unwrap() / 100;
-        let moment = self.began + DAY * day + slot * backup + late;
+        let moment = BEGINNING + DAY * day + slot * backup + late;
         self.shops.world.clock.advance_to(moment);
         self.told.push(format!("day {day}, {backup}"));
         for make in Make::BOTH {
@@ -482,7 +482,7 @@ impl Story {
         let unread = model.backed_up(number, (ran, look), asked, &found);
         self.counts.entry("snapshots").and_modify(|count| *count += 1).or_insert(1);
         gaps(make, report, &unread, is_partial);
-        let digest = digest(&self.models[&make], number);
+        let digest = digest(&self.models[&make], number, &self.shops.address(make));
         self.tell(make, &format!("holds {digest:016x}"));
     }
 }
@@ -499,14 +499,41 @@ fn gaps(make: Make, report: &RunReport, unread: &BTreeSet<&'static str>, is_part
     assert_eq!(report.complete, is_whole, "{make:?} {unread:?}");
 }
 
-/// What a snapshot holds, but for what was read at one of several moments, in a few digits.
-fn digest(model: &Model, number: u64) -> u64 {
+/// What a snapshot holds, in a few digits, but for what was read at one of several moments, and for where the store
+/// listens.
+fn digest(model: &Model, number: u64, address: &str) -> u64 {
     let snapshot = &model.snapshots[&number];
+    let records = snapshot.records.iter().filter(|(key, _)| !snapshot.blurred.contains(*key));
+    let texts: Vec<String> = records
+        .map(|(key, version)| {
+            let content = String::from_utf8_lossy(&version.seen.canonical).replace(address, "");
+            format!("{} {} {content}", key.0, key.1)
+        })
+        .collect();
+    // The same ids have the same places in their order.
+    let sorted: BTreeSet<&str> = texts.iter().flat_map(|text| ids(text)).collect();
+    let places: BTreeMap<&str, usize> = sorted.into_iter().zip(0..).collect();
     let mut hasher = DefaultHasher::new();
-    for (key, version) in snapshot.records.iter().filter(|(key, _)| !snapshot.blurred.contains(*key)) {
-        (key, &version.seen.canonical).hash(&mut hasher);
+    for text in &texts {
+        let places: Vec<usize> = ids(text).map(|id| places[id]).collect();
+        (without_ids(text), places).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// So many digits has an id of Shopify's. The next one depends on how often anything was asked of the store.
+const ID_DIGITS: usize = 13;
+
+fn is_id(run: &str) -> bool {
+    run.len() == ID_DIGITS && run.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn ids(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_ascii_digit()).filter(|run| is_id(run))
+}
+
+fn without_ids(text: &str) -> String {
+    ids(text).fold(text.to_owned(), |text, id| text.replace(id, "…"))
 }
 
 /// Waits until all that was sent has arrived.
