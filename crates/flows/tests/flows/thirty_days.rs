@@ -46,15 +46,15 @@ async fn every_version_of_thirty_days_is_as_the_store_had_it() {
         let mut story = Story::begin(seed, length).await;
         let wrong = story.run().await;
         assert!(wrong.is_empty(), "seed {seed}: {}", wrong.join("\n"));
-        let Compared { snapshots, records, erased, pairs, times } = story.compared;
+        let Compared { snapshots, records, erased, files, pairs, times } = story.compared;
         let untold: u64 = story.models.values().map(|model| model.untold).sum();
         let blurred: u64 = story.models.values().map(|model| model.blurred).sum();
         let fact = format!(
-            "thirty days, seed {seed}: {:?}; compared: {snapshots} snapshots, {records} records, {erased} erased, {pairs} pairs of snapshots, {times} times; {untold} changes that the platform told only in a listing, {blurred} items that an interrupted run had read before or after an edit",
+            "thirty days, seed {seed}: {:?}; compared: {snapshots} snapshots, {records} records, {files} files, {erased} erased, {pairs} pairs of snapshots, {times} times; {untold} changes that the platform told only in a listing, {blurred} items that an interrupted run had read before or after an edit",
             story.counts
         );
         println!("{fact}");
-        assert!(records > 1_000 && pairs > 0 && times > 0, "{fact}");
+        assert!(records > 1_000 && files > 100 && pairs > 0 && times > 0, "{fact}");
         if let Some(path) = std::env::var_os("CARETAKER_FACTS").filter(|_| is_soak) {
             let mut facts = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
             writeln!(facts, "{fact}").unwrap();

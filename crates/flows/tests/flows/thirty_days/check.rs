@@ -1,13 +1,14 @@
 //! What the record store has, compared with the model: every record of every snapshot by its bytes, why what is gone is
 //! gone, what there was at a time, and what changed between two snapshots. Whatever differs is told in words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::{Action, Kind, RecordKey, SnapshotNumber, Timestamp};
-use repository::{Depth, Reader, RepositoryError};
+use bytes::Bytes;
+use domain::{Action, Kind, MediaRef, RecordKey, SnapshotNumber, Timestamp};
+use repository::{Depth, MediaStore, Reader, Record, RepositoryError};
 
 use super::dice::Dice;
-use super::look::Key;
+use super::look::{Files, Key};
 use super::model::{Found, Model};
 use super::shops::{Make, Shops};
 use crate::compare::walk;
@@ -22,18 +23,9 @@ pub(crate) struct Compared {
     pub(crate) snapshots: u64,
     pub(crate) records: u64,
     pub(crate) erased: u64,
+    pub(crate) files: u64,
     pub(crate) pairs: u64,
     pub(crate) times: u64,
-}
-
-impl Compared {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.snapshots += other.snapshots;
-        self.records += other.records;
-        self.erased += other.erased;
-        self.pairs += other.pairs;
-        self.times += other.times;
-    }
 }
 
 pub(crate) async fn reader(shops: &Shops, make: Make) -> Reader {
@@ -41,14 +33,14 @@ pub(crate) async fn reader(shops: &Shops, make: Make) -> Reader {
     flows::read::open(shops.cell(), &tenant(), &name, Action::Read, "compare").await.unwrap()
 }
 
-/// The payloads of all records of a snapshot. Those of people who were erased are passed over.
-pub(crate) async fn payloads(reader: &Reader, make: Make, number: u64) -> BTreeMap<Key, Vec<u8>> {
+/// All records of a snapshot. Those of people who were erased are passed over.
+async fn records(reader: &Reader, make: Make, number: u64) -> BTreeMap<Key, Record> {
     let mut found = BTreeMap::new();
     for kind in make.kinds() {
         let of = Kind::new(kind.name).unwrap();
         let mut scan = reader.scan(&of, SnapshotNumber(number), None).await.unwrap();
         while let Some(record) = scan.next().await.unwrap() {
-            found.insert((kind.name, record.key.id), record.payload);
+            found.insert((kind.name, record.key.id.clone()), record);
         }
     }
     found
@@ -59,7 +51,40 @@ pub(crate) async fn found(reader: &Reader, make: Make, number: u64) -> Found {
     let commit = reader.at_number(SnapshotNumber(number)).await.unwrap().commit;
     let gaps = commit.kinds.iter().filter(|(_, state)| !state.gaps.is_empty());
     let gaps = gaps.map(|(kind, _)| kind.to_string()).collect();
-    Found { payloads: payloads(reader, make, number).await, gaps }
+    let records = records(reader, make, number).await.into_iter();
+    Found { payloads: records.map(|(key, record)| (key, record.payload)).collect(), gaps }
+}
+
+/// The files of a store's records, of which each is opened once.
+struct Stored {
+    media: MediaStore,
+    digests: HashMap<String, Box<str>>,
+}
+
+impl Stored {
+    async fn of(shops: &Shops, make: Make) -> Self {
+        let scope = shops.connection(make).await.scope;
+        let grant = shops.cell().grant(&scope, &[Action::Read], "compare").await.unwrap();
+        let media = shops.cell().repository(&scope).media(&grant, Action::Read).await.unwrap();
+        Self { media, digests: HashMap::new() }
+    }
+
+    async fn files(&mut self, record: &Record) -> Files {
+        let mut files = Files::new();
+        for MediaRef { pointer, name, .. } in &record.meta.media_refs {
+            if !self.digests.contains_key(name) {
+                let mut bytes = Vec::new();
+                let mut take = |piece: Bytes| {
+                    bytes.extend_from_slice(&piece);
+                    Ok(())
+                };
+                self.media.read(name, &mut take).await.unwrap();
+                self.digests.insert(name.clone(), repository::sha256_hex(&bytes).into());
+            }
+            files.insert(pointer.clone(), self.digests[name].clone());
+        }
+        files
+    }
 }
 
 fn record_key((kind, id): &Key) -> RecordKey {
@@ -67,16 +92,16 @@ fn record_key((kind, id): &Key) -> RecordKey {
 }
 
 /// One snapshot.
-pub(crate) async fn snapshot(
+async fn snapshot(
     reader: &Reader,
-    make: Make,
-    model: &Model,
+    stored: &mut Stored,
+    (make, model): (Make, &Model),
     number: u64,
     compared: &mut Compared,
 ) -> Vec<String> {
     let named = |(kind, id): &Key, what: &str| format!("{} {number}: {kind} {id} {what}", make.name());
     let expected = &model.snapshots[&number].records;
-    let mut found = payloads(reader, make, number).await;
+    let mut found = records(reader, make, number).await;
     let mut wrong = Vec::new();
     compared.snapshots += 1;
     for (key, version) in expected {
@@ -84,21 +109,32 @@ pub(crate) async fn snapshot(
         if version.is_erased() {
             compared.erased += 1;
             let read = reader.get(&record_key(key), SnapshotNumber(number)).await;
-            if there.is_some() || !matches!(read, Err(RepositoryError::Erased(_))) {
+            let is_gone = match &read {
+                Err(RepositoryError::Erased(_)) => true,
+                // A compaction keeps of it that it was redacted.
+                Err(RepositoryError::NotFound(_)) => model.is_compacted,
+                _ => false,
+            };
+            if there.is_some() || !is_gone {
                 wrong.push(named(key, &format!("was erased, and is not: {read:?}")));
             }
             continue;
         }
         compared.records += 1;
-        match there {
-            None => wrong.push(named(key, "is missing")),
-            Some(there) if !make.same(key.0, &version.seen.payload, &there) => {
-                let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap();
-                let mut fields = Vec::new();
-                walk("", &value(&version.seen.payload), &value(&there), &mut fields);
-                wrong.push(named(key, &format!("has other bytes: {}", fields.join(", "))));
-            }
-            Some(_) => {}
+        let Some(there) = there else {
+            wrong.push(named(key, "is missing"));
+            continue;
+        };
+        if !make.same(key.0, &version.seen.payload, &there.payload) {
+            let value = |bytes: &[u8]| serde_json::from_slice(bytes).unwrap();
+            let mut fields = Vec::new();
+            walk("", &value(&version.seen.payload), &value(&there.payload), &mut fields);
+            wrong.push(named(key, &format!("has other bytes: {}", fields.join(", "))));
+        }
+        let files = stored.files(&there).await;
+        compared.files += files.len() as u64;
+        if files != version.seen.files {
+            wrong.push(named(key, &format!("has other files: {files:?} and not {:?}", version.seen.files)));
         }
     }
     wrong.extend(found.keys().map(|key| named(key, "is too much")));
@@ -125,8 +161,9 @@ pub(crate) async fn all(
         wrong.push(format!("{}: snapshots {kept:?} instead of {expected:?}", make.name()));
         return wrong;
     }
+    let mut stored = Stored::of(shops, make).await;
     for number in &kept {
-        wrong.extend(snapshot(&reader, make, model, *number, compared).await);
+        wrong.extend(snapshot(&reader, &mut stored, (make, model), *number, compared).await);
     }
     wrong.extend(ends(&reader, make, model).await);
     let numbers: Vec<u64> = kept.into_iter().collect();
@@ -193,18 +230,22 @@ async fn at_a_time(
 /// What changed between two snapshots.
 async fn between(reader: &Reader, make: Make, model: &Model, (from, to): (u64, u64)) -> Vec<String> {
     let mut expected = model.differences(from, to);
+    // Whether somebody was there who was erased depends on what was compacted since.
+    let is_erased = |key: &Key| [from, to].iter().any(|number| model.has_erased(*number, key));
     let mut walk = reader.differences(SnapshotNumber(from), SnapshotNumber(to)).await.unwrap();
     let mut wrong = Vec::new();
     let named = |key: &RecordKey| format!("{} {from}..{to}: {} {}", make.name(), key.kind, key.id);
     while let Some(difference) = walk.next().await.unwrap() {
         let kind = make.kinds().iter().find(|kind| kind.name == difference.key.kind.as_str()).unwrap();
         let found = (difference.before, difference.after);
-        let told = expected.remove(&(kind.name, difference.key.id.clone()));
-        if told != Some(found) {
+        let key = (kind.name, difference.key.id.clone());
+        let told = expected.remove(&key);
+        if told != Some(found) && !is_erased(&key) {
             wrong.push(format!("{} differs as {found:?} instead of {told:?}", named(&difference.key)));
         }
     }
-    wrong.extend(expected.keys().map(|key| format!("{} does not differ", named(&record_key(key)))));
+    let missing = expected.keys().filter(|key| !is_erased(key));
+    wrong.extend(missing.map(|key| format!("{} does not differ", named(&record_key(key)))));
     wrong
 }
 

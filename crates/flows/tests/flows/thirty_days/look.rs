@@ -3,14 +3,21 @@
 //! is compared with a reading that knows nothing of them. What the contract itself might overlook is found by
 //! [`super::raw`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Mutex;
 
 use connectors::contract::{Item, KindEnd, KindRequest, KindSpec, Line, Progress, Spool, SpoolError, Store};
 use domain::{Kind, Removal, SubjectId, Timestamp};
+use futures::TryStreamExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
+
+/// Digests of bytes, by pointer.
+pub(crate) type Files = BTreeMap<String, Box<str>>;
+/// Files of versions of items whose bytes were looked at before: as long as nothing of an item changes, they do not.
+#[derive(Default)]
+pub(crate) struct Known(HashMap<(Key, Vec<u8>), Files>);
 
 /// Kind and id.
 pub(crate) type Key = (&'static str, Box<str>);
@@ -28,6 +35,8 @@ pub(crate) struct Seen {
     pub(crate) told_at: Option<Timestamp>,
     /// Whose it is.
     pub(crate) subject: Option<SubjectId>,
+    /// Its files: the pointer to each, and the digest of its bytes.
+    pub(crate) files: Files,
 }
 
 impl fmt::Debug for Seen {
@@ -40,38 +49,49 @@ impl fmt::Debug for Seen {
 const TOLD_BY_THEMSELVES: &[&str] = &["metafields", "variant_metafields"];
 
 impl Seen {
-    fn of(item: Item) -> Self {
+    fn of(item: Item, files: Files) -> Self {
         let payload: Value = serde_json::from_slice(&item.payload).unwrap();
         let parts = TOLD_BY_THEMSELVES.iter().filter_map(|field| payload.get(*field)?.as_array()).flatten();
         let told = parts.filter_map(|part| part.get("date_modified")?.as_str()?.parse::<Timestamp>().ok());
         Self {
             told_at: told.chain(item.source_updated_at).max(),
             subject: item.subjects.into_iter().next(),
+            files,
             payload: item.payload,
             canonical: item.canonical,
         }
     }
 }
 
-/// Reads all of a store.
-pub(crate) async fn look(store: &dyn Store) -> Look {
+/// Reads all of a store, with all files.
+pub(crate) async fn look(store: &dyn Store, known: &mut Known) -> Look {
     let all = store.kinds().iter().map(|kind| KindRequest { kind, since: None, resume: None });
     let memory = Memory::default();
     store.fetch(all.collect(), &memory).await.unwrap();
-    let lines = memory.0.into_inner().unwrap();
-    lines.into_iter().filter_map(|((kind, id), lines)| joined(store, &kind, id, lines)).collect()
+    let mut look = Look::new();
+    for ((kind, id), lines) in memory.0.into_inner().unwrap() {
+        let spec: &'static KindSpec = store.kinds().iter().find(|row| row.name == kind).unwrap();
+        let lines: Vec<Line> = lines.into_values().collect();
+        let Some(item) = store.assemble(spec, &id, &lines).unwrap() else { continue };
+        let version = ((spec.name, id.clone()), item.canonical.clone());
+        let files = match known.0.get(&version) {
+            Some(files) => files.clone(),
+            None => files(store, &item).await,
+        };
+        known.0.insert(version, files.clone());
+        look.insert((spec.name, id), Seen::of(item, files));
+    }
+    look
 }
 
-fn joined(
-    store: &dyn Store,
-    kind: &str,
-    id: Box<str>,
-    lines: BTreeMap<Box<str>, Line>,
-) -> Option<(Key, Seen)> {
-    let spec: &'static KindSpec = store.kinds().iter().find(|row| row.name == kind).unwrap();
-    let lines: Vec<Line> = lines.into_values().collect();
-    let item = store.assemble(spec, &id, &lines).unwrap()?;
-    Some(((spec.name, id), Seen::of(item)))
+async fn files(store: &dyn Store, item: &Item) -> Files {
+    let mut files = Files::new();
+    for source in &item.media {
+        let body = store.media(source).await.unwrap();
+        let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
+        files.insert(source.pointer.clone(), repository::sha256_hex(&bytes.concat()).into());
+    }
+    files
 }
 
 /// Lines by kind and id, and by part.

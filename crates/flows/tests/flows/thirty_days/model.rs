@@ -145,6 +145,8 @@ pub(crate) struct Model {
     pub(crate) snapshots: BTreeMap<u64, Snapshot>,
     /// Why what is not there any more is gone.
     pub(crate) gone: BTreeMap<Key, Removal>,
+    /// Whether the index was compacted.
+    pub(crate) is_compacted: bool,
     states: BTreeMap<&'static str, State>,
     attempts: Vec<Attempt>,
     /// How often something had changed of which the platform told nothing.
@@ -160,6 +162,7 @@ impl Model {
             head: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             gone: BTreeMap::new(),
+            is_compacted: false,
             states: BTreeMap::new(),
             attempts: Vec::new(),
             untold: 0,
@@ -175,6 +178,11 @@ impl Model {
     /// A run came to no snapshot that is known of. What it read counts for the next.
     pub(crate) fn interrupted(&mut self, ran: Span, look: Arc<Look>, asked: Asked) {
         self.attempts.push(Attempt { ran, look, asked });
+    }
+
+    /// Whether there was a run that came to no snapshot that is known of, since the last that did.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        !self.attempts.is_empty()
     }
 
     /// The snapshot of a run that said that it failed: it had come to its end all the same.
@@ -431,6 +439,11 @@ impl Model {
             .map(|(_, (number, _))| *number)
             .collect();
         self.snapshots.keys().filter(|number| !kept.contains(number)).copied().collect()
+    }
+
+    /// Whether a snapshot had something of somebody who was erased since.
+    pub(crate) fn has_erased(&self, number: u64, key: &Key) -> bool {
+        self.snapshots[&number].records.get(key).is_some_and(|version| version.is_erased())
     }
 
     /// Snapshots were dropped.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use vault::{Client, Handles, OperatorKey, Passphrase, Vault};
 
 use super::dice::Dice;
-use super::look::{Look, look};
+use super::look::{Known, Look, look};
 use super::power::{Power, stores};
 use super::{bigcommerce_deeds, shopify_deeds};
 use crate::world::{World, tenant};
@@ -120,6 +120,7 @@ pub(crate) struct Shops {
     store: Running,
     owner: reqwest::Client,
     granted: Vec<String>,
+    files: tokio::sync::Mutex<Known>,
 }
 
 impl Shops {
@@ -152,7 +153,7 @@ impl Shops {
         let granted = granted.iter().cloned().chain(writing).collect();
         let authority = reqwest::Certificate::from_pem(store.ca_pem.as_bytes()).unwrap();
         let owner = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-        Self { world, power, store, owner, granted }
+        Self { world, power, store, owner, granted, files: tokio::sync::Mutex::default() }
     }
 
     pub(crate) fn cell(&self) -> &Cell {
@@ -202,7 +203,7 @@ impl Shops {
         let connection = self.connection(make).await;
         let grant = self.cell().grant(&connection.scope, &[Action::Backup], "test").await.unwrap();
         let store = flows::connect::open(self.cell(), &connection, &grant).await.unwrap();
-        let look = look(&*store).await;
+        let look = look(&*store, &mut *self.files.lock().await).await;
         self.withdraw(make, withdrawn);
         look
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connectors::contract::Restorable;
-use domain::{Kind, SnapshotNumber, Timestamp};
+use domain::{Action, Kind, SnapshotNumber, Timestamp};
 use flows::ErrorKind;
 use flows::backup::Backup;
 use flows::report::RunReport;
@@ -53,6 +53,8 @@ enum Weather {
     Calm,
     /// Requests fail by chance, for a moment.
     Gusty(&'static str),
+    /// The store's owner does something while it is read, at the n-th request.
+    Busy(u64),
     /// What one kind is read by does not work.
     Broken(&'static str, &'static str),
     /// The store cannot be reached from the n-th request on.
@@ -148,6 +150,9 @@ impl Story {
     /// Compares all that is kept with the models.
     pub(crate) async fn check(&mut self) -> Vec<String> {
         let mut wrong = Vec::new();
+        for make in Make::BOTH {
+            self.adopt(make, u64::MAX).await;
+        }
         for (make, model) in &self.models {
             let (dice, compared) = (&mut self.dice, &mut self.compared);
             wrong.extend(check::all(&self.shops, *make, model, dice, compared).await);
@@ -237,6 +242,7 @@ impl Story {
 
     /// What is done to what is stored, and out of it.
     async fn upkeep(&mut self, make: Make) {
+        self.adopt(make, u64::MAX).await;
         if self.models[&make].snapshots.is_empty() {
             return;
         }
@@ -246,6 +252,7 @@ impl Story {
             13..=16 => {
                 let connection = self.shops.connection(make).await;
                 flows::retention::compact(self.shops.cell(), &connection).await.unwrap();
+                self.models.get_mut(&make).unwrap().is_compacted = true;
                 self.tell(make, "is compacted");
                 self.count("compactions");
             }
@@ -343,8 +350,10 @@ impl Story {
 
     fn weather(&mut self, make: Make) -> Weather {
         match self.dice.below(100) {
-            0..=39 => Weather::Calm,
-            40..=64 => Weather::Gusty(self.dice.pick(gusts(make)).copied().unwrap()),
+            0..=31 => Weather::Calm,
+            32..=41 if self.withdrawn.contains_key(&make) => Weather::Calm,
+            32..=41 => Weather::Busy(1 + self.dice.below(REQUESTS_MAX)),
+            42..=64 => Weather::Gusty(self.dice.pick(gusts(make)).copied().unwrap()),
             65..=72 => {
                 let (spec, kind) = self.dice.pick(breaks(make)).copied().unwrap();
                 Weather::Broken(spec, kind)
@@ -377,12 +386,21 @@ impl Story {
         self.tell(make, &format!("is backed up: {weather:?}"));
         let asked = self.asked(make, weather);
         let began = self.shops.now();
+        let before = match weather {
+            // Each item is then read as it was before, or as it is after.
+            Weather::Busy(_) => Some(Arc::new(self.look(make).await)),
+            _ => None,
+        };
         let (report, how) = self.run_in(make, weather, asked.full).await;
         let look = Arc::new(self.look(make).await);
         let ran = (began, self.shops.now());
         match report {
             Some(report) => {
                 self.count(how);
+                self.adopt(make, report.snapshot.0).await;
+                if let Some(before) = before {
+                    self.models.get_mut(&make).unwrap().interrupted(ran, before, asked.clone());
+                }
                 self.observe(make, &report, (ran, &look), asked).await;
             }
             None => {
@@ -408,6 +426,22 @@ impl Story {
         let run = async |shops: &Shops| flows::backup::backup(shops.cell(), &backup, &Silent).await;
         match weather {
             Weather::Calm => (Some(run(&self.shops).await.unwrap()), "backups in peace"),
+            Weather::Busy(nth) => {
+                self.turn += 1;
+                let (shops, dice, turn) = (&self.shops, &mut self.dice, self.turn);
+                let deed = async {
+                    while shops.requests(make) < before + nth {
+                        tokio::task::yield_now().await;
+                    }
+                    let number = usize::try_from(dice.below(Shops::deeds(make).len() as u64)).unwrap();
+                    shops.act(make, number, turn, (None, dice)).await
+                };
+                let (report, done) = futures::join!(run(shops), deed);
+                if let Some(done) = done {
+                    self.tell(make, &format!("meanwhile {done}"));
+                }
+                (Some(report.unwrap()), "backups beside an edit")
+            }
             Weather::Gusty(spec) => {
                 self.shops.faults(make, spec);
                 let ended = run(&self.shops).await;
@@ -457,6 +491,29 @@ impl Story {
         look
     }
 
+    /// Takes note of the snapshot of a run that was cut off after it was made, if there is one before this number.
+    async fn adopt(&mut self, make: Make, before: u64) {
+        let model = self.models.get_mut(&make).unwrap();
+        if !model.is_interrupted() {
+            return;
+        }
+        let name = make.name().parse().unwrap();
+        let reader = flows::read::open(self.shops.cell(), &tenant(), &name, Action::Read, "compare").await;
+        let reader = match reader {
+            Err(error) if error.kind() == ErrorKind::NotFound => return,
+            reader => reader.unwrap(),
+        };
+        let kept = reader.snapshots().await.unwrap();
+        let kept: BTreeSet<u64> = kept.iter().map(|one| one.name.number.0).collect();
+        let between: Vec<u64> = kept.range(model.newest() + 1..before).copied().collect();
+        assert!(between.len() <= 1, "{between:?}");
+        for number in between {
+            let found = check::found(&reader, make, number).await;
+            model.adopted(number, &found);
+            *self.counts.entry("snapshots adopted").or_default() += 1;
+        }
+    }
+
     async fn observe(
         &mut self,
         make: Make,
@@ -464,19 +521,9 @@ impl Story {
         (ran, look): ((Timestamp, Timestamp), &Arc<Look>),
         asked: Asked,
     ) {
+        let number = report.snapshot.0;
         let reader = check::reader(&self.shops, make).await;
         let model = self.models.get_mut(&make).unwrap();
-        let number = report.snapshot.0;
-        // The snapshot of a run that was cut off after it was made.
-        let kept: BTreeSet<u64> =
-            reader.snapshots().await.unwrap().iter().map(|one| one.name.number.0).collect();
-        let between = kept.range(model.newest() + 1..number).copied().collect::<Vec<_>>();
-        assert!(between.len() <= 1, "{between:?}");
-        for adopted in between {
-            let found = check::found(&reader, make, adopted).await;
-            model.adopted(adopted, &found);
-            *self.counts.entry("snapshots adopted").or_default() += 1;
-        }
         let found = check::found(&reader, make, number).await;
         let is_partial = !asked.withdrawn.is_empty();
         let unread = model.backed_up(number, (ran, look), asked, &found);
