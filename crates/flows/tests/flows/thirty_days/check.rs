@@ -79,7 +79,7 @@ impl Stored {
                     Ok(())
                 };
                 self.media.read(name, &mut take).await.unwrap();
-                self.digests.insert(name.clone(), repository::sha256_hex(&bytes).into());
+                self.digests.insert(name.clone(), repository::sha256_hex(&bytes));
             }
             files.insert(pointer.clone(), self.digests[name].clone());
         }
@@ -88,7 +88,7 @@ impl Stored {
 }
 
 fn record_key((kind, id): &Key) -> RecordKey {
-    RecordKey::new(Kind::new(*kind).unwrap(), &**id).unwrap()
+    RecordKey::new(Kind::new(kind).unwrap(), id).unwrap()
 }
 
 /// One snapshot.

@@ -15,9 +15,10 @@ use serde_json::Value;
 
 /// Digests of bytes, by pointer.
 pub(crate) type Files = BTreeMap<String, Box<str>>;
-/// Files of versions of items whose bytes were looked at before: as long as nothing of an item changes, they do not.
+/// Digests of bytes by their addresses. A changed address means changed bytes, and what stood at one that leads nowhere
+/// any more is what the snapshot before has.
 #[derive(Default)]
-pub(crate) struct Known(HashMap<(Key, Vec<u8>), Files>);
+pub(crate) struct Known(HashMap<String, Box<str>>);
 
 /// Kind and id.
 pub(crate) type Key = (&'static str, Box<str>);
@@ -73,23 +74,28 @@ pub(crate) async fn look(store: &dyn Store, known: &mut Known) -> Look {
         let spec: &'static KindSpec = store.kinds().iter().find(|row| row.name == kind).unwrap();
         let lines: Vec<Line> = lines.into_values().collect();
         let Some(item) = store.assemble(spec, &id, &lines).unwrap() else { continue };
-        let version = ((spec.name, id.clone()), item.canonical.clone());
-        let files = match known.0.get(&version) {
-            Some(files) => files.clone(),
-            None => files(store, &item).await,
-        };
-        known.0.insert(version, files.clone());
+        let files = files(store, &item, known).await;
         look.insert((spec.name, id), Seen::of(item, files));
     }
     look
 }
 
-async fn files(store: &dyn Store, item: &Item) -> Files {
+async fn files(store: &dyn Store, item: &Item, known: &mut Known) -> Files {
     let mut files = Files::new();
     for source in &item.media {
-        let body = store.media(source).await.unwrap();
-        let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
-        files.insert(source.pointer.clone(), repository::sha256_hex(&bytes.concat()).into());
+        // The address of an upload is signed anew on every reading.
+        let is_signed = source.pointer.ends_with("originalSource/url");
+        let address = if is_signed { source.url.split('?').next().unwrap() } else { &source.url };
+        let digest = match known.0.get(address) {
+            Some(digest) => digest.clone(),
+            None => {
+                let body = store.media(source).await.unwrap();
+                let bytes: Vec<bytes::Bytes> = body.bytes.try_collect().await.unwrap();
+                repository::sha256_hex(&bytes.concat())
+            }
+        };
+        known.0.insert(address.to_owned(), digest.clone());
+        files.insert(source.pointer.clone(), digest);
     }
     files
 }

@@ -240,7 +240,7 @@ impl Shops {
                 self.world.shop(make.name()).set_faults(faults);
             }
             Make::BigCommerce => {
-                self.store.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap())
+                self.store.set_faults(sandbox::bigcommerce::Fault::parse_list(spec).unwrap());
             }
         }
     }
