@@ -126,10 +126,13 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn same(&self, other: &Self) -> bool {
+    /// Whether two come to the same, also in what makes no new version by itself.
+    fn same(&self, other: &Self, make: Make, kind: &str) -> bool {
         match (self, other) {
             (Self::Absent(_), Self::Absent(_)) => true,
-            (Self::Is(one), Self::Is(other)) => one.seen.canonical == other.seen.canonical,
+            (Self::Is(one), Self::Is(other)) => {
+                Arc::ptr_eq(one, other) || make.same(kind, &one.seen.payload, &other.seen.payload)
+            }
             _ => false,
         }
     }
@@ -278,7 +281,7 @@ impl Model {
                 }
             }
             let first = outcomes[0].clone();
-            let outcome = if outcomes.iter().all(|other| other.same(&first)) {
+            let outcome = if outcomes.iter().all(|other| other.same(&first, self.make, kind.name)) {
                 first
             } else {
                 blurred.insert(key.clone());
@@ -378,7 +381,7 @@ impl Model {
                 if moved || after(high) {
                     return vec![(read, true)];
                 }
-                if !stays.same(&read) {
+                if !stays.same(&read, self.make, kind.name) {
                     self.untold += 1;
                 }
                 if after(low) { vec![(stays, true), (read, false)] } else { vec![(stays, false)] }
