@@ -25,13 +25,18 @@ use shops::{Make, Scope, Shops, Size};
 use story::{Length, Story};
 
 const SMALL: Size = Size { products: 6, customers: 5, orders: 3 };
-/// Thirty days with one backup of each store a day.
-const SHORT: Length = Length { days: 30, backups: 1, deeds: 8, size: SMALL };
+/// Thirty days with one backup of each store on every second day or so.
+const SHORT: Length = Length { days: 30, backups: 1, left_out: 50, deeds: 8, size: SMALL };
 /// The same with one every four hours, of larger stores.
-const LONG: Length =
-    Length { days: 30, backups: 6, deeds: 8, size: Size { products: 20, customers: 12, orders: 8 } };
+const LONG: Length = Length {
+    days: 30,
+    backups: 6,
+    left_out: 0,
+    deeds: 8,
+    size: Size { products: 20, customers: 12, orders: 8 },
+};
 /// So many seeds are tried in a soak.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 3;
 
 fn seed() -> u64 {
     std::env::var("CARETAKER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
@@ -64,27 +69,29 @@ async fn every_version_of_thirty_days_is_as_the_store_had_it() {
 }
 
 /// What happens, to what, and what every snapshot then holds.
+async fn told(seed: u64, days: u32) -> Vec<String> {
+    let length = Length { days, backups: 2, left_out: 0, ..SHORT };
+    let mut story = Story::begin(seed, length).await;
+    assert_eq!(story.run().await, Vec::<String>::new());
+    story.told
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_seed_gives_the_same_days() {
-    let length = Length { days: 2, backups: 3, ..SHORT };
-    let told = async |seed| {
-        let mut story = Story::begin(seed, length).await;
-        assert_eq!(story.run().await, Vec::<String>::new());
-        story.told
-    };
-    let one = Box::pin(told(21)).await;
-    let again = Box::pin(told(21)).await;
+    let one = Box::pin(told(21, 2)).await;
+    let again = Box::pin(told(21, 2)).await;
     for (line, other) in one.iter().zip(&again) {
         assert_eq!(line, other);
     }
     assert_eq!(one.len(), again.len());
     assert!(one.iter().any(|line| line.contains("holds")), "{one:#?}");
-    assert_ne!(one, Box::pin(told(22)).await);
+    let other = Box::pin(told(22, 1)).await;
+    assert!(!one.starts_with(&other), "{other:#?}");
 }
 
 /// Two snapshots of each store, between which something happened, in a story that is compared with models.
 async fn two_snapshots(seed: u64) -> Story {
-    let mut story = Story::begin(seed, Length { days: 1, backups: 1, ..SHORT }).await;
+    let mut story = Story::begin(seed, SHORT).await;
     for make in Make::BOTH {
         story.back_up_in_peace(make).await;
         story.deeds(make, 6).await;

@@ -43,8 +43,10 @@ const DELETES_A_FILE: &str = "deletes a file";
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Length {
     pub(crate) days: u32,
-    /// Backups of each store in a day.
+    /// Backups of each store in a day …
     pub(crate) backups: u32,
+    /// … of which so many of a hundred are left out.
+    pub(crate) left_out: u64,
     /// So many things at most are done to a store between two.
     pub(crate) deeds: u64,
     pub(crate) size: Size,
@@ -193,6 +195,9 @@ impl Story {
         self.shops.world.clock.advance_to(moment + BEFORE_A_BACKUP * 2);
         for (turn, make) in (0..).zip(Make::BOTH) {
             self.shops.world.clock.advance_to(moment + BEFORE_A_BACKUP * (2 + turn));
+            if self.dice.percent(self.length.left_out) {
+                continue;
+            }
             if self.dice.percent(15) {
                 self.deeds(make, 1).await;
             }
