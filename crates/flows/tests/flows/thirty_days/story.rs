@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connectors::contract::Restorable;
@@ -167,9 +168,7 @@ impl Story {
     }
 
     fn tell(&mut self, make: Make, what: &str) {
-        if std::env::var_os("TOLD").is_some() {
-            eprintln!("{} {}: {what}", self.shops.now(), make.name());
-        }
+        eprintln!("{} {}: {what}", self.shops.now(), make.name());
         self.told.push(format!("{}: {}", make.name(), without_ids(what)));
     }
 
@@ -443,8 +442,14 @@ impl Story {
             Weather::Busy(nth) => {
                 self.turn += 1;
                 let (shops, dice, turn) = (&self.shops, &mut self.dice, self.turn);
+                let ended = AtomicBool::new(false);
+                let run = async {
+                    let report = run(shops).await;
+                    ended.store(true, Ordering::SeqCst);
+                    report
+                };
                 let deed = async {
-                    while shops.requests(make) < before + nth {
+                    while shops.requests(make) < before + nth && !ended.load(Ordering::SeqCst) {
                         tokio::task::yield_now().await;
                     }
                     let deeds = Shops::deeds(make);
@@ -455,7 +460,7 @@ impl Story {
                     }
                     shops.act(make, number, turn, (None, dice)).await
                 };
-                let (report, done) = futures::join!(run(shops), deed);
+                let (report, done) = futures::join!(run, deed);
                 if let Some(done) = done {
                     self.tell(make, &format!("meanwhile {done}"));
                 }
