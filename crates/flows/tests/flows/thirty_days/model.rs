@@ -324,7 +324,10 @@ impl Model {
             [Reading::LeftScope] => state.since = None,
             [Reading::Gap] => {}
             readings => {
-                state.since = Some(ran);
+                // Something may have been there that was not among what changed: then it is asked from the same time on again.
+                let from =
+                    state.since.filter(|_| attempts.len() > 1).map_or(ran.0, |since| since.0.min(ran.0));
+                state.since = Some((from, ran.1));
                 let ids_are_listed = self.make == Make::BigCommerce && kind.name != "order";
                 if !readings.contains(&Reading::Increment) || ids_are_listed && all_read {
                     state.swept = Some(ran);
