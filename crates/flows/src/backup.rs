@@ -193,11 +193,15 @@ pub(crate) async fn fetch(
         let Some(planned) = plan.kinds.get(&kind) else { continue };
         let mut resume = None;
         match known.get(&kind) {
-            Some(RunKind { end: Some(end), .. }) if KindEnd::deserialize(end).is_ok() => continue,
-            Some(RunKind { end: Some(_), .. }) => {
-                tracing::warn!(%kind, "another version of Caretaker read this kind: it is read anew");
-                run.restart(&kind).await;
-            }
+            Some(RunKind { end: Some(end), .. }) => match KindEnd::deserialize(end) {
+                Ok(KindEnd { complete: true, .. }) => continue,
+                // What could not be read before the interruption may be there by now, and a scope given back.
+                Ok(_) => run.restart(&kind).await,
+                Err(_) => {
+                    tracing::warn!(%kind, "another version of Caretaker read this kind: it is read anew");
+                    run.restart(&kind).await;
+                }
+            },
             so_far => {
                 resume = so_far.and_then(|kind| kind.cursor.clone());
                 run.begin(&kind).await;

@@ -37,8 +37,8 @@ impl Repository {
     /// (they can be undone no longer). In a directory that includes files that a killed writer left, and the disk
     /// itself has been told.
     ///
-    /// A commit comes first, and one last. In the first the people's records are gone, redacted: should the platform still have
-    /// them, the next backup keeps them anew, under new keys. And whoever was preparing a commit loses, and
+    /// A commit comes first, and one last. In the first the people's records are gone, redacted, and their kinds are to be
+    /// read whole: should the platform still have them, the next backup keeps them anew, under new keys. And whoever was preparing a commit loses, and
     /// writes no table any more. After a crash the erasure is asked for again; what was done is not undone.
     ///
     /// # Errors
@@ -120,6 +120,8 @@ impl Repository {
                 redacted += 1;
                 if let Some(kind) = commit.kinds.get_mut(&group.key.kind) {
                     kind.records = kind.records.saturating_sub(1);
+                    // No increment would tell of them: for the platform nothing has changed.
+                    kind.cursor = None;
                 }
             }
         }

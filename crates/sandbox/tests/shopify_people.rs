@@ -222,3 +222,22 @@ async fn the_code_of_a_gift_card_is_shown_to_nobody() {
     let refused = shop.ask(query, json!({})).await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "ACCESS_DENIED");
 }
+
+#[tokio::test]
+async fn a_gift_card_outlives_whom_it_was_given_to() {
+    const CARDS: &str = "{ giftCards(first: 5) { nodes { id customer { id } recipientAttributes { message recipient { id } } } } }";
+    let shop = Shop::start(Settings { products: 2, customers: 6, orders: 1, ..Settings::default() }).await;
+    let cards = async || shop.data(CARDS, json!({})).await["giftCards"]["nodes"].clone();
+    let before = cards().await;
+    let given = before.as_array().unwrap().iter().find(|card| !card["customer"].is_null()).unwrap().clone();
+    let (bought, given_to) = (&given["customer"]["id"], &given["recipientAttributes"]["recipient"]["id"]);
+    assert!(bought.is_string() && given_to.is_string(), "{before}");
+    let delete = "mutation($id: ID!) { customerDelete(input: {id: $id}) { deletedCustomerId userErrors { message } } }";
+    let after = async |gone: &Value| {
+        shop.data(delete, json!({ "id": gone })).await;
+        cards().await.as_array().unwrap().iter().find(|card| card["id"] == given["id"]).unwrap().clone()
+    };
+    let one = after(given_to).await;
+    assert_eq!((&one["customer"]["id"], &one["recipientAttributes"]), (bought, &Value::Null));
+    assert_eq!(after(bought).await["customer"], Value::Null);
+}

@@ -305,3 +305,36 @@ fn reads_writes_and_changes_of_access_never_wait_for_each_other() {
     });
     assert!(end.recv_timeout(Duration::from_secs(180)).is_ok(), "the store stands still");
 }
+
+#[tokio::test]
+async fn a_product_that_was_deleted_is_selected_by_no_collection() {
+    const SOURCES: &str = "query($id: ID!) { collection(id: $id) { products(first: 9) { nodes { id } } \
+        sources { ... on CollectionConditionsSource { inclusion { selections(first: 9) { nodes { product { id } } } } \
+        exclusion { selections(first: 9) { nodes { product { id } } } } } } } }";
+    let shop = Shop::start(Settings { products: 3, content: false, ..Settings::default() }).await;
+    let found = shop.data("{ products(first: 3) { nodes { id } } }", json!({})).await;
+    let ids: Vec<Value> =
+        found["products"]["nodes"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    let select = |id: &Value| json!({ "selections": [{ "productId": id }] });
+    let both = json!({ "selections": [{ "productId": ids[0] }, { "productId": ids[1] }] });
+    let source = json!({ "source": { "title": "s", "inclusion": both, "exclusion": select(&ids[2]) } });
+    let made = shop
+        .data(
+            "mutation($c: CollectionCreateInput!) { collectionCreate(collection: $c) { collection { id } userErrors { message } } }",
+            json!({ "c": { "title": "New", "sources": [source] } }),
+        )
+        .await;
+    let id = json!({ "id": made["collectionCreate"]["collection"]["id"] });
+    let selected = |answer: &Value, part: &str| {
+        answer["collection"]["sources"][0][part]["selections"]["nodes"].as_array().map_or(0, Vec::len)
+    };
+    let before = shop.data(SOURCES, id.clone()).await;
+    assert_eq!((selected(&before, "inclusion"), selected(&before, "exclusion")), (2, 1), "{before}");
+    for gone in [&ids[0], &ids[2]] {
+        let delete = "mutation($id: ID!) { productDelete(input: {id: $id}) { deletedProductId userErrors { message } } }";
+        shop.data(delete, json!({ "id": gone })).await;
+    }
+    let after = shop.data(SOURCES, id).await;
+    assert_eq!((selected(&after, "inclusion"), selected(&after, "exclusion")), (1, 0), "{after}");
+    assert_eq!(after["collection"]["products"]["nodes"], json!([{ "id": ids[1] }]));
+}

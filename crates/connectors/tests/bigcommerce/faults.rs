@@ -1,5 +1,6 @@
 //! A store that misbehaves, and one that hides something.
 
+use connectors::platforms::bigcommerce::KINDS;
 use domain::GapReason;
 use sandbox::bigcommerce::{Plan, Settings};
 use serde_json::{Value, json};
@@ -37,6 +38,30 @@ async fn a_store_that_hides_what_it_is_still_answers() {
     practice.faults("502@2+");
     let fault = fetch(practice.open().as_ref(), requests(&["product", "brand"], None)).await.unwrap_err();
     assert!(matches!(fault, connectors::contract::Fault::Unavailable(_)), "{fault}");
+}
+
+/// Whoever connects a store is told what each scope costs that is not granted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scope_costs_the_kinds_that_name_it_and_no_others() {
+    let practice = Practice::start(Settings::default()).await;
+    let store = practice.open();
+    let all = store.probe().await.unwrap().granted;
+    assert!(all.len() > 10, "{all:?}");
+    let mut wrong = Vec::new();
+    // Without the first of all nobody says whose store it is.
+    for scope in all.iter().filter(|scope| !scope.contains("information")) {
+        let left: Vec<&str> = all.iter().filter(|other| *other != scope).map(String::as_str).collect();
+        practice.running.set_access(&left);
+        let read = fetch(store.as_ref(), requests(&[], None)).await.unwrap();
+        let lost = KINDS.iter().filter(|kind| !read.end(kind.name).complete).map(|kind| kind.name);
+        let named = KINDS.iter().filter(|kind| kind.read_scopes.contains(&scope.as_str()));
+        let named: Vec<&str> = named.map(|kind| kind.name).collect();
+        let lost: Vec<&str> = lost.collect();
+        if lost != named {
+            wrong.push(format!("{scope} costs {lost:?}, and is named by {named:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::{Clock, Rng, Timestamp};
@@ -11,11 +11,25 @@ use futures::future::BoxFuture;
 
 /// A clock on which waiting takes no time: it goes on by itself.
 #[derive(Debug, Default)]
-pub(crate) struct QuickClock(AtomicU64);
+pub(crate) struct QuickClock(AtomicU64, AtomicBool);
+
+/// So long at least a patient clock's waiting takes.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 impl QuickClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// From now on waiting takes a moment: whoever looks again and again for what another does in real time then has the
+    /// clock go on by seconds and not by days. And who waits at one time waits together.
+    pub(crate) fn be_patient(&self) {
+        self.1.store(true, Ordering::SeqCst);
+    }
+
+    /// Goes on to a moment after its beginning, unless that is past.
+    pub(crate) fn advance_to(&self, moment: Duration) {
+        self.0.fetch_max(u64::try_from(moment.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -28,7 +42,12 @@ impl Clock for QuickClock {
         Duration::from_millis(self.0.load(Ordering::SeqCst))
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        if self.1.load(Ordering::SeqCst) {
+            self.advance_to(self.monotonic() + duration + Duration::from_millis(1));
+            return Box::pin(tokio::time::sleep(PATIENCE));
+        }
         self.advance(duration + Duration::from_millis(1));
         Box::pin(tokio::task::yield_now())
     }

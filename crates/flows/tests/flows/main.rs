@@ -33,5 +33,6 @@ mod set_up_again;
 mod store_access;
 mod sweeps;
 mod taking_back;
+mod thirty_days;
 mod undoing;
 mod world;

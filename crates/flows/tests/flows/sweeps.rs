@@ -146,6 +146,23 @@ async fn what_left_our_scope_is_all_there_again_once_it_may_be_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_before_an_interruption_is_read_by_the_run_that_goes_on() {
+    let world = world().await;
+    let first = back_up(&world, false).await;
+    let before = world.records("shop", first.snapshot).await;
+    withdraw(&world, &["read_customers", "write_customers"]);
+    faults(&world, "502@25+");
+    assert_eq!(try_back_up(&world, true).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    faults(&world, "");
+    withdraw(&world, &[]);
+    let second = back_up(&world, true).await;
+    assert!(second.complete, "{:#?}", second.kinds);
+    assert_eq!(second.snapshot, first.snapshot.next());
+    assert_eq!((of(&second, "customer").left_scope, of(&second, "customer").seen), (0, 6));
+    assert!(world.records("shop", second.snapshot).await == before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_refuse_access_take_nothing_out_of_scope() {
     let world = world().await;
     let first = back_up(&world, true).await;

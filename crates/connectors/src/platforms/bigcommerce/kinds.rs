@@ -14,6 +14,17 @@ const PRODUCTS: &[&str] = &["store_v2_products_read_only"];
 const PRODUCTS_WRITE: &[&str] = &["store_v2_products"];
 const INFORMATION: &[&str] = &["store_v2_information_read_only"];
 const INFORMATION_WRITE: &[&str] = &["store_v2_information"];
+/// The mails of each channel.
+const EMAILS: &[&str] = &["store_v2_information_read_only", "store_channel_settings_read_only"];
+/// Settings of everything, some of them of each channel: each part of the API has its own.
+const SETTINGS: &[&str] = &[
+    "store_v2_information_read_only",
+    "store_channel_settings_read_only",
+    "store_v2_customers_read_only",
+    "store_v2_marketing_read_only",
+    "store_v2_orders_read_only",
+    "store_v2_products_read_only",
+];
 const CUSTOMERS: &[&str] = &["store_v2_customers_read_only"];
 const CUSTOMERS_WRITE: &[&str] = &["store_v2_customers"];
 const MARKETING: &[&str] = &["store_v2_marketing_read_only"];
@@ -709,7 +720,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "email_template",
         plural: "email templates",
-        read_scopes: INFORMATION,
+        read_scopes: EMAILS,
         write_scopes: INFORMATION_WRITE,
         summary: &[column("title", "/path"), column("channel", "/channel_id")],
         references: &[reference("/channel_id", "channel")],
@@ -720,7 +731,7 @@ pub static KINDS: &[KindSpec] = &[
     KindSpec {
         name: "setting",
         plural: "settings",
-        read_scopes: INFORMATION,
+        read_scopes: SETTINGS,
         write_scopes: INFORMATION_WRITE,
         summary: &[column("title", "/path"), column("channel", "/channel_id")],
         references: &[

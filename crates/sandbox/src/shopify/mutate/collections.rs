@@ -484,26 +484,33 @@ pub(super) fn add_products(store: &mut Store, collection: Gid, products: &[Gid])
 
 /// Takes products out of those that a collection selects.
 pub(super) fn remove_products(store: &mut Store, collection: Gid, products: &[Gid]) {
-    store.edit(collection, |collection| {
-        collection.edit_list("sources", |sources| {
-            for source in sources.iter_mut() {
-                if let Val::Obj(source) = source
-                    && let Some(Val::Obj(inclusion)) = source.get_mut("inclusion")
-                {
-                    inclusion.edit_list("selections", |selections| {
-                        selections.retain(|one| {
-                            !one.as_obj()
-                                .and_then(|one| one.gid("product"))
-                                .is_some_and(|gid| products.contains(&gid))
-                        });
+    store.edit(collection, |collection| unselect(collection, &["inclusion"], products));
+}
+
+/// A product is gone: no collection selects it any more, or leaves it out. The collections did not change by that.
+pub(super) fn forget_product(store: &mut Store, product: Gid) {
+    for collection in store.gids(Kind::Collection).collect::<Vec<_>>() {
+        store.edit_silently(collection, |collection| {
+            unselect(collection, &["inclusion", "exclusion"], &[product]);
+        });
+    }
+}
+
+fn unselect(collection: &mut Obj, parts: &[&'static str], products: &[Gid]) {
+    let named = |gid: Option<Gid>| gid.is_some_and(|gid| products.contains(&gid));
+    collection.edit_list("sources", |sources| {
+        for source in sources.iter_mut() {
+            let Val::Obj(source) = source else { continue };
+            for part in parts {
+                if let Some(Val::Obj(part)) = source.get_mut(part) {
+                    part.edit_list("selections", |selections| {
+                        selections.retain(|one| !named(one.as_obj().and_then(|one| one.gid("product"))));
                     });
                 }
             }
-        });
-        collection.edit_list("order", |order| {
-            order.retain(|one| !one.as_gid().is_some_and(|gid| products.contains(&gid)));
-        });
+        }
     });
+    collection.edit_list("order", |order| order.retain(|one| !named(one.as_gid())));
 }
 
 /// Makes a product be selected in exactly these collections.

@@ -211,6 +211,17 @@ fn delete(store: &mut Store, call: &Call<'_>) -> Outcome {
     if ordered {
         return refuse(&["id"], "Customer can't be deleted because they have associated orders", "INVALID");
     }
+    // What they were given stays, and is nobody's.
+    for card in store.gids(Kind::GiftCard).collect::<Vec<_>>() {
+        store.edit_silently(card, |card| {
+            if card.gid("customer") == Some(gid) {
+                card.set("customer", Val::Null);
+            }
+            if card.obj("recipientAttributes").and_then(|given| given.gid("recipient")) == Some(gid) {
+                card.set("recipientAttributes", Val::Null);
+            }
+        });
+    }
     store.remove(gid);
     Errors::default().payload(obj! { "deletedCustomerId": Val::Id(gid) })
 }

@@ -253,6 +253,7 @@ pub(super) fn remove(store: &mut Store, gid: Gid) {
     for variant in own {
         variants::remove(store, variant);
     }
+    super::collections::forget_product(store, gid);
     store.remove(gid);
 }
 
