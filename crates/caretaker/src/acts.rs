@@ -5,9 +5,9 @@ use domain::{Kind, Operation, TenantId};
 use serde::Serialize;
 
 use crate::arguments::{
-    Command, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PolicyCommand, RestoreCommand,
-    ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand, VaultCommand,
-    WebhookCommand,
+    Command, ConnectionCommand, HostCommand, ItemCommand, OrderCommand, PersonCommand, PolicyCommand,
+    RestoreCommand, ScheduleCommand, SnapshotCommand, StoreCommand, TenantCommand, TrailCommand,
+    VaultCommand, WebhookCommand,
 };
 use crate::names::Names;
 
@@ -109,6 +109,12 @@ pub(crate) fn act(command: &Command) -> Option<Act> {
         Command::Verify { names, .. } => (O::SnapshotVerify, named(names)),
         Command::Diff { name: own, .. } => (O::SnapshotDiff, name(own)),
         Command::Export { names, .. } => (O::SnapshotExport, named(names)),
+        Command::Person(PersonCommand::Export { whom, .. }) => {
+            (O::PersonExport, of_kind(&whom.name, &whom.kind))
+        }
+        Command::Person(PersonCommand::Erase { whom, .. }) => {
+            (O::PersonErase, of_kind(&whom.name, &whom.kind))
+        }
         Command::Store(StoreCommand::Credential { .. }) => (O::StoreCredential, None),
         Command::Store(StoreCommand::Compact(names)) => (O::StoreCompact, named(names)),
         Command::Store(StoreCommand::Collect { names, .. }) => (O::StoreCollect, named(names)),
@@ -143,6 +149,9 @@ fn named_records(command: &Command) -> Records {
             (vec![id.clone()], None)
         }
         Command::Restore(RestoreCommand::Plan(words)) => (words.id.clone(), None),
+        Command::Person(PersonCommand::Export { whom, .. } | PersonCommand::Erase { whom, .. }) => {
+            (vec![whom.id.clone()], None)
+        }
         _ => (Vec::new(), None),
     };
     Records { items, search }
@@ -188,6 +197,7 @@ mod tests {
         check("item history shop customer mary@example.com", ("item.history", customer), mary);
         check("item list shop customer --search mary", ("item.list", customer), Some(r#"{"search":"mary"}"#));
         check("item list shop customer", ("item.list", customer), None);
+        check("person erase shop mary@example.com", ("person.erase", customer), mary);
         let both = Some(r#"{"items":["1","2"]}"#);
         check("restore plan shop --at 3 --id 1 --id 2 --out plan", ("restore.plan", "default/shop"), both);
         check("backup shop", ("snapshot.backup", "default/shop"), None);

@@ -169,6 +169,9 @@ pub(crate) enum Command {
     /// The recovery key: split it among people, put it together again
     #[command(subcommand)]
     Recovery(RecoveryCommand),
+    /// What the law gives a person: all that is kept of them, and that it is kept no more
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// A practice store, to try things on
     #[command(subcommand)]
     Sandbox(SandboxCommand),
@@ -741,6 +744,38 @@ pub(crate) enum TrailCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PersonCommand {
+    /// Write every version of every record of a person to a folder
+    Export {
+        #[command(flatten)]
+        whom: Whom,
+        /// An empty folder, or one that is made
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Destroy a person's key: none of their records can be read any more, in any snapshot. What the platform still has of them is kept
+    /// anew by the next backup, so have it erased there first
+    Erase {
+        #[command(flatten)]
+        whom: Whom,
+        /// Destroy it without asking for the id
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Whom {
+    /// The connection
+    pub(crate) name: ConnectionId,
+    /// The person, by the platform's id of them, or its number
+    pub(crate) id: String,
+    /// What they are there. Whoever bought without an account is named by the order
+    #[arg(long, default_value = "customer")]
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Subcommand)]

@@ -245,6 +245,12 @@ operations! {
     SnapshotDiff = "snapshot.diff", Read;
     /// A snapshot is written as files.
     SnapshotExport = "snapshot.export", Read;
+    /// All that is kept of a person is written to a file.
+    PersonExport = "person.export", Read;
+    /// A person is to be erased from every snapshot.
+    PersonErase = "person.erase", Delete;
+    /// A person's key was destroyed.
+    PersonErased = "person.erased", Delete;
     /// The credential of one of the cell's own stores is given.
     StoreCredential = "store.credential", Update;
     /// Packs are written anew without what nothing names.

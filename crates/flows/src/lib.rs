@@ -17,6 +17,7 @@ pub mod ingest;
 mod leave;
 pub mod live;
 mod media;
+pub mod person;
 pub mod picker;
 pub mod read;
 pub mod recover;

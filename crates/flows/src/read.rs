@@ -129,7 +129,12 @@ fn one_only<T>(found: &mut Option<T>, next: T, tail: &str, key: impl Fn(&T) -> &
 }
 
 /// The ids that end in `/TAIL`, one for each sort of id that the kind has: some have several.
-async fn ending_in(reader: &Reader, kind: &Kind, tail: &str, at: SnapshotNumber) -> Result<Vec<RecordKey>> {
+pub(crate) async fn ending_in(
+    reader: &Reader,
+    kind: &Kind,
+    tail: &str,
+    at: SnapshotNumber,
+) -> Result<Vec<RecordKey>> {
     let mut ids = Vec::new();
     if tail.is_empty() || !tail.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(ids);

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use domain::{
-    DataKey, Id128, KeyError, Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectTag, Timestamp,
+    DataKey, HashPurpose, Id128, KeyError, Kind, RecordKey, RecordMeta, Removal, SnapshotNumber, SubjectId,
+    SubjectTag, Timestamp,
 };
 use tokio::sync::{Mutex, OnceCell};
 
@@ -17,7 +18,7 @@ use crate::footer::ObjectRef;
 use crate::object::{decompress, opening};
 use crate::segment::Segment;
 use crate::store::Area;
-use crate::subjects::{SubjectKey, Subjects};
+use crate::subjects::{self, SubjectKey, Subjects};
 use crate::view::{Group, Segments, Version, VersionState, Walk};
 
 /// Decoded blocks that are kept for neighbours: at most so many …
@@ -275,6 +276,32 @@ impl Reader {
             },
         });
         Ok(entries.collect())
+    }
+
+    /// The records of a person in all snapshots, in order of kind and id: those that brought a version of each, newest first. Also of
+    /// one whose key was destroyed.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub async fn of_person(&self, person: &SubjectId) -> Result<Vec<(RecordKey, Vec<SnapshotNumber>)>> {
+        let keyring = &self.segments.keyring;
+        let data_key = keyring.current().await?;
+        let hash = keyring.keyed_hash(data_key, HashPurpose::Subject).await?;
+        let tag = subjects::tag(&*hash, person);
+        let mut walk = self.walk(None).await?;
+        let mut found = Vec::new();
+        while let Some(group) = walk.next().await? {
+            let theirs = group.versions.iter().filter(|version| {
+                version.number <= self.head.name.number.0
+                    && version.subject == Some(tag)
+                    && matches!(version.state, VersionState::Present { .. })
+            });
+            let numbers: Vec<_> = theirs.map(|version| SnapshotNumber(version.number)).collect();
+            if !numbers.is_empty() {
+                found.push((group.key, numbers));
+            }
+        }
+        Ok(found)
     }
 
     /// The records of a kind in a snapshot, in order of their ids, after `after`.

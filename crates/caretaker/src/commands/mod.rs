@@ -17,6 +17,7 @@ mod many;
 mod migrate;
 mod on_host;
 mod order;
+mod person;
 mod policy;
 mod recover;
 mod recovery;
@@ -99,6 +100,7 @@ async fn command(home: &Home, command: &Command, output: &Output) -> anyhow::Res
         Command::Monitor(joins) => on_host::monitor(home, joins, output).await,
         Command::Work => Err(roles::misplaced::<roles::Works>()),
         Command::Certify => Err(roles::misplaced::<roles::Certifies>()),
+        Command::Person(command) => person::run(home, command, output).await,
         Command::Recovery(command) => recovery::run(command, output),
         Command::Trail(command) => trail::run(home, command, output).await,
         Command::Policy(command) => policy::run(home, command, output).await,

@@ -13,6 +13,7 @@ use flows::diff::Diff;
 use flows::export::{Exported, Source};
 use flows::ingest::{Ingest, Input};
 use flows::live::LiveDiff;
+use flows::person::{self, Erasure};
 use flows::restore::{Ask, Plan, RestoreReport, Selection};
 use flows::retention::{self, Compacting, Pruning};
 use flows::webhook::{self, Telling};
@@ -153,6 +154,14 @@ works! {
     Export = "work.export" with [Export], again false,
         { at: String } -> Exported,
         export;
+    /// Hands over all that is kept of a person.
+    ExportPerson = "work.person.export" with [Export], again false,
+        { kind: Kind, id: String } -> person::Exported,
+        export_person;
+    /// Destroys a person's key.
+    ErasePerson = "work.person.erase" with [Erase, Backup], again false,
+        { kind: Kind, id: String } -> Erasure,
+        erase_person;
     /// Draws up what a restore would do.
     PlanRestore = "work.restore.plan" with [Restore, Backup, Read], again true,
         { at: Option<String>, revert: Option<String>, kinds: Vec<Kind>, ids: Vec<String>, options: RestoreOptions, to: Option<ConnectionId> } -> Plan,
@@ -480,6 +489,17 @@ async fn export(desk: &Desk, Export { at }: Export) -> anyhow::Result<Exported> 
     };
     let told = |what: &str, done: u64| desk.tells.progress(&format!("exporting {what}"), done, None, None);
     Ok(flows::export::export(&source, Some(&desk.tells), &told).await?)
+}
+
+async fn export_person(
+    desk: &Desk,
+    ExportPerson { kind, id }: ExportPerson,
+) -> anyhow::Result<person::Exported> {
+    Ok(person::export(&desk.cell, &desk.connection().await?, (&kind, &id), &desk.tells).await?)
+}
+
+async fn erase_person(desk: &Desk, ErasePerson { kind, id }: ErasePerson) -> anyhow::Result<Erasure> {
+    Ok(person::erase(&desk.cell, &desk.connection().await?, (&kind, &id)).await?)
 }
 
 async fn ask(cell: &Cell, desk: &Desk, work: PlanRestore) -> anyhow::Result<Ask> {

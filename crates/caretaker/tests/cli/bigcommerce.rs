@@ -24,7 +24,7 @@ impl Bigcommerce {
         Self { runtime, running }
     }
 
-    fn small() -> Self {
+    pub(crate) fn small() -> Self {
         Self::open(Settings { products: 12, customers: 4, orders: 3, ..Settings::default() })
     }
 

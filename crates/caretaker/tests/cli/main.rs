@@ -37,6 +37,7 @@ mod matrix;
 mod offline;
 mod one_store;
 mod orders;
+mod person;
 mod policy;
 mod postgres;
 mod powers;

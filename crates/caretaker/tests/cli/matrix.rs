@@ -11,20 +11,22 @@ use tokio::runtime::Runtime;
 use vault::system::{SystemClock, SystemRng};
 use vault::{Client, Handles, OperatorKey, Passphrase, Vault};
 
+use crate::bigcommerce::Bigcommerce;
 use crate::cell::TestCell;
 use crate::served::{All, Here};
 use crate::shop::Shop;
 use crate::walls::lists;
 
 /// The platforms, each with the connection that the cell has of it.
-const PLATFORMS: [(&str, &str); 2] = [("jsonl", "files"), ("shopify", "shop")];
+const PLATFORMS: [(&str, &str); 3] = [("jsonl", "files"), ("shopify", "shop"), ("bigcommerce", "store")];
 
 /// A cell with a connection of each platform, backed up.
 fn cell() -> TestCell {
-    let (cell, shop) = (TestCell::with_jsonl("files"), Shop::tiny());
+    let (cell, shop, store) = (TestCell::with_jsonl("files"), Shop::tiny(), Bigcommerce::small());
     cell.ingest("files", "thing", "{\"id\":\"1\"}\n").succeeds();
     shop.connect(&cell, "shop").succeeds();
-    cell.run(&["backup", "shop"]).succeeds();
+    store.connect(&cell, "store");
+    cell.run(&["backup", "--all"]).succeeds();
     cell
 }
 

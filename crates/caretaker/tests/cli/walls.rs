@@ -66,7 +66,7 @@ impl Drop for Around {
 }
 
 /// Those that there are: the word that starts it, the role that it has, and the folder of the cell that is its own.
-const PROCESSES: [(&str, &str, &str); 7] = [
+const PROCESSES: [(&str, &str, &str); 8] = [
     ("vault", "vault", "vault"),
     ("serve", "server", "catalog"),
     ("serve", PUBLIC, "catalog"),
@@ -74,12 +74,13 @@ const PROCESSES: [(&str, &str, &str); 7] = [
     ("monitor", "monitor", "trail"),
     ("work", "worker/jsonl", "store/t/jsonl"),
     ("work", "worker/shopify", "store/t/shopify"),
+    ("work", "worker/bigcommerce", "store/t/bigcommerce"),
 ];
 
 /// The server of a cell that has a public endpoint.
 const PUBLIC: &str = "server, in public";
 /// Those that have a network of a few ports.
-const NETWORKS: [&str; 2] = ["certifier", "worker/shopify"];
+const NETWORKS: [&str; 3] = ["certifier", "worker/shopify", "worker/bigcommerce"];
 
 /// Which of these folders the worker of a platform cannot list, with the kernel's reason, and nothing else to keep it from that.
 pub(crate) fn lists(cell: &TestCell, platform: &str, folders: &[PathBuf]) -> Vec<Option<i32>> {
