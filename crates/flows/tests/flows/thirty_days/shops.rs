@@ -138,7 +138,8 @@ impl Shops {
         world.clock.advance_to(CONNECTED);
         let clock: Arc<dyn Clock> = Arc::clone(&world.clock) as _;
         let store = sandbox::bigcommerce::start(settings, clock, Arc::clone(&world.cell.rng)).await.unwrap();
-        let credential = bigcommerce::Credential { access_token: Secret::new(&store.access_token) };
+        let credential =
+            bigcommerce::Credential { access_token: Secret::new(&store.access_token), client_secret: None };
         let connect = Connect {
             tenant: tenant(),
             name: Make::BigCommerce.name().parse().unwrap(),
