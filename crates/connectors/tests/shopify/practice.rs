@@ -57,7 +57,7 @@ impl Clock for Wall {
     }
 }
 
-/// A clock on which a quarter of a minute passes between two looks, but for those that follow a wait: however long the
+/// A clock on which three seconds pass between two looks, but for those that follow a wait: however long the
 /// store takes for a job, whoever waits for it does not lose patience.
 #[derive(Debug)]
 pub(crate) struct Hurried {
@@ -89,7 +89,7 @@ impl Clock for Hurried {
         } else {
             self.looks.fetch_add(1, Ordering::SeqCst)
         };
-        Duration::from_secs(15 * looks)
+        Duration::from_secs(3 * looks)
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
