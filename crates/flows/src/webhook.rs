@@ -3,7 +3,6 @@
 use catalog::{Connection, Webhook};
 use connectors::contract::Subscribed;
 use domain::{Action, Grant};
-use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::connect;
@@ -13,25 +12,6 @@ use crate::error::{FlowError, Result};
 pub const PATH: &str = "hooks";
 /// How many bytes of chance an address has.
 const ADDRESS_LEN: usize = 20;
-
-/// What a platform was asked to tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Telling {
-    /// What it told already.
-    pub there: u64,
-    /// What it was asked for now.
-    pub made: u64,
-    /// What it was asked not to tell any more.
-    pub removed: u64,
-    /// What it does not tell, and why: topic and reason.
-    pub failed: Vec<(String, String)>,
-}
-
-impl From<Subscribed> for Telling {
-    fn from(Subscribed { there, made, removed, failed }: Subscribed) -> Self {
-        Self { there, made, removed, failed }
-    }
-}
 
 /// A new address: what nobody can guess, in letters and digits that every path may have.
 fn address(cell: &Cell) -> String {
@@ -45,7 +25,7 @@ fn address(cell: &Cell) -> String {
 ///
 /// # Errors
 /// When the platform cannot be asked; and where nothing is at hand by which its word is known.
-pub async fn subscribe(cell: &Cell, connection: &Connection, public_url: &str) -> Result<Telling> {
+pub async fn subscribe(cell: &Cell, connection: &Connection, public_url: &str) -> Result<Subscribed> {
     let scope = &connection.scope;
     let grant = cell.grant(scope, &[Action::Backup], "have changes told").await?;
     let named = (&scope.tenant, &scope.connection);
@@ -78,7 +58,7 @@ pub async fn subscribe(cell: &Cell, connection: &Connection, public_url: &str) -
 ///
 /// # Errors
 /// When the platform cannot be asked.
-pub async fn repair(cell: &Cell, connection: &Connection) -> Result<Option<Telling>> {
+pub async fn repair(cell: &Cell, connection: &Connection) -> Result<Option<Subscribed>> {
     let scope = &connection.scope;
     let Some(webhook) = cell.catalog.webhook(&scope.tenant, &scope.connection).await? else {
         return Ok(None);
@@ -87,9 +67,9 @@ pub async fn repair(cell: &Cell, connection: &Connection) -> Result<Option<Telli
     ask(cell, connection, &grant, webhook).await.map(Some)
 }
 
-async fn ask(cell: &Cell, connection: &Connection, grant: &Grant, webhook: Webhook) -> Result<Telling> {
+async fn ask(cell: &Cell, connection: &Connection, grant: &Grant, webhook: Webhook) -> Result<Subscribed> {
     let store = connect::open(cell, connection, grant).await?;
-    let telling: Telling = store.subscribe(&webhook.url).await?.into();
+    let telling = store.subscribe(&webhook.url).await?;
     let asked_at = Some(cell.clock.now());
     cell.catalog.put_webhook(&Webhook { asked_at, failed: telling.failed.clone(), ..webhook }).await?;
     Ok(telling)
@@ -99,14 +79,14 @@ async fn ask(cell: &Cell, connection: &Connection, grant: &Grant, webhook: Webho
 ///
 /// # Errors
 /// When the platform cannot be asked: then the address stays, so that it can be tried again.
-pub async fn unsubscribe(cell: &Cell, connection: &Connection) -> Result<Option<Telling>> {
+pub async fn unsubscribe(cell: &Cell, connection: &Connection) -> Result<Option<Subscribed>> {
     let scope = &connection.scope;
     let Some(webhook) = cell.catalog.webhook(&scope.tenant, &scope.connection).await? else {
         return Ok(None);
     };
     let grant = cell.grant(scope, &[Action::Backup], "have changes told no more").await?;
     let store = connect::open(cell, connection, &grant).await?;
-    let telling = store.unsubscribe(&webhook.url).await?.into();
+    let telling = store.unsubscribe(&webhook.url).await?;
     cell.catalog.remove_webhook(&scope.tenant, &scope.connection).await?;
     Ok(Some(telling))
 }

@@ -1,9 +1,9 @@
 //! `caretaker webhook`: what platforms tell by themselves.
 
 use catalog::{Connection, Task, Webhook};
+use connectors::contract::Subscribed;
 use connectors::registry;
 use flows::FlowError;
-use flows::webhook::Telling;
 use serde_json::{Value, json};
 
 use crate::arguments::WebhookCommand;
@@ -66,9 +66,9 @@ async fn off(session: &Session<'_>, connection: &Connection, output: &Output) ->
     }
 }
 
-fn print(connection: &Connection, telling: &Telling, output: &Output) -> anyhow::Result<u8> {
+fn print(connection: &Connection, telling: &Subscribed, output: &Output) -> anyhow::Result<u8> {
     let name = &connection.scope.connection;
-    let Telling { there, made, removed, failed } = telling;
+    let Subscribed { there, made, removed, failed } = telling;
     let told = there + made;
     let failed_json: Vec<Value> = failed.iter().map(failed_as_json).collect();
     let shown =

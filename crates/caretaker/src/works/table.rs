@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufReader, Seek as _};
 use std::time::Duration;
 
-use connectors::contract::RestoreOptions;
+use connectors::contract::{RestoreOptions, Subscribed};
 use domain::{Action, ConnectionId, Id128, Kind, Platform, Removal, SnapshotNumber, Timestamp};
 use flows::backup::{Backup, backup, backup_of_kinds};
 use flows::connect::{Connect, Connected, ConnectionSettings};
@@ -16,7 +16,7 @@ use flows::live::LiveDiff;
 use flows::person::{self, Erasure};
 use flows::restore::{Ask, Plan, RestoreReport, Selection};
 use flows::retention::{self, Compacting, Pruning};
-use flows::webhook::{self, Telling};
+use flows::webhook;
 use flows::{Cell, FlowError, RunReport};
 use repository::{Collected, CommitName, Depth, RepositoryError, Retention, VerifyReport};
 use serde::{Deserialize, Serialize};
@@ -75,15 +75,15 @@ works! {
         back_up;
     /// Has the platform tell of what changes, below that name.
     HaveTold = "work.webhook.on" with [Backup], again true,
-        { public_url: String } -> Telling,
+        { public_url: String } -> Subscribed,
         have_told;
     /// Asks it once more for what it was asked to tell.
     HaveToldStill = "work.webhook.repair" with [Backup], again true,
-        {} -> Option<Telling>,
+        {} -> Option<Subscribed>,
         have_told_still;
     /// Has it tell nothing any more.
     HaveToldNoMore = "work.webhook.off" with [Backup], again true,
-        {} -> Option<Telling>,
+        {} -> Option<Subscribed>,
         have_told_no_more;
     /// Seals the connection's schedules, and looks for what is due. Answers whether they could be sealed: else somebody else writes
     /// to the connection.
@@ -272,18 +272,18 @@ async fn back_up(desk: &Desk, BackUp { full, of }: BackUp) -> anyhow::Result<Run
     })
 }
 
-async fn have_told(desk: &Desk, HaveTold { public_url }: HaveTold) -> anyhow::Result<Telling> {
+async fn have_told(desk: &Desk, HaveTold { public_url }: HaveTold) -> anyhow::Result<Subscribed> {
     Ok(webhook::subscribe(&desk.cell, &desk.connection().await?, &public_url).await?)
 }
 
-async fn have_told_still(desk: &Desk, HaveToldStill {}: HaveToldStill) -> anyhow::Result<Option<Telling>> {
+async fn have_told_still(desk: &Desk, HaveToldStill {}: HaveToldStill) -> anyhow::Result<Option<Subscribed>> {
     Ok(webhook::repair(&desk.cell, &desk.connection().await?).await?)
 }
 
 async fn have_told_no_more(
     desk: &Desk,
     HaveToldNoMore {}: HaveToldNoMore,
-) -> anyhow::Result<Option<Telling>> {
+) -> anyhow::Result<Option<Subscribed>> {
     Ok(webhook::unsubscribe(&desk.cell, &desk.connection().await?).await?)
 }
 

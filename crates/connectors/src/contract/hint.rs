@@ -4,6 +4,7 @@
 use std::fmt;
 
 use domain::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What a platform told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub trait Ear: Send + Sync {
 }
 
 /// What a platform was asked to tell, and where.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscribed {
     /// What it told already.
     pub there: u64,

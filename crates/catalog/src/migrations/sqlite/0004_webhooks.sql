@@ -1,7 +1,6 @@
 -- What platforms tell by themselves. `whole_at_ms` is when all of a schedule is due; `due_at_ms` is earlier where something was told.
+-- Of what is there nothing was told yet: whenever it is due next, all of it is.
 ALTER TABLE schedule ADD COLUMN whole_at_ms INTEGER NOT NULL DEFAULT 0;
-
-UPDATE schedule SET whole_at_ms = due_at_ms;
 
 -- Where a connection's platform tells: `address` is the last step of the path, which nobody else knows.
 CREATE TABLE webhook (
