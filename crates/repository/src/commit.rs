@@ -205,11 +205,19 @@ impl Commit {
                 role,
                 taken_at: parent.commit.taken_at.max(now),
                 ancestors,
+                kinds: parent.commit.kinds_after(),
                 copied: Vec::new(),
                 dropped: Vec::new(),
                 ..parent.commit.clone()
             },
         })
+    }
+
+    /// What is known of each kind in a commit that follows. What this one brought, that one does not.
+    pub(crate) fn kinds_after(&self) -> BTreeMap<Kind, KindState> {
+        let mut kinds = self.kinds.clone();
+        kinds.values_mut().for_each(|state| state.delays = Delays::default());
+        kinds
     }
 
     /// The name of the commit before it.

@@ -163,9 +163,7 @@ impl Writer {
         let pack = if parent.is_some() { pack.following() } else { pack };
         let components = parent.map_or(&[][..], |head| &head.commit.components);
         let walk = Walk::from(&segments, components, None).await?;
-        let mut kinds = parent.map(|head| head.commit.kinds.clone()).unwrap_or_default();
-        // What the parent brought, this one does not.
-        kinds.values_mut().for_each(|state| state.delays = Delays::default());
+        let kinds = parent.map(|head| head.commit.kinds_after()).unwrap_or_default();
         Ok(Self {
             segments,
             clock,
